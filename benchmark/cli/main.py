@@ -1,0 +1,85 @@
+"""Parses the command line and calls one verb; imports nothing that a verb does not need."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from benchmark.errors import BenchmarkError
+from benchmark.threads import limit_threads
+
+VERBS = {
+    "run": "compute what is missing of a suite, and rank it",
+    "rank": "write the leaderboard from stored predictions",
+    "list": "list datasets, methods, protocols, suites and encoders",
+    "show": "show a card, the splits, the predictions or a cell",
+    "explain": "say why a cell is fresh, stale or missing",
+    "fetch": "download and prepare a dataset",
+    "publish": "pack this machine's rows into results/reference",
+    "sync": "mirror the results to MLflow",
+    "clean": "delete stale cells, set-aside files or caches",
+    "doctor": "check this machine: packages, data, folders, MLflow",
+    "new": "write the file of a new method",
+}
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 good, 1 some cells not ok, 2 usage or input error, 130 interrupted."""
+    limit_threads()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(words)
+    options = parser.parse_args(words)
+    if options.verb is None:
+        parser.print_help()
+        return USAGE_ERROR
+    try:
+        code: int = import_module(f"benchmark.cli.{_module(options.verb)}").run(options)
+        sys.stdout.flush()
+        return code
+    except BenchmarkError as error:
+        return _fail(error, options.debug)
+    except KeyboardInterrupt:
+        print("\ninterrupted: finished cells are saved; run the same command to go on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        return _fail(
+            BenchmarkError(f"{named}{error.strerror or error} (is the disk full, or the folder read-only?)"), options.debug
+        )
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of all verbs; only the verb in use adds its options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark",
+        description="StrokeBench: a benchmark of multimodal stroke prognosis whose statistics hold.",
+        epilog="Exit codes: 0 good, 1 some cells not ok, 2 usage or input error, 130 interrupted (state saved).",
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    chosen = next((word for word in words if word in VERBS), None)
+    for verb, said in VERBS.items():
+        sub = verbs.add_parser(verb, help=said, description=said[0].upper() + said[1:] + ".")
+        sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
+        if verb == chosen:
+            import_module(f"benchmark.cli.{_module(verb)}").add_arguments(sub)
+    return parser
+
+
+def _module(verb: str) -> str:
+    return "listing" if verb == "list" else verb
+
+
+def _fail(error: BenchmarkError, debug: bool) -> int:
+    if debug:
+        raise error
+    print(f"error: {error}", file=sys.stderr)
+    return USAGE_ERROR

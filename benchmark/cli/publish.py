@@ -1,0 +1,42 @@
+"""`publish`: pack this machine's complete rows into `results/reference/`, to be committed."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmark.cli.selection import add_parts, add_suite, chosen_suite
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `publish`."""
+    add_suite(parser)
+    add_parts(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0, or 1 where a row of the selection is not complete here."""
+    from benchmark.predictions import complete_records, publish_row
+    from benchmark.store import Store
+    from benchmark.task import read_task
+
+    suite, catalogue = chosen_suite(options, remember=False)
+    store = Store()
+    published, incomplete = 0, []
+    for dataset in suite.datasets:
+        for protocol in suite.protocols:
+            task = read_task(store.task_path(dataset, protocol))
+            if task is None:
+                continue
+            for method in suite.methods:
+                entry, _ = catalogue.methods.resolve(method)
+                stochastic = bool(entry.constants.get("stochastic", True))
+                records = complete_records(store, task, method, stochastic=stochastic)
+                if records is None:
+                    incomplete.append(f"{dataset}/{protocol}/{method}")
+                else:
+                    publish_row(task, method, records)
+                    published += 1
+    print(f"{published} rows published to results/reference; commit them together with the leaderboard that `rank` writes")
+    for row in incomplete:
+        print(f"not published: {row} is not complete here")
+    return 1 if incomplete or not published else 0

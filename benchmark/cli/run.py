@@ -1,0 +1,112 @@
+"""`run`: compute what this machine's cells lack, mirror them, and write the leaderboard."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from benchmark.cli.progress import ConsoleReporter
+from benchmark.cli.selection import add_parts, add_suite, chosen_suite
+from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.standings import Standings
+    from benchmark.registry import Catalogue
+    from benchmark.runner import Request
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `run`."""
+    add_suite(parser)
+    add_parts(parser)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[], metavar="SEED", help="only splits of these seeds")
+    parser.add_argument("--jobs", type=int, default=None, metavar="N", help="worker processes (default: the cores)")
+    parser.add_argument("--in-process", action="store_true", help="no workers and no hard limits: for debugging a method")
+    parser.add_argument("--retry", default="", metavar="OUTCOMES", help="only cells with these outcomes, e.g. failed,timeout")
+    parser.add_argument("--recompute", action="store_true", help="compute fresh cells again as well")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be computed and about how long it takes")
+    parser.add_argument("--no-sync", action="store_true", help="do not mirror the results to MLflow")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0, or 1 where some cells are not ok."""
+    from benchmark.executors import default_jobs
+    from benchmark.leaderboard.publication import rank, write_leaderboard
+    from benchmark.locations import results_folder
+    from benchmark.predictions import current_suite
+    from benchmark.runner import Request, check_outcomes
+    from benchmark.runner import run as run_suite
+    from benchmark.store import exclusive
+    from benchmark.tracking import Mirror
+
+    retry = check_outcomes([name.strip() for name in options.retry.split(",") if name.strip()])
+    jobs = default_jobs() if options.jobs is None else options.jobs
+    if jobs < 1:
+        raise BenchmarkError(f"--jobs {jobs}: give 1 or more")
+    if options.dry_run:
+        suite, catalogue = chosen_suite(options, remember=False)
+        return _dry_run(Request(suite, tuple(options.seeds), jobs, options.in_process, retry, options.recompute), catalogue)
+    reporter = ConsoleReporter()
+    with exclusive(results_folder()):
+        suite, catalogue = chosen_suite(options, remember=True)
+        whole = current_suite(options.suite, catalogue)
+        mirror = Mirror(options.suite, catalogue.plugins, enabled=not options.no_sync)
+
+        def after_seed(seed: int) -> None:
+            write_leaderboard(whole, catalogue, rank(whole, catalogue))
+            mirror.start()
+
+        request = Request(suite, tuple(options.seeds), jobs, options.in_process, retry, options.recompute)
+        with mirror:
+            summary = run_suite(request, catalogue, reporter, after_seed)
+            tables = rank(whole, catalogue)
+            path = write_leaderboard(whole, catalogue, tables)
+            _tell(tables, reporter)
+            reporter.say(f"leaderboard: {path}")
+            if summary.computed:
+                reporter.say(mirror.finish())
+    for record in summary.not_ok[:10]:
+        reporter.say(f"not ok: {record.address}: {record.outcome}: {' '.join(record.reason.split())[:200]}")
+    if summary.not_ok:
+        reporter.say(f"{len(summary.not_ok)} cells are not ok; `explain CELL` says more, `run --retry failed` tries again")
+    for line in summary.skipped.values():
+        reporter.say(f"skipped: {line}")
+    return 1 if summary.not_ok else 0
+
+
+def _tell(tables: list[Standings], reporter: ConsoleReporter) -> None:
+    """The leading rows and the conclusion of each table, as the leaderboard has them."""
+    from benchmark.leaderboard.conclusions import conclusion
+
+    for table in tables:
+        found = table.comparison
+        title = f"{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases)"
+        leading = [] if found is None else [f"{name} {found.metrics.at[name, table.metric]:.3f}" for name in table.ranked[:5]]
+        reporter.say("\n  ".join(["\n" + title, *filter(None, [", ".join(leading)]), conclusion(table)]))
+
+
+def _dry_run(request: Request, catalogue: Catalogue) -> int:
+    """Say what would be computed; times are those of the same method's stored cells."""
+    from collections import Counter, defaultdict
+
+    from benchmark.runner import prepare_plan
+
+    reporter = ConsoleReporter()
+    planned, _ = prepare_plan(request.suite, request.seeds, catalogue, reporter)
+    cells = planned.to_run(retry=request.retry, recompute=request.recompute)
+    known: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for cell in planned.cells:
+        if cell.stored is not None and "fit_seconds" in cell.stored.measured:
+            seconds = cell.stored.measured["fit_seconds"] + cell.stored.measured["predict_seconds"]
+            known[cell.address.dataset, cell.address.method].append(seconds)
+    where = Counter((cell.address.dataset, cell.address.protocol, cell.address.method) for cell in cells)
+    for row, count in where.items():
+        reporter.say(f"{'  '.join(row)}: {count} cells")
+    named = [(cell.address.dataset, cell.address.method) for cell in cells]
+    seconds = sum(sum(known[row]) / len(known[row]) for row in named if row in known) / request.jobs
+    unknown = sum(row not in known for row in named)
+    never = f", and {unknown} cells of rows that never ran here" if unknown else ""
+    reporter.say(
+        f"{len(cells)} of {len(planned.cells)} cells to compute: about {seconds:.0f} s with {request.jobs} jobs{never}"
+    )
+    return 0

@@ -1,0 +1,66 @@
+"""Options that several verbs share: which suite, which part of it, which plug-ins."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from benchmark.cli.plugins import add_plugins
+from benchmark.suite import DEFAULT
+
+if TYPE_CHECKING:
+    from benchmark.registry import Catalogue
+    from benchmark.suite import Suite
+
+
+def add_suite(parser: argparse.ArgumentParser) -> None:
+    """`--suite` and `--plugin`."""
+    parser.add_argument("--suite", default=DEFAULT, metavar="NAME|FILE", help=f"the suite (default: {DEFAULT})")
+    add_plugins(parser)
+
+
+def add_parts(parser: argparse.ArgumentParser) -> None:
+    """`--dataset`, `--protocol`, `--method`; each may be given several times."""
+    for name in ("dataset", "protocol", "method"):
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar="NAME", help=f"only this {name}; may be given several times"
+        )
+
+
+def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite, Catalogue]:
+    """The part of the suite that the options name.
+
+    Names that the suite lacks become its members on this machine if `remember`, so that later runs and rankings hold them.
+    """
+    from benchmark.predictions import catalogue_of, current_suite
+    from benchmark.suite import Members, canonical, join, load_suite, validated
+
+    catalogue = catalogue_of(options.suite, options.plugin)
+    own = validated(load_suite(options.suite), catalogue)
+    asked = {
+        kind: tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(options, kind)))
+        for kind in ("dataset", "protocol", "method")
+    }
+    extra = Members(
+        methods=tuple(name for name in asked["method"] if name not in own.methods),
+        datasets=tuple(name for name in asked["dataset"] if name not in own.datasets),
+        protocols=tuple(name for name in asked["protocol"] if name not in own.protocols),
+        plugins=catalogue.plugins,
+    )
+    if remember:
+        join(own, extra)
+    suite = current_suite(options.suite, catalogue)
+    return narrowed(suite, asked["dataset"], asked["protocol"], asked["method"]), catalogue
+
+
+def narrowed(suite: Suite, datasets: tuple[str, ...], protocols: tuple[str, ...], methods: tuple[str, ...]) -> Suite:
+    """The suite with just the named parts; an empty selection means all."""
+    return replace(
+        suite,
+        datasets=datasets or suite.datasets,
+        protocols=protocols or suite.protocols,
+        ranked=tuple(name for name in suite.ranked if not methods or name in methods)
+        + tuple(name for name in methods if name not in suite.methods),
+        descriptive=tuple(name for name in suite.descriptive if not methods or name in methods),
+    )

@@ -1,0 +1,127 @@
+"""`show`: the card of a dataset or a method, a suite, splits, or stored predictions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from benchmark.cli.plugins import add_plugins
+from benchmark.errors import BenchmarkError
+from benchmark.suite import DEFAULT
+
+SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "splits", "predictions")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `show`."""
+    parser.add_argument("subject", choices=SUBJECTS, help="what to show")
+    parser.add_argument("name", nargs="?", help="its name (a card or a suite)")
+    parser.add_argument("--dataset", metavar="D", help="for splits and predictions")
+    parser.add_argument("--protocol", metavar="P", help="for splits and predictions")
+    parser.add_argument("--method", metavar="M", help="for predictions")
+    parser.add_argument("--suite", default=DEFAULT, metavar="NAME", help="for predictions: the suite whose rows are shown")
+    add_plugins(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    if options.subject == "splits":
+        content: Any = _splits(options)
+    elif options.subject == "predictions":
+        content = _predictions(options)
+    elif options.subject == "suite":
+        content = _suite(options.name or DEFAULT)
+    else:
+        content = _card(options)
+    if options.json:
+        print(json.dumps(content, indent=1, default=str))
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            _print_field(key, value)
+    else:
+        _print_rows(content)
+    return 0
+
+
+def _card(options: argparse.Namespace) -> dict[str, Any]:
+    from benchmark.registry import discover
+
+    catalogue = discover(options.plugin)
+    if not options.name:
+        raise BenchmarkError(f"show {options.subject} needs a name: `python -m benchmark list {options.subject}s` lists them")
+    entry = catalogue.registry(options.subject).resolve(options.name)[0]
+    card = {"name": entry.name, "kind": entry.kind, "file": str(entry.path), **entry.metadata}
+    if entry.error:
+        card["error"] = entry.error
+    parameters = {name: value for name, value in entry.constants.items() if not name.startswith("_")}
+    if parameters:
+        card["parameters"] = parameters
+    return {key: sorted(value) if isinstance(value, set) else value for key, value in card.items()}
+
+
+def _suite(name: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from benchmark.suite import load_suite, members
+
+    suite = load_suite(name)
+    return {**asdict(suite), "members on this machine": asdict(members(suite.name))}
+
+
+def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from benchmark.loading import load_cohort
+    from benchmark.registry import discover
+
+    catalogue = discover(options.plugin)
+    protocol, parameters = catalogue.protocols.resolve(_needed(options, "protocol"))
+    cohort = load_cohort(_needed(options, "dataset"), catalogue)
+    return [
+        {
+            "name": split.name,
+            "seed": split.seed,
+            **{part: cohort.case_ids[getattr(split, part)].tolist() for part in ("train", "validation", "test")},
+        }
+        for split in protocol.configure(parameters).splits(cohort)
+    ]
+
+
+def _predictions(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from benchmark.predictions import catalogue_of, load_predictions
+    from benchmark.suite import canonical
+
+    catalogue = catalogue_of(options.suite)
+    asked = {kind: canonical(kind, _needed(options, kind), catalogue) for kind in ("dataset", "protocol", "method")}
+    frame = load_predictions(options.suite)
+    for column, value in asked.items():
+        frame = frame[frame[column] == value]
+    if frame.empty:
+        said = ", ".join(asked.values())
+        raise BenchmarkError(f"no complete row of {said} is stored in suite {options.suite}: run it first")
+    columns = ["case", "split", "seed", "label", "probability"]
+    rows = frame[columns].astype({"case": str, "split": str}).to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def _needed(options: argparse.Namespace, name: str) -> str:
+    value: str | None = getattr(options, name)
+    if value is None:
+        raise BenchmarkError(f"show {options.subject} needs --{name}")
+    return value
+
+
+def _print_field(key: str, value: Any) -> None:
+    if isinstance(value, dict) and value:
+        print(f"{key}:")
+        for inner, said in value.items():
+            print(f"  {inner}: {said}")
+    elif isinstance(value, list | tuple | set | frozenset):
+        print(f"{key}: {', '.join(str(item) for item in value)}")
+    else:
+        print(f"{key}: {value}")
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        print("  ".join(f"{key}={len(value) if isinstance(value, list) else value}" for key, value in row.items()))

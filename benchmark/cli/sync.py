@@ -1,0 +1,25 @@
+"""`sync`: bring MLflow level with the stored results."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmark.cli.selection import add_suite
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `sync`."""
+    add_suite(parser)
+    parser.add_argument("--quiet", action="store_true", help="print nothing when all went well")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0."""
+    from benchmark.predictions import catalogue_of, current_suite
+    from benchmark.tracking import mirror_results
+
+    catalogue = catalogue_of(options.suite, options.plugin)
+    said = mirror_results(current_suite(options.suite, catalogue), catalogue)
+    if not options.quiet:
+        print(said)
+    return 0

@@ -1,0 +1,251 @@
+"""Cohort: the cases of a dataset as methods see them, and Features: what an encoder makes of a modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODALITIES = ("image", "table", "text")
+
+Index = NDArray[np.intp]
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Reports = tuple[tuple[str, ...], ...]
+
+
+class ImageView:
+    """One named view of the cases' images, read from disk when taken.
+
+    Parameters
+    ----------
+    array : (N, c, *spatial) uint8 or float16, usually a memory map of all cases of the dataset.
+    rows : (n,) positions in `array` of this view's cases; all by default.
+    scale : factor applied after the cast to float32 (1/255 for fractions stored as bytes).
+    """
+
+    def __init__(self, array: NDArray[Any], rows: Index | None = None, scale: float = 1.0) -> None:
+        self.array = array
+        self.rows: Index = np.arange(len(array)) if rows is None else rows
+        self.scale = scale
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, c, *spatial)."""
+        return (len(self.rows), *self.array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Floats:
+        """Images of the given cases as float32 `(n, c, *spatial)`, or `(c, *spatial)` for a single integer."""
+        taken = np.asarray(self.array[self.rows[index]], dtype=np.float32)
+        return taken * np.float32(self.scale) if self.scale != 1.0 else taken
+
+    def load(self) -> Floats:
+        """All images of the view, `(n, c, *spatial)` float32."""
+        return self[np.arange(len(self))]
+
+    def take(self, index: Index) -> ImageView:
+        """The view of the cases at `index`."""
+        return ImageView(self.array, self.rows[index], self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """Named territories on the voxel grid of a dataset's masks.
+
+    `labels` (x, y, z) uint8, 0 = none, k = `names[k - 1]`; `voxel_mm` edge length of a voxel in millimetres.
+    Names end in " left" or " right" where a territory has a side.
+    """
+
+    labels: NDArray[np.uint8]
+    names: tuple[str, ...]
+    voxel_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What an encoder makes of a modality.
+
+    tokens (n, drafts, t, d) float32; mask (n, drafts, t) bool, false where there is no token (a missing modality is
+    all false); pooled (n, drafts, p) float32. Images have one draft. `grid` is the token grid's shape for images on a
+    grid; `lesion_share` (n, t) the share of lesion in each token where a mask exists.
+    """
+
+    tokens: Floats
+    mask: Bools
+    pooled: Floats
+    grid: tuple[int, ...] | None = None
+    lesion_share: Floats | None = None
+
+    def take(self, index: Index) -> Features:
+        """The features of the cases at `index`."""
+        share = None if self.lesion_share is None else np.asarray(self.lesion_share[index])
+        return Features(
+            np.asarray(self.tokens[index], dtype=np.float32),
+            np.asarray(self.mask[index]),
+            np.asarray(self.pooled[index], dtype=np.float32),
+            self.grid,
+            share,
+        )
+
+
+FeatureSource = Callable[[str, "str | None"], Features]
+"""(modality, encoder or None for the dataset's default) -> features of all cases of the dataset."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """The cases of a dataset.
+
+    Attributes
+    ----------
+    name : the dataset, with its configuration.
+    case_ids : (n,) strings, unique, sorted as strings.
+    labels : (n,) int8 of 0 and 1, or None in a blind view or a pool.
+    sites : (n,) strings in the dataset's own word for a site; never an input. None in a blind view.
+    groups : (n,) strings: what no split may part (the patient). None in a blind view.
+    table : typed columns (float64 for numbers, `category` for categories), NaN where missing; or None.
+    reports : per case a tuple of text drafts, or None.
+    images : named views, each lazily loaded to (n, c, *spatial) float32; empty where there are none.
+    derived : named features computed from the image (lesion volume, territory fractions); the image modality. Or None.
+    present : modality -> (n,) bool: which case has it.
+    atlas : the territories on which `derived` and the reports were measured, or None.
+    pool : further cases without this dataset's label, for self-supervised pre-training, or None.
+    encoders : modality -> the dataset's default encoder.
+    facts : named figures that describe the whole dataset (a synthetic cohort's oracle AUC, for one).
+    source_digest : digest of the source files, or the generator's version.
+    task_digest : decides whether stored predictions of two machines may be compared (ids, labels, sites, sources).
+    content_digest : decides whether something must be recomputed (every array as computed).
+    folder : where the prepared arrays lie on this machine.
+    """
+
+    name: str
+    case_ids: NDArray[np.str_]
+    labels: NDArray[np.int8] | None = None
+    sites: NDArray[np.str_] | None = None
+    groups: NDArray[np.str_] | None = None
+    table: pd.DataFrame | None = None
+    reports: Reports | None = None
+    images: Mapping[str, ImageView] = field(default_factory=dict)
+    derived: pd.DataFrame | None = None
+    present: Mapping[str, Bools] = field(default_factory=dict)
+    atlas: Atlas | None = None
+    pool: Cohort | None = None
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, float] = field(default_factory=dict)
+    source_digest: str = ""
+    task_digest: str = ""
+    content_digest: str = ""
+    folder: str = ""
+    rows: Index | None = None
+    feature_source: FeatureSource | None = None
+
+    def __len__(self) -> int:
+        return len(self.case_ids)
+
+    @property
+    def modalities(self) -> frozenset[str]:
+        """The modalities that this view holds."""
+        held = {
+            "table": self.table is not None,
+            "text": self.reports is not None,
+            "image": bool(self.images) or self.derived is not None,
+        }
+        return frozenset(name for name, there in held.items() if there)
+
+    def take(self, index: Index | Sequence[int]) -> Cohort:
+        """The cases at `index` (positions in this view), in that order; the pool is left as it is."""
+        index = np.asarray(index, dtype=np.intp)
+        rows = np.arange(len(self)) if self.rows is None else self.rows
+        return replace(
+            self,
+            case_ids=self.case_ids[index],
+            labels=None if self.labels is None else self.labels[index],
+            sites=None if self.sites is None else self.sites[index],
+            groups=None if self.groups is None else self.groups[index],
+            table=None if self.table is None else self.table.iloc[index].reset_index(drop=True),
+            reports=None if self.reports is None else tuple(self.reports[i] for i in index),
+            images={name: view.take(index) for name, view in self.images.items()},
+            derived=None if self.derived is None else self.derived.iloc[index].reset_index(drop=True),
+            present={name: there[index] for name, there in self.present.items()},
+            rows=rows[index],
+        )
+
+    def only(self, modalities: frozenset[str] | set[str]) -> Cohort:
+        """The view that holds just these modalities (the pool likewise); others cannot be reached through it."""
+        image = "image" in modalities
+        return replace(
+            self,
+            table=self.table if "table" in modalities else None,
+            reports=self.reports if "text" in modalities else None,
+            images=self.images if image else {},
+            derived=self.derived if image else None,
+            atlas=self.atlas if image else None,
+            present={name: there for name, there in self.present.items() if name in modalities},
+            encoders={name: encoder for name, encoder in self.encoders.items() if name in modalities},
+            pool=None if self.pool is None else self.pool.only(modalities),
+        )
+
+    def blind(self) -> Cohort:
+        """The label-free view that prediction receives: no labels, sites, groups or pool."""
+        return replace(self, labels=None, sites=None, groups=None, pool=None, facts={})
+
+    def join(self, other: Cohort) -> Cohort:
+        """Both views of the same dataset as one, in the order of the dataset's cases (train + validation)."""
+        if self.rows is None or other.rows is None or self.name != other.name:
+            raise ValueError("join needs two views taken from the same cohort")
+        import pandas as pd
+
+        rows = np.concatenate([self.rows, other.rows])
+        order = np.argsort(rows, kind="stable")
+
+        def both(mine: Any, theirs: Any) -> Any:
+            return None if mine is None or theirs is None else np.concatenate([mine, theirs])[order]
+
+        def frames(mine: pd.DataFrame | None, theirs: pd.DataFrame | None) -> pd.DataFrame | None:
+            if mine is None or theirs is None:
+                return None
+            return pd.concat([mine, theirs], ignore_index=True).iloc[order].reset_index(drop=True)
+
+        reports = None
+        if self.reports is not None and other.reports is not None:
+            drafts = self.reports + other.reports
+            reports = tuple(drafts[i] for i in order)
+        return replace(
+            self,
+            case_ids=both(self.case_ids, other.case_ids),
+            labels=both(self.labels, other.labels),
+            sites=both(self.sites, other.sites),
+            groups=both(self.groups, other.groups),
+            table=frames(self.table, other.table),
+            reports=reports,
+            images={
+                name: ImageView(view.array, both(view.rows, other.images[name].rows), view.scale)
+                for name, view in self.images.items()
+            },
+            derived=frames(self.derived, other.derived),
+            present={name: both(there, other.present[name]) for name, there in self.present.items()},
+            rows=rows[order],
+        )
+
+    def features(self, modality: str, encoder: str | None = None) -> Features:
+        """The features of this view's cases, from the feature cache.
+
+        Raises `BenchmarkError` where the view does not hold the modality or no encoder is known for it.
+        """
+        if modality not in self.modalities:
+            raise BenchmarkError(f"{self.name}: this view holds no {modality}: declare it in the method's modalities")
+        if self.feature_source is None:
+            raise BenchmarkError(f"{self.name}: no encoders at hand: load the cohort with benchmark.loading.load_cohort")
+        whole = self.feature_source(modality, encoder)
+        return whole if self.rows is None else whole.take(self.rows)

@@ -1,0 +1,1 @@
+"""Frozen image and text encoders, one file each."""

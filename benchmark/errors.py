@@ -1,0 +1,36 @@
+"""Errors that end a command with one line: what is wrong, and the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchmarkError(Exception):
+    """An error of the user's input or surroundings; its text is the whole message."""
+
+
+class UnknownNameError(BenchmarkError):
+    """A name that is not registered; the message offers the nearest ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        if near:
+            hint = "did you mean " + " or ".join(f"'{other}'" for other in near) + "?"
+        else:
+            hint = f"known: {', '.join(known) or 'none'}"
+        super().__init__(f"unknown {kind} '{name}': {hint}")
+        self.name = name
+
+
+class NotFetchedError(BenchmarkError):
+    """A dataset whose source files are not on this machine."""
+
+
+class DataError(BenchmarkError):
+    """A source file whose content is not what its dataset expects."""
+
+
+class StoreError(BenchmarkError):
+    """The results folder cannot be written or read."""

@@ -1,0 +1,82 @@
+"""What a table shows, in plain sentences made from its numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.leaderboard.standings import Standings
+
+NAMES = {
+    "auc": "AUC",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "specificity": "specificity",
+    "balanced_accuracy": "balanced accuracy",
+    "mcc": "MCC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "calibration_intercept": "calibration intercept",
+    "calibration_slope": "calibration slope",
+}
+
+
+def metric_name(metric: str) -> str:
+    """A metric's key in words."""
+    plain = NAMES.get(metric.removesuffix("_label0"), metric)
+    return f"{plain} (label 0 as positive)" if metric.endswith("_label0") else plain
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `b` and `c`."""
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}" if quoted else "none"
+
+
+def conclusion(table: Standings) -> str:
+    """One paragraph: which differences are shown, or why none can be."""
+    found, ranked = table.comparison, table.ranked
+    if found is None:
+        return "No row is complete yet: nothing can be concluded."
+    if table.interim:
+        return "Interim: estimates only. Tests wait until every ranked row is complete, so that nobody stops at a lucky moment."
+    if len(ranked) < 2:
+        return "There are fewer than two complete ranked rows: nothing to compare."
+    if found.pairs["p"].isna().all():
+        return _why_no_tests(table)
+    best = [name for name in ranked if found.best_set.get(name)]
+    others = [name for name in ranked if name not in best]
+    metric = metric_name(table.metric)
+    conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
+    if not others:
+        said = f"No method is distinguishable from the best: no difference in {metric} between {len(ranked)} rows is shown."
+    elif len(best) == 1:
+        said = (
+            f"{listed(best)} is alone in the best set: every other row is significantly worse in {metric} "
+            "than at least one row."
+        )
+    else:
+        said = (
+            f"No difference in {metric} is shown among the best set, {listed(best)}; "
+            f"{listed(others)} {'is' if len(others) == 1 else 'are'} significantly worse than at least one row."
+        )
+    if np.isfinite(found.detectable):
+        said += (
+            f" With these {len(table.task.case_ids)} cases and {len(found.pairs)} comparisons a true difference of about "
+            f"{found.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
+            f"{found.first_rejection_t:.1f})."
+        )
+    return said + conditional
+
+
+def _why_no_tests(table: Standings) -> str:
+    found = table.comparison
+    assert found is not None
+    if found.per_site is not None:
+        sites, word = len(found.per_site), table.rows.dataset.metadata["site"]
+        return (
+            f"Descriptive: with {sites} sites (site: {word}) there are no p-values, intervals or ranks over sites; "
+            "at least 6 are needed. The order of the rows shows no difference."
+        )
+    return "Descriptive: no test is defined for this protocol; the order of the rows shows no difference."

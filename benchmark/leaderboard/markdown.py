@@ -1,0 +1,282 @@
+"""The leaderboard as Markdown that any forge renders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.leaderboard.conclusions import conclusion, metric_name
+from benchmark.leaderboard.standings import Standings
+from benchmark.metrics import UNORDERED
+from benchmark.registry import Catalogue
+from benchmark.suite import DEFAULT, Suite
+
+WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")
+BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
+READING = """\
+How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of
+rows minus those significantly worse; *best set* marks the rows than which no row is significantly better. Both, and every
+adjusted p, come from one family of paired tests over all pairs of ranked rows (Holm). Overlapping intervals are no test.
+[docs/statistics.md](docs/statistics.md) gives the formulas."""
+
+
+def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> str:
+    """The whole leaderboard of a suite; the same bytes for the same stored predictions."""
+    home = "" if suite.name == DEFAULT else "../"
+    parts = [
+        f"# {suite.title}",
+        f"Suite `{suite.name}`, primary metric {metric_name(suite.primary_metric)}. Written by "
+        f"`python -m benchmark rank --suite {suite.name}` from stored predictions alone.",
+        READING.replace("](docs/", f"]({home}docs/"),
+        _contents(tables),
+    ]
+    if not tables:
+        parts.append("No predictions are stored yet: run `python -m benchmark run`.")
+    for table in tables:
+        parts += _table(table)
+    parts += _not_applicable(tables)
+    parts += _footnotes(suite, tables, catalogue)
+    parts += _reproduce(suite, tables)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _contents(tables: Sequence[Standings]) -> str:
+    return "\n".join(f"- [{_title(table)}](#{_anchor(_title(table))})" for table in tables)
+
+
+def _title(table: Standings) -> str:
+    return f"{table.task.dataset}, {table.task.protocol}"
+
+
+def _anchor(title: str) -> str:
+    return "".join(character for character in title.lower().replace(" ", "-") if character.isalnum() or character in "-_")
+
+
+def _table(table: Standings) -> list[str]:
+    parts = [f"## {_title(table)}", _stamp(table), _scope(table), f"**What this shows.** {conclusion(table)}"]
+    if table.comparison is not None:
+        parts += [_ranked(table), _descriptive(table), _sites(table), _secondary(table), _notes(table)]
+    parts.append(_incomplete(table))
+    return parts
+
+
+def _stamp(table: Standings) -> str:
+    if not table.interim:
+        return ""
+    done = min(partial.row.cells_ok for partial in table.partial if partial.row.method in table.rows.ranked)
+    total = max(partial.row.cells for partial in table.partial)
+    return f"**Interim, {done} of {total} splits.**"
+
+
+def _scope(table: Standings) -> str:
+    card, task = table.rows.dataset.metadata, table.task
+    ones = int(task.labels.sum())
+    total = len(task.labels)
+    facts = "".join(f" {name.replace('_', ' ')}: {value:.3f}." for name, value in sorted(task.facts.items()))
+    return (
+        f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card['positive']}; label 0: {card['negative']}. "
+        f"Outcome taken: {card['label_time']}. Site: {card['site']}. {card['scope']}{facts}"
+    )
+
+
+def _ranked(table: Standings) -> str:
+    found = table.comparison
+    assert found is not None
+    leader = table.ranked[0] if table.ranked else None
+    rows = []
+    for name in table.ranked:
+        row = table.row(name)
+        pair = None if leader is None or name == leader else _against(table, name, leader)
+        rows.append(
+            [
+                _rank(found.rank_low[name], found.rank_high[name]),
+                f"`{name}`",
+                _estimate(found, name, table.metric),
+                "" if pair is None else _difference(pair),
+                "" if pair is None else _p(pair["p"]),
+                "" if pair is None else _p(pair["p_holm"]),
+                {True: "yes", False: "no"}.get(found.best_set[name], "n/a"),
+                f"{found.ensemble_auc[name]:.3f}",
+                f"{row.cells_ok}/{row.cells}",
+                row.source,
+            ]
+        )
+    name = metric_name(table.metric)
+    head = ["rank", "method", f"{name} (95 % CI)", "difference to the first row (95 % CI)", "p", "p (Holm)", "best set"]
+    return _grid([*head, "AUC, seeds averaged", "cells", "source"], rows) if rows else ""
+
+
+def _against(table: Standings, name: str, leader: str) -> dict[str, Any]:
+    """The pair (name, leader), as name - leader."""
+    found = table.comparison
+    assert found is not None
+    for record in found.pairs.to_dict("records"):
+        pair: dict[str, Any] = {str(key): value for key, value in record.items()}
+        if {pair["a"], pair["b"]} == {name, leader}:
+            if pair["a"] == name:
+                return pair
+            return {**pair, "difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
+    raise KeyError((name, leader))
+
+
+def _descriptive(table: Standings) -> str:
+    found = table.comparison
+    assert found is not None
+    if not table.descriptive:
+        return ""
+    rows = [
+        [
+            f"`{name}`",
+            _estimate(found, name, table.metric),
+            f"{table.row(name).cells_ok}/{table.row(name).cells}",
+            table.row(name).source,
+        ]
+        for name in table.descriptive
+    ]
+    grid = _grid(["method", f"{metric_name(table.metric)} (95 % CI)", "cells", "source"], rows)
+    return f"Descriptive rows (shown, never ranked or tested against the family):\n\n{grid}"
+
+
+def _sites(table: Standings) -> str:
+    found = table.comparison
+    assert found is not None
+    if found.per_site is None:
+        return ""
+    sites = found.per_site
+    names = [str(name) for name in found.metrics.index]
+    rows = [
+        [f"{site}{' (small: left out of the mean)' if row['small'] else ''}", str(int(row["n"])), str(int(row["positives"]))]
+        + [_figure(row[name]) for name in names]
+        for site, row in sites.iterrows()
+    ]
+    word = table.rows.dataset.metadata["site"]
+    grid = _grid([f"site ({word})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
+    return f"{metric_name(table.metric)} by held-out site (mean over training seeds):\n\n{grid}"
+
+
+def _secondary(table: Standings) -> str:
+    found = table.comparison
+    assert found is not None
+    names = [str(name) for name in found.metrics.index]
+    whole = _grid(
+        ["method", *(metric_name(metric) for metric in WHOLE)],
+        [[f"`{name}`", *(_figure(found.metrics.at[name, metric], metric) for metric in WHOLE)] for name in names],
+    )
+    card = table.rows.dataset.metadata
+    blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
+    for suffix, said in (("", card["positive"]), ("_label0", card["negative"])):
+        base = found.auprc_baseline if not suffix else 1 - found.auprc_baseline
+        grid = _grid(
+            ["method", *(metric_name(metric) for metric in BY_CLASS)],
+            [[f"`{name}`", *(_figure(found.metrics.at[name, metric + suffix]) for metric in BY_CLASS)] for name in names],
+        )
+        blocks.append(f"Positive = {said} (AUPRC of a constant: {base:.3f}):\n\n{grid}")
+    return "\n\n".join(blocks) + "\n\n</details>"
+
+
+def _notes(table: Standings) -> str:
+    found = table.comparison
+    assert found is not None
+    return "\n".join(f"- {note}" for note in found.notes)
+
+
+def _incomplete(table: Standings) -> str:
+    if not table.partial:
+        return ""
+    rows = []
+    for partial in table.partial:
+        causes = sorted({f"{outcome}: {_one_line(reason)}" for _, outcome, reason in partial.row.failures})
+        missing = partial.row.cells - partial.row.outcomes.total()
+        if missing:
+            causes.append(f"{missing} not computed yet")
+        rows.append(
+            [
+                f"`{partial.row.method}`",
+                f"{partial.row.cells_ok}/{partial.row.cells}",
+                _figure(partial.mean),
+                "" if partial.best is None else f"{_figure(partial.best_mean)} (`{partial.best}`)",
+                "; ".join(causes[:3]) + (f"; and {len(causes) - 3} more causes" if len(causes) > 3 else ""),
+            ]
+        )
+    name = metric_name(table.metric)
+    grid = _grid(["method", "cells ok", f"{name} on these cells", "first row on the same cells", "why"], rows)
+    return f"Incomplete rows (estimates on the cells they have; never ranked):\n\n{grid}"
+
+
+def _not_applicable(tables: Sequence[Standings]) -> list[str]:
+    rows = list(dict.fromkeys((table.task.dataset, *item) for table in tables for item in table.rows.not_applicable))
+    if not rows:
+        return []
+    grid = _grid(["dataset", "method", "why"], [[dataset, f"`{method}`", reason] for dataset, method, reason in rows])
+    return ["## Not applicable", grid]
+
+
+def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> list[str]:
+    """Reference and departures of every method shown; assumed values are marked [A] in its metadata."""
+    lines = []
+    for name in dict.fromkeys(method.partition("[")[0] for method in suite.methods):
+        entry = catalogue.methods.get(name)
+        if entry.error:
+            lines.append(f"- `{name}`: broken: {entry.error}")
+            continue
+        departs = entry.metadata.get("differences")
+        said = f"- `{name}` ({entry.metadata['family']}): {entry.metadata['reference']}."
+        lines.append(said + (f" Differences: {departs}" if departs else ""))
+    cards = {table.task.dataset: table.rows.dataset.metadata for table in tables}
+    for dataset, card in cards.items():
+        lines.append(f"- {dataset}: {card['title']}. {card['source']}. {card['license']}. {card['citation']}")
+    return ["## Methods and data", "\n".join(lines)]
+
+
+def _reproduce(suite: Suite, tables: Sequence[Standings]) -> list[str]:
+    commands = ["make run"]
+    commands += [f"python -m benchmark fetch {table.task.dataset}" for table in tables]
+    commands = list(dict.fromkeys(commands)) + [f"python -m benchmark run --suite {suite.name}"]
+    return [
+        "## How to reproduce",
+        "Rows marked *reference* come from the committed predictions in `results/reference/`, rows marked *local* from this "
+        "machine's cells. The commands below compute every row here.",
+        "```\n" + "\n".join(commands) + "\n```",
+    ]
+
+
+def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _estimate(found: Any, name: str, metric: str) -> str:
+    low, high = found.low.at[name, metric], found.high.at[name, metric]
+    interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) and np.isfinite(high) else ""
+    return _figure(found.metrics.at[name, metric], metric) + interval
+
+
+def _difference(pair: dict[str, Any]) -> str:
+    interval = f" ({pair['low']:+.3f} to {pair['high']:+.3f})" if np.isfinite(pair["low"]) else ""
+    return f"{pair['difference']:+.3f}{interval}" if np.isfinite(pair["difference"]) else "n/a"
+
+
+def _rank(low: float, high: float) -> str:
+    if not np.isfinite(low):
+        return "n/a"
+    return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
+
+
+def _p(value: float) -> str:
+    if not np.isfinite(value):
+        return "n/a"
+    return "<.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _figure(value: Any, metric: str = "") -> str:
+    if value is None or not np.isfinite(value):
+        return "n/a"
+    return f"{value:+.2f}" if metric in UNORDERED and "intercept" in metric else f"{value:.3f}"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 160 else line[:157] + "..."

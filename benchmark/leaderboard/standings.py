@@ -1,0 +1,191 @@
+"""Standings: the rows of a table with their statistics, ready to be printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.metrics import score
+from benchmark.predictions import Row, TableRows
+from benchmark.statistics.comparison import Comparison, compare
+from benchmark.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """An incomplete row: its mean over the cells that are ok, beside the best complete row's on the same cells."""
+
+    row: Row
+    mean: float
+    best: str | None
+    best_mean: float
+
+
+@dataclass(frozen=True, eq=False)
+class Standings:
+    """A table of the leaderboard. `comparison` is None where no row is complete."""
+
+    rows: TableRows
+    metric: str
+    comparison: Comparison | None
+    partial: tuple[Partial, ...]
+    interim: bool
+
+    @property
+    def task(self) -> Task:
+        """Cases, labels, sites and splits."""
+        return self.rows.task
+
+    def row(self, method: str) -> Row:
+        """The complete row of a method."""
+        return next(row for row in self.rows.complete if row.method == method)
+
+    @property
+    def ranked(self) -> list[str]:
+        """The complete ranked rows, best first."""
+        if self.comparison is None:
+            return []
+        return [name for name in self.comparison.metrics.index if name in self.rows.ranked]
+
+    @property
+    def descriptive(self) -> list[str]:
+        """The complete descriptive rows, best first."""
+        if self.comparison is None:
+            return []
+        return [name for name in self.comparison.metrics.index if name not in self.rows.ranked]
+
+
+def standings(rows: TableRows, metric: str) -> Standings:
+    """The statistics of a table; without p-values while a ranked row of it is still being computed."""
+    task = rows.task
+    interim = any(row.in_progress and row.method in rows.ranked for row in rows.incomplete) and not any(
+        row.source == "reference" for row in rows.complete
+    )
+    comparison = None
+    if rows.complete:
+        frame = task.frame()
+        scores = pd.DataFrame({row.method: _all_seeds(task, row) for row in rows.complete})
+        names = [split.name for split in task.splits]
+        thresholds = pd.DataFrame({row.method: _all_thresholds(task, row) for row in rows.complete}, index=names)
+        family = [row.method for row in rows.complete if row.method in rows.ranked]
+        comparison = compare(frame, scores, thresholds, protocol=task.protocol, ranked=family, metric=metric, interim=interim)
+    partial = tuple(_partial(task, row, comparison, metric) for row in rows.incomplete)
+    return Standings(rows, metric, comparison, partial, interim)
+
+
+def _partial(task: Task, row: Row, comparison: Comparison | None, metric: str) -> Partial:
+    """An incomplete row on its own cells, with the leader of the complete rows on the same ones."""
+    values = [
+        score(task.labels[task.by_name[name].test], probabilities[None], np.array([row.thresholds[name]]))[metric][0]
+        for name, probabilities in row.probabilities.items()
+    ]
+    mean = float(np.mean(values)) if values else float("nan")
+    if comparison is None or not values:
+        return Partial(row, mean, None, float("nan"))
+    best = str(comparison.metrics.index[0])
+    there = comparison.per_split[metric].loc[[best], list(row.probabilities)].to_numpy()
+    return Partial(row, mean, best, float(there.mean()))
+
+
+def _source_split(task: Task, row: Row, name: str) -> str:
+    """The split whose cell stands for `name`: itself, or the one with the same test part of a method that ran once."""
+    if name in row.probabilities:
+        return name
+    test = task.by_name[name].test
+    return next(other for other in row.probabilities if np.array_equal(task.by_name[other].test, test))
+
+
+def _all_seeds(task: Task, row: Row) -> NDArray[np.float64]:
+    return np.concatenate([row.probabilities[_source_split(task, row, split.name)] for split in task.splits])
+
+
+def _all_thresholds(task: Task, row: Row) -> list[float]:
+    return [row.thresholds[_source_split(task, row, split.name)] for split in task.splits]
+
+
+def as_json(suite: str, tables: Sequence[Standings]) -> dict[str, Any]:
+    """The leaderboard as the documented JSON; null where a value is undefined."""
+    return {"suite": suite, "tables": [_table_json(table) for table in tables]}
+
+
+def _table_json(table: Standings) -> dict[str, Any]:
+    found = table.comparison
+    rows = [] if found is None else [_row_json(table, str(name)) for name in found.metrics.index]
+    for partial in table.partial:
+        mean = _number(partial.mean)
+        rows.append(
+            {
+                "method": partial.row.method,
+                "source": partial.row.source,
+                "cells_ok": partial.row.cells_ok,
+                "cells": partial.row.cells,
+                "ranked": False,
+                "metrics": {table.metric: {"mean": mean, "ci": None}},
+                "rank": None,
+                "best_set": None,
+            }
+        )
+    pairs = []
+    if found is not None:
+        for pair in found.pairs.itertuples():
+            pairs.append(
+                {
+                    "a": pair.a,
+                    "b": pair.b,
+                    "difference": _number(pair.difference),
+                    "ci": _interval(pair.low, pair.high),
+                    "p": _number(pair.p),
+                    "p_holm": _number(pair.p_holm),
+                }
+            )
+    return {
+        "dataset": table.task.dataset,
+        "protocol": table.task.protocol,
+        "primary_metric": table.metric,
+        "cases": len(table.task.case_ids),
+        "interim": table.interim,
+        "rows": rows,
+        "pairs": pairs,
+    }
+
+
+def _row_json(table: Standings, name: str) -> dict[str, Any]:
+    found = table.comparison
+    assert found is not None
+    row = table.row(name)
+    ranked = name in table.rows.ranked
+    best = found.best_set.get(name) if ranked else None
+    return {
+        "method": name,
+        "source": row.source,
+        "cells_ok": row.cells_ok,
+        "cells": row.cells,
+        "ranked": ranked,
+        "metrics": {
+            str(metric): {
+                "mean": _number(found.metrics.at[name, metric]),
+                "ci": _interval(found.low.at[name, metric], found.high.at[name, metric]),
+            }
+            for metric in found.metrics.columns
+        },
+        "rank": _rank(found, name) if ranked else None,
+        "best_set": None if best is None else bool(best),
+    }
+
+
+def _rank(found: Comparison, name: str) -> list[int] | None:
+    low, high = found.rank_low.get(name, np.nan), found.rank_high.get(name, np.nan)
+    return None if np.isnan(low) or np.isnan(high) else [int(low), int(high)]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _interval(low: Any, high: Any) -> list[float] | None:
+    return [float(low), float(high)] if np.isfinite(low) and np.isfinite(high) else None

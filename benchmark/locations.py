@@ -1,0 +1,29 @@
+"""Where things lie: the checkout, this machine's data, and the results."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: parent of `benchmark/`, `datasets/`, `baselines/`, `methods/`."""
+
+
+def data_folder() -> Path:
+    """`STROKEBENCH_DATA`, by default the user's cache: `sources/`, `prepared/` and `features/` lie below it."""
+    chosen = os.environ.get("STROKEBENCH_DATA")
+    if chosen:
+        return Path(chosen).expanduser().resolve()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "strokebench"
+
+
+def output_folder() -> Path:
+    """`STROKEBENCH_OUTPUT`, by default the checkout: `results/` and `leaderboard.md` are written below it."""
+    chosen = os.environ.get("STROKEBENCH_OUTPUT")
+    return Path(chosen).expanduser().resolve() if chosen else ROOT
+
+
+def results_folder() -> Path:
+    """The folder of cells, runs and the committed reference."""
+    return output_folder() / "results"

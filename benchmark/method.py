@@ -1,0 +1,60 @@
+"""The contract of a method, and the short form of it for anything with scikit-learn's interface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.cohort import Cohort
+
+if TYPE_CHECKING:
+    from benchmark.preprocessing import DesignMatrix
+
+
+class Method(Protocol):
+    """What the engine calls. A method is a dataclass whose fields are its hyper-parameters.
+
+    Class attributes that the engine reads, all optional and literal: `stochastic = False` where the seed changes nothing
+    (such a method runs once where seeds change the training only); `max_cases = 5000` with `max_cases_reason = "..."`.
+    Instance attributes read after `fit`, optional: `threshold` (default 0.5), the probability above which a case counts as
+    label 1, and `chosen`, a dict of hyper-parameters chosen inside the training part.
+    """
+
+    def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
+        """Learn from the training part; the validation part is for early stopping, thresholds, or more training."""
+
+    def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
+        """P(label = 1) of each case, shape (n,), in [0, 1]; `cases` is a blind view."""
+
+
+class EstimatorMethod:
+    """A method made of a scikit-learn classifier: subclass it, and return the classifier from `estimator(seed)`.
+
+    It trains on train + validation. The field `features` names the columns of the design matrix: modalities joined by
+    "+", of "table", "image" and "text" (pooled vectors of the dataset's default encoders) and "derived" (the named
+    image-derived columns).
+    """
+
+    features: str = "table"
+    _matrix: DesignMatrix
+    _fitted: Any
+
+    def estimator(self, seed: int) -> Any:
+        """The unfitted classifier; it has `fit(X, y)`, `predict_proba(X)` and `classes_`."""
+        raise NotImplementedError(f"{type(self).__name__} must define estimator(seed)")
+
+    def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
+        """Fit preprocessing and classifier on train + validation."""
+        from benchmark.preprocessing import DesignMatrix
+
+        cases = train.join(validation)
+        self._matrix = DesignMatrix(self.features).fit(cases)
+        self._fitted = self.estimator(seed).fit(self._matrix.transform(cases), cases.labels)
+
+    def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
+        """P(label = 1), (n,)."""
+        probabilities = self._fitted.predict_proba(self._matrix.transform(cases))
+        one: NDArray[np.floating[Any]] = probabilities[:, list(self._fitted.classes_).index(1)]
+        return one

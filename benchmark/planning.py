@@ -1,0 +1,226 @@
+"""From a suite to its cells: which there are, what each depends on, and which are fresh, stale or missing."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark import provenance
+from benchmark.cohort import Cohort
+from benchmark.errors import BenchmarkError
+from benchmark.features import encoder_identity
+from benchmark.protocols import Split
+from benchmark.registry import Catalogue, Entry
+from benchmark.store import CellAddress, CellRecord, Store
+from benchmark.suite import Suite
+from benchmark.task import Task, make_task
+from benchmark.task import digest as split_digest
+
+State = Literal["fresh", "stale", "missing"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method in one of its configurations on one dataset: what all its cells have in common."""
+
+    dataset: str
+    folder: str
+    method: str
+    fit_modalities: frozenset[str]
+    predict_modalities: frozenset[str]
+    encoders: Mapping[str, str]
+    ingredients: Mapping[str, Any]
+    stochastic: bool
+    not_applicable: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One planned cell, and what the store knows of it."""
+
+    address: CellAddress
+    row: Row
+    split: Split
+    training_seed: int
+    ingredients: Mapping[str, Any]
+    key: str
+    stored: CellRecord | None
+
+    @property
+    def state(self) -> State:
+        """Fresh: stored under the same key, whatever the outcome."""
+        if self.stored is None:
+            return "missing"
+        return "fresh" if self.stored.key == self.key else "stale"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a suite in the order of running, their tasks, and the rows that do not apply."""
+
+    cells: tuple[Cell, ...]
+    tasks: tuple[Task, ...]
+    not_applicable: tuple[Row, ...]
+
+    def to_run(self, *, retry: Iterable[str] = (), recompute: bool = False) -> list[Cell]:
+        """Cells to compute: stale and missing ones, those with an outcome to retry, or all."""
+        again = set(retry)
+        return [
+            cell
+            for cell in self.cells
+            if recompute
+            or (again and cell.stored is not None and cell.stored.outcome in again and cell.state == "fresh")
+            or (not again and cell.state != "fresh")
+        ]
+
+
+def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], store: Store, seeds: Sequence[int] = ()) -> Plan:
+    """All cells of a suite on the cohorts at hand, breadth-first: every method of the first seed, then of the next."""
+    cells, tasks, not_applicable = [], [], []
+    for dataset in (name for name in suite.datasets if name in cohorts):
+        cohort = cohorts[dataset]
+        rows = [describe_row(dataset, method, cohort, catalogue) for method in suite.methods]
+        not_applicable += [row for row in rows if row.not_applicable]
+        for protocol in suite.protocols:
+            entry, parameters = catalogue.protocols.resolve(protocol)
+            splits = entry.configure(parameters).splits(cohort)
+            if not splits:
+                continue
+            task = make_task(cohort, protocol, splits)
+            tasks.append(task)
+            for row in rows:
+                if not row.not_applicable:
+                    cells += _cells(row, task, splits, store)
+    cells = [cell for cell in cells if not seeds or cell.split.seed in seeds]
+    order = {seed: i for i, seed in enumerate(dict.fromkeys(cell.split.seed for cell in cells))}
+    cells.sort(key=lambda cell: order[cell.split.seed])
+    return Plan(tuple(cells), tuple(tasks), tuple(not_applicable))
+
+
+def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> Row:
+    """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
+    entry, parameters = catalogue.methods.resolve(method)
+    fit, predict = modalities_of(entry, parameters)
+    encoders = {
+        modality: str(parameters.get(f"{modality}_encoder") or entry.constants.get(f"{modality}_encoder") or default)
+        for modality, default in sorted(cohort.encoders.items())
+        if modality in fit | predict
+    }
+    data = catalogue.datasets.resolve(dataset)[0]
+    ingredients = {
+        "data": cohort.content_digest,
+        "dataset code": provenance.code_digest(data.path),
+        "method": method,
+        "configuration": _configuration(entry, parameters),
+        "method code": provenance.code_digest(entry.path) if entry.path.is_file() else "",
+        "encoders": {name: _identity(name, modality, catalogue) for modality, name in encoders.items()},
+        "libraries": provenance.library_versions(entry.path) if entry.path.is_file() else {},
+    }
+    return Row(
+        dataset=dataset,
+        folder=cohort.folder,
+        method=method,
+        fit_modalities=fit,
+        predict_modalities=predict,
+        encoders=encoders,
+        ingredients=ingredients,
+        stochastic=bool(entry.constants.get("stochastic", True)),
+        not_applicable=why_not_applicable(entry, parameters, cohort.modalities, len(cohort), dataset),
+    )
+
+
+def modalities_of(entry: Entry[Any], parameters: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """The modalities of a configuration for fitting and for predicting: those of its registered variant, if it is one."""
+    needed: frozenset[str] = frozenset()
+    for name, values in entry.metadata.get("variants", {}).items():
+        needed |= frozenset(values.get(parameters.get(name), ()))
+    if needed:
+        return needed, needed
+    fit, predict = (frozenset(entry.metadata.get(f"{part}_modalities", ())) for part in ("fit", "predict"))
+    return fit, predict
+
+
+def why_not_applicable(
+    entry: Entry[Any], parameters: Mapping[str, Any], modalities: Iterable[str], cases: int, dataset: str
+) -> str:
+    """Why a configuration does not apply to a dataset; empty where it does."""
+    fit, predict = modalities_of(entry, parameters)
+    lacking = sorted((fit | predict) - set(modalities))
+    if lacking:
+        return f"{dataset} has no {' or '.join(lacking)}"
+    limit = entry.constants.get("max_cases")
+    if limit is not None and cases > limit:
+        reason = entry.constants.get("max_cases_reason", "the method says no more")
+        return f"{cases} cases, at most {limit}: {reason}"
+    return ""
+
+
+def training_seed(dataset: str, protocol: str, method: str, split: Split) -> int:
+    """The seed of a cell's randomness: derived from the split's seed and the cell's names, below 2**31."""
+    names = [zlib.crc32(name.encode()) for name in (dataset, protocol, split.name, method)]
+    return int(np.random.SeedSequence([split.seed, *names]).generate_state(1)[0] >> 1)
+
+
+def why_not_fresh(cell: Cell) -> list[str]:
+    """What differs between a planned cell and the stored one, in words; empty for a fresh cell."""
+    if cell.stored is None:
+        return ["it was never computed here"]
+    if cell.state == "fresh":
+        return []
+    before, now = cell.stored.ingredients, cell.ingredients
+    return [_difference(name, before.get(name), now.get(name)) for name in now if before.get(name) != now.get(name)]
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        return f"{name} changed: " + ", ".join(f"{key} {_short(before.get(key))} -> {_short(now.get(key))}" for key in changed)
+    return f"{name} changed: {_short(before)} -> {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text[:12] if len(text) == 64 else text
+
+
+def _cells(row: Row, task: Task, splits: Sequence[Split], store: Store) -> list[Cell]:
+    expected = {part.name for part in task.expected(stochastic=row.stochastic)}
+    stored = store.row(row.dataset, task.protocol, row.method)
+    cells = []
+    for split in splits:
+        if split.name in expected:
+            ingredients = {**row.ingredients, "split": split_digest(split)}
+            cells.append(
+                Cell(
+                    address=CellAddress(row.dataset, task.protocol, row.method, split.name),
+                    row=row,
+                    split=split,
+                    training_seed=training_seed(row.dataset, task.protocol, row.method, split),
+                    ingredients=ingredients,
+                    key=provenance.digest(ingredients),
+                    stored=stored.get(split.name),
+                )
+            )
+    return cells
+
+
+def _configuration(entry: Entry[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Every field of the configured method; the given ones alone where it cannot be made."""
+    try:
+        method = entry.configure(parameters)
+    except Exception:  # a broken method is reported by its cells, not by planning
+        return dict(parameters)
+    if not is_dataclass(method):
+        return dict(parameters)
+    return {item.name: getattr(method, item.name) for item in fields(method) if item.init}
+
+
+def _identity(encoder: str, modality: str, catalogue: Catalogue) -> str:
+    try:
+        return encoder_identity(encoder, modality, catalogue)
+    except BenchmarkError as error:
+        return f"not available: {error}"

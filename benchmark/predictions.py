@@ -1,0 +1,266 @@
+"""Stored predictions as rows of tables: this machine's cells where they are complete, else the committed reference."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark import provenance
+from benchmark.errors import StoreError
+from benchmark.locations import results_folder
+from benchmark.planning import why_not_applicable
+from benchmark.registry import Catalogue, Entry, discover
+from benchmark.store import CellRecord, Store, safe, write_durably
+from benchmark.suite import DEFAULT, Suite, joined, load_suite, members, validated
+from benchmark.task import Task, read_task, write_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Source = Literal["local", "reference"]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A method's stored cells on one task.
+
+    `probabilities` and `thresholds` by split name, of the cells that are ok; `outcomes` counts all stored cells;
+    `failures` are (split, outcome, reason); `cells` is the number that a complete row has.
+    """
+
+    method: str
+    source: Source
+    cells: int
+    probabilities: Mapping[str, NDArray[np.float64]]
+    thresholds: Mapping[str, float]
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def cells_ok(self) -> int:
+        """How many cells gave predictions."""
+        return len(self.probabilities)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell is ok."""
+        return self.cells_ok == self.cells
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether cells were neither computed nor tried yet."""
+        return self.outcomes.total() < self.cells
+
+
+@dataclass(frozen=True, eq=False)
+class TableRows:
+    """All rows of a suite on one task: complete ones, incomplete ones, and methods that do not apply."""
+
+    task: Task
+    dataset: Entry[Any]
+    modalities: frozenset[str]
+    complete: tuple[Row, ...]
+    incomplete: tuple[Row, ...]
+    not_applicable: tuple[tuple[str, str], ...]
+    ranked: tuple[str, ...]
+
+
+def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
+    """A suite as it stands: validated, with this machine's members if `local`."""
+    suite = validated(load_suite(name), catalogue)
+    if not local:
+        return suite
+    extra = members(suite.name)
+    return joined(suite, extra)
+
+
+def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) -> Catalogue:
+    """All that is registered, with the plug-ins that joined the suite on this machine and still exist."""
+    remembered = [path for path in members(Path(name).stem).plugins if Path(path).is_file()] if local else []
+    return discover(tuple(dict.fromkeys([*(str(Path(p).expanduser().resolve()) for p in plugins), *remembered])))
+
+
+def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[TableRows]:
+    """The stored rows of a suite, table by table; a table without any row is left out."""
+    store = Store()
+    tables = []
+    for dataset in suite.datasets:
+        for protocol in suite.protocols:
+            table = _table(suite, catalogue, dataset, protocol, store if local else None)
+            if table is not None:
+                tables.append(table)
+    return tables
+
+
+def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFrame:
+    """Every stored prediction of a suite's complete rows.
+
+    Returns a frame of one row per prediction: dataset, protocol, method, source, split, seed, site, case, label,
+    probability (of label 1), threshold.
+    """
+    import pandas as pd
+
+    catalogue = catalogue_of(suite, local=local)
+    frames = []
+    for table in gather(current_suite(suite, catalogue, local=local), catalogue, local=local):
+        for row in table.complete:
+            frame = table.task.frame()
+            frame = frame[frame["split"].isin(list(row.probabilities))]
+            frame.insert(0, "dataset", table.task.dataset)
+            frame.insert(1, "protocol", table.task.protocol)
+            frame.insert(2, "method", row.method)
+            frame.insert(3, "source", row.source)
+            names = [split.name for split in table.task.splits if split.name in row.probabilities]
+            frame["probability"] = np.concatenate([row.probabilities[name] for name in names])
+            frame["threshold"] = np.repeat([row.thresholds[name] for name in names], [len(row.probabilities[n]) for n in names])
+            frames.append(frame)
+    if not frames:
+        keys = ["dataset", "protocol", "method", "source", "split", "seed", "site", "case"]
+        return pd.DataFrame(columns=[*keys, "label", "probability", "threshold"])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, store: Store | None) -> TableRows | None:
+    local_task = read_task(store.task_path(dataset, protocol)) if store is not None else None
+    published = reference_folder(dataset, protocol)
+    reference_task = read_task(published / "task.json")
+    task = local_task or reference_task
+    if task is None:
+        return None
+    if reference_task is not None and reference_task.comparable != task.comparable:
+        reference_task = None
+    entry = catalogue.datasets.resolve(dataset)[0]
+    complete, incomplete, not_applicable = [], [], []
+    for method in suite.methods:
+        method_entry, parameters = catalogue.methods.resolve(method)
+        if method_entry.error is None:
+            reason = why_not_applicable(method_entry, parameters, entry.modalities, len(task.case_ids), dataset)
+            if reason:
+                not_applicable.append((method, reason))
+                continue
+        expected = task.expected(stochastic=bool(method_entry.constants.get("stochastic", True)))
+        names = [split.name for split in expected]
+        local = None if store is None or local_task is None else _local_row(store, task, method, names)
+        reference = None if reference_task is None else read_reference(published / f"{safe(method)}.parquet", names)
+        best = local if local is not None and local.complete else reference
+        if best is not None:
+            complete.append(best)
+        if local is not None and local is not best:
+            incomplete.append(local)
+    if not complete and not incomplete:
+        return None
+    return TableRows(task, entry, entry.modalities, tuple(complete), tuple(incomplete), tuple(not_applicable), suite.ranked)
+
+
+def _local_row(store: Store, task: Task, method: str, names: Sequence[str]) -> Row | None:
+    """The row of this machine: cells of one configuration, one code and one content, on the task's own splits."""
+    stored = store.row(task.dataset, task.protocol, method)
+    sound = [
+        record
+        for name in names
+        if (record := stored.get(name)) is not None and record.ingredients.get("split") == task.by_name[name].digest
+    ]
+    groups: dict[str, list[CellRecord]] = defaultdict(list)
+    for record in sound:
+        groups[_identity(record)].append(record)
+    if not groups:
+        return None
+    records = max(groups.items(), key=lambda item: (len(item[1]), item[0]))[1]
+    good = [record for record in records if record.outcome == "ok"]
+    return Row(
+        method=method,
+        source="local",
+        cells=len(names),
+        probabilities={record.address.split: np.array(record.probabilities) for record in good},
+        thresholds={record.address.split: record.threshold for record in good},
+        outcomes=Counter(record.outcome for record in records),
+        failures=tuple((record.address.split, record.outcome, record.reason) for record in records if record.outcome != "ok"),
+    )
+
+
+def _identity(record: CellRecord) -> str:
+    """Equal for cells that may stand in one row: everything that they depend on but the split."""
+    return provenance.digest({name: value for name, value in record.ingredients.items() if name != "split"})
+
+
+def reference_folder(dataset: str, protocol: str) -> Path:
+    """Where the committed predictions of a table lie: `task.json` and one Parquet file per method."""
+    return results_folder() / "reference" / safe(dataset) / safe(protocol)
+
+
+def read_reference(path: Path, names: Sequence[str]) -> Row | None:
+    """A published row; None where there is none or where it does not cover the splits."""
+    if not path.is_file():
+        return None
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        meta = json.loads(table.schema.metadata[b"strokebench"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} is not a published row ({error}): restore it with git, or publish the method again"
+        ) from error
+    if list(meta["splits"]) != list(names):
+        return None
+    values = table.column("probability").to_numpy()
+    ends = np.cumsum([item["cases"] for item in meta["splits"].values()])
+    parts = dict(zip(names, np.split(values, ends[:-1]), strict=True))
+    return Row(
+        method=meta["method"],
+        source="reference",
+        cells=len(names),
+        probabilities=parts,
+        thresholds={name: meta["splits"][name]["threshold"] for name in names},
+        outcomes=Counter(ok=len(names)),
+    )
+
+
+def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
+    """Write a complete row (its records in split order) and its task below `results/reference/`; equal files are left."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = reference_folder(task.dataset, task.protocol)
+    write_task(task, folder / "task.json")
+    first = records[0].ingredients
+    meta = {
+        "method": method,
+        "ingredients": {name: value for name, value in first.items() if name != "split"},
+        "splits": {
+            record.address.split: {
+                "cases": len(record.probabilities),
+                "threshold": record.threshold,
+                "chosen": record.chosen,
+                "key": record.key,
+            }
+            for record in records
+        },
+    }
+    values = np.concatenate([record.probabilities for record in records])
+    schema = pa.schema([("probability", pa.float64())], metadata={"strokebench": json.dumps(meta, sort_keys=False)})
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"probability": values}, schema=schema), buffer, compression="zstd")
+    path = folder / f"{safe(method)}.parquet"
+    if not path.is_file() or path.read_bytes() != buffer.getvalue():
+        write_durably(path, buffer.getvalue())
+    return path
+
+
+def complete_records(store: Store, task: Task, method: str, *, stochastic: bool) -> list[CellRecord] | None:
+    """The records of a complete local row in split order, or None where the row is not complete."""
+    names = [split.name for split in task.expected(stochastic=stochastic)]
+    row = _local_row(store, task, method, names)
+    if row is None or not row.complete:
+        return None
+    stored = store.row(task.dataset, task.protocol, method)
+    return [stored[name] for name in names]

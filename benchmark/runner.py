@@ -1,0 +1,207 @@
+"""Runs a suite: prepares data and features, computes the cells that are missing or stale, stores each as it ends."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from benchmark import provenance
+from benchmark.cohort import Cohort
+from benchmark.errors import BenchmarkError, NotFetchedError
+from benchmark.executors import CellExecutor, InProcess, LocalProcesses
+from benchmark.loading import load_cohort
+from benchmark.locations import results_folder
+from benchmark.planning import Cell, Plan, plan
+from benchmark.registry import Catalogue
+from benchmark.store import CellRecord, Outcome, Store, write_durably
+from benchmark.suite import Suite
+from benchmark.task import write_task
+from benchmark.worker import compute, encode, failure, job
+
+
+class Reporter(Protocol):
+    """How a run speaks to whoever watches it."""
+
+    def say(self, line: str) -> None:
+        """One plain line."""
+
+    def progress(self, total: int) -> AbstractContextManager[Callable[[CellRecord], None]]:
+        """A block in which the given function is called after each cell."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run of a suite (already validated and narrowed), and how."""
+
+    suite: Suite
+    seeds: tuple[int, ...] = ()
+    jobs: int = 1
+    in_process: bool = False
+    retry: tuple[str, ...] = ()
+    recompute: bool = False
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    planned: int = 0
+    computed: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    not_ok: list[CellRecord] = field(default_factory=list)
+    cohorts: dict[str, Cohort] = field(default_factory=dict)
+
+
+def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, reporter: Reporter) -> tuple[Plan, Summary]:
+    """Load the cohorts that are on this machine and plan their cells; other datasets are skipped with the reason."""
+    summary = Summary()
+    for dataset in suite.datasets:
+        started = time.perf_counter()
+        try:
+            summary.cohorts[dataset] = load_cohort(dataset, catalogue)
+        except NotFetchedError as error:
+            summary.skipped[dataset] = str(error)
+            reporter.say(f"{dataset}: skipped: {error}")
+            continue
+        seconds = time.perf_counter() - started
+        if seconds > 2:
+            reporter.say(f"{dataset}: prepared in {seconds:.0f} s")
+    planned = plan(suite, catalogue, summary.cohorts, Store(), seeds)
+    summary.planned = len(planned.cells)
+    return planned, summary
+
+
+def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: Callable[[int], None]) -> Summary:
+    """Compute what this machine's cells lack. `after_seed` is called when every method has completed a seed.
+
+    Raises `StoreError` where results cannot be written; what was computed before is kept.
+    """
+    planned, summary = prepare_plan(request.suite, request.seeds, catalogue, reporter)
+    store = Store()
+    for task in planned.tasks:
+        write_task(task, store.task_path(task.dataset, task.protocol))
+    for row in planned.not_applicable:
+        reporter.say(f"{row.dataset}: {row.method} is not applicable: {row.not_applicable}")
+    cells = planned.to_run(retry=request.retry, recompute=request.recompute)
+    if not cells:
+        reporter.say(f"nothing to compute: all {summary.planned} cells are fresh")
+    else:
+        fresh = summary.planned - len(cells)
+        reporter.say(f"{len(cells)} of {summary.planned} cells to compute ({fresh} are fresh)")
+        run_id = _record_run(request, catalogue)
+        with _executor(request) as executor:
+            _encode(cells, catalogue, executor, reporter)
+            with reporter.progress(len(cells)) as advance:
+                for record in _completed(cells, executor, store, run_id, catalogue.plugins, after_seed):
+                    summary.computed += 1
+                    advance(record)
+    for cell in planned.cells:
+        stored = store.read(cell.address)
+        if stored is not None and stored.key == cell.key and stored.outcome != "ok":
+            summary.not_ok.append(stored)
+    return summary
+
+
+def _executor(request: Request) -> CellExecutor:
+    return InProcess() if request.in_process else LocalProcesses(request.jobs, request.suite.limits)
+
+
+def _encode(cells: Iterable[Cell], catalogue: Catalogue, executor: CellExecutor, reporter: Reporter) -> None:
+    """Fill the feature cache before the cells, outside their time limits; a failure shows in the cells that need it."""
+    rows = {cell.row.dataset: cell.row for cell in cells}
+    needed = dict.fromkeys((cell.row.dataset, modality, name) for cell in cells for modality, name in cell.row.encoders.items())
+    futures = {
+        (dataset, name): executor.submit(encode, rows[dataset].folder, modality, name, catalogue.plugins)
+        for dataset, modality, name in needed
+    }
+    for (dataset, name), future in futures.items():
+        started = time.perf_counter()
+        error = future.exception()
+        if error is not None:
+            reporter.say(f"{dataset}: encoder {name}: {error}")
+        elif time.perf_counter() - started > 2:
+            reporter.say(f"{dataset}: encoder {name} done in {time.perf_counter() - started:.0f} s")
+
+
+def _completed(
+    cells: Sequence[Cell],
+    executor: CellExecutor,
+    store: Store,
+    run_id: str,
+    plugins: tuple[str, ...],
+    after_seed: Callable[[int], None],
+) -> Iterator[CellRecord]:
+    """Compute cells, store each as it ends, and tell when a seed is complete."""
+    waiting = iter(cells)
+    left = Counter(cell.split.seed for cell in cells)
+    running: dict[Future[CellRecord], Cell] = {}
+    exhausted = False
+    while running or not exhausted:
+        while not exhausted and len(running) < executor.in_flight:
+            cell = next(waiting, None)
+            if cell is None:
+                exhausted = True
+            else:
+                running[executor.submit(compute, job(cell, plugins))] = cell
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            cell = running.pop(future)
+            record = _record(future, cell, plugins)
+            store.write(replace(record, measured={**record.measured, "run": run_id}))
+            yield record
+            left[cell.split.seed] -= 1
+            if left[cell.split.seed] == 0:
+                after_seed(cell.split.seed)
+
+
+def _record(future: Future[CellRecord], cell: Cell, plugins: tuple[str, ...]) -> CellRecord:
+    """The record of a cell whose worker answered, ran out of time, or died."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    outcome: Outcome = "crashed"
+    reason = f"the worker process died: {error}"
+    if isinstance(error, TimeoutError):
+        outcome, reason = "timeout", "more time than the suite's limit per cell"
+    elif isinstance(error, MemoryError):
+        outcome, reason = "out-of-memory", "more memory than the suite's limit per cell"
+    return failure(job(cell, plugins), outcome, reason)
+
+
+def _record_run(request: Request, catalogue: Catalogue) -> str:
+    """Store the environment of this run once; returns its id."""
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    content: dict[str, Any] = {
+        "run": run_id,
+        "started": now.isoformat(timespec="seconds"),
+        "suite": request.suite.name,
+        "jobs": request.jobs,
+        "executor": "in-process" if request.in_process else "local processes",
+        "plugins": list(catalogue.plugins),
+        "environment": provenance.environment(),
+    }
+    import json
+
+    write_durably(results_folder() / "runs" / f"{run_id}.json", (json.dumps(content, indent=1) + "\n").encode())
+    return run_id
+
+
+def check_outcomes(names: Iterable[str]) -> tuple[str, ...]:
+    """The outcomes named in `--retry`. Raises `BenchmarkError` for what is not one."""
+    from benchmark.errors import UnknownNameError
+    from benchmark.store import OUTCOMES
+
+    for name in names:
+        if name not in OUTCOMES:
+            raise UnknownNameError("outcome", name, OUTCOMES)
+        if name == "ok":
+            raise BenchmarkError("--retry takes outcomes that are not ok; to compute everything again use --recompute")
+    return tuple(names)

@@ -1,0 +1,215 @@
+"""The boundary of the leaderboard: from stored predictions to estimates, tests and ranks. Knows nothing of running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.metrics import LOWER_IS_BETTER, METRICS, UNORDERED
+from benchmark.statistics import inference
+from benchmark.statistics.evaluation import Evaluation, evaluate
+from benchmark.statistics.held_out import leave_one_site_out
+from benchmark.statistics.inference import Inference
+from benchmark.statistics.multiplicity import best_set, better_than, holm, rank_intervals
+from benchmark.statistics.power import Power, detectable_difference
+
+Index = NDArray[np.intp]
+
+PROTOCOLS: Mapping[str, Callable[[Evaluation, str, Index, Index], Inference]] = {
+    "repeated-cv": inference.repeated_cv,
+    "leave-one-site-out": leave_one_site_out,
+    "holdout": inference.holdout,
+}
+SECONDARY = ("p_delong", "p_mcnemar", "p_mcnemar_recall", "p_mcnemar_specificity", "p_sign_flip")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The statistics of one table; methods are in display order (best primary mean first, then by name; undefined last).
+
+    Attributes
+    ----------
+    metrics, low, high : method x metric; the mean and its 95 % interval, NaN where undefined
+    spread : method x metric; SD over training seeds (`holdout`), NaN elsewhere
+    rank_low, rank_high : by method; NaN for descriptive rows and where there are no p-values
+    best_set : by method; True, False, or None where there are no p-values
+    pairs : each unordered pair of ranked methods once: a, b, difference (a - b), low, high, p, p_holm; the secondary p-values
+        (not adjusted, NaN where they do not apply); `identical` (equal predictions: the same run), `degenerate` (a difference
+        without variance), `near_chance` (both AUC intervals include .5: no mark of significance is to be shown)
+    per_split : metric -> method x split
+    per_site : site x (n, positives, small, then each method's primary mean); None but for `leave-one-site-out`
+    heterogeneity : method x (tau, i2, random_effects_auc, worst_site, worst_auc) of the AUC; None but for `leave-one-site-out`
+    ensemble_auc : by method, the AUC of seed-averaged predictions
+    auprc_baseline : prevalence of label 1
+    power : minimum detectable difference, NaN where there is no test
+    notes : facts to print
+    """
+
+    protocol: str
+    metric: str
+    metrics: pd.DataFrame
+    low: pd.DataFrame
+    high: pd.DataFrame
+    spread: pd.DataFrame
+    rank_low: pd.Series[float]
+    rank_high: pd.Series[float]
+    best_set: pd.Series[bool]
+    pairs: pd.DataFrame
+    per_split: dict[str, pd.DataFrame]
+    per_site: pd.DataFrame | None
+    heterogeneity: pd.DataFrame | None
+    ensemble_auc: pd.Series[float]
+    auprc_baseline: float
+    power: Power
+    notes: list[str]
+
+    @property
+    def detectable(self) -> float:
+        """The true difference that the family's first comparison finds with power .8."""
+        return self.power.detectable
+
+    @property
+    def first_rejection_t(self) -> float:
+        """The |t| that Holm's first rejection needs."""
+        return self.power.first_rejection_t
+
+
+def compare(
+    task: pd.DataFrame,
+    scores: pd.DataFrame,
+    thresholds: pd.DataFrame,
+    *,
+    protocol: str,
+    ranked: Sequence[str],
+    metric: str = "auc",
+    interim: bool = False,
+) -> Comparison:
+    """The statistics of one (dataset, protocol) table from complete methods' predictions.
+
+    Parameters
+    ----------
+    task : DataFrame
+        One row per (split, test case): split, seed, site ("" where none is held out), case, label; in split order.
+    scores : DataFrame
+        The same index, one column of P(label = 1) per complete method, descriptive rows included; no NaN: a method that the
+        seed does not change and that ran once is given under every seed.
+    thresholds : DataFrame
+        Index split, a column per method.
+    protocol : str
+        "repeated-cv", "leave-one-site-out" or "holdout" select their statistics; any other is descriptive.
+    ranked : sequence of str
+        The family of comparisons, columns of `scores`.
+    metric : str
+        The primary metric.
+    interim : bool
+        Estimates only, for a table whose splits are not all computed (no optional stopping).
+
+    Raises
+    ------
+    BenchmarkError
+        If the frames do not fit together, or the primary metric has no better direction.
+    """
+    if metric not in METRICS:
+        raise UnknownNameError("metric", metric, METRICS)
+    if metric in UNORDERED:
+        raise BenchmarkError(f"primary metric '{metric}' cannot rank, its ideal lies in the middle: choose e.g. 'auc'")
+    run = evaluate(task, scores, thresholds)
+    for name in ranked:
+        if name not in run.methods:
+            raise UnknownNameError("ranked method", name, run.methods)
+    family = np.array([run.methods.index(name) for name in ranked], dtype=np.intp)
+    first, second = np.triu_indices(len(family), 1)
+    found = PROTOCOLS.get(protocol, inference.descriptive)(run, metric, family[first], family[second])
+    if interim:
+        found = inference.without_tests(found)
+
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    order = np.lexsort((np.array(run.methods), -sign * found.mean[metric]))
+    names = [run.methods[i] for i in order]
+
+    def by_method(values: dict[str, NDArray[np.float64]]) -> pd.DataFrame:
+        blank = np.full(len(names), np.nan)
+        return pd.DataFrame({key: values.get(key, blank)[order] for key in METRICS}, index=names)
+
+    pairs = _pairs(run, found, metric, family, first, second)
+    tested = ~np.isnan(found.mean[metric][family]) if found.test is not None else np.zeros(len(family), dtype=bool)
+    ranks = _ranks(pairs, sign, first, second, tested)
+    ranks = ranks.set_axis(list(ranked)).reindex(names)
+    errors, df = (found.test.error, found.test.df) if found.test is not None else (np.full(0, np.nan), np.nan)
+    return Comparison(
+        protocol,
+        metric,
+        by_method(found.mean),
+        by_method(found.low),
+        by_method(found.high),
+        by_method(found.spread),
+        ranks["low"],
+        ranks["high"],
+        ranks["best"].astype(object).where(ranks["best"].notna(), None),
+        pairs,
+        {key: pd.DataFrame(run.cells[key][order], index=names, columns=list(run.splits)) for key in METRICS},
+        found.per_site,
+        None if found.heterogeneity is None else found.heterogeneity.loc[names],
+        pd.Series(found.ensemble_auc[order], index=names),
+        found.prevalence,
+        detectable_difference(errors, df),
+        found.notes + _warnings(run, names, pairs),
+    )
+
+
+def _pairs(run: Evaluation, found: Inference, metric: str, family: Index, first: Index, second: Index) -> pd.DataFrame:
+    a, b = family[first], family[second]
+    blank = np.full(len(a), np.nan)
+    test = found.test
+    names = np.array(run.methods, dtype=object)
+    chance = (found.low["auc"] <= 0.5) & (found.high["auc"] >= 0.5)
+    content = np.array([hash(row.tobytes()) for row in run.scores])
+    return pd.DataFrame(
+        {
+            "a": names[a],
+            "b": names[b],
+            "difference": found.mean[metric][a] - found.mean[metric][b],
+            "low": blank if test is None else test.low,
+            "high": blank if test is None else test.high,
+            "p": blank if test is None else test.p,
+            "p_holm": blank if test is None else holm(test.p),
+            **{key: found.secondary.get(key, blank) for key in SECONDARY},
+            "identical": content[a] == content[b],
+            "degenerate": np.zeros(len(a), dtype=bool) if test is None else test.degenerate,
+            "near_chance": chance[a] & chance[b],
+        }
+    )
+
+
+def _ranks(pairs: pd.DataFrame, sign: float, first: Index, second: Index, tested: NDArray[np.bool_]) -> pd.DataFrame:
+    """Rank interval and best set of each ranked method with p-values; NaN and None for the others."""
+    p = pairs["p_holm"].to_numpy(dtype=np.float64)
+    difference = sign * pairs["difference"].to_numpy(dtype=np.float64)
+    better = better_than(p, difference, first, second, len(tested))[np.ix_(tested, tested)]
+    ranks = pd.DataFrame({"low": np.nan, "high": np.nan, "best": None}, index=np.arange(len(tested)), dtype=object)
+    ranks.loc[tested, "low"], ranks.loc[tested, "high"] = rank_intervals(better)
+    ranks.loc[tested, "best"] = best_set(better)
+    return ranks.astype({"low": np.float64, "high": np.float64})
+
+
+def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame) -> list[str]:
+    """Constant predictions, rows without a predicted class, identical runs and differences without variance."""
+    total = len(run.splits)
+    said = []
+    for name in names:
+        row = run.methods.index(name)
+        constant, silent = (int(run.cells[flag][row].sum()) for flag in ("constant", "no_predicted_positives"))
+        if constant:
+            said.append(f"{name}: constant predictions in {constant} of {total} splits (AUC .5 there)")
+        elif silent:
+            said.append(f"{name}: no predicted positives in {silent} of {total} splits (precision and F1 are 0 there)")
+    for pair in pairs[pairs["identical"]].itertuples():
+        said.append(f"{pair.a} and {pair.b}: identical predictions, the same run")
+    for pair in pairs[pairs["degenerate"] & (pairs["difference"] != 0)].itertuples():
+        said.append(f"{pair.a} and {pair.b}: the same difference in every part, p = 0 by rule")
+    return said

@@ -1,0 +1,76 @@
+"""DeLong's test and interval of the AUC (Biometrics 44, 1988), by patient, over seeds and folds.
+
+Within each (seed, fold) every patient gets a placement (`ordering.placements`); a patient's placements are averaged over seeds,
+and the variance of the AUC is S2(V_pos)/m + S2(V_neg)/n, for pairs of methods by one covariance matrix. Under repeated
+cross-validation it is multiplied by `RESAMPLING`, a heuristic of the form of Nadeau and Bengio's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from benchmark.statistics.ordering import order_cases, placements
+from benchmark.statistics.student import Test, quantile, t_test
+
+Floats = NDArray[np.float64]
+
+RESAMPLING = 1.25
+"""1 + n_test/n_train of five folds: the factor on the variance under repeated cross-validation."""
+
+
+def average_by_patient(values: Floats, patients: NDArray[np.intp], count: int) -> Floats:
+    """Mean of `values` (M, R) over the rows of each patient: `patients` (R,) in 0..count-1 -> (M, count)."""
+    rows = np.bincount(patients, minlength=count)
+    order = np.argsort(patients, kind="stable")
+    sums = np.add.reduceat(values[:, order], np.concatenate(([0], np.cumsum(rows)[:-1])), axis=1)
+    return np.asarray(sums / rows)
+
+
+def covariance(values: Floats, labels: NDArray[np.integer]) -> Floats:
+    """Covariance (M, M) of the AUCs from placements (M, N) and `labels` (N,); NaN with fewer than two of a class."""
+    total = np.zeros((len(values), len(values)))
+    for label in (0, 1):
+        part = values[:, labels == label]
+        n = part.shape[1]
+        if n < 2:
+            return np.full_like(total, np.nan)
+        centred = part - part.mean(axis=1, keepdims=True)
+        total += centred @ centred.T / ((n - 1) * n)
+    return total
+
+
+def variance(values: Floats, labels: NDArray[np.integer]) -> Floats:
+    """The diagonal (M,) of `covariance`, without the rest of it."""
+    parts = [values[:, labels == label] for label in (0, 1)]
+    if min(part.shape[1] for part in parts) < 2:
+        return np.full(len(values), np.nan)
+    return np.asarray(sum(part.var(axis=1, ddof=1) / part.shape[1] for part in parts))
+
+
+def pairwise(auc: Floats, cov: Floats, a: NDArray[np.intp], b: NDArray[np.intp], factor: float = 1.0) -> Test:
+    """Normal test of auc[a] - auc[b] for pairs of methods; `auc` (M,), `cov` (M, M), `a` and `b` (P,)."""
+    spread = np.diagonal(cov)
+    of_difference = np.maximum(spread[a] + spread[b] - 2.0 * cov[a, b], 0.0)
+    # Cancellation: what is below the rounding of its terms is no variance (identical or monotone scores).
+    of_difference = np.where(of_difference <= 1e-14 * (spread[a] + spread[b]), 0.0, of_difference)
+    return t_test(auc[a] - auc[b], np.sqrt(factor * of_difference), np.inf)
+
+
+def delong_test(labels: NDArray[np.integer], scores: Floats) -> tuple[Floats, Floats, Test]:
+    """The plain test on one test set: `labels` (n,), `scores` (M, n) -> AUC (M,), covariance (M, M), all pairs i < j."""
+    values = placements(order_cases(labels, scores))
+    cov = covariance(values, labels)
+    auc = values[:, labels == 1].mean(axis=1)
+    a, b = np.triu_indices(len(scores), 1)
+    return auc, cov, pairwise(auc, cov, a, b)
+
+
+def logit_interval(auc: Floats, error: Floats) -> tuple[Floats, Floats]:
+    """The 95 % interval of AUCs (M,) by their standard errors (M,) on the logit scale; NaN for an AUC of exactly 0 or 1."""
+    inside = (auc > 0) & (auc < 1)
+    safe = np.where(inside, auc, 0.5)
+    half = quantile(np.inf) * error / (safe * (1.0 - safe))
+    low, high = expit(logit(safe) - half), expit(logit(safe) + half)
+    return np.where(inside, low, np.nan), np.where(inside, high, np.nan)

@@ -1,0 +1,107 @@
+"""Stored predictions as arrays, and every metric of every (method, split)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.errors import BenchmarkError
+from benchmark.metrics import FLAGS, METRICS, score
+from benchmark.statistics import ordering
+from benchmark.statistics.delong import average_by_patient
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """M methods on J splits with R test rows of N patients.
+
+    `labels` and `patient` are (R,), `scores` (M, R), `thresholds` (M, J), `rows` the J slices of R; `site` and `seed` (J,);
+    `patient_labels` (N,).
+    """
+
+    methods: tuple[str, ...]
+    splits: tuple[str, ...]
+    rows: tuple[slice, ...]
+    site: tuple[str, ...]
+    seed: tuple[int, ...]
+    labels: NDArray[np.int8]
+    patient: Index
+    patient_labels: NDArray[np.int8]
+    scores: Floats
+    thresholds: Floats
+
+    @cached_property
+    def cells(self) -> dict[str, Floats]:
+        """Metric or flag -> its value in each method's test part (M, J)."""
+        parts = [score(self.labels[part], self.scores[:, part], self.thresholds[:, j]) for j, part in enumerate(self.rows)]
+        return {key: np.stack([values[key] for values in parts], axis=1) for key in METRICS + FLAGS}
+
+    @cached_property
+    def patient_placements(self) -> Floats:
+        """Each patient's placement within its test part, averaged over seeds: (M, N)."""
+        parts = [ordering.placements(ordering.order_cases(self.labels[part], self.scores[:, part])) for part in self.rows]
+        return average_by_patient(np.concatenate(parts, axis=1), self.patient, len(self.patient_labels))
+
+    @cached_property
+    def patient_margins(self) -> Floats:
+        """Each patient's mean over seeds of (probability - that cell's threshold): (M, N)."""
+        lengths = [part.stop - part.start for part in self.rows]
+        margins = self.scores - np.repeat(self.thresholds, lengths, axis=1)
+        return average_by_patient(margins, self.patient, len(self.patient_labels))
+
+    @cached_property
+    def patient_scores(self) -> Floats:
+        """Each patient's mean probability over seeds: (M, N)."""
+        return average_by_patient(self.scores, self.patient, len(self.patient_labels))
+
+    def sites(self) -> Iterator[tuple[str, Index, Index]]:
+        """For each held-out site, in order of appearance: its name, its splits, its patients."""
+        for site in dict.fromkeys(self.site):
+            splits = np.array([j for j, other in enumerate(self.site) if other == site])
+            yield site, splits, np.unique(self.patient[self.rows[splits[0]]])
+
+
+def evaluate(task: pd.DataFrame, scores: pd.DataFrame, thresholds: pd.DataFrame) -> Evaluation:
+    """Arrange the frames of `comparison.compare`. Raises `BenchmarkError` where they do not fit together."""
+    if not task.index.equals(scores.index):
+        raise BenchmarkError("the predictions and the task have different rows: give both one row per (split, test case)")
+    methods = tuple(str(method) for method in scores.columns)
+    code, names = pd.factorize(task["split"])
+    order = np.argsort(code, kind="stable")
+    ends = np.cumsum(np.bincount(code, minlength=len(names)))
+    rows = tuple(slice(int(start), int(end)) for start, end in zip(np.r_[0, ends[:-1]], ends, strict=True))
+    missing = [name for name in names if name not in thresholds.index]
+    unknown = sorted(set(scores.columns) - set(thresholds.columns))
+    if missing or unknown:
+        raise BenchmarkError(f"thresholds are missing: splits {missing}, methods {unknown}")
+    values = np.ascontiguousarray(scores.to_numpy(dtype=np.float64).T[:, order])
+    cuts = thresholds.loc[names, list(scores.columns)].to_numpy(dtype=np.float64).T
+    for method, row, cut in zip(methods, values, cuts, strict=True):
+        if not (np.isfinite(row).all() and np.isfinite(cut).all() and row.min() >= 0 and row.max() <= 1):
+            raise BenchmarkError(f"{method}: predictions are missing or outside [0, 1]: only complete methods are compared")
+    patient, cases = pd.factorize(task["case"].to_numpy()[order])
+    labels = task["label"].to_numpy(dtype=np.int8)[order]
+    patient_labels = np.zeros(len(cases), dtype=np.int8)
+    patient_labels[patient] = labels
+    firsts = [part.start for part in rows]
+    return Evaluation(
+        methods,
+        tuple(str(name) for name in names),
+        rows,
+        tuple(str(site) for site in task["site"].to_numpy()[order][firsts]),
+        tuple(int(seed) for seed in task["seed"].to_numpy()[order][firsts]),
+        labels,
+        patient,
+        patient_labels,
+        values,
+        cuts,
+    )

@@ -1,0 +1,44 @@
+"""What a leaderboard can show: the minimum detectable difference and the |t| that Holm's first rejection needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.statistics.multiplicity import ALPHA
+from benchmark.statistics.student import quantile
+
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Power:
+    """The sensitivity of a family of comparisons.
+
+    `first_rejection_t` is the |t| that the smallest p of the family needs; `detectable` the true difference that it finds with
+    power .8 for a pair of typical standard error; `detectable_alone` the same for one comparison named in advance.
+    """
+
+    pairs: int
+    df: float
+    standard_error: float
+    first_rejection_t: float
+    detectable: float
+    detectable_alone: float
+
+
+def detectable_difference(errors: ArrayLike, df: float, alpha: float = ALPHA, power: float = POWER) -> Power:
+    """From the pairs' standard errors (P,), NaN for pairs not tested.
+
+    Minimum detectable difference (Bloom, Evaluation Review 19, 1995) = median SE x (t at 1 - alpha/2K + t at `power`), K the
+    number of tested pairs: Holm's first threshold is Bonferroni's.
+    """
+    tested = np.asarray(errors, dtype=np.float64)
+    tested = tested[~np.isnan(tested)]
+    if len(tested) == 0:
+        return Power(0, df, np.nan, np.nan, np.nan, np.nan)
+    first, alone, found = quantile(df, 1 - alpha / (2 * len(tested))), quantile(df, 1 - alpha / 2), quantile(df, power)
+    error = float(np.median(tested))
+    return Power(len(tested), df, error, first, error * (first + found), error * (alone + found))

@@ -1,0 +1,186 @@
+"""Suites: which datasets, protocols and methods are paired, and who joined them on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.locations import results_folder
+from benchmark.registry import Catalogue, spell
+
+FOLDER = Path(__file__).resolve().parent / "suites"
+DEFAULT = "stroke-prognosis"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hard limits of a cell in a worker process."""
+
+    seconds: float = 1800
+    memory_gib: float = 6
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A family of comparisons: the ranked methods are tested against each other, descriptive rows are only shown."""
+
+    name: str
+    title: str
+    datasets: tuple[str, ...]
+    protocols: tuple[str, ...]
+    ranked: tuple[str, ...]
+    descriptive: tuple[str, ...] = ()
+    primary_metric: str = "auc"
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All rows, ranked ones first."""
+        return self.ranked + self.descriptive
+
+
+@dataclass(frozen=True)
+class Members:
+    """What a user added to a suite on this machine by naming it in `run`."""
+
+    methods: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+
+
+def suite_names() -> list[str]:
+    """The names of the suites of the checkout."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by name or by the path of its TOML file. Raises `BenchmarkError` with the field that is wrong."""
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise UnknownNameError("suite", name, suite_names())
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"suite file {path.name}: {error}") from error
+    return _suite(content, path)
+
+
+def _suite(content: dict[str, Any], path: Path) -> Suite:
+    known = {item.name: item for item in fields(Suite)}
+    for name in content:
+        if name not in known:
+            raise BenchmarkError(f"suite file {path.name}: {UnknownNameError('field', name, known)}")
+    for name in ("title", "datasets", "protocols", "ranked"):
+        if name not in content:
+            raise BenchmarkError(f"suite file {path.name}: field '{name}' is missing")
+    values: dict[str, Any] = {"name": path.stem}
+    for name, value in content.items():
+        if name == "limits":
+            values[name] = _limits(value, path)
+        elif name in ("name", "title", "primary_metric"):
+            if not isinstance(value, str):
+                raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a string, not {value!r}")
+            values[name] = value
+        else:
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a list of strings, not {value!r}")
+            values[name] = tuple(value)
+    return Suite(**values)
+
+
+def _limits(value: Any, path: Path) -> Limits:
+    known = {item.name for item in fields(Limits)}
+    if not isinstance(value, dict):
+        raise BenchmarkError(f"suite file {path.name}: field 'limits' must be a table, not {value!r}")
+    for name, number in value.items():
+        if name not in known:
+            raise BenchmarkError(f"suite file {path.name}: {UnknownNameError('field of limits', name, known)}")
+        if not isinstance(number, int | float) or number <= 0:
+            raise BenchmarkError(f"suite file {path.name}: field 'limits.{name}' must be a positive number, not {number!r}")
+    return Limits(**value)
+
+
+def canonical(kind: str, spelled: str, catalogue: Catalogue) -> str:
+    """The one spelling of a configuration: known name, sorted keys, no parameter that equals its default."""
+    registry = catalogue.datasets if kind == "dataset" else catalogue.methods if kind == "method" else catalogue.protocols
+    entry, parameters = registry.resolve(spelled)
+    if entry.error is None and parameters:
+        defaults = entry.constants
+        known = {name for name in defaults if not name.startswith("_")}
+        unknown = [name for name in parameters if name not in known]
+        if unknown:
+            entry.configure(parameters)
+        parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
+    return spell(entry.name, parameters)
+
+
+def validated(suite: Suite, catalogue: Catalogue) -> Suite:
+    """The suite with every name in its one spelling. Raises `UnknownNameError` for what is not registered."""
+    from benchmark.metrics import METRICS
+
+    if suite.primary_metric not in METRICS:
+        raise UnknownNameError("metric", suite.primary_metric, METRICS)
+    return replace(
+        suite,
+        datasets=tuple(canonical("dataset", name, catalogue) for name in suite.datasets),
+        protocols=tuple(canonical("protocol", name, catalogue) for name in suite.protocols),
+        ranked=tuple(canonical("method", name, catalogue) for name in suite.ranked),
+        descriptive=tuple(canonical("method", name, catalogue) for name in suite.descriptive),
+    )
+
+
+def members(suite: str) -> Members:
+    """Who joined a suite on this machine."""
+    everyone = _read_members()
+    known = everyone.get(suite, {})
+    return Members(**{item.name: tuple(known.get(item.name, ())) for item in fields(Members)})
+
+
+def joined(suite: Suite, extra: Members) -> Suite:
+    """The suite with its members of this machine; methods of theirs are ranked."""
+
+    def more(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
+        return mine + tuple(name for name in theirs if name not in mine)
+
+    newcomers = tuple(name for name in extra.methods if name not in suite.descriptive)
+    return replace(
+        suite,
+        datasets=more(suite.datasets, extra.datasets),
+        protocols=more(suite.protocols, extra.protocols),
+        ranked=more(suite.ranked, newcomers),
+    )
+
+
+def join(suite: Suite, extra: Members) -> None:
+    """Remember members of a suite on this machine, beside its results."""
+    before = members(suite.name)
+    after = Members(
+        **{item.name: tuple(dict.fromkeys(getattr(before, item.name) + getattr(extra, item.name))) for item in fields(Members)}
+    )
+    if after != before:
+        everyone = _read_members()
+        everyone[suite.name] = {item.name: list(getattr(after, item.name)) for item in fields(Members)}
+        path = _members_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".members.{os.getpid()}")
+        aside.write_text(json.dumps(everyone, indent=1, sort_keys=True), encoding="utf-8")
+        aside.replace(path)
+
+
+def _members_file() -> Path:
+    return results_folder() / "members.json"
+
+
+def _read_members() -> dict[str, dict[str, list[str]]]:
+    path = _members_file()
+    try:
+        content: dict[str, dict[str, list[str]]] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise BenchmarkError(f"{path} is not JSON ({error}): delete it, and name your methods in `run` again") from error
+    return content

@@ -1,0 +1,154 @@
+"""The task of a dataset under a protocol: all that ranking needs besides predictions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark import provenance
+from benchmark.errors import StoreError
+from benchmark.store import write_durably
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.cohort import Cohort
+    from benchmark.protocols import Split
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """A split as ranking sees it: its test cases are positions in `Task.case_ids`."""
+
+    name: str
+    seed: int
+    site: str
+    test: NDArray[np.intp]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cases, labels, sites and splits of a dataset under a protocol; `digest` is the cohort's task digest."""
+
+    dataset: str
+    protocol: str
+    digest: str
+    case_ids: NDArray[np.str_]
+    labels: NDArray[np.int8]
+    sites: NDArray[np.str_] | None
+    splits: tuple[TestPart, ...]
+    facts: dict[str, float]
+
+    @cached_property
+    def by_name(self) -> dict[str, TestPart]:
+        """The splits by name."""
+        return {split.name: split for split in self.splits}
+
+    @cached_property
+    def comparable(self) -> str:
+        """Equal for two machines whose predictions may be compared: same task digest, same splits."""
+        return provenance.digest([self.digest, [split.digest for split in self.splits]])
+
+    def expected(self, *, stochastic: bool) -> tuple[TestPart, ...]:
+        """The splits that a method runs: a deterministic method runs once where seeds change the training only."""
+        if stochastic or not self.seeds_repeat_the_cut:
+            return self.splits
+        first = self.splits[0].seed
+        return tuple(split for split in self.splits if split.seed == first)
+
+    @cached_property
+    def seeds_repeat_the_cut(self) -> bool:
+        """Whether all seeds have the same test parts."""
+        seeds: dict[int, list[bytes]] = {}
+        for split in self.splits:
+            seeds.setdefault(split.seed, []).append(split.test.tobytes())
+        return len({tuple(sorted(parts)) for parts in seeds.values()}) == 1
+
+    def frame(self) -> pd.DataFrame:
+        """One row per split and test case, in split order: split, seed, site, case, label."""
+        import pandas as pd
+
+        sizes = [len(split.test) for split in self.splits]
+        rows = np.concatenate([split.test for split in self.splits]) if self.splits else np.arange(0)
+        codes = np.repeat(np.arange(len(self.splits)), sizes)
+        names = [split.name for split in self.splits]
+        return pd.DataFrame(
+            {
+                "split": pd.Categorical.from_codes(codes, categories=pd.Index(names)),
+                "seed": np.repeat([split.seed for split in self.splits], sizes),
+                "site": np.repeat(np.array([split.site for split in self.splits], dtype=object), sizes),
+                "case": pd.Categorical.from_codes(rows, categories=pd.Index(self.case_ids.tolist())),
+                "label": self.labels[rows],
+            }
+        )
+
+
+def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
+    """The task of a cohort under a protocol."""
+    if cohort.labels is None:
+        raise ValueError(f"{cohort.name} has no labels")
+    parts = tuple(TestPart(split.name, split.seed, split.site or "", split.test, digest(split)) for split in splits)
+    return Task(
+        cohort.name, protocol, cohort.task_digest, cohort.case_ids, cohort.labels, cohort.sites, parts, dict(cohort.facts)
+    )
+
+
+def digest(split: Split) -> str:
+    """Digest of a split: its name, seed and the index of every part."""
+    return provenance.digest(
+        [split.name, split.seed, *(part.tolist() for part in (split.train, split.validation, split.test, split.pool))]
+    )
+
+
+def write_task(task: Task, path: Path) -> None:
+    """Store a task as JSON; an equal file is left alone."""
+    content = {
+        "dataset": task.dataset,
+        "protocol": task.protocol,
+        "digest": task.digest,
+        "case_ids": task.case_ids.tolist(),
+        "labels": task.labels.tolist(),
+        "sites": None if task.sites is None else task.sites.tolist(),
+        "splits": [
+            {
+                "name": split.name,
+                "seed": split.seed,
+                "site": split.site,
+                "test": split.test.tolist(),
+                "digest": split.digest,
+            }
+            for split in task.splits
+        ],
+        "facts": task.facts,
+    }
+    encoded = (json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
+    if not path.is_file() or path.read_bytes() != encoded:
+        write_durably(path, encoded)
+
+
+def read_task(path: Path) -> Task | None:
+    """A stored task, or None where there is none. Raises `StoreError` for a file that is not one."""
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        splits = tuple(TestPart(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits"))
+        sites = content.pop("sites")
+        return Task(
+            **{
+                **content,
+                "case_ids": np.array(content["case_ids"], dtype=np.str_),
+                "labels": np.array(content["labels"], dtype=np.int8),
+                "sites": None if sites is None else np.array(sites, dtype=np.str_),
+                "splits": splits,
+            }
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} is not a task file ({error}): delete it and run again") from error

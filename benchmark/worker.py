@@ -1,0 +1,199 @@
+"""Computing one cell: the code that runs in a worker process (or in-process, for tests and debugging)."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.cohort import Cohort
+from benchmark.loading import load_prepared
+from benchmark.planning import Cell
+from benchmark.protocols import Split
+from benchmark.registry import Catalogue, discover
+from benchmark.store import CellAddress, CellRecord, Outcome
+
+TRACEBACK_LINES = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a worker needs to compute a cell; `folder` holds the cohort as it was prepared before the run."""
+
+    address: CellAddress
+    folder: str
+    split: Split
+    training_seed: int
+    fit_modalities: frozenset[str]
+    predict_modalities: frozenset[str]
+    ingredients: Mapping[str, Any]
+    key: str
+    plugins: tuple[str, ...]
+
+
+@dataclass
+class _Worker:
+    """What a worker process keeps between cells."""
+
+    catalogue: Catalogue | None = None
+    cohort: Cohort | None = None
+
+
+_WORKER = _Worker()
+
+
+def job(cell: Cell, plugins: tuple[str, ...]) -> Job:
+    """The job of a planned cell."""
+    return Job(
+        address=cell.address,
+        folder=cell.row.folder,
+        split=cell.split,
+        training_seed=cell.training_seed,
+        fit_modalities=cell.row.fit_modalities,
+        predict_modalities=cell.row.predict_modalities,
+        ingredients=cell.ingredients,
+        key=cell.key,
+        plugins=plugins,
+    )
+
+
+def initialise(memory_bytes: int | None) -> None:
+    """Prepare a worker process: bound its memory, leave Ctrl-C to the parent."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if memory_bytes is not None and sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
+
+def encode(folder: str, modality: str, encoder: str, plugins: tuple[str, ...]) -> None:
+    """Make sure that the features of a prepared cohort are in the cache."""
+    _cohort(folder, plugins).features(modality, encoder)
+
+
+def compute(job: Job) -> CellRecord:
+    """Fit and predict one cell; whatever goes wrong becomes its outcome."""
+    started = time.perf_counter()
+    try:
+        return _computed(job)
+    except MemoryError as error:
+        outcome: Outcome = "out-of-memory"
+        reason = f"more memory than the limit ({error})" if str(error) else "more memory than the limit"
+        tail = _tail()
+    except Exception as error:  # the outcome of the cell, whatever it is
+        outcome, reason, tail = _outcome(error), f"{type(error).__name__}: {error}", _tail()
+    return failure(job, outcome, reason, tail, {"total_seconds": time.perf_counter() - started})
+
+
+def failure(job: Job, outcome: Outcome, reason: str, tail: str = "", measured: dict[str, Any] | None = None) -> CellRecord:
+    """The record of a cell that gave no predictions."""
+    return CellRecord(
+        address=job.address,
+        seed=job.split.seed,
+        ingredients=dict(job.ingredients),
+        key=job.key,
+        outcome=outcome,
+        reason=reason,
+        traceback=tail,
+        measured=measured or {},
+    )
+
+
+def _outcome(error: Exception) -> Outcome:
+    """A RuntimeError of torch's or xgboost's allocator is a lack of memory as well."""
+    words = str(error).lower()
+    return "out-of-memory" if "can't allocate memory" in words or "bad_alloc" in words else "failed"
+
+
+def _tail() -> str:
+    return "".join(traceback.format_exc().splitlines(keepends=True)[-TRACEBACK_LINES:])
+
+
+def _computed(job: Job) -> CellRecord:
+    catalogue = _catalogue(job.plugins)
+    cohort = _cohort(job.folder, job.plugins)
+    entry, parameters = catalogue.methods.resolve(job.address.method)
+    method = entry.configure(parameters)
+    split = job.split
+    pool = None if cohort.pool is None else cohort.pool.take(split.pool)
+    learning = replace(cohort, pool=pool).only(job.fit_modalities)
+    train, validation = learning.take(split.train), replace(learning.take(split.validation), pool=None)
+    test = cohort.take(split.test).only(job.predict_modalities).blind()
+    _seed_everything(job.training_seed)
+    started = time.perf_counter()
+    method.fit(train, validation, job.training_seed)
+    fitted = time.perf_counter()
+    probabilities = method.predict_proba(test)
+    predicted = time.perf_counter()
+    measured = {"fit_seconds": fitted - started, "predict_seconds": predicted - fitted, "peak_mib": _peak_mib()}
+    wrong = _what_is_invalid(probabilities, len(test))
+    if wrong:
+        return failure(job, "invalid", wrong, measured=measured)
+    return CellRecord(
+        address=job.address,
+        seed=split.seed,
+        ingredients=dict(job.ingredients),
+        key=job.key,
+        outcome="ok",
+        probabilities=np.asarray(probabilities, dtype=np.float64).tolist(),
+        threshold=float(getattr(method, "threshold", 0.5)),
+        chosen=dict(getattr(method, "chosen", {})),
+        measured=measured,
+    )
+
+
+def _what_is_invalid(probabilities: Any, cases: int) -> str:
+    values = np.asarray(probabilities)
+    if values.shape != (cases,):
+        return f"predict_proba gave shape {values.shape} for {cases} cases: it must be ({cases},)"
+    if not np.issubdtype(values.dtype, np.floating) and not np.issubdtype(values.dtype, np.integer):
+        return f"predict_proba gave {values.dtype}, not numbers"
+    if not np.isfinite(values).all():
+        return f"{int((~np.isfinite(values)).sum())} of {cases} probabilities are NaN or infinite"
+    if values.min() < 0 or values.max() > 1:
+        return f"probabilities lie between {values.min():.4g} and {values.max():.4g}: they must lie in [0, 1]"
+    return ""
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - for libraries that read numpy's global state
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True)
+        torch.set_num_threads(1)
+
+
+def _peak_mib() -> float:
+    if sys.platform == "win32":
+        return float("nan")
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _catalogue(plugins: tuple[str, ...]) -> Catalogue:
+    if _WORKER.catalogue is None or _WORKER.catalogue.plugins != plugins:
+        _WORKER.catalogue = discover(plugins)
+        _WORKER.cohort = None
+    return _WORKER.catalogue
+
+
+def _cohort(folder: str, plugins: tuple[str, ...]) -> Cohort:
+    """The cohort last used is kept: cells come dataset by dataset within a seed."""
+    catalogue = _catalogue(plugins)
+    if _WORKER.cohort is None or _WORKER.cohort.folder != folder:
+        _WORKER.cohort = load_prepared(Path(folder), catalogue)
+    return _WORKER.cohort

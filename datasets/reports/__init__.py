@@ -1,0 +1,1 @@
+"""Report text for datasets without radiologists' reports."""

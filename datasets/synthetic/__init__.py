@@ -1,0 +1,1 @@
+"""Parts of the synthetic stroke cohort: brain, infarcts, scans, admission variables, outcome. Never clinical evidence."""

@@ -1,0 +1,1 @@
+"""Proposed and adapted methods, and yours: one file per method."""

@@ -1,0 +1,282 @@
+"""`compare` end to end, on made tasks of every protocol."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.metrics import METRICS
+from benchmark.statistics.comparison import Comparison, compare
+from benchmark.statistics.delong import delong_test
+from benchmark.statistics.resampled import corrected_t
+
+SEEDS = (39, 40, 41, 42)
+
+
+def made_task(cases: int = 200, sites: int = 0, protocol: str = "repeated-cv", positives: float = 0.35) -> pd.DataFrame:
+    """Rows (split, seed, site, case, label) of a protocol's shape."""
+    rng = np.random.default_rng(7)
+    label = (np.arange(cases) < positives * cases).astype(int)[rng.permutation(cases)]
+    site = np.arange(cases) % max(sites, 1)
+    frames = []
+    for seed in SEEDS:
+        if protocol == "repeated-cv":
+            order = np.random.default_rng(seed).permutation(cases)
+            order = np.concatenate([order[label[order] == c] for c in (0, 1)])  # stratified folds
+            parts = [(f"seed{seed}-fold{f}", "", np.sort(order[f::5])) for f in range(5)]
+        elif protocol == "leave-one-site-out":
+            parts = [(f"site-{s}-seed{seed}", f"S{s}", np.flatnonzero(site == s)) for s in range(sites)]
+        else:
+            parts = [(f"holdout-seed{seed}", "", np.arange(cases // 5))]
+        frames += [
+            pd.DataFrame({"split": name, "seed": seed, "site": where, "case": [f"c{i:05}" for i in part], "label": label[part]})
+            for name, where, part in parts
+        ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def made_scores(task: pd.DataFrame, strengths: dict[str, float], seed: int = 1) -> pd.DataFrame:
+    """Probabilities whose logits carry the label with the given strengths, plus noise shared between methods."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=len(task))
+    return pd.DataFrame(
+        {
+            name: 1 / (1 + np.exp(-(strength * (task["label"] - 0.5) + 0.8 * shared + 0.6 * rng.normal(size=len(task)))))
+            for name, strength in strengths.items()
+        }
+    )
+
+
+def run(task: pd.DataFrame, scores: pd.DataFrame, protocol: str = "repeated-cv", **options) -> Comparison:
+    thresholds = pd.DataFrame(0.5, index=task["split"].unique(), columns=scores.columns)
+    options.setdefault("ranked", list(scores.columns))
+    return compare(task, scores, thresholds, protocol=protocol, **options)
+
+
+@pytest.fixture(scope="module")
+def task() -> pd.DataFrame:
+    return made_task()
+
+
+@pytest.fixture(scope="module")
+def scores(task) -> pd.DataFrame:
+    return made_scores(task, {"weak": 0.3, "strong": 2.5, "good": 2.3, "control": 1.0}).assign(majority=0.35)
+
+
+@pytest.fixture(scope="module")
+def table(task, scores) -> Comparison:
+    return run(task, scores, ranked=["weak", "strong", "good", "majority"])
+
+
+def test_the_headline_is_the_mean_over_cells_and_the_test_the_corrected_t(task, scores, table):
+    from sklearn.metrics import roc_auc_score
+
+    aucs = {
+        name: [roc_auc_score(part["label"], scores.loc[part.index, name]) for _, part in task.groupby("split", sort=False)]
+        for name in scores
+    }
+    for name, values in aucs.items():
+        assert table.metrics.loc[name, "auc"] == pytest.approx(np.mean(values))
+        np.testing.assert_allclose(table.per_split["auc"].loc[name], values)
+    assert list(table.per_split["auc"].columns) == list(task["split"].unique())
+    pair = table.pairs.set_index(["a", "b"]).loc[("strong", "good")]
+    test = corrected_t(np.subtract(aucs["strong"], aucs["good"]))
+    found = pair[["difference", "p", "low", "high"]].to_numpy(dtype=float)
+    np.testing.assert_allclose(found, [test.mean, test.p, test.low, test.high])
+
+
+def test_ranks_and_best_set_come_from_the_matrix(table):
+    assert list(table.metrics.index) == ["strong", "good", "control", "weak", "majority"]
+    assert table.best_set["strong"] is True
+    assert table.best_set["good"] is True
+    assert table.best_set["majority"] is False
+    assert table.best_set["control"] is None
+    assert (table.rank_low["strong"], table.rank_high["strong"]) == (1, 2)
+    assert (table.rank_low["weak"], table.rank_high["weak"]) == (3, 4)
+    assert np.isnan(table.rank_low["control"])
+
+
+def test_intervals_enclose_the_mean_and_stay_in_range(table):
+    for metric in METRICS:
+        inside = (table.low[metric] <= table.metrics[metric]) & (table.metrics[metric] <= table.high[metric])
+        assert (inside | table.metrics[metric].isna()).all(), metric
+    assert (table.low["auc"] >= 0).all()
+    assert (table.high["auc"] <= 1).all()
+
+
+def test_facts_are_noted(table, task, scores):
+    assert "majority: constant predictions in 20 of 20 splits (AUC .5 there)" in table.notes
+    assert table.auprc_baseline == pytest.approx(0.35, abs=1e-3)
+    assert np.isnan(table.metrics.loc["majority", "calibration_slope"])
+    twins = run(task, scores.assign(twin=scores["strong"]))
+    pair = twins.pairs.set_index(["a", "b"]).loc[("strong", "twin")]
+    assert pair["identical"]
+    assert (pair["p"], pair["p_holm"], pair["p_delong"], pair["p_mcnemar"]) == (1, 1, 1, 1)
+    assert "strong and twin: identical predictions, the same run" in twins.notes
+
+
+def test_power_is_printed(table):
+    from scipy.stats import t as student
+
+    assert table.first_rejection_t == pytest.approx(student.isf(0.05 / 6 / 2, 19))
+    assert 0 < table.power.detectable_alone < table.detectable < 0.5
+
+
+def test_the_ensemble_column_scores_seed_averaged_predictions(task, scores, table):
+    from sklearn.metrics import roc_auc_score
+
+    averaged = scores.groupby(task["case"])["good"].mean()
+    label = task.groupby("case")["label"].first()
+    assert table.ensemble_auc["good"] == pytest.approx(roc_auc_score(label, averaged))
+
+
+def test_a_monotone_transform_leaves_the_auc_tests_unchanged(task, scores, table):
+    again = run(task, scores.assign(strong=scores["strong"] ** 3), ranked=["weak", "strong", "good", "majority"])
+    tests = ["a", "b", "difference", "low", "high", "p", "p_holm", "p_delong"]
+    pd.testing.assert_frame_equal(again.pairs[tests], table.pairs[tests])
+
+
+def test_the_order_of_rows_and_columns_does_not_matter(task, scores, table):
+    within = task.reset_index().sort_values(["case"], kind="stable")
+    order = within.groupby("split", sort=False)["index"].apply(lambda rows: rows).droplevel(0).to_numpy()
+    order = np.concatenate([order[task["split"].to_numpy()[order] == name] for name in task["split"].unique()])
+    again = run(task.iloc[order], scores.iloc[order, ::-1], ranked=["weak", "strong", "good", "majority"])
+    pd.testing.assert_frame_equal(again.metrics, table.metrics, atol=1e-9)
+    pd.testing.assert_frame_equal(again.pairs, table.pairs, atol=1e-9)
+
+
+def test_a_fold_with_one_class_makes_the_row_undefined_and_untested():
+    task = made_task(40, positives=0.1)
+    found = run(task, made_scores(task, {"a": 1.0, "b": 2.0}))
+    assert found.metrics["auc"].isna().all()
+    assert found.metrics["accuracy"].notna().all()
+    assert found.pairs["p"].isna().all()
+    assert found.rank_low.isna().all()
+    assert list(found.best_set) == [None, None]
+
+
+def test_a_perfect_method_has_the_degenerate_interval_of_the_corrected_t(task):
+    perfect = pd.DataFrame({"perfect": task["label"] * 0.8 + 0.1}).join(made_scores(task, {"a": 1.0}))
+    found = run(task, perfect)
+    assert (found.metrics.loc["perfect", "auc"], found.low.loc["perfect", "auc"], found.high.loc["perfect", "auc"]) == (1, 1, 1)
+    assert found.best_set["perfect"] is True
+
+
+def test_a_lower_brier_score_is_better(task, scores):
+    found = run(task, scores, metric="brier")
+    assert found.metrics["brier"].is_monotonic_increasing
+    assert found.best_set[found.metrics.index[0]] is True
+    assert found.pairs["p_delong"].isna().all()
+
+
+def test_an_interim_table_has_estimates_only(task, scores):
+    first = task[task["seed"] == 39]
+    found = run(first, scores.loc[first.index], interim=True)
+    assert found.metrics["auc"].notna().all()
+    assert found.low.isna().all(axis=None)
+    assert found.pairs[["p", "p_holm", "p_mcnemar"]].isna().all(axis=None)
+    assert found.rank_low.isna().all()
+
+
+def test_few_sites_are_descriptive():
+    task = made_task(200, 4, "leave-one-site-out")
+    found = run(task, made_scores(task, {"a": 1.0, "b": 2.0}), "leave-one-site-out")
+    assert found.low.isna().all(axis=None)
+    assert found.pairs[["p", "p_holm", "p_delong", "p_sign_flip"]].isna().all(axis=None)
+    assert found.rank_low.isna().all()
+    assert list(found.best_set) == [None, None]
+    assert np.isnan(found.detectable)
+    assert found.heterogeneity is not None
+    assert "4 sites are too few" in " ".join(found.notes)
+
+
+def test_a_sites_score_is_the_mean_over_seeds_and_the_headline_the_mean_over_sites():
+    task = made_task(400, 8, "leave-one-site-out")
+    scores = made_scores(task, {"a": 0.5, "b": 2.0})
+    found = run(task, scores, "leave-one-site-out")
+    by_split = found.per_split["auc"]
+    by_site = by_split.T.groupby(task.groupby("split")["site"].first()).mean()
+    pd.testing.assert_frame_equal(found.per_site[["b", "a"]], by_site[["b", "a"]], check_names=False)
+    assert found.metrics.loc["a", "auc"] == pytest.approx(by_site["a"].mean())
+    from scipy.stats import ttest_rel
+
+    pair = found.pairs.iloc[0]
+    assert pair["p"] == pytest.approx(ttest_rel(by_site["a"], by_site["b"]).pvalue)
+    assert pair["p_sign_flip"] == 2 / 2**8
+    assert found.best_set["b"] is True
+    assert found.best_set["a"] is False
+    assert found.heterogeneity.loc["a", "worst_site"] == by_site["a"].idxmin()
+    assert found.low.loc["a", "auc"] < found.metrics.loc["a", "auc"] < found.high.loc["a", "auc"]
+
+
+def test_a_small_or_one_class_site_is_shown_marked_and_left_out():
+    task = made_task(400, 8, "leave-one-site-out")
+    task.loc[task["site"] == "S3", "label"] = 0
+    scores = made_scores(task, {"a": 0.5, "b": 2.0})
+    found = run(task, scores, "leave-one-site-out")
+    assert found.per_site["small"].tolist() == [site == "S3" for site in found.per_site.index]
+    assert np.isnan(found.per_site.loc["S3", "a"])
+    assert found.metrics.loc["a", "auc"] == pytest.approx(found.per_site.loc[~found.per_site["small"], "a"].mean())
+    assert "site S3 has fewer than 5 of a class: shown, left out of the mean" in found.notes
+
+
+def test_with_no_site_large_enough_nothing_is_guessed():
+    task = made_task(40, 8, "leave-one-site-out")
+    found = run(task, made_scores(task, {"a": 0.5, "b": 2.0}), "leave-one-site-out")
+    assert found.metrics.isna().all(axis=None)
+    assert found.per_site["small"].all()
+
+
+def test_holdout_is_delong_without_the_resampling_factor():
+    task = made_task(400, protocol="holdout")
+    one_seed = made_scores(task[task["seed"] == 39], {"a": 0.5, "b": 1.5})
+    scores = pd.concat([one_seed] * 4, ignore_index=True)  # methods that the seed does not change
+    found = run(task, scores, "holdout")
+    auc, cov, test = delong_test(task["label"].to_numpy()[:80], one_seed.to_numpy().T)
+    assert found.metrics.loc[["a", "b"], "auc"].tolist() == pytest.approx(auc.tolist())
+    assert found.pairs["p"][0] == pytest.approx(test.p[0])
+    half = 1.959963984540054 * np.sqrt(cov[0, 0]) / (auc[0] * (1 - auc[0]))
+    assert np.log(found.high.loc["a", "auc"] / (1 - found.high.loc["a", "auc"])) == pytest.approx(
+        np.log(auc[0] / (1 - auc[0])) + half
+    )
+    assert found.low["f1"].isna().all()
+    assert (found.spread["f1"] == 0).all()
+    assert "conditional on the trained models" in found.notes[0]
+
+
+def test_an_unknown_protocol_is_descriptive(task, scores):
+    found = run(task, scores, "bootstrap")
+    assert found.pairs["p"].isna().all()
+    assert found.low.isna().all(axis=None)
+
+
+def test_one_ranked_row_stands_alone(task, scores):
+    found = run(task, scores, ranked=["good"])
+    assert len(found.pairs) == 0
+    assert (found.rank_low["good"], found.rank_high["good"], found.best_set["good"]) == (1, 1, True)
+
+
+def test_input_errors_say_what_is_wrong(task, scores):
+    with pytest.raises(UnknownNameError, match="unknown metric 'aucc'"):
+        run(task, scores, metric="aucc")
+    with pytest.raises(BenchmarkError, match="cannot rank"):
+        run(task, scores, metric="calibration_slope")
+    with pytest.raises(UnknownNameError, match="did you mean 'strong'"):
+        run(task, scores, ranked=["stron"])
+    with pytest.raises(BenchmarkError, match="weak: predictions are missing"):
+        run(task, scores.assign(weak=scores["weak"].where(task["seed"] > 39)))
+    with pytest.raises(BenchmarkError, match="different rows"):
+        run(task, scores.iloc[1:])
+
+
+@pytest.mark.parametrize(("cases", "limit"), [(620, 0.5), (19_285, 5.0)])
+def test_a_table_of_30_methods_takes_no_time(cases, limit):
+    task = made_task(cases)
+    scores = made_scores(task, {f"m{m:02}": m / 10 for m in range(30)})
+    start = time.perf_counter()
+    run(task, scores)
+    assert time.perf_counter() - start < limit

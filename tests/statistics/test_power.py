@@ -1,0 +1,45 @@
+"""The minimum detectable difference and the |t| of Holm's first rejection."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.statistics.power import detectable_difference
+
+
+@pytest.mark.parametrize(("methods", "t"), [(10, 3.8), (20, 4.5), (40, 5.1), (60, 5.5)])
+def test_the_first_rejection_needs_the_published_t(methods, t):
+    power = detectable_difference(np.full(methods * (methods - 1) // 2, 0.01), 19)
+    assert round(power.first_rejection_t, 1) == t
+
+
+def test_a_t_just_above_the_first_threshold_is_holms_first_rejection():
+    from scipy.stats import t as student
+
+    from benchmark.statistics.multiplicity import holm
+
+    first = detectable_difference(np.ones(45), 19).first_rejection_t
+    for factor, rejected in ((1.0001, True), (0.9999, False)):
+        p = np.concatenate(([2 * student.sf(factor * first, 19)], np.full(44, 0.5)))
+        assert (holm(p)[0] < 0.05) == rejected
+
+
+def test_the_difference_is_found_with_power_of_about_80_per_cent():
+    # The two-quantile sum against the noncentral t itself.
+    from scipy.stats import nct
+
+    power = detectable_difference(np.full(190, 0.02), 19)
+    found = nct.sf(power.first_rejection_t, 19, power.detectable / 0.02)
+    assert found == pytest.approx(0.8, abs=0.08)
+
+
+def test_it_grows_with_the_family_and_the_error():
+    one, many = detectable_difference([0.02], 19), detectable_difference(np.full(190, 0.02), 19)
+    assert one.detectable == one.detectable_alone == many.detectable_alone < many.detectable
+    assert detectable_difference(np.full(190, 0.04), 19).detectable == pytest.approx(2 * many.detectable)
+
+
+def test_untested_pairs_do_not_count_and_no_pairs_give_nan():
+    assert detectable_difference([0.02, np.nan], 19) == detectable_difference([0.02], 19)
+    assert np.isnan(detectable_difference([], 19).detectable)
