@@ -81,7 +81,8 @@ def _tell(tables: list[Standings], reporter: ConsoleReporter) -> None:
     for table in tables:
         found = table.comparison
         title = f"{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases)"
-        leading = [] if found is None else [f"{name} {found.metrics.at[name, table.metric]:.3f}" for name in table.ranked[:5]]
+        means = {} if found is None else found.metrics[table.metric].to_dict()
+        leading = [f"{name} {means[name]:.3f}" for name in table.ranked[:5]]
         reporter.say("\n  ".join(["\n" + title, *filter(None, [", ".join(leading)]), conclusion(table)]))
 
 
