@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +16,7 @@ from benchmark import provenance
 from benchmark.errors import StoreError
 from benchmark.locations import results_folder
 from benchmark.planning import why_not_applicable
-from benchmark.registry import Catalogue, Entry, discover
+from benchmark.registry import Catalogue, Entry, Kind, discover, parse_spelling
 from benchmark.store import CellRecord, Store, safe, write_durably
 from benchmark.suite import DEFAULT, Suite, joined, load_suite, members, validated
 from benchmark.task import Task, read_task, write_task
@@ -73,12 +73,17 @@ class TableRows:
 
 
 def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
-    """A suite as it stands: validated, with this machine's members if `local`."""
+    """A suite as it stands: validated, with this machine's members (those that are still registered) if `local`."""
     suite = validated(load_suite(name), catalogue)
     if not local:
         return suite
     extra = members(suite.name)
-    return joined(suite, extra)
+
+    def registered(kind: Kind) -> tuple[str, ...]:
+        names: tuple[str, ...] = getattr(extra, f"{kind}s")
+        return tuple(name for name in names if parse_spelling(name)[0] in catalogue.registry(kind))
+
+    return joined(suite, replace(extra, **{f"{kind}s": registered(kind) for kind in ("dataset", "protocol", "method")}))
 
 
 def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) -> Catalogue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.leaderboard.standings import Standings
+from benchmark.statistics.comparison import PROTOCOLS
 
 NAMES = {
     "auc": "AUC",
@@ -51,14 +52,11 @@ def conclusion(table: Standings) -> str:
     conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
     if not others:
         said = f"No method is distinguishable from the best: no difference in {metric} between {len(ranked)} rows is shown."
-    elif len(best) == 1:
-        said = (
-            f"{listed(best)} is alone in the best set: every other row is significantly worse in {metric} "
-            "than at least one row."
-        )
+    elif len(best) == 1 and found.rank_high[best[0]] == 1:
+        said = f"{listed(best)} is significantly better in {metric} than each of the other {len(others)} ranked rows."
     else:
         said = (
-            f"No difference in {metric} is shown among the best set, {listed(best)}; "
+            f"Best set (no row is significantly better in {metric} than these): {listed(best)}. "
             f"{listed(others)} {'is' if len(others) == 1 else 'are'} significantly worse than at least one row."
         )
     if np.isfinite(found.detectable):
@@ -73,10 +71,13 @@ def conclusion(table: Standings) -> str:
 def _why_no_tests(table: Standings) -> str:
     found = table.comparison
     assert found is not None
+    name = table.rows.dataset.metadata["site"]
     if found.per_site is not None:
-        sites, word = len(found.per_site), table.rows.dataset.metadata["site"]
+        sites = int((~found.per_site["small"].astype(bool)).sum())
         return (
-            f"Descriptive: with {sites} sites (site: {word}) there are no p-values, intervals or ranks over sites; "
-            "at least 6 are needed. The order of the rows shows no difference."
+            f"Descriptive: with {sites} sites of sufficient size (site: {name}) there are no p-values, intervals or ranks over "
+            "sites; at least 6 are needed. The order of the rows shows no difference."
         )
+    if table.task.protocol in PROTOCOLS:
+        return f"{metric_name(table.metric)} is undefined in a test part of every row: no test, and no difference is shown."
     return "Descriptive: no test is defined for this protocol; the order of the rows shows no difference."

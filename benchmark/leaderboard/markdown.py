@@ -82,29 +82,24 @@ def _scope(table: Standings) -> str:
 
 
 def _ranked(table: Standings) -> str:
-    found = table.comparison
+    """The ranked rows; columns of tests only where there are tests."""
+    found, leader = table.comparison, next(iter(table.ranked), "")
     assert found is not None
-    leader = table.ranked[0] if table.ranked else None
+    tested = bool(found.pairs["p"].notna().any())
     rows = []
     for name in table.ranked:
         row = table.row(name)
-        pair = None if leader is None or name == leader else _against(table, name, leader)
-        rows.append(
-            [
-                _rank(found.rank_low[name], found.rank_high[name]),
-                f"`{name}`",
-                _estimate(found, name, table.metric),
-                "" if pair is None else _difference(pair),
-                "" if pair is None else _p(pair["p"]),
-                "" if pair is None else _p(pair["p_holm"]),
-                {True: "yes", False: "no"}.get(found.best_set[name], "n/a"),
-                f"{found.ensemble_auc[name]:.3f}",
-                f"{row.cells_ok}/{row.cells}",
-                row.source,
-            ]
-        )
-    name = metric_name(table.metric)
-    head = ["rank", "method", f"{name} (95 % CI)", "difference to the first row (95 % CI)", "p", "p (Holm)", "best set"]
+        pair = None if name == leader else _against(table, name, leader)
+        cells = [f"`{name}`", _estimate(found, name, table.metric), "" if pair is None else _difference(pair)]
+        if tested:
+            tests = ["", ""] if pair is None else [_p(pair["p"]), _p(pair["p_holm"])]
+            best = {True: "yes", False: "no"}.get(found.best_set[name], "n/a")
+            cells = [_rank(found.rank_low[name], found.rank_high[name]), *cells, *tests, best]
+        rows.append([*cells, f"{found.ensemble_auc[name]:.3f}", f"{row.cells_ok}/{row.cells}", row.source])
+    estimate = f"{metric_name(table.metric)}{' (95 % CI)' if tested else ''}"
+    head = ["method", estimate, f"difference to the first row{' (95 % CI)' if tested else ''}"]
+    if tested:
+        head = ["rank", *head, "p", "p (Holm)", "best set"]
     return _grid([*head, "AUC, seeds averaged", "cells", "source"], rows) if rows else ""
 
 

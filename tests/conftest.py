@@ -1,0 +1,353 @@
+"""What all tests share: isolation from this machine's data and results, a tiny benchmark, and the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from benchmark.locations import ROOT
+from benchmark.registry import Catalogue, discover
+
+hypothesis.settings.register_profile("strokebench", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("strokebench")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+TINY = '''\
+"""A tiny benchmark: 60 cases of three sites with table, derived image features and text, a pool of 10, and methods."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmark import Atlas, Cohort, ImageView, register_dataset, register_method
+
+SLOPE = 3.0
+FLIPPED = ()
+BRIGHTER = ()
+
+
+@register_dataset(
+    "tiny",
+    title="Tiny",
+    source="made here",
+    license="CC0",
+    citation="none",
+    label="good outcome",
+    label_time="90 days",
+    positive="good",
+    negative="poor",
+    site="hospital",
+    inputs={"table": "age and side", "image": "lesion volume, two territories", "text": "one draft or two"},
+    barred={},
+    scope="made",
+    modalities={"table", "image", "text"},
+    cases=60,
+    sites=3,
+)
+@dataclass(frozen=True)
+class Tiny:
+    """Severity drives label, table, image and text alike."""
+
+    cases: int = 60
+    sites: int = 3
+    text: bool = True
+    pool: int = 10
+
+    def build(self, sources):
+        labelled = self._draw(0, self.cases)
+        labels = (labelled.derived["lesion_volume_ml"].to_numpy() < 10).astype(np.int8)
+        labels[list(FLIPPED)] ^= 1
+        pool = self._draw(self.cases, self.cases + self.pool) if self.pool else None
+        return Cohort(**{**vars(labelled), "labels": labels, "pool": pool})
+
+    def _draw(self, first, last):
+        drawn = [np.random.default_rng([7, i]) for i in range(first, last)]
+        severity = np.array([rng.normal() for rng in drawn])
+        noise = np.array([rng.normal(size=4) for rng in drawn])
+        age = 70 + 5 * severity + 2 * noise[:, 0]
+        age[::17] = np.nan
+        share = 1 / (1 + np.exp(-severity - 0.3 * noise[:, 1]))
+        voxels = np.array([rng.integers(0, 256, (1, 2, 2, 2)) for rng in drawn], dtype=np.uint8)
+        voxels[[i for i in BRIGHTER if i < len(voxels)]] ^= 1
+        atlas = Atlas(np.arange(8, dtype=np.uint8).reshape(2, 2, 2) % 3, ("ACA left", "MCA left"), 1.0)
+        words = ["Large infarct. Hemisphere is swollen." if s > 0 else "Small infarct." for s in severity]
+        return Cohort(
+            name="tiny",
+            case_ids=np.array([f"case-{i}" for i in range(first, last)]),
+            sites=np.array(["North", "South", "West"][: self.sites])[np.arange(first, last) % self.sites],
+            groups=np.array([f"patient-{i}" for i in range(first, last)]),
+            table=pd.DataFrame({"age": age, "side": pd.Categorical(np.where(noise[:, 2] > 0, "left", "right"))}),
+            reports=tuple((word, word.upper()) if i % 2 else (word,) for i, word in enumerate(words)) if self.text else None,
+            images={"scan": ImageView(voxels, scale=1 / 255)},
+            derived=pd.DataFrame(
+                {"lesion_volume_ml": 10 * np.exp(severity), "ACA left": share, "MCA left": share**2}
+            ),
+            present={"image": np.ones(last - first, dtype=bool)},
+            atlas=atlas,
+            encoders={"image": "territories"},
+            facts={"oracle_auc": 1.0},
+            source_digest="tiny-1",
+        )
+
+
+def table_score(cases):
+    return np.nan_to_num(cases.table["age"].to_numpy(dtype=float) - 70.0)
+
+
+def image_score(cases):
+    return np.log(cases.derived["lesion_volume_ml"].to_numpy(dtype=float))
+
+
+def text_score(cases):
+    return np.array([1.0 if "large" in drafts[0].lower() else -1.0 for drafts in cases.reports])
+
+
+class Linear:
+    """Logistic curve of one score with the sign that the training part shows."""
+
+    score = staticmethod(table_score)
+
+    def fit(self, train, validation, seed):
+        score = self.score(train)
+        one = train.labels == 1
+        self.sign = np.sign(score[one].mean() - score[~one].mean())
+        self.scale = score.std() + 1e-9
+
+    def predict_proba(self, cases):
+        return 1 / (1 + np.exp(-SLOPE * self.sign * self.score(cases) / self.scale))
+
+
+@register_method(
+    "tiny-table", family="tiny", reference="none", fit_modalities={"table"}, predict_modalities={"table"}
+)
+@dataclass
+class TinyTable(Linear):
+    stochastic = False
+
+
+@register_method(
+    "tiny-image", family="tiny", reference="none", fit_modalities={"image"}, predict_modalities={"image"}
+)
+@dataclass
+class TinyImage(Linear):
+    stochastic = False
+    score = staticmethod(image_score)
+
+
+@register_method("tiny-text", family="tiny", reference="none", fit_modalities={"text"}, predict_modalities={"text"})
+@dataclass
+class TinyText(Linear):
+    stochastic = False
+    score = staticmethod(text_score)
+
+
+@register_method(
+    "tiny-noisy", family="tiny", reference="none", fit_modalities={"table"}, predict_modalities={"table"}
+)
+@dataclass
+class TinyNoisy(Linear):
+    """Depends on its seed."""
+
+    noise: float = 0.5
+
+    def fit(self, train, validation, seed):
+        super().fit(train, validation, seed)
+        self.random = np.random.default_rng(seed)
+
+    def predict_proba(self, cases):
+        base = super().predict_proba(cases)
+        return np.clip(base + self.noise * (self.random.random(len(cases)) - 0.5), 0, 1)
+
+
+@register_method(
+    "tiny-variants",
+    family="tiny",
+    reference="none",
+    fit_modalities={"table"},
+    predict_modalities={"table"},
+    variants={"features": {"table": {"table"}, "image": {"image"}, "table+image": {"table", "image"}}},
+)
+@dataclass
+class TinyVariants(Linear):
+    stochastic = False
+    features: str = "table"
+    width: int = 8
+
+    def score(self, cases):
+        scores = {"table": table_score, "image": image_score}
+        return sum(scores[part](cases) for part in self.features.split("+"))
+
+
+@register_method("tiny-small", family="tiny", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class TinySmall(Linear):
+    max_cases = 20
+    max_cases_reason = "memory grows with the square"
+
+
+class Constant:
+    def fit(self, train, validation, seed):
+        pass
+
+    def predict_proba(self, cases):
+        return np.full(len(cases), 0.5)
+
+
+@register_method("tiny-failing", family="broken", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class TinyFailing(Constant):
+    def fit(self, train, validation, seed):
+        raise ValueError("a deliberate failure")
+
+
+@register_method("tiny-invalid", family="broken", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class TinyInvalid(Constant):
+    """What it gives: nan, shape, column, above, below, text."""
+
+    gives: str = "nan"
+
+    def predict_proba(self, cases):
+        n = len(cases)
+        return {
+            "nan": np.where(np.arange(n) == 1, np.nan, 0.5),
+            "infinite": np.full(n, np.inf),
+            "shape": np.full(n + 1, 0.5),
+            "column": np.full((n, 1), 0.5),
+            "above": np.full(n, 1.01),
+            "below": np.full(n, -0.01),
+            "text": np.array(["0.5"] * n),
+            "none": None,
+        }[self.gives]
+
+
+@register_method("tiny-sleeping", family="broken", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class TinySleeping(Constant):
+    seconds: float = 60.0
+
+    def fit(self, train, validation, seed):
+        time.sleep(self.seconds)
+
+
+@register_method("tiny-hungry", family="broken", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class TinyHungry(Constant):
+    gib: float = 16.0
+
+    def fit(self, train, validation, seed):
+        self.held = np.ones(int(self.gib * 2**27))
+
+
+@register_method("tiny-dying", family="broken", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class TinyDying(Constant):
+    """How it dies: exit (without a word), killed (as by the kernel), or quit (sys.exit)."""
+
+    by: str = "exit"
+
+    def fit(self, train, validation, seed):
+        if self.by == "exit":
+            os._exit(7)
+        if self.by == "quit":
+            sys.exit(3)
+        os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+SUITE = """\
+title = "A tiny suite"
+datasets = ["tiny"]
+protocols = ["repeated-cv", "leave-one-site-out"]
+primary_metric = "auc"
+ranked = ["majority", "tiny-table", "tiny-image", "tiny-noisy"]
+descriptive = ["tiny-text"]
+
+[limits]
+seconds = 30
+memory_gib = 2
+"""
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that a test does reaches this machine's data, its results or its MLflow server.
+
+    Session-wide fixtures come first and so still see the user's own data folder, where fetched sources lie.
+    """
+    folder = tmp_path_factory.mktemp("isolated")
+    monkeypatch.setenv("STROKEBENCH_DATA", str(folder / "data"))
+    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(folder / "output"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="session")
+def session_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that outlives a test."""
+    return tmp_path_factory.mktemp("session-data")
+
+
+@pytest.fixture
+def shared_data(session_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The session's data folder in place of the test's own: for what takes long to prepare and is only read."""
+    monkeypatch.setenv("STROKEBENCH_DATA", str(session_data))
+    return session_data
+
+
+@pytest.fixture
+def tiny_plugin(tmp_path: Path) -> Path:
+    """A plug-in file with a dataset `tiny` and methods `tiny-*`, good ones and bad ones."""
+    path = tmp_path / "tiny_benchmark.py"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def catalogue(tiny_plugin: Path) -> Catalogue:
+    """All that is registered in the checkout and in the tiny plug-in."""
+    return discover([str(tiny_plugin)])
+
+
+@pytest.fixture
+def tiny_suite(tmp_path: Path) -> Path:
+    """A suite file that pairs the tiny dataset with the good tiny methods and `majority`."""
+    path = tmp_path / "tiny-suite.toml"
+    path.write_text(SUITE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def benchmark_cli() -> Run:
+    """`benchmark_cli("rank", "--suite", path)` -> the finished `python -m benchmark rank --suite ...`."""
+
+    def run(*arguments: object, environment: dict[str, str] | None = None, seconds: float = 120) -> object:
+        words: Sequence[str] = [sys.executable, "-m", "benchmark", *map(str, arguments)]
+        surroundings = {**os.environ, **(environment or {})}
+        return subprocess.run(words, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=seconds)
+
+    return run
+
+
+@pytest.fixture
+def python() -> Run:
+    """`python(source)` -> a finished fresh interpreter that ran the source with the checkout as its working folder."""
+
+    def run(source: str, *, environment: dict[str, str] | None = None, seconds: float = 120) -> object:
+        surroundings = {**os.environ, **(environment or {})}
+        words = [sys.executable, "-c", source]
+        return subprocess.run(words, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=seconds)
+
+    return run

@@ -1,0 +1,193 @@
+"""Running a suite: what is computed, what is kept, and what survives an accident."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.integration.conftest import ROOT
+
+CELLS = 3 * 20 + 20 + (3 + 12 + 12) + 3
+"""Per row 20 splits of repeated-cv; leave-one-site-out 3 sites x 4 seeds, once for the deterministic rows."""
+
+
+def test_the_second_run_computes_nothing_and_says_so(made):
+    assert f"{CELLS} of {CELLS} cells to compute" in made.run().stdout
+    before, leaderboard = made.cells(), made.leaderboard.read_bytes()
+    assert len(before) == CELLS
+    assert f"nothing to compute: all {CELLS} cells are fresh" in made.run().stdout
+    assert made.cells() == before
+    assert made.leaderboard.read_bytes() == leaderboard
+
+
+def test_the_number_of_jobs_and_the_executor_change_no_deterministic_byte(made):
+    seen = []
+    for options in (["--jobs", "1"], ["--jobs", "2"], ["--in-process"]):
+        made.run("--recompute", *options)
+        seen.append(made.cells())
+    assert len(seen[0]) == CELLS
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_an_edit_of_one_methods_code_makes_only_its_cells_stale_and_a_comment_none(made):
+    made.run()
+    other = made.folder / "other.py"
+    other.write_text(
+        made.plugin.read_text().split("TABLE")[0].split("@register_dataset")[0]
+        + "@register_method('other', family='made', reference='none', fit_modalities={'table'}, predict_modalities={'table'})\n"
+        "@dataclass\nclass Other:\n    def fit(self, train, validation, seed):\n        self.p = 0.4\n\n"
+        "    def predict_proba(self, cases):\n        return np.full(len(cases), self.p)\n"
+    )
+    words = ["--plugin", str(other), "--method", "other"]
+    assert f"32 of 32 cells to compute" in made.run(*words).stdout
+    other.write_text(other.read_text().replace("self.p = 0.4", "self.p = 0.4  # of all"))
+    assert "nothing to compute" in made.run().stdout
+    other.write_text(other.read_text().replace("self.p = 0.4", "self.p = 0.5"))
+    assert f"32 of {CELLS + 32} cells to compute" in made.run().stdout
+
+
+def test_a_killed_run_goes_on_to_the_same_leaderboard(made):
+    made.run()
+    undisturbed, cells = made.leaderboard.read_bytes(), made.cells()
+    chance = random.Random(os.getpid())
+    for _ in range(3):
+        for path in made.output.rglob("*"):
+            if path.is_file():
+                path.unlink()
+        child = subprocess.Popen(
+            made.command("run", *made.options, "--no-sync"), cwd=ROOT, env=made.variables,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(chance.uniform(0.5, 6))
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        made.run()
+        assert made.cells() == cells
+        assert made.leaderboard.read_bytes() == undisturbed
+
+
+def test_ctrl_c_keeps_every_finished_cell_and_ends_with_130(made):
+    slow = ["--method", "dicey[pause=0.2]"]
+    child = subprocess.Popen(
+        made.command("run", *made.options, "--no-sync", *slow), cwd=ROOT, env=made.variables,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while len(made.cells()) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "interrupted" in errors and "Traceback" not in errors
+    kept = made.cells()
+    assert 3 <= len(kept) < 32
+    assert f"{32 - len(kept)} of 32 cells to compute" in made.run(*slow).stdout
+    assert kept.items() <= made.cells().items()
+
+
+def test_a_failing_method_stops_no_other_and_is_shown_with_its_cause(made):
+    made.plugin.write_text(made.plugin.read_text().replace("FAIL = False", "FAIL = True"))
+    done = made.run(code=1)
+    assert "blunt fails on purpose" in done.stdout and "Traceback" not in done.stdout + done.stderr
+    table = made.json("rank", *made.options, "--json")["tables"][0]
+    rows = {row["method"]: row for row in table["rows"]}
+    assert rows["steady"]["ranked"] and rows["steady"]["cells_ok"] == 20
+    assert not rows["blunt"]["ranked"] and rows["blunt"]["cells_ok"] == 0
+    assert {pair["a"] for pair in table["pairs"]} | {pair["b"] for pair in table["pairs"]} == {"steady", "dicey"}
+    assert "failed: ValueError: blunt fails on purpose" in made.leaderboard.read_text()
+    assert "nothing to compute" in made.run(code=1).stdout
+    assert "32 of" in made.run("--retry", "failed", code=1).stdout
+
+
+def test_while_seeds_are_missing_the_table_is_interim_and_has_no_p_values(made):
+    made.run("--seeds", "39")
+    text = made.leaderboard.read_text()
+    assert "**Interim, 5 of 20 splits.**" in text
+    table = made.json("rank", *made.options, "--json")["tables"][0]
+    assert table["interim"] and all(pair["p"] is None for pair in table["pairs"])
+    assert all(row["rank"] is None for row in table["rows"])
+    assert next(row for row in table["rows"] if row["method"] == "steady")["cells_ok"] == 5
+    made.run()
+    assert "Interim" not in made.leaderboard.read_text()
+
+
+def test_a_torn_cell_is_set_aside_and_computed_again(made):
+    made.run()
+    before = made.cells()
+    path = made.output / "results" / "cells" / "made" / "repeated-cv" / "steady" / "seed40-fold2.json"
+    path.write_bytes(path.read_bytes()[:200])
+    edited = path.with_name("seed40-fold3.json")
+    edited.write_bytes(edited.read_bytes().replace(b'"threshold":0.5', b'"threshold":0.4'))
+    assert f"2 of {CELLS} cells to compute" in made.run().stdout
+    assert made.cells() == before
+    assert path.with_name(path.name + ".torn").exists()
+
+
+@pytest.mark.parametrize("obstacle", ["file", "size"])
+def test_results_that_cannot_be_written_are_one_line_and_leave_nothing_half_written(made, obstacle):
+    made.run("--seeds", "39")
+    before = made.cells()
+    if obstacle == "file":
+        done = made.cli("run", *made.options, "--no-sync", code=2, STROKEBENCH_OUTPUT=str(made.plugin))
+    else:
+        done = subprocess.run(
+            made.command("run", *made.options, "--no-sync", "--recompute", "--in-process"), cwd=ROOT, env=made.variables,
+            capture_output=True, text=True, timeout=120,
+            preexec_fn=lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))),
+        )  # fmt: skip
+        assert done.returncode == 2, done.stdout + done.stderr
+    assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
+    assert made.cells() == before
+    assert not list(made.output.rglob("*.part"))
+
+
+def test_two_runs_at_once_are_refused(made):
+    from filelock import FileLock
+
+    (made.output / "results").mkdir(parents=True)
+    with FileLock(made.output / "results" / ".lock"):
+        done = made.run(code=2)
+    assert "another run is writing" in done.stderr
+
+
+def test_dry_run_computes_nothing(made):
+    out = made.run("--dry-run").stdout
+    assert f"{CELLS} of {CELLS} cells to compute" in out
+    assert made.cells() == {}
+
+
+def test_explain_says_why(made):
+    cell = "made/repeated-cv/steady/seed39-fold0"
+    assert "missing" in made.cli("explain", cell, *made.options).stdout
+    made.run("--method", "steady")
+    assert "fresh" in made.cli("explain", cell, *made.options).stdout
+    made.plugin.write_text(made.plugin.read_text().replace("LogisticRegression(C=self.C)", "LogisticRegression(C=2 * self.C)"))
+    out = made.cli("explain", cell, *made.options).stdout
+    assert "stale" in out and "method code changed" in out
+
+
+def test_publishing_makes_reference_rows_that_another_machine_ranks_alike(made):
+    made.run()
+    made.cli("publish", *made.options)
+    local = made.json("rank", *made.options, "--json")
+    shutil.rmtree(made.output / "results" / "cells")
+    reference = made.json("rank", *made.options, "--no-local", "--json")
+    for table in (*local["tables"], *reference["tables"]):
+        for row in table["rows"]:
+            assert row.pop("source") in ("local", "reference")
+    assert reference == local
+
+
+def test_a_reference_row_never_stands_in_for_running(made):
+    made.run()
+    made.cli("publish", *made.options)
+    shutil.rmtree(made.output / "results" / "cells")
+    assert f"{CELLS} of {CELLS} cells to compute" in made.run().stdout

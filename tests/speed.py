@@ -1,0 +1,197 @@
+"""Figures of speed and memory beside their goals: `make speed`. Writes nothing into the checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+MIB = 2**20
+DATASET = """
+import numpy as np
+from dataclasses import dataclass
+import pandas as pd
+from benchmark.cohort import Cohort
+from benchmark.registry import register_dataset, register_method
+"""
+COHORT = """
+@register_dataset(
+    "speed-{i}", title="made", source="made", license="none", citation="none", label="made", label_time="never",
+    positive="one", negative="zero", site="site", inputs={{"table": "x"}}, barred={{}}, scope="Made for timing.", modalities={{"table"}},
+)
+@dataclass(frozen=True)
+class Cohort{i}:
+    def build(self, sources):
+        rng = np.random.default_rng({i})
+        x = rng.normal(size=600)
+        ids = np.array([f"c{{k:04d}}" for k in range(600)])
+        labels = (rng.random(600) < 1 / (1 + np.exp(-x))).astype(np.int8)
+        return Cohort("speed", ids, labels, np.array(["a", "b", "c"])[rng.integers(3, size=600)], ids, pd.DataFrame({{"x": x}}))
+"""
+METHOD = """
+@register_method("no-op-{i}", family="control", reference="none", fit_modalities={{"table"}}, predict_modalities={{"table"}})
+@dataclass
+class NoOp{i}:
+    def fit(self, train, validation, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def predict_proba(self, cases):
+        x = cases.table["x"].to_numpy()
+        return 1 / (1 + np.exp(-x - {i} / 10 * self.rng.normal(size=len(x))))
+"""
+
+
+def made_benchmark(folder: Path, datasets: int, methods: int) -> list[str]:
+    """A plug-in with so many datasets and methods, and its suite; returns the options that choose them."""
+    plugin, suite = folder / "made.py", folder / "made.toml"
+    plugin.write_text(
+        DATASET + "".join(COHORT.format(i=i) for i in range(datasets)) + "".join(METHOD.format(i=i) for i in range(methods))
+    )
+    names = [f'"speed-{i}"' for i in range(datasets)], [f'"no-op-{i}"' for i in range(methods)]
+    suite.write_text(
+        f'title = "made"\nprotocols = ["repeated-cv"]\ndatasets = [{", ".join(names[0])}]\nranked = [{", ".join(names[1])}]\n'
+    )
+    return ["--suite", str(suite), "--plugin", str(plugin)]
+
+
+def benchmark(*words: str, **environment: str) -> float:
+    """Seconds that a command takes."""
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "benchmark", *words],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - started
+
+
+def best_of(times: int, measure: Callable[[], float]) -> float:
+    """The least of several measurements."""
+    return min(measure() for _ in range(times))
+
+
+def interpreter() -> float:
+    """Seconds that the bare interpreter takes."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    return time.perf_counter() - started
+
+
+def engine_per_cell(folder: Path) -> float:
+    """Milliseconds per cell of the engine itself: a no-op method, in-process, every cell stored durably."""
+    from benchmark.leaderboard import publication
+    from benchmark.predictions import catalogue_of, current_suite
+    from benchmark.runner import Request, run
+
+    options = made_benchmark(folder, 1, 10)
+    catalogue = catalogue_of(options[1], [options[3]])
+    suite = current_suite(options[1], catalogue)
+    publication.rank(suite, catalogue)
+
+    class Silent:
+        def say(self, line: str) -> None: ...
+
+        def progress(self, total: int):  # noqa: ANN202
+            import contextlib
+
+            return contextlib.nullcontext(lambda record: None)
+
+    class Clock:
+        started = 0.0
+
+    def seconds(recompute: bool) -> float:
+        started = time.perf_counter()
+        summary = run(Request(suite, in_process=True, recompute=recompute), catalogue, Silent(), lambda seed: None)
+        assert not summary.not_ok
+        return time.perf_counter() - started
+
+    seconds(recompute=False)
+    nothing = min(seconds(recompute=False) for _ in range(3))
+    everything = min(seconds(recompute=True) for _ in range(3))
+    return (everything - nothing) / 200 * 1000
+
+
+def rank_seconds(folder: Path) -> float:
+    """Seconds of `rank` for 30 methods x 5 tables x 20 splits, from stored cells."""
+    options = made_benchmark(folder, 5, 30)
+    benchmark("run", *options, "--no-sync", "--jobs", "2")
+    return best_of(3, lambda: benchmark("rank", *options))
+
+
+def peak_pss_mib(words: list[str], **environment: str) -> float:
+    """Greatest sum of the proportional set sizes of a command's process and all its descendants, sampled every 50 ms."""
+    import psutil
+
+    child = subprocess.Popen(
+        [sys.executable, "-m", "benchmark", *words], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+    )
+    peak, stop = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            total = 0
+            try:
+                family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
+            except psutil.Error:
+                return
+            for process in family:
+                try:
+                    total += process.memory_full_info().pss
+                except (psutil.Error, FileNotFoundError):
+                    continue
+            peak[0] = max(peak[0], total / MIB)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = child.wait()
+    stop.set()
+    watcher.join()
+    assert code == 0, f"{words} ended with code {code}"
+    return peak[0]
+
+
+def main() -> None:
+    """Print the figures."""
+    print(f"{'':52}{'measured':>12}{'goal':>14}")
+
+    def tell(what: str, measured: float, unit: str, goal: str) -> None:
+        print(f"{what:52}{measured:9.2f} {unit:3}{goal:>13}", flush=True)
+
+    bare = best_of(5, interpreter)
+    tell("--help above the bare interpreter", best_of(5, lambda: benchmark("--help")) - bare, "s", "< 0.3 s")
+    tell("list", best_of(5, lambda: benchmark("list")), "s", "< 1 s")
+    for what, measure, unit, goal in (
+        ("engine per cell, no-op method, in-process, durable", engine_per_cell, "ms", "< 5 ms"),
+        ("rank of 30 methods x 5 tables x 20 splits", rank_seconds, "s", "< 3 s"),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["STROKEBENCH_OUTPUT"] = folder
+            tell(what, measure(Path(folder)), unit, goal)
+    from benchmark.fetching import is_fetched
+
+    dataset = "soop" if is_fetched("soop") else "synthetic-stroke"
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["run", "--dataset", dataset, "--no-sync", "--jobs", "2"]
+        started = time.perf_counter()
+        peak = peak_pss_mib(words, STROKEBENCH_OUTPUT=folder)
+        tell(f"peak memory of a {dataset} run (parent + 2 workers)", peak, "MiB", "< 2048 MiB")
+        tell(
+            f"that run, data prepared before ({np.nan_to_num(os.cpu_count() or 0):.0f} cores)",
+            time.perf_counter() - started,
+            "s",
+            "",
+        )
+
+
+if __name__ == "__main__":
+    main()
