@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark import provenance
 from benchmark.errors import StoreError
-from benchmark.locations import results_folder
+from benchmark.locations import ROOT, results_folder
 from benchmark.planning import why_not_applicable
 from benchmark.registry import Catalogue, Entry, Kind, discover, parse_spelling
 from benchmark.store import CellRecord, Store, safe, write_durably
@@ -196,8 +196,13 @@ def _identity(record: CellRecord) -> str:
 
 
 def reference_folder(dataset: str, protocol: str) -> Path:
-    """Where the committed predictions of a table lie: `task.json` and one Parquet file per method."""
-    return results_folder() / "reference" / safe(dataset) / safe(protocol)
+    """Where the published predictions of a table lie: `task.json` and one Parquet file per method.
+
+    The output folder's own where it has them, else those of the checkout.
+    """
+    below = Path("reference") / safe(dataset) / safe(protocol)
+    own = results_folder() / below
+    return own if own.is_dir() else ROOT / "results" / below
 
 
 def read_reference(path: Path, names: Sequence[str]) -> Row | None:
@@ -235,7 +240,7 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder = reference_folder(task.dataset, task.protocol)
+    folder = results_folder() / "reference" / safe(task.dataset) / safe(task.protocol)
     write_task(task, folder / "task.json")
     first = records[0].ingredients
     meta = {

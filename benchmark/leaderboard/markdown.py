@@ -74,7 +74,10 @@ def _scope(table: Standings) -> str:
     card, task = table.rows.dataset.metadata, table.task
     ones = int(task.labels.sum())
     total = len(task.labels)
-    facts = "".join(f" {name.replace('_', ' ')}: {value:.3f}." for name, value in sorted(task.facts.items()))
+    known = ", ".join(
+        f"{name.replace('_', ' ').replace('auc', 'AUC')} {value:.3f}" for name, value in sorted(task.facts.items())
+    )
+    facts = f" Known of the truth: {known}." if known else ""
     return (
         f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card['positive']}; label 0: {card['negative']}. "
         f"Outcome taken: {card['label_time']}. Site: {card['site']}. {card['scope']}{facts}"

@@ -1,0 +1,69 @@
+"""The committed reference results, and the leaderboard that follows from them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.integration.conftest import ROOT
+
+DATASETS = ("soop", "synthetic-stroke")
+
+
+def rank(tmp_path, *words: str) -> str:
+    """`rank --no-local` from another output folder, so that the checkout is left as it is."""
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", "rank", "--no-local", *words],
+        cwd=ROOT,
+        env={**os.environ, "STROKEBENCH_OUTPUT": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_ranking_the_reference_gives_the_committed_leaderboard_byte_for_byte(tmp_path):
+    committed = subprocess.run(["git", "show", "HEAD:leaderboard.md"], cwd=ROOT, capture_output=True, check=True).stdout
+    rank(tmp_path)
+    assert (tmp_path / "leaderboard.md").read_bytes() == committed
+
+
+def test_the_reference_holds_every_row_of_the_default_suite_complete(tmp_path):
+    tables = json.loads(rank(tmp_path, "--json"))["tables"]
+    assert {(table["dataset"], table["protocol"]) for table in tables} == {
+        (dataset, protocol) for dataset in DATASETS for protocol in ("repeated-cv", "leave-one-site-out")
+    }
+    suite = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "benchmark", "show", "suite", "stroke-prognosis", "--json"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    for table in tables:
+        assert {row["method"] for row in table["rows"]} == {*suite["ranked"], *suite["descriptive"]}
+        assert all(row["source"] == "reference" and row["cells_ok"] == row["cells"] for row in table["rows"])
+    assert {table["cases"] for table in tables if table["dataset"] == "soop"} == {618}
+
+
+def test_reference_predictions_load_as_a_frame_whose_auc_is_the_leaderboards(tmp_path, monkeypatch):
+    from sklearn.metrics import roc_auc_score
+
+    from benchmark import load_predictions
+
+    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path))
+    frame = load_predictions(local=False)
+    row = frame[(frame.dataset == "soop") & (frame.protocol == "repeated-cv") & (frame.method == "logistic-regression")]
+    assert len(row) == 4 * 618
+    by_split = row.groupby("split", observed=True).apply(lambda part: roc_auc_score(part.label, part.probability))
+    tables = json.loads(rank(tmp_path, "--json"))["tables"]
+    table = next(table for table in tables if (table["dataset"], table["protocol"]) == ("soop", "repeated-cv"))
+    stated = next(row for row in table["rows"] if row["method"] == "logistic-regression")["metrics"]["auc"]["mean"]
+    assert abs(by_split.mean() - stated) < 1e-12
