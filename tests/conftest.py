@@ -69,7 +69,8 @@ class Tiny:
 
     def build(self, sources):
         labelled = self._draw(0, self.cases)
-        labels = (labelled.derived["lesion_volume_ml"].to_numpy() < 10).astype(np.int8)
+        luck = np.array([np.random.default_rng([8, i]).normal() for i in range(self.cases)])
+        labels = (np.log(labelled.derived["lesion_volume_ml"] / 10).to_numpy() + 0.7 * luck < 0).astype(np.int8)
         labels[list(FLIPPED)] ^= 1
         pool = self._draw(self.cases, self.cases + self.pool) if self.pool else None
         return Cohort(**{**vars(labelled), "labels": labels, "pool": pool})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,8 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20
@@ -25,7 +24,8 @@ from benchmark.registry import register_dataset, register_method
 COHORT = """
 @register_dataset(
     "speed-{i}", title="made", source="made", license="none", citation="none", label="made", label_time="never",
-    positive="one", negative="zero", site="site", inputs={{"table": "x"}}, barred={{}}, scope="Made for timing.", modalities={{"table"}},
+    positive="one", negative="zero", site="site", inputs={{"table": "x"}}, barred={{}}, scope="Made for timing.",
+    modalities={{"table"}},
 )
 @dataclass(frozen=True)
 class Cohort{i}:
@@ -89,25 +89,18 @@ def interpreter() -> float:
 
 def engine_per_cell(folder: Path) -> float:
     """Milliseconds per cell of the engine itself: a no-op method, in-process, every cell stored durably."""
-    from benchmark.leaderboard import publication
     from benchmark.predictions import catalogue_of, current_suite
     from benchmark.runner import Request, run
 
     options = made_benchmark(folder, 1, 10)
     catalogue = catalogue_of(options[1], [options[3]])
     suite = current_suite(options[1], catalogue)
-    publication.rank(suite, catalogue)
 
     class Silent:
         def say(self, line: str) -> None: ...
 
-        def progress(self, total: int):  # noqa: ANN202
-            import contextlib
-
+        def progress(self, total: int) -> contextlib.AbstractContextManager[Callable[[object], None]]:
             return contextlib.nullcontext(lambda record: None)
-
-    class Clock:
-        started = 0.0
 
     def seconds(recompute: bool) -> float:
         started = time.perf_counter()
@@ -186,7 +179,7 @@ def main() -> None:
         peak = peak_pss_mib(words, STROKEBENCH_OUTPUT=folder)
         tell(f"peak memory of a {dataset} run (parent + 2 workers)", peak, "MiB", "< 2048 MiB")
         tell(
-            f"that run, data prepared before ({np.nan_to_num(os.cpu_count() or 0):.0f} cores)",
+            "that run, its data prepared before",
             time.perf_counter() - started,
             "s",
             "",

@@ -95,6 +95,25 @@ descriptive = ["steady[C=0.01]"]
 """
 
 
+OTHER = """
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.registry import register_method
+
+
+@register_method("other", family="made", reference="none", fit_modalities=set(), predict_modalities=set())
+@dataclass
+class Other:
+    def fit(self, train, validation, seed):
+        self.p = 0.4
+
+    def predict_proba(self, cases):
+        return np.full(len(cases), self.p)
+"""
+
+
 @dataclass
 class MadeBenchmark:
     """A plug-in, a suite and an output folder of their own."""
@@ -109,6 +128,14 @@ class MadeBenchmark:
     @property
     def suite(self) -> Path:
         return self.folder / "made-suite.toml"
+
+    @property
+    def other(self) -> Path:
+        """A second plug-in with a method of its own, written when first asked for."""
+        path = self.folder / "other_plugin.py"
+        if not path.exists():
+            path.write_text(OTHER, encoding="utf-8")
+        return path
 
     @property
     def output(self) -> Path:

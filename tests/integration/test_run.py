@@ -39,15 +39,9 @@ def test_the_number_of_jobs_and_the_executor_change_no_deterministic_byte(made):
 
 def test_an_edit_of_one_methods_code_makes_only_its_cells_stale_and_a_comment_none(made):
     made.run()
-    other = made.folder / "other.py"
-    other.write_text(
-        made.plugin.read_text().split("TABLE")[0].split("@register_dataset")[0]
-        + "@register_method('other', family='made', reference='none', fit_modalities={'table'}, predict_modalities={'table'})\n"
-        "@dataclass\nclass Other:\n    def fit(self, train, validation, seed):\n        self.p = 0.4\n\n"
-        "    def predict_proba(self, cases):\n        return np.full(len(cases), self.p)\n"
-    )
+    other = made.other
     words = ["--plugin", str(other), "--method", "other"]
-    assert f"32 of 32 cells to compute" in made.run(*words).stdout
+    assert "32 of 32 cells to compute" in made.run(*words).stdout
     other.write_text(other.read_text().replace("self.p = 0.4", "self.p = 0.4  # of all"))
     assert "nothing to compute" in made.run().stdout
     other.write_text(other.read_text().replace("self.p = 0.4", "self.p = 0.5"))
@@ -131,6 +125,12 @@ def test_a_torn_cell_is_set_aside_and_computed_again(made):
     assert path.with_name(path.name + ".torn").exists()
 
 
+def no_file_above_500_bytes():
+    """As on a full disk, a write fails half-way."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+
+
 @pytest.mark.parametrize("obstacle", ["file", "size"])
 def test_results_that_cannot_be_written_are_one_line_and_leave_nothing_half_written(made, obstacle):
     made.run("--seeds", "39")
@@ -141,7 +141,7 @@ def test_results_that_cannot_be_written_are_one_line_and_leave_nothing_half_writ
         done = subprocess.run(
             made.command("run", *made.options, "--no-sync", "--recompute", "--in-process"), cwd=ROOT, env=made.variables,
             capture_output=True, text=True, timeout=120,
-            preexec_fn=lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))),
+            preexec_fn=no_file_above_500_bytes,
         )  # fmt: skip
         assert done.returncode == 2, done.stdout + done.stderr
     assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr

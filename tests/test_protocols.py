@@ -1,0 +1,197 @@
+"""Split protocols against direct scikit-learn calls, and what must hold of every split."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from benchmark.cohort import Cohort
+from benchmark.errors import BenchmarkError
+from benchmark.protocols import Holdout, LeaveOneSiteOut, RepeatedCV, Split
+
+PARTS = ("train", "validation", "test")
+
+
+def cohort(
+    n: int = 103,
+    sites: int = 4,
+    groups: np.ndarray | None = None,
+    pool: Cohort | None = None,
+    labels: np.ndarray | None = None,
+    seed: int = 0,
+) -> Cohort:
+    random = np.random.default_rng(seed)
+    return Cohort(
+        name="made",
+        case_ids=np.array([f"case-{i:04}" for i in range(n)]),
+        labels=(random.random(n) < 0.4).astype(np.int8) if labels is None else labels,
+        sites=np.array([f"Site {i % sites}" for i in range(n)]),
+        groups=groups,
+        pool=pool,
+    )
+
+
+def pool_of(sites: list[str]) -> Cohort:
+    return Cohort(name="pool", case_ids=np.array([f"pool-{i}" for i in range(len(sites))]), sites=np.array(sites))
+
+
+def parts(split: Split) -> list[np.ndarray]:
+    return [getattr(split, name) for name in PARTS]
+
+
+def test_repeated_cv_is_the_documented_scikit_learn_computation() -> None:
+    made = cohort()
+    y = made.labels
+    expected = []
+    for seed in (39, 40, 41, 42):
+        folds = StratifiedKFold(n_splits=5, shuffle=True, random_state=seed).split(np.zeros((len(y), 1)), y)
+        for fold, (rest, test) in enumerate(folds):
+            train, validation = train_test_split(rest, test_size=0.2, stratify=y[rest], random_state=seed)
+            expected.append((f"seed{seed}-fold{fold}", seed, sorted(train), sorted(validation), sorted(test)))
+    splits = RepeatedCV().splits(made)
+    assert [(s.name, s.seed, *(part.tolist() for part in parts(s))) for s in splits] == expected
+
+
+@pytest.mark.parametrize("protocol", [RepeatedCV(), LeaveOneSiteOut(), Holdout()], ids=lambda p: type(p).__name__)
+def test_no_case_is_in_two_parts_and_none_is_left_out(protocol: RepeatedCV | LeaveOneSiteOut | Holdout) -> None:
+    for split in protocol.splits(cohort()):
+        assert sorted(np.concatenate(parts(split)).tolist()) == list(range(103))
+
+
+@pytest.mark.parametrize("protocol", [RepeatedCV(), LeaveOneSiteOut()], ids=lambda p: type(p).__name__)
+def test_the_test_parts_of_a_seed_partition_the_cases(protocol: RepeatedCV | LeaveOneSiteOut) -> None:
+    splits = protocol.splits(cohort())
+    for seed in (39, 40, 41, 42):
+        tested = np.concatenate([split.test for split in splits if split.seed == seed])
+        assert sorted(tested.tolist()) == list(range(103))
+
+
+@pytest.mark.parametrize("protocol", [RepeatedCV(), LeaveOneSiteOut(), Holdout()], ids=lambda p: type(p).__name__)
+def test_parts_are_sorted_and_split_names_differ(protocol: RepeatedCV | LeaveOneSiteOut | Holdout) -> None:
+    splits = protocol.splits(cohort())
+    assert all((np.diff(part) > 0).all() for split in splits for part in parts(split))
+    assert len({split.name for split in splits}) == len(splits)
+
+
+def test_repeated_cv_keeps_the_share_of_labels_in_every_part() -> None:
+    made = cohort(n=500)
+    for split in RepeatedCV().splits(made):
+        for part in parts(split):
+            assert abs(made.labels[part].mean() - made.labels.mean()) < 0.02
+
+
+def test_seeds_cut_repeated_cv_differently() -> None:
+    splits = RepeatedCV().splits(cohort())
+    assert len({split.test.tobytes() for split in splits}) == 20
+
+
+@settings(max_examples=8)
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=30, max_size=40),
+    ratio=st.floats(0.3, 0.7),
+    seed=st.integers(0, 2**16),
+)
+def test_a_patient_is_never_parted(sizes: list[int], ratio: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    groups = random.permutation(np.repeat([f"patient-{i}" for i in range(len(sizes))], sizes))
+    labels = (random.random(len(groups)) < ratio).astype(np.int8)
+    labels[:20] = np.arange(20) % 2
+    made = cohort(n=len(groups), sites=3, groups=groups, labels=labels)
+    for protocol in (RepeatedCV(), LeaveOneSiteOut(), Holdout()):
+        for split in protocol.splits(made):
+            held = [set(groups[part]) for part in parts(split)]
+            assert not (held[0] & held[1] or held[0] & held[2] or held[1] & held[2])
+    tested = np.concatenate([split.test for split in RepeatedCV().splits(made) if split.seed == 39])
+    assert sorted(tested.tolist()) == list(range(len(groups)))
+
+
+def test_groups_that_part_nobody_change_nothing() -> None:
+    alone = cohort(groups=np.array([f"p{i}" for i in range(103)]))
+    for mine, theirs in zip(RepeatedCV().splits(alone), RepeatedCV().splits(cohort()), strict=True):
+        assert all((a == b).all() for a, b in zip(parts(mine), parts(theirs), strict=True))
+
+
+def test_every_site_is_held_out_once_for_each_seed() -> None:
+    made = cohort()
+    splits = LeaveOneSiteOut().splits(made)
+    for seed in (39, 40, 41, 42):
+        held_out = [split for split in splits if split.seed == seed]
+        assert [split.site for split in held_out] == ["Site 0", "Site 1", "Site 2", "Site 3"]
+        for split in held_out:
+            assert set(made.sites[split.test]) == {split.site}
+            assert split.site not in set(made.sites[np.concatenate([split.train, split.validation])])
+
+
+def test_leave_one_site_out_names_its_splits_by_site_and_seed() -> None:
+    splits = LeaveOneSiteOut().splits(cohort())
+    assert [split.name for split in splits][:5] == [*(f"site-site-{i}-seed39" for i in range(4)), "site-site-0-seed40"]
+
+
+def test_seeds_do_not_change_the_cut_of_leave_one_site_out_or_holdout() -> None:
+    for protocol in (LeaveOneSiteOut(), Holdout()):
+        cuts: dict[int, list[bytes]] = {}
+        for split in protocol.splits(cohort()):
+            cuts.setdefault(split.seed, []).append(b"|".join(part.tobytes() for part in parts(split)))
+        assert len(cuts) == 4
+        assert len({tuple(cut) for cut in cuts.values()}) == 1
+
+
+def test_validation_of_leave_one_site_out_is_the_documented_stratified_fifth_of_the_rest() -> None:
+    made = cohort()
+    split = LeaveOneSiteOut().splits(made)[1]
+    others = np.flatnonzero(made.sites != "Site 1")
+    train, validation = train_test_split(others, test_size=0.2, stratify=made.labels[others], random_state=42)
+    assert split.train.tolist() == sorted(train)
+    assert split.validation.tolist() == sorted(validation)
+
+
+def test_the_pool_leaves_out_the_held_out_site_only() -> None:
+    pool = pool_of(["Site 0", "Site 1", "Site 1", "Elsewhere"])
+    pools = {split.site: split.pool.tolist() for split in LeaveOneSiteOut().splits(cohort(pool=pool))}
+    assert pools == {"Site 0": [1, 2, 3], "Site 1": [0, 3], "Site 2": [0, 1, 2, 3], "Site 3": [0, 1, 2, 3]}
+
+
+def test_cross_validation_and_holdout_use_the_whole_pool() -> None:
+    made = cohort(pool=pool_of(["Site 0", "Site 1"]))
+    assert all(split.pool.tolist() == [0, 1] for split in [*RepeatedCV().splits(made), *Holdout().splits(made)])
+
+
+def test_without_a_pool_the_pool_index_is_empty() -> None:
+    assert all(len(split.pool) == 0 for split in LeaveOneSiteOut().splits(cohort()))
+
+
+def test_holdout_is_64_16_20_percent() -> None:
+    splits = Holdout().splits(cohort(n=500))
+    assert [split.name for split in splits] == [f"holdout-seed{seed}" for seed in (39, 40, 41, 42)]
+    assert [[len(part) for part in parts(split)] for split in splits] == [[320, 80, 100]] * 4
+
+
+def test_holdout_is_the_papers_two_calls_of_train_test_split() -> None:
+    made = cohort()
+    rest, test = train_test_split(np.arange(103), test_size=0.2, stratify=made.labels, random_state=42)
+    train, validation = train_test_split(rest, test_size=0.2, stratify=made.labels[rest], random_state=42)
+    for split in Holdout().splits(made):
+        assert [part.tolist() for part in parts(split)] == [sorted(train), sorted(validation), sorted(test)]
+
+
+@pytest.mark.parametrize("sites", [1, None])
+def test_one_site_gives_no_split_of_sites(sites: int | None) -> None:
+    made = cohort(sites=sites or 1)
+    if sites is None:
+        made = Cohort(name="made", case_ids=made.case_ids, labels=made.labels)
+    assert LeaveOneSiteOut().splits(made) == []
+
+
+def test_sites_that_differ_in_punctuation_only_have_splits_of_their_own() -> None:
+    made = cohort(n=60, sites=3)
+    names = np.array(["St. Mary", "St Mary", "st-mary"])[np.arange(60) % 3]
+    made = Cohort(name="made", case_ids=made.case_ids, labels=made.labels, sites=names)
+    assert len({split.name for split in LeaveOneSiteOut().splits(made)}) == 12
+
+
+def test_a_cohort_without_labels_cannot_be_split() -> None:
+    with pytest.raises(BenchmarkError, match="has no labels"):
+        RepeatedCV().splits(cohort().blind())

@@ -1,0 +1,318 @@
+"""Discovery without import, broken components, spellings, plug-ins, entry points, and the name `datasets`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.locations import ROOT
+from benchmark.registry import Catalogue, discover, parse_spelling, spell
+from benchmark.suite import canonical
+
+GOOD = """
+from dataclasses import dataclass
+from benchmark import register_method
+
+@register_method("{name}", family="f", reference="r", fit_modalities=set(), predict_modalities=set())
+@dataclass
+class Good:
+    answer: int = 42
+"""
+
+
+def plugin(folder: Path, text: str, name: str = "mine.py") -> str:
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def listed(python: Run, *arguments: str) -> dict[str, bool]:
+    """What is in sys.modules after listing."""
+    done = python(
+        "import json, sys\n"
+        "from benchmark.cli.main import main\n"
+        f"main({['list', *arguments]!r})\n"
+        "names = ['numpy', 'pandas', 'sklearn', 'torch', 'xgboost', 'transformers', 'benchmark.encoders.minilm']\n"
+        "project = [n for n in sys.modules if n.split('.')[0] in ('datasets', 'baselines', 'methods')]\n"
+        "plugins = [n for n in sys.modules if 'plugin' in n and 'strokebench' in n]\n"
+        "print(json.dumps([[n for n in names if n in sys.modules], project, plugins]))"
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# Listing
+
+
+def test_listing_imports_no_component_and_no_heavy_library(python: Run, tiny_plugin: Path) -> None:
+    assert listed(python, "--plugin", str(tiny_plugin)) == [[], [], []]
+
+
+def test_everything_shipped_is_listed_without_error() -> None:
+    catalogue = discover()
+    for kind in ("dataset", "encoder", "method", "protocol"):
+        assert [entry.error for entry in catalogue.registry(kind) if entry.error] == []
+    assert {"repeated-cv", "leave-one-site-out", "holdout"} == {entry.name for entry in catalogue.protocols}
+    assert {"majority", "logistic-regression"} <= {entry.name for entry in catalogue.methods}
+
+
+def test_listing_shows_methods_in_alphabetical_order(catalogue: Catalogue) -> None:
+    names = [entry.name for entry in catalogue.methods]
+    assert names == sorted(names)
+
+
+def test_a_plugin_registers_datasets_and_methods_alike(catalogue: Catalogue, tiny_plugin: Path) -> None:
+    assert catalogue.datasets.get("tiny").path == tiny_plugin
+    assert catalogue.methods.get("tiny-table").path == tiny_plugin
+
+
+def test_a_plugin_is_loaded_by_path_and_configured(tmp_path: Path) -> None:
+    entry = discover([plugin(tmp_path, GOOD.format(name="mine"))]).methods.get("mine")
+    assert entry.configure({"answer": 7}).answer == 7
+
+
+def test_two_plugin_files_of_one_name_are_both_loaded(tmp_path: Path) -> None:
+    paths = [plugin(tmp_path / folder, GOOD.format(name=folder).replace("42", folder[-1])) for folder in ("a1", "a2")]
+    catalogue = discover(paths)
+    assert [catalogue.methods.get(name).configure({}).answer for name in ("a1", "a2")] == [1, 2]
+
+
+def test_a_plugin_that_is_not_a_file_is_an_error_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=r"nothing\.py' is not a file"):
+        discover([str(tmp_path / "nothing.py")])
+
+
+# Broken files
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def broken(:\n", "line 1"),
+        ("import numpy\n", "registers nothing"),
+        ("\x00", "null"),
+        (GOOD.format(name="x").replace('family="f"', "family=FAMILY"), "'family'.*must be a literal"),
+        (GOOD.format(name="x").replace('reference="r", ', ""), "lacks reference"),
+        (GOOD.format(name="x").replace('family="f"', 'family="f", flavour="sweet"'), "has unknown flavour"),
+        (GOOD.format(name="x").replace('"x"', "NAME"), "is the name, a string"),
+        (GOOD.format(name="x").replace('"x"', "42"), "is the name, a string"),
+        (GOOD.format(name="x").replace('family="f"', "family={[]: 1}"), "must be a literal"),
+        (GOOD.format(name="x").replace("fit_modalities=set()", "fit_modalities=7"), "fit_modalities"),
+        (GOOD.format(name="x").replace("fit_modalities=set()", 'fit_modalities="table"'), "fit_modalities"),
+    ],
+    ids=["syntax", "nothing", "null", "literal", "missing", "unknown", "name", "number", "unhashable", "type", "letters"],
+)
+def test_a_broken_file_stays_listed_with_its_error_and_others_with_it(
+    tmp_path: Path, text: str, said: str, benchmark_cli: Run
+) -> None:
+    bad, good = plugin(tmp_path, text, "bad.py"), plugin(tmp_path, GOOD.format(name="good"), "good.py")
+    done = benchmark_cli("list", "methods", "--json", "--plugin", bad, "--plugin", good)
+    assert done.returncode == 0, done.stderr
+    methods = {item["name"]: item for item in json.loads(done.stdout)["methods"]}
+    broken = [item for item in methods.values() if "error" in item]
+    assert len(broken) == 1
+    assert "bad.py" in broken[0]["error"]
+    assert re.search(said, broken[0]["error"])
+    assert "error" not in methods["good"]
+    assert "error" not in methods["majority"]
+
+
+def test_a_broken_component_cannot_be_loaded_and_says_why(tmp_path: Path) -> None:
+    entry = discover([plugin(tmp_path, "def broken(:\n", "my_method.py")]).methods.get("my-method")
+    with pytest.raises(BenchmarkError, match=r"method 'my-method' is broken: .*my_method\.py: line 1"):
+        entry.load()
+
+
+def test_a_name_registered_in_two_files_is_an_error_that_names_both(tmp_path: Path) -> None:
+    paths = [plugin(tmp_path, GOOD.format(name="twin"), name) for name in ("first.py", "second.py")]
+    error = discover(paths).methods.get("twin").error
+    assert error is not None
+    assert "first.py" in error
+    assert "second.py" in error
+
+
+def test_a_name_registered_twice_in_one_file_is_an_error(tmp_path: Path) -> None:
+    text = GOOD.format(name="twin") + GOOD.format(name="twin").replace("class Good", "class Other")
+    error = discover([plugin(tmp_path, text)]).methods.get("twin").error
+    assert error is not None
+    assert "twice" in error
+
+
+def test_the_same_plugin_given_twice_is_no_duplicate(tmp_path: Path) -> None:
+    path = plugin(tmp_path, GOOD.format(name="mine"))
+    assert discover([path, path]).methods.get("mine").error is None
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "near"),
+    [
+        ("method", "logistic-regresion", "logistic-regression"),
+        ("dataset", "sooop", "soop"),
+        ("protocol", "repeated-vc", "repeated-cv"),
+        ("encoder", "minlim", "minilm"),
+    ],
+)
+def test_an_unknown_name_is_met_with_the_nearest_one(kind: str, name: str, near: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"unknown {kind} '{name}': did you mean .*'{near}'"):
+        discover().registry(kind).get(name)
+
+
+def test_a_name_like_no_other_is_met_with_all_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="known: holdout, leave-one-site-out, repeated-cv"):
+        discover().protocols.get("zzzzzz")
+
+
+def test_an_unknown_parameter_is_met_with_the_nearest_one(catalogue: Catalogue) -> None:
+    with pytest.raises(UnknownNameError, match="unknown parameter of tiny-noisy 'nois': did you mean 'noise'"):
+        catalogue.methods.get("tiny-noisy").configure({"nois": 1})
+
+
+# Spellings
+
+
+@pytest.mark.parametrize(
+    ("spelled", "name", "parameters"),
+    [
+        ("plain", "plain", {}),
+        ("m[]", "m", {}),
+        ("m[b=2,a=x]", "m", {"a": "x", "b": 2}),
+        ("m[ a = 1.5 , b=true]", "m", {"a": 1.5, "b": True}),
+        ("m[a=None,b=-3,c=1e-4]", "m", {"a": None, "b": -3, "c": 1e-4}),
+        ("m[features=table+image]", "m", {"features": "table+image"}),
+        ("m[a='3']", "m", {"a": "3"}),
+    ],
+)
+def test_a_spelling_is_read_as_name_and_parameters(spelled: str, name: str, parameters: dict[str, object]) -> None:
+    assert parse_spelling(spelled) == (name, parameters)
+
+
+@pytest.mark.parametrize("spelled", ["m[a=1", "m[a]", "m[=1]", "m[a=1,a=2]", "m[a=1]b"])
+def test_a_wrong_spelling_is_an_error_of_one_line_that_repeats_it(spelled: str) -> None:
+    with pytest.raises(BenchmarkError) as caught:
+        parse_spelling(spelled)
+    assert spelled in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+KEYS = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+WORDS = st.from_regex(r"[a-z][a-z+/.]{0,10}", fullmatch=True).filter(lambda text: text not in ("true", "false", "none"))
+VALUES = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.none(), WORDS)
+
+
+@given(name=st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True), parameters=st.dictionaries(KEYS, VALUES, max_size=4))
+def test_parsing_undoes_spelling(name: str, parameters: dict[str, object]) -> None:
+    assert parse_spelling(spell(name, parameters)) == (name, parameters)
+
+
+@given(parameters=st.dictionaries(KEYS, VALUES, min_size=1, max_size=4))
+def test_the_order_of_parameters_does_not_change_the_spelling(parameters: dict[str, object]) -> None:
+    turned = dict(reversed(parameters.items()))
+    assert spell("m", parameters) == spell("m", turned)
+
+
+def test_keys_stand_sorted_in_a_spelling() -> None:
+    assert spell("m", {"b": 1, "a": 2}) == "m[a=2,b=1]"
+
+
+def test_a_parameter_that_equals_its_default_is_dropped(catalogue: Catalogue) -> None:
+    assert canonical("method", "tiny-variants[width=8,features=table]", catalogue) == "tiny-variants"
+    assert canonical("method", "tiny-variants[width=9,features=table]", catalogue) == "tiny-variants[width=9]"
+    assert canonical("dataset", "tiny[cases=60,text=false]", catalogue) == "tiny[text=False]"
+
+
+def test_a_parameter_that_the_method_lacks_is_an_error_when_it_is_named(catalogue: Catalogue) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'width'"):
+        canonical("method", "tiny-variants[widht=9]", catalogue)
+
+
+def test_a_class_attribute_is_no_parameter(catalogue: Catalogue) -> None:
+    with pytest.raises(UnknownNameError, match="stochastic"):
+        canonical("method", "majority[stochastic=true]", catalogue)
+
+
+# Entry points
+
+
+def test_a_component_of_an_installed_package_is_found_by_its_entry_point(tmp_path: Path, python: Run) -> None:
+    plugin(tmp_path, GOOD.format(name="from-afar"), "afar_methods.py")
+    info = tmp_path / "afar-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: afar\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[strokebench.methods]\nfrom-afar = afar_methods:Good\ngone = not_there:Method\n[strokebench.datasets]\nlost = a.b.c:D\n"
+    )
+    done = python(
+        f"import sys; sys.path.append({str(tmp_path)!r})\n"
+        "from benchmark.registry import discover\n"
+        "catalogue = discover()\n"
+        "assert 'afar_methods' not in sys.modules\n"
+        "assert catalogue.methods.get('from-afar').configure({}).answer == 42\n"
+        "assert 'not_there:Method is not installed' in catalogue.methods.get('gone').error\n"
+        "assert 'a.b.c:D' in catalogue.datasets.get('lost').error\n"
+        "assert catalogue.methods.get('majority').error is None"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# The name `datasets`
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A folder with another package named `datasets`, as Hugging Face's is."""
+    package = tmp_path / "site" / "datasets"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("__version__ = '4.0'\ndef load_dataset(name): ...\n")
+    return package.parent
+
+
+@pytest.mark.parametrize("place", ["sys.path.insert(0, {!r})", "sys.path.append({!r})"], ids=["before", "after"])
+def test_components_come_from_the_checkout_wherever_another_datasets_package_lies(
+    foreign: Path, python: Run, place: str
+) -> None:
+    done = python(
+        f"import sys; {place.format(str(foreign))}\n"
+        "from benchmark.registry import discover\n"
+        "discover().datasets.get('synthetic-stroke').load()\n"
+        "import datasets\n"
+        f"assert datasets.__file__.startswith({str(ROOT / 'datasets')!r}), datasets.__file__"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_another_datasets_package_imported_first_is_an_error_of_one_line(foreign: Path, python: Run) -> None:
+    done = python(
+        f"import sys; sys.path.insert(0, {str(foreign)!r})\n"
+        "import datasets\n"
+        "from benchmark.errors import BenchmarkError\n"
+        "from benchmark.registry import discover\n"
+        "try:\n"
+        "    discover().datasets.get('synthetic-stroke').load()\n"
+        "except BenchmarkError as error:\n"
+        "    print(error)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    assert str(foreign) in done.stdout
+    assert "uninstall that package" in done.stdout
+
+
+def test_the_datasets_package_does_not_disturb_transformers(python: Run) -> None:
+    done = python(
+        "import datasets\n"
+        "from transformers import AutoModel, AutoTokenizer\n"
+        "print(datasets.__file__, AutoModel.__name__, AutoTokenizer.__name__)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(ROOT / "datasets" / "__init__.py"), "AutoModel", "AutoTokenizer"]
