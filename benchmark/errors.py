@@ -15,7 +15,8 @@ class UnknownNameError(BenchmarkError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        by_lower = {other.lower(): other for other in known}
+        near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3)]
         if near:
             hint = "did you mean " + " or ".join(f"'{other}'" for other in near) + "?"
         else:

@@ -50,17 +50,21 @@ class Request:
 
 @dataclass
 class Summary:
-    """What a run did."""
+    """What a run did; `skipped` are datasets that are not fetched, `broken` those that could not be prepared."""
 
     planned: int = 0
     computed: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
     not_ok: list[CellRecord] = field(default_factory=list)
     cohorts: dict[str, Cohort] = field(default_factory=dict)
 
 
 def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, reporter: Reporter) -> tuple[Plan, Summary]:
-    """Load the cohorts that are on this machine and plan their cells; other datasets are skipped with the reason."""
+    """Load the cohorts that are on this machine and plan their cells; other datasets are skipped with the reason.
+
+    Raises `BenchmarkError` where no dataset is left.
+    """
     summary = Summary()
     for dataset in suite.datasets:
         started = time.perf_counter()
@@ -68,11 +72,17 @@ def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, repor
             summary.cohorts[dataset] = load_cohort(dataset, catalogue)
         except NotFetchedError as error:
             summary.skipped[dataset] = str(error)
-            reporter.say(f"{dataset}: skipped: {error}")
+            reporter.say(f"skipped: {error}")
+            continue
+        except BenchmarkError as error:
+            summary.broken[dataset] = str(error)
+            reporter.say(f"{dataset} cannot be prepared: {error}")
             continue
         seconds = time.perf_counter() - started
         if seconds > 2:
             reporter.say(f"{dataset}: prepared in {seconds:.0f} s")
+    if not summary.cohorts:
+        raise BenchmarkError("no dataset to run on: " + "; ".join([*summary.broken.values(), *summary.skipped.values()]))
     planned = plan(suite, catalogue, summary.cohorts, Store(), seeds)
     summary.planned = len(planned.cells)
     return planned, summary

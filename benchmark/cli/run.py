@@ -69,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
         reporter.say(f"not ok: {record.address}: {record.outcome}: {' '.join(record.reason.split())[:200]}")
     if summary.not_ok:
         reporter.say(f"{len(summary.not_ok)} cells are not ok; `explain CELL` says more, `run --retry failed` tries again")
-    for line in summary.skipped.values():
-        reporter.say(f"skipped: {line}")
-    return 1 if summary.not_ok else 0
+    for line in (*summary.broken.values(), *summary.skipped.values()):
+        reporter.say(f"not run: {line}")
+    return 1 if summary.not_ok or summary.broken else 0
 
 
 def _tell(tables: list[Standings], reporter: ConsoleReporter) -> None:

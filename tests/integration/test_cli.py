@@ -1,0 +1,227 @@
+"""The command line as users and scripts meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.conftest import ROOT
+
+VERBS = "run rank list show explain fetch publish sync clean doctor new".split()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(made, verb):
+    assert made.cli(verb, "--help").stdout.startswith(f"usage: python -m benchmark {verb}")
+
+
+def test_help_imports_nothing_heavy(made):
+    code = (
+        "import sys\nfrom benchmark.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'pandas', 'scipy', 'torch', 'sklearn', 'rich', 'mlflow'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_list_json_has_the_documented_shape(made):
+    content = made.json("list", "--json", "--plugin", str(made.plugin))
+    assert set(content) == {"datasets", "methods", "protocols", "suites", "encoders"}
+    datasets = {item["name"]: item for item in content["datasets"]}
+    assert datasets["made"] == {
+        "name": "made",
+        "available": True,
+        "reason": "",
+        "modalities": ["table"],
+        "cases": 90,
+        "sites": 3,
+    }
+    assert not datasets["soop"]["available"] and "python -m benchmark fetch soop" in datasets["soop"]["reason"]
+    assert datasets["soop"]["cases"] == 618 and datasets["soop"]["modalities"] == ["image", "table", "text"]
+    methods = {item["name"]: item for item in content["methods"]}
+    assert set(methods["lesion-volume"]) == {"name", "family", "fit_modalities", "predict_modalities", "reference"}
+    assert methods["logistic-regression[features=table+image+text]"]["fit_modalities"] == ["image", "table", "text"]
+    assert {"name": "stroke-prognosis"} in content["suites"]
+    assert {item["name"] for item in content["encoders"]} >= {"minilm", "territories"}
+    assert {item["name"] for item in content["protocols"]} == {"repeated-cv", "leave-one-site-out", "holdout"}
+
+
+def test_show_splits_and_predictions_have_the_documented_shape(made):
+    splits = made.json(
+        "show", "splits", "--dataset", "made", "--protocol", "repeated-cv", "--plugin", str(made.plugin), "--json"
+    )
+    assert len(splits) == 20 and set(splits[0]) == {"name", "seed", "train", "validation", "test"}
+    assert splits[0]["name"] == "seed39-fold0" and splits[0]["seed"] == 39
+    for split in splits:
+        ids = split["train"] + split["validation"] + split["test"]
+        assert sorted(ids) == [f"c{k:03d}" for k in range(90)]
+    made.run()
+    where = ["--dataset", "made", "--protocol", "repeated-cv", "--method", "steady", "--suite", str(made.suite)]
+    rows = made.json("show", "predictions", *where, "--json")
+    assert len(rows) == 4 * 90 and set(rows[0]) == {"case", "split", "seed", "label", "probability"}
+    tests = {split["name"]: split["test"] for split in splits}
+    for name, ids in tests.items():
+        assert [row["case"] for row in rows if row["split"] == name] == ids
+
+
+def test_rank_json_has_each_unordered_pair_once_and_null_where_undefined(made):
+    made.run()
+    content = made.json("rank", *made.options, "--json")
+    assert set(content) == {"suite", "tables"} and content["suite"] == "made-suite"
+    cv, sites = content["tables"]
+    assert {frozenset((pair["a"], pair["b"])) for pair in cv["pairs"]} == {
+        frozenset(pair) for pair in (("steady", "dicey"), ("steady", "blunt"), ("dicey", "blunt"))
+    }
+    means = {row["method"]: row["metrics"]["auc"]["mean"] for row in cv["rows"]}
+    for pair in cv["pairs"]:
+        assert pair["difference"] == pytest.approx(means[pair["a"]] - means[pair["b"]], abs=1e-12)
+        assert 0 <= pair["p"] <= pair["p_holm"] <= 1 and pair["ci"][0] <= pair["difference"] <= pair["ci"][1]
+    ranked = {row["method"] for row in cv["rows"] if row["ranked"]}
+    assert ranked == {"steady", "dicey", "blunt"}
+    descriptive = next(row for row in cv["rows"] if row["method"] == "steady[C=0.01]")
+    assert descriptive["rank"] is None and descriptive["best_set"] is None
+    for row in sites["rows"]:
+        assert row["rank"] is None and row["best_set"] is None and row["metrics"]["auc"]["ci"] is None
+    assert all(pair["p"] is None and pair["p_holm"] is None and pair["ci"] is None for pair in sites["pairs"])
+
+
+def test_a_new_method_runs_as_it_is_and_only_its_cells_are_computed(made):
+    done = made.cli("new", "method", "my-model", "--folder", str(made.folder))
+    path = made.folder / "my_model.py"
+    assert str(path) in done.stdout
+    path.write_text(path.read_text().replace('{"table", "image"}', '{"table"}').replace("table+derived", "table"))
+    made.run()
+    assert "32 of 32 cells to compute" in made.run("--plugin", str(path), "--method", "my-model").stdout
+    table = made.json("rank", *made.options, "--json")["tables"][0]
+    assert any(row["method"] == "my-model" and row["ranked"] for row in table["rows"])
+    assert sum("my-model" in (pair["a"], pair["b"]) for pair in table["pairs"]) == 3
+    again = made.cli("new", "method", "my-model", "--folder", str(made.folder), code=2)
+    assert "exists already" in again.stderr
+    path.unlink()
+    made.cli("rank", *made.options)
+
+
+def test_new_refuses_what_is_no_name_and_what_is_taken(made):
+    assert "is no name" in made.cli("new", "method", "My Model", code=2).stderr
+    assert "registered already" in made.cli("new", "method", "xgboost", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--method", "stedy"], "unknown method 'stedy': did you mean 'steady'?"),
+        (["run", "--dataset", "mad"], "unknown dataset 'mad': did you mean 'made'?"),
+        (["run", "--protocol", "repeated"], "unknown protocol 'repeated': did you mean 'repeated-cv'?"),
+        (["run", "--method", "steady[c=2]"], "unknown parameter of steady 'c': did you mean 'C'?"),
+        (["run", "--method", "steady[C=2"], "lacks its closing bracket"),
+        (["run", "--jobs", "0"], "--jobs 0: give 1 or more"),
+        (["run", "--retry", "faild"], "unknown outcome 'faild': did you mean 'failed'?"),
+        (["explain", "made/repeated-cv"], "is not DATASET/PROTOCOL/METHOD/SPLIT"),
+        (["explain", "made/repeated-cv/steady/seed39-fold9"], "did you mean 'seed39-fold"),
+        (["clean"], "say what to clean"),
+    ],
+)
+def test_bad_input_is_one_line_with_the_mend_and_code_2(made, words, said):
+    done = made.cli(words[0], *made.options, *words[1:], code=2)
+    assert said in done.stderr
+    assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
+
+
+def test_a_file_with_a_syntax_error_is_listed_with_it_beside_the_others(made):
+    broken = made.folder / "broken.py"
+    broken.write_text("@register_method('broken'\nclass Broken:\n    pass\n")
+    out = made.cli("list", "--plugin", str(broken)).stdout
+    assert "BROKEN" in out and "broken.py: line 1" in out and "xgboost" in out
+
+
+def test_the_cells_of_a_method_that_cannot_be_imported_fail_and_the_others_run(made):
+    made.other.write_text(made.other.read_text().replace("import numpy as np", "import numpy as np\nimport not_installed_here"))
+    done = made.run("--plugin", str(made.other), "--method", "other", "--method", "steady", code=1)
+    assert "No module named 'not_installed_here'" in done.stdout
+    rows = {row["method"]: row for row in made.json("rank", *made.options, "--json")["tables"][0]["rows"]}
+    assert rows["other"]["cells_ok"] == 0 and rows["steady"]["cells_ok"] == 20
+
+
+def test_debug_shows_the_traceback(made):
+    done = made.cli("rank", "--suite", "nonsense", "--debug", code=1)
+    assert "Traceback" in done.stderr and "UnknownNameError" in done.stderr
+
+
+def test_clean_says_what_it_would_delete_and_deletes_only_with_yes(made):
+    made.run("--method", "steady")
+    count = len(made.cells())
+    out = made.cli("clean", *made.options, "--cells").stdout
+    assert f"would delete (give --yes to do it): {count} items" in out
+    assert len(made.cells()) == count
+    made.cli("clean", *made.options, "--cells", "--yes")
+    assert made.cells() == {}
+
+
+def test_doctor_warns_of_another_package_named_datasets(made):
+    good = {item["check"]: item for item in made.json("doctor", "--json")}
+    assert good["package name"]["state"] == "good"
+    info = made.folder / "site" / "datasets-9.9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: datasets\nVersion: 9.9\n")
+    found = subprocess.run(
+        made.command("doctor", "--json"),
+        cwd=ROOT,
+        env={**made.variables, "PYTHONPATH": str(made.folder / "site")},
+        capture_output=True,
+        text=True,
+    )
+    clash = next(item for item in json.loads(found.stdout) if item["check"] == "package name")
+    assert clash["state"] == "warning" and "pip uninstall datasets" in clash["said"]
+
+
+def test_a_dataset_that_is_not_fetched_is_skipped_with_its_command_and_the_others_run(made):
+    made.suite.write_text(made.suite.read_text().replace('["made"]', '["soop", "made"]'))
+    done = made.run()
+    assert "python -m benchmark fetch soop" in done.stdout
+    assert len(made.cells()) > 100
+
+
+def test_a_dataset_that_cannot_be_prepared_is_told_and_the_others_run(made):
+    extra = made.folder / "bad_data.py"
+    text = (
+        made.plugin.read_text()
+        .split("TABLE")[0]
+        .replace('"made", title', '"unsound", title')
+        .replace("class Made", "class Unsound")
+    )
+    extra.write_text(text.replace("return Cohort(", "ids[1] = ids[0]\n        return Cohort("))
+    made.suite.write_text(made.suite.read_text().replace('["made"]', '["unsound", "made"]'))
+    done = made.run("--plugin", str(extra), code=1)
+    assert "case id 'c000' occurs more than once" in done.stdout
+    assert len(made.cells()) > 100
+    assert not list((made.folder / "data" / "prepared" / "unsound").glob("*/cohort.json"))
+
+
+def test_a_closed_pipe_ends_without_a_traceback(made):
+    done = subprocess.run(
+        f"{shutil.which('bash')} -c '{sys.executable} -m benchmark list --json | head -1'",
+        shell=True,
+        cwd=ROOT,
+        env=made.variables,
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr and done.stdout.startswith("{")
+
+
+def test_the_installed_folder_is_not_needed_as_working_directory(made):
+    done = subprocess.run(
+        made.command("list", "datasets"),
+        cwd=made.folder,
+        env={**made.variables, "PYTHONPATH": str(ROOT) + os.pathsep + os.environ.get("PYTHONPATH", "")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "soop" in done.stdout

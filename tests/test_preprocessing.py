@@ -1,0 +1,112 @@
+"""The design matrix: fitted on what it is given alone, and equal to the arithmetic by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from benchmark.cohort import Cohort, Features
+from benchmark.errors import BenchmarkError
+from benchmark.preprocessing import DesignMatrix
+
+
+def cohort(table: pd.DataFrame | None = None, derived: pd.DataFrame | None = None, n: int | None = None) -> Cohort:
+    cases = n or len(table if table is not None else derived)
+    return Cohort(name="made", case_ids=np.array([f"c{i}" for i in range(cases)]), table=table, derived=derived)
+
+
+def category(values: list[object]) -> pd.Categorical:
+    return pd.Categorical(values, categories=["a", "b", "c"])
+
+
+def test_numbers_take_the_most_frequent_value_then_zero_mean_and_unit_variance() -> None:
+    train = cohort(pd.DataFrame({"x": [1.0, 2.0, 2.0, np.nan, 7.0]}))
+    # Imputed by hand: 1, 2, 2, 2, 7; mean 2.8; variance (3.24 + 3 * 0.64 + 17.64) / 5 = 4.56.
+    expected = (np.array([1, 2, 2, 2, 7]) - 2.8) / np.sqrt(4.56)
+    np.testing.assert_allclose(DesignMatrix("table").fit(train).transform(train)[:, 0], expected)
+
+
+def test_of_equally_frequent_values_the_smallest_is_taken() -> None:
+    train = cohort(pd.DataFrame({"x": [3.0, 1.0, np.nan, 2.0]}))
+    matrix = DesignMatrix("table").fit(train).transform(train)
+    assert matrix[2, 0] == matrix[1, 0]
+
+
+def test_categories_take_the_most_frequent_one_and_become_indicators() -> None:
+    train = cohort(pd.DataFrame({"k": category(["b", "a", "b", None])}))
+    matrix = DesignMatrix("table").fit(train).transform(train)
+    assert matrix.tolist() == [[0, 1], [1, 0], [0, 1], [0, 1]]
+
+
+def test_a_category_that_training_never_saw_is_all_zeros() -> None:
+    fitted = DesignMatrix("table").fit(cohort(pd.DataFrame({"k": category(["a", "b", "a"])})))
+    assert fitted.transform(cohort(pd.DataFrame({"k": category(["c", "b"])}))).tolist() == [[0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("column", [[np.nan] * 3, category([None] * 3)], ids=["number", "category"])
+def test_a_column_that_is_missing_throughout_does_not_stop_the_fit(column: object) -> None:
+    train = cohort(pd.DataFrame({"x": [1.0, 2.0, 3.0], "void": column}))
+    fitted = DesignMatrix("table").fit(train)
+    assert np.isfinite(fitted.transform(train)).all()
+    later = cohort(pd.DataFrame({"x": [1.0], "void": [5.0] if isinstance(column, list) else category(["a"])}))
+    assert fitted.transform(later).shape == (1, fitted.transform(train).shape[1])
+
+
+def test_a_column_of_truth_values_is_a_number() -> None:
+    train = cohort(pd.DataFrame({"smoker": [True, False, False, True]}))
+    assert DesignMatrix("table").fit(train).transform(train).ravel().tolist() == [1, -1, -1, 1]
+
+
+def test_a_constant_column_becomes_zero() -> None:
+    train = cohort(pd.DataFrame({"x": [5.0, 5.0, 5.0]}))
+    assert DesignMatrix("table").fit(train).transform(train).ravel().tolist() == [0, 0, 0]
+
+
+@given(
+    train=arrays.arrays(float, (6, 2), elements=st.floats(-100, 100) | st.just(np.nan)),
+    test=arrays.arrays(float, (4, 2), elements=st.floats(-1e6, 1e6) | st.just(np.nan)),
+)
+def test_test_cases_change_neither_each_other_nor_the_training_part(train: np.ndarray, test: np.ndarray) -> None:
+    fitted = DesignMatrix("table").fit(cohort(pd.DataFrame(train, columns=["x", "y"])))
+    before = fitted.transform(cohort(pd.DataFrame(train, columns=["x", "y"])))
+    together = fitted.transform(cohort(pd.DataFrame(test, columns=["x", "y"])))
+    alone = [fitted.transform(cohort(pd.DataFrame(test[[i]], columns=["x", "y"])))[0] for i in range(4)]
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(fitted.transform(cohort(pd.DataFrame(train, columns=["x", "y"]))), before)
+
+
+def test_transforming_leaves_the_cohort_as_it_was() -> None:
+    frame = pd.DataFrame({"x": [1.0, np.nan, 3.0], "k": category(["a", None, "b"])})
+    train = cohort(frame.copy())
+    DesignMatrix("table").fit(train).transform(train)
+    pd.testing.assert_frame_equal(train.table, frame)
+
+
+def test_blocks_stand_side_by_side_in_the_order_asked() -> None:
+    train = cohort(pd.DataFrame({"x": [0.0, 2.0]}), pd.DataFrame({"u": [1.0, 1.0], "v": [4.0, 0.0]}))
+    assert DesignMatrix("table+derived").fit(train).transform(train).tolist() == [[-1, 0, 1], [1, 0, -1]]
+    assert DesignMatrix("derived+table").fit(train).transform(train).tolist() == [[0, 1, -1], [0, -1, 1]]
+
+
+def test_pooled_vectors_are_averaged_over_the_drafts() -> None:
+    pooled = np.array([[[0.0, 1.0], [2.0, 3.0]], [[4.0, 0.0], [6.0, 0.0]]], dtype=np.float32)
+    features = Features(np.zeros((2, 2, 1, 2)), np.ones((2, 2, 1), bool), pooled)
+    cases = replace(cohort(n=2), reports=(("a",), ("b",)), feature_source=lambda modality, encoder: features)
+    # Means over drafts are (1, 2) and (5, 0); scaled to zero mean and unit variance they are -1 and 1.
+    assert DesignMatrix("text").fit(cases).transform(cases).tolist() == [[-1, 1], [1, -1]]
+
+
+def test_an_unknown_block_is_met_with_the_known_ones() -> None:
+    with pytest.raises(BenchmarkError, match="'tabel' is not one of table, derived, image, text"):
+        DesignMatrix("tabel+image")
+
+
+def test_a_block_that_the_view_does_not_hold_is_refused() -> None:
+    with pytest.raises(BenchmarkError, match="holds no derived"):
+        DesignMatrix("derived").fit(cohort(pd.DataFrame({"x": [1.0]})))

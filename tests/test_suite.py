@@ -1,0 +1,174 @@
+"""Suite files: what is wrong in one is named with its mend; members are remembered and ranked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+from benchmark.errors import BenchmarkError
+from benchmark.locations import results_folder
+from benchmark.predictions import catalogue_of, current_suite
+from benchmark.registry import Catalogue, discover
+from benchmark.suite import Limits, Members, join, joined, load_suite, members, suite_names, validated
+
+
+@pytest.fixture
+def edited(tiny_suite: Path, catalogue: Catalogue) -> object:
+    """`edited(old, new)` -> the message with which the edited suite file is refused."""
+
+    def refusal(old: str, new: str) -> str:
+        text = tiny_suite.read_text()
+        assert old in text
+        tiny_suite.write_text(text.replace(old, new, 1))
+        with pytest.raises(BenchmarkError) as caught:
+            validated(load_suite(str(tiny_suite)), catalogue)
+        return str(caught.value)
+
+    return refusal
+
+
+def test_every_shipped_suite_is_valid() -> None:
+    assert "stroke-prognosis" in suite_names()
+    for name in suite_names():
+        assert validated(load_suite(name), discover()).name == name
+
+
+def test_a_suite_file_is_read_as_written(tiny_suite: Path, catalogue: Catalogue) -> None:
+    suite = validated(load_suite(str(tiny_suite)), catalogue)
+    assert (suite.name, suite.title, suite.primary_metric) == ("tiny-suite", "A tiny suite", "auc")
+    assert (suite.datasets, suite.protocols) == (("tiny",), ("repeated-cv", "leave-one-site-out"))
+    assert suite.methods == ("majority", "tiny-table", "tiny-image", "tiny-noisy", "tiny-text")
+    assert suite.limits == Limits(seconds=30, memory_gib=2)
+
+
+def test_methods_stand_in_their_one_spelling(tiny_suite: Path, catalogue: Catalogue) -> None:
+    tiny_suite.write_text(
+        tiny_suite.read_text().replace('"tiny-noisy"', '"tiny-variants[width=9,features=image]", "tiny-noisy[noise=0.5]"')
+    )
+    suite = validated(load_suite(str(tiny_suite)), catalogue)
+    assert suite.ranked[-2:] == ("tiny-variants[features=image,width=9]", "tiny-noisy")
+
+
+def test_two_spellings_of_one_method_are_one_row(tiny_suite: Path, catalogue: Catalogue) -> None:
+    tiny_suite.write_text(tiny_suite.read_text().replace('"tiny-noisy"', '"tiny-noisy", "tiny-noisy[noise=0.5]"'))
+    try:
+        suite = validated(load_suite(str(tiny_suite)), catalogue)
+    except BenchmarkError as error:
+        assert "tiny-noisy" in str(error)  # refusing it is as good
+    else:
+        assert suite.methods.count("tiny-noisy") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("ranked =", "rankd =", ["'rankd'", "did you mean 'ranked'"]),
+        ("seconds = 30", "second = 30", ["limits", "'second'", "did you mean 'seconds'"]),
+        ('title = "A tiny suite"\n', "", ["'title'", "missing"]),
+        ('datasets = ["tiny"]\n', "", ["'datasets'", "missing"]),
+        ('datasets = ["tiny"]', 'datasets = "tiny"', ["'datasets'", "list of strings", "'tiny'"]),
+        ('datasets = ["tiny"]', 'datasets = ["tiny", 3]', ["'datasets'", "list of strings"]),
+        ('title = "A tiny suite"', "title = 3", ["'title'", "string", "3"]),
+        ("seconds = 30", 'seconds = "30"', ["'limits.seconds'", "positive number", "'30'"]),
+        ("seconds = 30", "seconds = 0", ["'limits.seconds'", "positive number"]),
+        ("[limits]\nseconds = 30\nmemory_gib = 2\n", "", None),
+        ('title = "A tiny suite"', "title = ", ["line 1"]),
+        ('"tiny-table"', '"tiny-tabel"', ["ranked", "'tiny-tabel'", "did you mean", "'tiny-table'"]),
+        ('["tiny-text"]', '["tiny-txet"]', ["descriptive", "'tiny-txet'", "did you mean", "'tiny-text'"]),
+        ('datasets = ["tiny"]', 'datasets = ["tinny"]', ["datasets", "'tinny'", "did you mean 'tiny'"]),
+        ('"repeated-cv"', '"repeated-vc"', ["protocols", "'repeated-vc'", "did you mean 'repeated-cv'"]),
+        ('"auc"', '"acu"', ["primary_metric", "'acu'", "did you mean", "'auc'"]),
+        ('"tiny-noisy"', '"tiny-noisy[nois=1]"', ["ranked", "'nois'", "did you mean 'noise'"]),
+    ],
+)
+def test_what_is_wrong_in_a_suite_file_is_named_with_file_field_and_mend(
+    edited: Run, tiny_suite: Path, catalogue: Catalogue, old: str, new: str, said: list[str] | None
+) -> None:
+    if said is None:
+        tiny_suite.write_text(tiny_suite.read_text().replace(old, new))
+        assert load_suite(str(tiny_suite)).limits == Limits()
+        return
+    message = edited(old, new)
+    assert all(part in message for part in said), message
+    assert "tiny-suite" in message
+    assert "\n" not in message
+
+
+def test_an_unknown_suite_is_met_with_the_known_ones() -> None:
+    with pytest.raises(BenchmarkError, match="unknown suite 'stroke-prognosi': did you mean 'stroke-prognosis'"):
+        load_suite("stroke-prognosi")
+
+
+# Members
+
+
+def test_members_are_remembered_beside_the_results(tiny_suite: Path) -> None:
+    suite = load_suite(str(tiny_suite))
+    join(suite, Members(methods=("mine",), plugins=("/a/mine.py",)))
+    join(suite, Members(methods=("yours", "mine")))
+    assert members("tiny-suite") == Members(methods=("mine", "yours"), plugins=("/a/mine.py",))
+    assert json.loads((results_folder() / "members.json").read_text())["tiny-suite"]["methods"] == ["mine", "yours"]
+
+
+def test_members_of_one_suite_are_not_those_of_another(tiny_suite: Path) -> None:
+    join(load_suite(str(tiny_suite)), Members(methods=("mine",)))
+    assert members("stroke-prognosis") == Members()
+
+
+def test_a_member_is_ranked(tiny_suite: Path, catalogue: Catalogue) -> None:
+    suite = joined(validated(load_suite(str(tiny_suite)), catalogue), Members(methods=("tiny-variants",)))
+    assert suite.ranked[-1] == "tiny-variants"
+    assert suite.descriptive == ("tiny-text",)
+
+
+def test_a_descriptive_row_named_again_is_not_ranked_for_that(tiny_suite: Path) -> None:
+    suite = joined(load_suite(str(tiny_suite)), Members(methods=("tiny-text", "majority")))
+    assert "tiny-text" not in suite.ranked
+    assert suite.ranked.count("majority") == 1
+
+
+def test_a_remembered_plugin_is_discovered_again(tiny_suite: Path, tiny_plugin: Path) -> None:
+    join(load_suite(str(tiny_suite)), Members(plugins=(str(tiny_plugin),)))
+    assert "tiny-table" in catalogue_of(str(tiny_suite)).methods
+
+
+def test_a_suite_that_names_itself_otherwise_than_its_file_remembers_its_plugins(tiny_suite: Path, tiny_plugin: Path) -> None:
+    tiny_suite.write_text('name = "renamed"\n' + tiny_suite.read_text())
+    join(load_suite(str(tiny_suite)), Members(plugins=(str(tiny_plugin),)))
+    assert "tiny-table" in catalogue_of(str(tiny_suite)).methods
+
+
+def test_a_remembered_plugin_that_is_gone_is_forgotten(tiny_suite: Path, tmp_path: Path) -> None:
+    join(load_suite(str(tiny_suite)), Members(plugins=(str(tmp_path / "gone.py"),)))
+    assert "majority" in catalogue_of(str(tiny_suite)).methods
+
+
+def test_a_ranking_without_local_rows_has_no_members(tiny_suite: Path, catalogue: Catalogue) -> None:
+    join(load_suite(str(tiny_suite)), Members(methods=("tiny-variants",)))
+    assert "tiny-variants" in current_suite(str(tiny_suite), catalogue).ranked
+    assert "tiny-variants" not in current_suite(str(tiny_suite), catalogue, local=False).ranked
+
+
+def test_a_members_file_that_is_not_json_says_how_to_mend_it() -> None:
+    results_folder().mkdir(parents=True)
+    (results_folder() / "members.json").write_text("{")
+    with pytest.raises(BenchmarkError, match=r"members\.json is not JSON .*delete it"):
+        members("tiny-suite")
+
+
+def test_a_method_named_in_run_becomes_a_ranked_member(
+    benchmark_cli: Run, tiny_suite: Path, tiny_plugin: Path, catalogue: Catalogue
+) -> None:
+    done = benchmark_cli(
+        *("run", "--suite", tiny_suite, "--plugin", tiny_plugin, "--method", "tiny-variants[features=image]"),
+        *("--protocol", "holdout", "--in-process", "--no-sync"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert members("tiny-suite").methods == ("tiny-variants[features=image]",)
+    assert "tiny-variants[features=image]" in current_suite(str(tiny_suite), catalogue).ranked
+    assert [path.name for path in (results_folder() / "cells/tiny/holdout").iterdir() if path.is_dir()] == [
+        "tiny-variants[features=image]"
+    ]
