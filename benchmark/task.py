@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TestPart:
+class TaskSplit:
     """A split as ranking sees it: its test cases are positions in `Task.case_ids`."""
 
     name: str
@@ -43,11 +43,11 @@ class Task:
     case_ids: NDArray[np.str_]
     labels: NDArray[np.int8]
     sites: NDArray[np.str_] | None
-    splits: tuple[TestPart, ...]
+    splits: tuple[TaskSplit, ...]
     facts: dict[str, float]
 
     @cached_property
-    def by_name(self) -> dict[str, TestPart]:
+    def by_name(self) -> dict[str, TaskSplit]:
         """The splits by name."""
         return {split.name: split for split in self.splits}
 
@@ -56,7 +56,7 @@ class Task:
         """Equal for two machines whose predictions may be compared: same task digest, same splits."""
         return provenance.digest([self.digest, [split.digest for split in self.splits]])
 
-    def expected(self, *, stochastic: bool) -> tuple[TestPart, ...]:
+    def expected(self, *, stochastic: bool) -> tuple[TaskSplit, ...]:
         """The splits that a method runs: a deterministic method runs once where seeds change the training only."""
         if stochastic or not self.seeds_repeat_the_cut:
             return self.splits
@@ -94,7 +94,7 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
     """The task of a cohort under a protocol."""
     if cohort.labels is None:
         raise ValueError(f"{cohort.name} has no labels")
-    parts = tuple(TestPart(split.name, split.seed, split.site or "", split.test, digest(split)) for split in splits)
+    parts = tuple(TaskSplit(split.name, split.seed, split.site or "", split.test, digest(split)) for split in splits)
     return Task(
         cohort.name, protocol, cohort.task_digest, cohort.case_ids, cohort.labels, cohort.sites, parts, dict(cohort.facts)
     )
@@ -139,7 +139,7 @@ def read_task(path: Path) -> Task | None:
         return None
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
-        splits = tuple(TestPart(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits"))
+        splits = tuple(TaskSplit(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits"))
         sites = content.pop("sites")
         return Task(
             **{

@@ -218,7 +218,7 @@ class TinyFailing(Constant):
 @register_method("tiny-invalid", family="broken", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
 @dataclass
 class TinyInvalid(Constant):
-    """What it gives: nan, shape, column, above, below, text."""
+    """What it gives: nan, shape, column, above, below, text, nothing."""
 
     gives: str = "nan"
 
@@ -232,7 +232,7 @@ class TinyInvalid(Constant):
             "above": np.full(n, 1.01),
             "below": np.full(n, -0.01),
             "text": np.array(["0.5"] * n),
-            "none": None,
+            "nothing": None,
         }[self.gives]
 
 

@@ -173,7 +173,7 @@ def test_a_failed_cell_is_retried_after_its_method_was_mended(planned: Planner, 
         ("tiny-table", "tiny[text=False]", ""),
     ],
 )
-def test_why_a_method_does_not_apply(planned: Planner, catalogue: Catalogue, method: str, dataset: str, said: str) -> None:
+def test_why_a_method_does_not_apply(catalogue: Catalogue, method: str, dataset: str, said: str) -> None:
     assert describe_row(dataset, method, load_cohort(dataset, catalogue), catalogue).not_applicable == said
 
 
@@ -279,7 +279,7 @@ def test_a_row_without_its_encoders_weights_is_planned_and_says_so(
     assert "not installed" in row.ingredients["encoders"]["minilm"]
 
 
-def test_a_broken_method_is_planned_so_that_its_cells_say_what_is_wrong(planned: Planner, tiny_plugin: Path) -> None:
+def test_a_broken_method_is_planned_so_that_its_cells_say_what_is_wrong(tiny_plugin: Path) -> None:
     (tiny_plugin.parent / "bad.py").write_text("def broken(:\n")
     catalogue = discover([str(tiny_plugin), str(tiny_plugin.parent / "bad.py")])
     suite = Suite("s", "t", ("tiny",), ("holdout",), ("bad", "majority"))

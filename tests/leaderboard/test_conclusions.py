@@ -1,0 +1,150 @@
+"""The sentences of the leaderboard say no more than its numbers do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.leaderboard.conclusions import conclusion
+from benchmark.leaderboard.markdown import render
+from benchmark.leaderboard.standings import Standings, as_json, standings
+from benchmark.predictions import Row, TableRows
+from benchmark.registry import Entry, discover
+from benchmark.suite import Suite
+from benchmark.task import Task, TaskSplit
+
+CARD = {
+    "title": "Made",
+    "source": "made",
+    "license": "none",
+    "citation": "none",
+    "label_time": "never",
+    "positive": "good outcome",
+    "negative": "poor outcome",
+    "site": "hospital",
+    "scope": "Made for tests.",
+}
+RNG = np.random.default_rng(5)
+LABELS = (np.arange(200) % 2).astype(np.int8)
+
+
+def made_task(protocol: str = "repeated-cv", sites: int = 0) -> Task:
+    parts = []
+    if protocol == "repeated-cv":
+        for seed in (39, 40, 41, 42):
+            order = np.random.default_rng(seed).permutation(200)
+            parts += [
+                TaskSplit(f"seed{seed}-fold{fold}", seed, "", np.sort(order[fold::5]), f"{seed}{fold}") for fold in range(5)
+            ]
+    else:
+        for seed in (39, 40):
+            parts += [
+                TaskSplit(
+                    f"site-{k}-seed{seed}", seed, f"s{k}", np.arange(200)[(np.arange(200) // 2) % sites == k], f"{seed}{k}"
+                )
+                for k in range(sites)
+            ]
+    ids = np.array([f"c{k:03d}" for k in range(200)])
+    return Task("made", protocol, "d", ids, LABELS, None, tuple(parts), {})
+
+
+def row(task: Task, name: str, strength: float, *, splits: int | None = None, failed: str = "") -> Row:
+    """A row whose scores carry the label with the given strength."""
+    noise = np.random.default_rng(sum(name.encode())).normal(size=200)
+    p = 1 / (1 + np.exp(-(strength * (2 * LABELS - 1) + noise)))
+    names = [split.name for split in task.splits][:splits]
+    outcomes = Counter(ok=len(names))
+    failures = ()
+    if failed:
+        rest = [split.name for split in task.splits][len(names) :]
+        failures = tuple((split, "failed", failed) for split in rest)
+        outcomes["failed"] = len(rest)
+    probabilities = {split: p[task.by_name[split].test] for split in names}
+    return Row(name, "local", len(task.splits), probabilities, dict.fromkeys(names, 0.5), outcomes, failures)
+
+
+def table(task: Task, rows: list[Row], descriptive: tuple[str, ...] = ()) -> Standings:
+    entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
+    complete = tuple(item for item in rows if item.complete)
+    partial = tuple(item for item in rows if not item.complete)
+    ranked = tuple(item.method for item in rows if item.method not in descriptive)
+    return standings(TableRows(task, entry, frozenset({"table"}), complete, partial, (), ranked), "auc")
+
+
+def test_rows_of_equal_worth_are_said_to_be_indistinguishable():
+    task = made_task()
+    found = table(task, [row(task, name, 0.7) for name in ("alpha", "beta", "gamma")])
+    assert all(found.comparison.pairs.p_holm > 0.05)
+    assert conclusion(found).startswith("No method is distinguishable from the best: no difference in AUC between 3 rows")
+    assert {tuple(item["rank"]) for item in as_json("s", [found])["tables"][0]["rows"]} == {(1, 3)}
+
+
+def test_one_clear_winner_is_named_only_if_it_beats_each_other_row():
+    task = made_task()
+    clear = table(task, [row(task, "strong", 3.0), row(task, "weak", 0.3), row(task, "null", 0.0)])
+    assert conclusion(clear).startswith("`strong` is significantly better in AUC than each of the other 2 ranked rows.")
+
+
+def test_two_leaders_that_do_not_differ_share_the_best_set():
+    task = made_task()
+    found = table(task, [row(task, "one", 2.0), row(task, "two", 2.0), row(task, "null", 0.0)])
+    said = conclusion(found)
+    assert "Best set (no row is significantly better in AUC than these): " in said
+    assert "`null` is significantly worse than at least one row." in said
+
+
+def test_a_table_in_progress_concludes_nothing_and_has_no_p_values():
+    task = made_task()
+    found = table(task, [row(task, "done", 3.0), row(task, "also", 0.0), row(task, "going", 1.0, splits=5)])
+    assert found.interim and found.comparison.pairs.p.isna().all()
+    assert conclusion(found).startswith("Interim")
+
+
+def test_a_failed_row_leaves_the_tests_of_the_others_alone_and_stands_with_its_cause():
+    task = made_task()
+    found = table(task, [row(task, "done", 3.0), row(task, "also", 0.0), row(task, "broken", 9.0, splits=7, failed="x | y")])
+    assert not found.interim and found.comparison.pairs.p.notna().all()
+    assert "broken" not in set(found.comparison.metrics.index)
+    text = render(Suite("made", "Made", ("made",), ("repeated-cv",), ()), [found], discover())
+    assert "| `broken` | 7/20 |" in text and "failed: x \\| y" in text
+
+
+@pytest.mark.parametrize("sites", [4, 5])
+def test_few_sites_give_neither_intervals_nor_p_values_nor_ranks(sites):
+    task = made_task("leave-one-site-out", sites)
+    found = table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
+    assert conclusion(found).startswith(f"Descriptive: with {sites} sites")
+    content = as_json("s", [found])["tables"][0]
+    assert all(item["rank"] is None and item["metrics"]["auc"]["ci"] is None for item in content["rows"])
+    assert all(pair["p"] is None for pair in content["pairs"])
+    assert "p (Holm)" not in render(Suite("made", "Made", ("made",), (), ()), [found], discover())
+
+
+def test_six_sites_are_tested_over_sites():
+    task = made_task("leave-one-site-out", 6)
+    found = table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
+    assert found.comparison.pairs.p.notna().all()
+    assert conclusion(found).startswith("`strong` is significantly better")
+
+
+def test_descriptive_rows_are_shown_and_never_tested():
+    task = made_task()
+    found = table(task, [row(task, "a", 1.0), row(task, "b", 1.0), row(task, "best", 9.0)], descriptive=("best",))
+    assert set(found.comparison.pairs.a) | set(found.comparison.pairs.b) == {"a", "b"}
+    best = next(item for item in as_json("s", [found])["tables"][0]["rows"] if item["method"] == "best")
+    assert best["rank"] is None and best["best_set"] is None and not best["ranked"]
+    assert "`best`" not in conclusion(found)
+
+
+def test_a_method_that_ran_once_counts_for_every_seed():
+    task = made_task("leave-one-site-out", 4)
+    full = row(task, "steady", 1.0)
+    once = Row("steady", "local", 4, dict(list(full.probabilities.items())[:4]), full.thresholds, Counter(ok=4))
+    assert once.complete
+    several, single = (table(task, [item, row(task, "null", 0.0)]) for item in (full, once))
+    assert single.comparison.metrics.loc["steady"].to_numpy() == pytest.approx(
+        several.comparison.metrics.loc["steady"].to_numpy()
+    )

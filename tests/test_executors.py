@@ -1,0 +1,174 @@
+"""Real worker processes with small limits: each way to go wrong has its outcome, and none stops the others."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+from benchmark.executors import InProcess, LocalProcesses, default_jobs
+from benchmark.loading import load_cohort
+from benchmark.planning import plan
+from benchmark.registry import discover
+from benchmark.runner import Request, run
+from benchmark.store import CellRecord, Store
+from benchmark.suite import Limits, Suite
+from benchmark.threads import VARIABLES
+
+SMALL = Limits(seconds=8, memory_gib=2)
+OUTCOMES = {
+    "tiny-failing": "failed",
+    "tiny-invalid": "invalid",
+    "tiny-invalid[gives=shape]": "invalid",
+    "tiny-invalid[gives=above]": "invalid",
+    "tiny-sleeping": "timeout",
+    "tiny-hungry": "out-of-memory",
+    "tiny-dying": "crashed",
+    "tiny-dying[by=killed]": "crashed",
+    "tiny-table": "ok",
+    "majority": "ok",
+}
+
+
+class Quiet:
+    """A reporter that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    @contextlib.contextmanager
+    def progress(self, total: int) -> Iterator[Callable[[CellRecord], None]]:
+        yield lambda record: None
+
+
+def suite(*methods: str, limits: Limits = SMALL) -> Suite:
+    return Suite("s", "t", ("tiny",), ("holdout",), methods, limits=limits)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellRecord]:
+    """The records of one run of every bad method and two good ones, by method."""
+    folder = tmp_path_factory.mktemp("outcomes")
+    (folder / "tiny_benchmark.py").write_text(TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DATA", "OUTPUT"):
+            patch.setenv(f"STROKEBENCH_{name}", str(folder / name))
+        for name in VARIABLES:
+            patch.setenv(name, "1")
+        catalogue = discover([str(folder / "tiny_benchmark.py")])
+        run(Request(suite(*OUTCOMES), seeds=(39,)), catalogue, Quiet(), lambda seed: None)
+        return {method: Store().row("tiny", "holdout", method).get("holdout-seed39") for method in OUTCOMES}
+
+
+@pytest.mark.parametrize("method", OUTCOMES)
+def test_each_cell_has_its_own_outcome_whatever_the_others_do(outcomes: dict[str, CellRecord], method: str) -> None:
+    record = outcomes[method]
+    assert record is not None, f"{method} has no record"
+    assert record.outcome == OUTCOMES[method], record.reason
+    assert bool(record.probabilities) == (record.outcome == "ok")
+    assert bool(record.reason) == (record.outcome != "ok")
+
+
+def test_a_worker_that_ends_by_sys_exit_costs_its_cell_alone(outcomes: dict[str, CellRecord], tiny_plugin: Path) -> None:
+    catalogue = discover([str(tiny_plugin)])
+    run(Request(suite("tiny-dying[by=quit]", "majority"), seeds=(39,)), catalogue, Quiet(), lambda seed: None)
+    found = {method: Store().row("tiny", "holdout", method) for method in ("tiny-dying[by=quit]", "majority")}
+    assert found["majority"]["holdout-seed39"].outcome == "ok"
+    assert found["tiny-dying[by=quit]"]["holdout-seed39"].outcome in ("failed", "crashed")
+
+
+def test_predictions_do_not_depend_on_the_number_of_workers(
+    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = discover([str(tiny_plugin)])
+    parts: list[dict[str, bytes]] = []
+    for jobs, in_process in ((1, True), (1, False), (2, False)):
+        monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path / f"{jobs}{in_process}"))
+        run(Request(suite("tiny-noisy", "tiny-table"), jobs=jobs, in_process=in_process), catalogue, Quiet(), lambda seed: None)
+        made = plan(suite("tiny-noisy", "tiny-table"), catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store())
+        parts.append({str(cell.address): Store().path(cell.address).read_bytes().split(b"\n")[1] for cell in made.cells})
+    assert len(parts[0]) == 5
+    assert parts[0] == parts[1] == parts[2]
+
+
+def test_a_second_run_computes_nothing(tiny_plugin: Path) -> None:
+    catalogue, reporter = discover([str(tiny_plugin)]), Quiet()
+    request = Request(suite("tiny-table", "tiny-failing"), in_process=True)
+    assert run(request, catalogue, Quiet(), lambda seed: None).computed == 5
+    again = run(request, catalogue, reporter, lambda seed: None)
+    assert again.computed == 0
+    assert [record.outcome for record in again.not_ok] == ["failed"] * 4
+    assert any("all 5 cells are fresh" in line for line in reporter.lines)
+
+
+def test_the_end_of_each_seed_is_told_once_and_in_order(tiny_plugin: Path) -> None:
+    told: list[int] = []
+    request = Request(suite("tiny-noisy", "tiny-failing"), in_process=True)
+    run(request, discover([str(tiny_plugin)]), Quiet(), told.append)
+    assert told == [39, 40, 41, 42]
+
+
+# Workers
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalProcesses]:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "4")
+    with LocalProcesses(1, Limits(seconds=2, memory_gib=1.5)) as pool:
+        yield pool
+
+
+def test_a_worker_has_one_thread_its_memory_limit_and_leaves_ctrl_c_to_the_parent(workers: LocalProcesses) -> None:
+    assert [workers.submit(os.getenv, name).result() for name in VARIABLES] == ["1"] * len(VARIABLES)
+    assert workers.submit(resource.getrlimit, resource.RLIMIT_DATA).result()[0] == 1.5 * 2**30
+    assert workers.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+    assert workers.submit(os.getpid).result() != os.getpid()
+
+
+def test_a_task_past_its_time_is_killed_and_the_next_one_runs(workers: LocalProcesses) -> None:
+    first = workers.submit(os.getpid).result()
+    started = time.perf_counter()
+    assert isinstance(workers.submit(time.sleep, 60).exception(), TimeoutError)
+    assert time.perf_counter() - started < 20
+    assert workers.submit(os.getpid).result() != first
+
+
+def test_the_death_of_a_worker_fails_its_task_and_the_next_one_runs(workers: LocalProcesses) -> None:
+    dead, alive = workers.submit(os._exit, 7), workers.submit(abs, -1)
+    error = dead.exception()
+    assert error is not None
+    assert not isinstance(error, TimeoutError)
+    assert alive.result() == 1
+
+
+def test_leaving_with_an_exception_stops_what_is_running() -> None:
+    started = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt), LocalProcesses(1, Limits(seconds=120)) as pool:
+        pid = pool.submit(os.getpid).result()
+        pool.submit(time.sleep, 100)
+        raise KeyboardInterrupt
+    assert time.perf_counter() - started < 30
+    assert pid not in {child.pid for child in multiprocessing.active_children()}
+
+
+def test_in_process_a_future_is_done_and_holds_result_or_exception() -> None:
+    with InProcess() as executor:
+        assert executor.submit(abs, -1).result() == 1
+        assert isinstance(executor.submit(int, "x").exception(), ValueError)
+
+
+def test_jobs_default_to_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
+    assert default_jobs() == 3

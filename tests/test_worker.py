@@ -1,0 +1,304 @@
+"""One cell in one process: what a method is given, what becomes of what it gives, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Run
+
+from benchmark.cohort import Cohort
+from benchmark.loading import load_cohort
+from benchmark.planning import plan
+from benchmark.registry import discover, import_file
+from benchmark.store import CellRecord, Store
+from benchmark.suite import Suite
+from benchmark.worker import Job, compute, job
+
+WATCHERS = """
+import contextlib
+from dataclasses import dataclass
+import numpy as np
+from benchmark import register_method
+
+SEEN = {}
+
+@register_method("spy", family="f", reference="r", fit_modalities={"table", "image"}, predict_modalities={"table"})
+@dataclass
+class Spy:
+    def fit(self, train, validation, seed):
+        SEEN.update(train=train, validation=validation, seed=seed, global_random=np.random.random())
+
+    def predict_proba(self, cases):
+        SEEN["test"] = cases
+        return np.full(len(cases), 0.5)
+
+EVERYTHING = {"table", "image", "text"}
+
+@register_method("witness", family="f", reference="r", fit_modalities={"table", "image", "text"},
+                 predict_modalities={"table", "image", "text"})
+@dataclass
+class Witness(Spy):
+    pass
+
+@register_method("vandal", family="f", reference="r", fit_modalities={"table", "image", "text"},
+                 predict_modalities={"table", "image", "text"})
+@dataclass
+class Vandal:
+    def fit(self, train, validation, seed):
+        for cohort in (train, validation, train.pool):
+            self.spoil(cohort)
+
+    def predict_proba(self, cases):
+        self.spoil(cases)
+        return np.full(len(cases), 0.5)
+
+    def spoil(self, cohort):
+        arrays = [cohort.case_ids, cohort.labels, cohort.sites, cohort.groups, cohort.rows, *cohort.present.values()]
+        arrays += [view.array for view in cohort.images.values()] + [view.rows for view in cohort.images.values()]
+        arrays += [view.load() for view in cohort.images.values()] + [cohort.atlas.labels]
+        arrays += [getattr(cohort.features("image"), name) for name in ("tokens", "mask", "pooled")]
+        for array in arrays:
+            with contextlib.suppress(Exception):
+                array[:] = array[:1]
+        for frame in (cohort.table, cohort.derived):
+            for column in list(frame):
+                with contextlib.suppress(Exception):
+                    frame.loc[:, column] = frame[column].iloc[0]
+                with contextlib.suppress(Exception):
+                    frame[column].to_numpy()[:] = 0
+            frame["more"] = 0
+        for mapping in (cohort.facts, cohort.present, cohort.images, cohort.encoders):
+            with contextlib.suppress(Exception):
+                mapping.clear()
+
+@register_method("remembering", family="f", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Remembering:
+    gives: str = "plain"
+
+    def fit(self, train, validation, seed):
+        kinds = {"plain": {"C": 0.1}, "numpy": {"C": np.float64(0.1), "depth": np.int64(3)}, "object": {"C": {1, 2}}}
+        self.chosen = kinds.get(self.gives, {})
+        self.threshold = {"nan": float("nan"), "numpy": np.float32(0.25), "words": "half"}.get(self.gives, 0.25)
+
+    def predict_proba(self, cases):
+        return np.full(len(cases), 0.5)
+"""
+JobOf = Callable[..., Job]
+
+
+@pytest.fixture
+def watchers(tmp_path: Path) -> Path:
+    path = tmp_path / "watchers.py"
+    path.write_text(WATCHERS)
+    return path
+
+
+@pytest.fixture
+def seen(watchers: Path) -> dict[str, Any]:
+    """What `spy` and `witness` were given last."""
+    module: ModuleType = import_file(watchers)
+    return module.SEEN
+
+
+@pytest.fixture
+def job_of(tiny_plugin: Path, watchers: Path) -> JobOf:
+    """`job_of(method, protocol)` -> the job of its first cell."""
+
+    def make(method: str, protocol: str = "leave-one-site-out") -> Job:
+        catalogue = discover([str(tiny_plugin), str(watchers)])
+        suite = Suite("s", "t", ("tiny",), (protocol,), (method,))
+        made = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store())
+        return job(made.cells[0], catalogue.plugins)
+
+    return make
+
+
+def cohort(made: Job) -> Cohort:
+    return load_cohort(made.address.dataset, discover(made.plugins))
+
+
+# What a method is given
+
+
+def test_a_method_is_fitted_on_the_training_part_with_its_labels(job_of: JobOf, seen: dict[str, Any]) -> None:
+    made = job_of("spy")
+    compute(made)
+    whole = cohort(made)
+    for part in ("train", "validation"):
+        rows = getattr(made.split, part)
+        assert seen[part].case_ids.tolist() == whole.case_ids[rows].tolist()
+        assert seen[part].labels.tolist() == whole.labels[rows].tolist()
+
+
+def test_a_method_gets_only_the_modalities_that_it_declares(job_of: JobOf, seen: dict[str, Any]) -> None:
+    compute(job_of("spy"))
+    assert seen["train"].modalities == seen["validation"].modalities == seen["train"].pool.modalities == {"table", "image"}
+    assert seen["test"].modalities == {"table"}
+    with pytest.raises(Exception, match="holds no text"):
+        seen["train"].features("text")
+
+
+def test_at_prediction_there_are_no_labels_sites_groups_or_pool(job_of: JobOf, seen: dict[str, Any]) -> None:
+    made = job_of("witness")
+    compute(made)
+    test = seen["test"]
+    assert (test.labels, test.sites, test.groups, test.pool, dict(test.facts)) == (None, None, None, None, {})
+    assert test.case_ids.tolist() == cohort(made).case_ids[made.split.test].tolist()
+
+
+def test_the_pool_is_that_of_the_split(job_of: JobOf, seen: dict[str, Any]) -> None:
+    made = job_of("spy")
+    compute(made)
+    whole = cohort(made)
+    assert seen["train"].pool.case_ids.tolist() == whole.pool.case_ids[made.split.pool].tolist()
+    assert made.split.site not in set(seen["train"].pool.sites)
+    assert seen["validation"].pool is None
+
+
+def test_a_method_gets_the_cells_own_seed_and_numpys_global_state_follows_it(job_of: JobOf, seen: dict[str, Any]) -> None:
+    made = job_of("spy")
+    compute(made)
+    assert seen["seed"] == made.training_seed
+    assert seen["global_random"] == np.random.RandomState(made.training_seed).random_sample()  # noqa: NPY002
+
+
+def test_a_method_that_imports_torch_late_predicts_the_same_first_and_second(
+    python: Run, tmp_path: Path, tiny_plugin: Path
+) -> None:
+    late = tmp_path / "late.py"
+    late.write_text(
+        "from dataclasses import dataclass\nfrom benchmark import register_method\n"
+        '@register_method("late", family="f", reference="r", fit_modalities={"table"}, predict_modalities={"table"})\n'
+        "@dataclass\nclass Late:\n"
+        "    def fit(self, train, validation, seed):\n        import torch\n        self.value = float(torch.rand(1))\n"
+        "    def predict_proba(self, cases):\n        return [self.value] * len(cases)\n"
+    )
+    done = python(
+        "from benchmark.loading import load_cohort\nfrom benchmark.planning import plan\n"
+        "from benchmark.registry import discover\nfrom benchmark.store import Store\nfrom benchmark.suite import Suite\n"
+        "from benchmark.worker import compute, job\n"
+        f"catalogue = discover([{str(tiny_plugin)!r}, {str(late)!r}])\n"
+        "suite = Suite('s', 't', ('tiny',), ('holdout',), ('late',))\n"
+        "cell = plan(suite, catalogue, {'tiny': load_cohort('tiny', catalogue)}, Store()).cells[0]\n"
+        "print(*[compute(job(cell, catalogue.plugins)).probabilities[0] for _ in range(2)])"
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split()
+    assert first == second
+
+
+# What it leaves behind
+
+
+def snapshot(view: Cohort) -> list[object]:
+    """Every value that a view gives."""
+    features = view.features("image")
+    return [
+        view.case_ids.tolist(),
+        None if view.labels is None else view.labels.tolist(),
+        view.table.to_dict("list").__repr__(),
+        view.derived.to_dict("list"),
+        view.reports,
+        {name: images.load().tolist() for name, images in view.images.items()},
+        {name: there.tolist() for name, there in view.present.items()},
+        view.atlas.labels.tolist(),
+        dict(view.encoders),
+        dict(view.facts),
+        [features.tokens.tolist(), features.mask.tolist(), features.pooled.tolist()],
+        None if view.pool is None else snapshot(view.pool),
+    ]
+
+
+def test_what_one_method_does_to_its_inputs_does_not_reach_the_next_cell(job_of: JobOf, seen: dict[str, Any]) -> None:
+    compute(job_of("witness"))
+    before = {part: snapshot(seen[part]) for part in ("train", "validation", "test")}
+    assert compute(job_of("vandal")).outcome == "ok"
+    compute(job_of("witness"))
+    for part, values in before.items():
+        for was, now in zip(values, snapshot(seen[part]), strict=True):
+            assert now == was, part
+
+
+# What becomes of what it gives
+
+
+def test_a_good_cell_holds_a_probability_for_each_test_case(job_of: JobOf) -> None:
+    made = job_of("tiny-image")
+    record = compute(made)
+    assert (record.outcome, record.seed, record.key, record.address) == ("ok", 39, made.key, made.address)
+    assert len(record.probabilities) == len(made.split.test)
+    labels = cohort(made).labels[made.split.test]
+    good, poor = (np.array(record.probabilities)[labels == label] for label in (1, 0))
+    assert good.mean() > poor.mean() + 0.2
+    assert {"fit_seconds", "predict_seconds", "peak_mib"} <= record.measured.keys()
+
+
+def test_the_same_cell_gives_the_same_probabilities_again(job_of: JobOf) -> None:
+    first, second = compute(job_of("tiny-noisy")), compute(job_of("tiny-noisy"))
+    assert first.probabilities == second.probabilities
+    assert len(set(first.probabilities)) > 2
+
+
+def test_an_exception_fails_the_cell_with_its_words_and_the_tracebacks_tail(job_of: JobOf) -> None:
+    record = compute(job_of("tiny-failing"))
+    assert (record.outcome, record.reason, record.probabilities) == ("failed", "ValueError: a deliberate failure", [])
+    assert "in fit" in record.traceback
+    assert len(record.traceback.splitlines()) <= 15
+
+
+@pytest.mark.parametrize(
+    ("gives", "said"),
+    [
+        ("nan", "1 of 20 probabilities are NaN or infinite"),
+        ("infinite", "20 of 20 probabilities are NaN or infinite"),
+        ("shape", r"shape (21,) for 20 cases"),
+        ("column", r"shape (20, 1) for 20 cases"),
+        ("above", "between 1.01 and 1.01"),
+        ("below", "between -0.01 and -0.01"),
+        ("text", "not numbers"),
+        ("nothing", "shape () for 20 cases"),
+    ],
+)
+def test_what_is_no_probability_is_invalid_and_says_why(job_of: JobOf, gives: str, said: str) -> None:
+    record = compute(job_of(f"tiny-invalid[gives={gives}]"))
+    assert (record.outcome, record.probabilities) == ("invalid", [])
+    assert said in record.reason
+
+
+def test_too_little_memory_is_an_outcome_of_its_own(job_of: JobOf) -> None:
+    assert compute(job_of("tiny-hungry[gib=100000000]")).outcome == "out-of-memory"
+
+
+def test_an_unknown_parameter_fails_the_cell(job_of: JobOf) -> None:
+    record = compute(job_of("tiny-table[depth=3]"))
+    assert record.outcome == "failed"
+    assert "'depth'" in record.reason
+
+
+def test_a_method_that_calls_exit_fails_its_cell_alone(job_of: JobOf) -> None:
+    assert compute(job_of("tiny-dying[by=quit]")).outcome == "failed"
+
+
+def test_threshold_and_chosen_hyper_parameters_are_recorded(job_of: JobOf) -> None:
+    record = compute(job_of("remembering"))
+    assert (record.threshold, record.chosen) == (0.25, {"C": 0.1})
+    assert compute(job_of("tiny-table")).threshold == 0.5
+
+
+@pytest.mark.parametrize("gives", ["numpy", "nan", "words", "object"])
+def test_whatever_a_method_says_of_itself_its_record_can_be_stored(job_of: JobOf, gives: str) -> None:
+    made = job_of(f"remembering[gives={gives}]")
+    record: CellRecord = compute(made)
+    Store().write(record)
+    stored = Store().read(made.address)
+    assert stored is not None
+    if gives == "numpy":
+        assert (stored.outcome, stored.threshold, stored.chosen) == ("ok", 0.25, {"C": 0.1, "depth": 3})
+    else:
+        assert stored.outcome != "ok"
