@@ -45,27 +45,36 @@ def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
     return whole
 
 
-def prepare(spelled: str, catalogue: Catalogue) -> Path:
-    """Build a dataset's cohort unless its prepared folder is there; returns that folder.
+def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:
+    """Where a dataset's prepared cohort lies, or will lie.
 
     The folder's name is a digest over the source files, the dataset's code and parameters, and the libraries it uses.
+    Raises `NotFetchedError` where source files are missing.
     """
+    entry, parameters = catalogue.datasets.resolve(spelled)
+    if entry.error:
+        entry.load()
+    name = spell(entry.name, parameters)
+    sources = open_sources(entry.name).digest
+    inputs = [LAYOUT, name, sources, provenance.code_digest(entry.path), provenance.library_versions(entry.path)]
+    return data_folder() / "prepared" / name / provenance.digest(inputs)[:16]
+
+
+def prepare(spelled: str, catalogue: Catalogue) -> Path:
+    """Build a dataset's cohort unless its prepared folder is there; returns that folder."""
     from filelock import FileLock
 
-    entry, parameters = catalogue.datasets.resolve(spelled)
-    dataset = entry.configure(parameters)
-    name = spell(entry.name, parameters)
-    sources = open_sources(entry.name)
-    inputs = [LAYOUT, name, sources.digest, provenance.code_digest(entry.path), provenance.library_versions(entry.path)]
-    parent = data_folder() / "prepared" / name
-    folder = parent / provenance.digest(inputs)[:16]
+    folder = prepared_folder(spelled, catalogue)
     if folder.is_dir():
         return folder
+    entry, parameters = catalogue.datasets.resolve(spelled)
+    dataset = entry.configure(parameters)
+    parent = folder.parent
     parent.mkdir(parents=True, exist_ok=True)
     with FileLock(parent / ".lock"):
         if folder.is_dir():
             return folder
-        cohort = _checked(replace(dataset.build(sources), name=name))
+        cohort = _checked(replace(dataset.build(open_sources(entry.name)), name=spell(entry.name, parameters)))
         aside = parent / f".{folder.name}.{os.getpid()}"
         try:
             _write(cohort, aside)

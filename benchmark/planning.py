@@ -95,6 +95,10 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
             for row in rows:
                 if not row.not_applicable:
                     cells += _cells(row, task, splits, store)
+    there = sorted({cell.split.seed for cell in cells})
+    for seed in seeds:
+        if cells and seed not in there:
+            raise BenchmarkError(f"no split has seed {seed}: the protocols use {', '.join(map(str, there))}")
     cells = [cell for cell in cells if not seeds or cell.split.seed in seeds]
     order = {seed: i for i, seed in enumerate(dict.fromkeys(cell.split.seed for cell in cells))}
     cells.sort(key=lambda cell: order[cell.split.seed])

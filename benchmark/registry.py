@@ -79,7 +79,7 @@ def register_method(
     predict_modalities: set[str],
     differences: str = "",
     variants: Mapping[str, Mapping[str, set[str]]] | None = None,
-    validation: Literal["train", "early-stopping", "unused"] = "train",
+    validation: Literal["train", "early-stopping", "selection", "unused"] = "train",
 ) -> Callable[[C], C]:
     """Register a method; it receives only the modalities that it declares.
 
@@ -329,7 +329,9 @@ def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Cal
     missing = _REQUIRED[kind] - metadata.keys()
     extra = metadata.keys() - _REQUIRED[kind] - _OPTIONAL[kind]
     if missing or extra:
-        said = ", ".join([f"lacks {item}" for item in sorted(missing)] + [f"has unknown {item}" for item in sorted(extra)])
+        lacks = f"lacks {', '.join(sorted(missing))}" if missing else ""
+        unknown = f"does not know {', '.join(sorted(extra))}" if extra else ""
+        said = " and ".join(filter(None, [lacks, unknown]))
         return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
     return Entry(kind, name, path, node.name, metadata, _constants(node))
 

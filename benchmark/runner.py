@@ -16,7 +16,7 @@ from benchmark import provenance
 from benchmark.cohort import Cohort
 from benchmark.errors import BenchmarkError, NotFetchedError
 from benchmark.executors import CellExecutor, InProcess, LocalProcesses
-from benchmark.loading import load_cohort
+from benchmark.loading import load_cohort, prepared_folder
 from benchmark.locations import results_folder
 from benchmark.planning import Cell, Plan, plan
 from benchmark.registry import Catalogue
@@ -38,7 +38,7 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What to run of a suite (already validated and narrowed), and how."""
+    """What to run of a suite (already validated and narrowed), and how; `debug` lets a cell's exception through in-process."""
 
     suite: Suite
     seeds: tuple[int, ...] = ()
@@ -46,6 +46,7 @@ class Request:
     in_process: bool = False
     retry: tuple[str, ...] = ()
     recompute: bool = False
+    debug: bool = False
 
 
 @dataclass
@@ -69,6 +70,8 @@ def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, repor
     for dataset in suite.datasets:
         started = time.perf_counter()
         try:
+            if not prepared_folder(dataset, catalogue).is_dir():
+                reporter.say(f"preparing {dataset}, once ...")
             summary.cohorts[dataset] = load_cohort(dataset, catalogue)
         except NotFetchedError as error:
             summary.skipped[dataset] = str(error)
@@ -100,16 +103,19 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
     for row in planned.not_applicable:
         reporter.say(f"{row.dataset}: {row.method} is not applicable: {row.not_applicable}")
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
-    if not cells:
+    if not planned.cells:
+        reporter.say("nothing to compute: no cell applies")
+    elif not cells:
         reporter.say(f"nothing to compute: all {summary.planned} cells are fresh")
     else:
-        fresh = summary.planned - len(cells)
+        fresh = sum(cell.state == "fresh" for cell in planned.cells)
         reporter.say(f"{len(cells)} of {summary.planned} cells to compute ({fresh} are fresh)")
         run_id = _record_run(request, catalogue)
         with _executor(request) as executor:
             _encode(cells, catalogue, executor, reporter)
             with reporter.progress(len(cells)) as advance:
-                for record in _completed(cells, executor, store, run_id, catalogue.plugins, after_seed):
+                debug = request.debug and request.in_process
+                for record in _completed(cells, executor, store, run_id, catalogue.plugins, after_seed, debug):
                     summary.computed += 1
                     advance(record)
     for cell in planned.cells:
@@ -147,6 +153,7 @@ def _completed(
     run_id: str,
     plugins: tuple[str, ...],
     after_seed: Callable[[int], None],
+    debug: bool,
 ) -> Iterator[CellRecord]:
     """Compute cells, store each as it ends, and tell when a seed is complete."""
     waiting = iter(cells)
@@ -159,10 +166,12 @@ def _completed(
             if cell is None:
                 exhausted = True
             else:
-                running[executor.submit(compute, job(cell, plugins))] = cell
+                running[executor.submit(compute, job(cell, plugins), debug=debug)] = cell
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             cell = running.pop(future)
+            if debug:
+                future.result()
             record = _record(future, cell, plugins)
             store.write(replace(record, measured={**record.measured, "run": run_id}))
             yield record

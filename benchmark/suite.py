@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -61,9 +60,12 @@ def suite_names() -> list[str]:
 
 def load_suite(name: str) -> Suite:
     """A suite by name or by the path of its TOML file. Raises `BenchmarkError` with the field that is wrong."""
-    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    own = name.endswith(".toml")
+    path = Path(name) if own else FOLDER / f"{name}.toml"
     if not path.is_file():
-        raise UnknownNameError("suite", name, suite_names())
+        raise BenchmarkError(f"suite file {name} does not exist") if own else UnknownNameError("suite", name, suite_names())
+    if path.stem in suite_names() and path.resolve().parent != FOLDER:
+        raise BenchmarkError(f"suite file {name} bears the name of a suite of the checkout: rename the file")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -72,7 +74,7 @@ def load_suite(name: str) -> Suite:
 
 
 def _suite(content: dict[str, Any], path: Path) -> Suite:
-    known = {item.name: item for item in fields(Suite)}
+    known = {item.name for item in fields(Suite)} - {"name"}
     for name in content:
         if name not in known:
             raise BenchmarkError(f"suite file {path.name}: {UnknownNameError('field', name, known)}")
@@ -83,7 +85,7 @@ def _suite(content: dict[str, Any], path: Path) -> Suite:
     for name, value in content.items():
         if name == "limits":
             values[name] = _limits(value, path)
-        elif name in ("name", "title", "primary_metric"):
+        elif name in ("title", "primary_metric"):
             if not isinstance(value, str):
                 raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a string, not {value!r}")
             values[name] = value
@@ -157,8 +159,8 @@ def joined(suite: Suite, extra: Members) -> Suite:
     )
 
 
-def join(suite: Suite, extra: Members) -> None:
-    """Remember members of a suite on this machine, beside its results."""
+def join(suite: Suite, extra: Members) -> list[str]:
+    """Remember members of a suite on this machine, beside its results; returns the names that are new."""
     before = members(suite.name)
     after = Members(
         **{item.name: tuple(dict.fromkeys(getattr(before, item.name) + getattr(extra, item.name))) for item in fields(Members)}
@@ -166,15 +168,29 @@ def join(suite: Suite, extra: Members) -> None:
     if after != before:
         everyone = _read_members()
         everyone[suite.name] = {item.name: list(getattr(after, item.name)) for item in fields(Members)}
-        path = _members_file()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".members.{os.getpid()}")
-        aside.write_text(json.dumps(everyone, indent=1, sort_keys=True), encoding="utf-8")
-        aside.replace(path)
+        _write_members(everyone)
+    kinds = ("datasets", "protocols", "methods")
+    return [name for kind in kinds for name in getattr(after, kind) if name not in getattr(before, kind)]
+
+
+def leave(suite: str, name: str) -> None:
+    """Forget a member of a suite on this machine. Raises `UnknownNameError` where it is none."""
+    everyone = _read_members()
+    mine = everyone.get(suite, {})
+    if not any(name in names for kind, names in mine.items() if kind != "plugins"):
+        raise UnknownNameError(f"member of {suite}", name, sum((v for k, v in mine.items() if k != "plugins"), []))
+    everyone[suite] = {kind: [other for other in names if other != name] for kind, names in mine.items()}
+    _write_members(everyone)
 
 
 def _members_file() -> Path:
     return results_folder() / "members.json"
+
+
+def _write_members(everyone: dict[str, dict[str, list[str]]]) -> None:
+    from benchmark.store import write_durably
+
+    write_durably(_members_file(), (json.dumps(everyone, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _read_members() -> dict[str, dict[str, list[str]]]:

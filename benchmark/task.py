@@ -139,7 +139,9 @@ def read_task(path: Path) -> Task | None:
         return None
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
-        splits = tuple(TaskSplit(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits"))
+        splits = tuple(
+            TaskSplit(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits")
+        )
         sites = content.pop("sites")
         return Task(
             **{

@@ -80,8 +80,10 @@ def encode(folder: str, modality: str, encoder: str, plugins: tuple[str, ...]) -
     _cohort(folder, plugins).features(modality, encoder)
 
 
-def compute(job: Job) -> CellRecord:
-    """Fit and predict one cell; whatever goes wrong becomes its outcome."""
+def compute(job: Job, *, debug: bool = False) -> CellRecord:
+    """Fit and predict one cell; whatever goes wrong becomes its outcome, or is raised in `debug`."""
+    if debug:
+        return _computed(job)
     started = time.perf_counter()
     try:
         return _computed(job)
@@ -128,7 +130,7 @@ def _computed(job: Job) -> CellRecord:
     learning = replace(cohort, pool=pool).only(job.fit_modalities)
     train, validation = learning.take(split.train), replace(learning.take(split.validation), pool=None)
     test = cohort.take(split.test).only(job.predict_modalities).blind()
-    _seed_everything(job.training_seed)
+    _seed_everything(job.training_seed, torch="torch" in job.ingredients.get("libraries", ()))
     started = time.perf_counter()
     method.fit(train, validation, job.training_seed)
     fitted = time.perf_counter()
@@ -164,15 +166,16 @@ def _what_is_invalid(probabilities: Any, cases: int) -> str:
     return ""
 
 
-def _seed_everything(seed: int) -> None:
+def _seed_everything(seed: int, *, torch: bool) -> None:
+    """Seed the global generators; torch's wherever the method's code imports it, were it as late as inside `fit`."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - for libraries that read numpy's global state
-    if "torch" in sys.modules:
-        import torch
+    if torch:
+        from torch import manual_seed, set_num_threads, use_deterministic_algorithms
 
-        torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True)
-        torch.set_num_threads(1)
+        manual_seed(seed)
+        use_deterministic_algorithms(True)
+        set_num_threads(1)
 
 
 def _peak_mib() -> float:

@@ -126,10 +126,10 @@ class Linear:
         score = self.score(train)
         one = train.labels == 1
         self.sign = np.sign(score[one].mean() - score[~one].mean())
-        self.scale = score.std() + 1e-9
+        self.centre, self.scale = score.mean(), score.std() + 1e-9
 
     def predict_proba(self, cases):
-        return 1 / (1 + np.exp(-SLOPE * self.sign * self.score(cases) / self.scale))
+        return 1 / (1 + np.exp(-SLOPE * self.sign * (self.score(cases) - self.centre) / self.scale))
 
 
 @register_method(

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 
 from benchmark.executors import InProcess, LocalProcesses, default_jobs
 from benchmark.loading import load_cohort
@@ -22,6 +21,7 @@ from benchmark.runner import Request, run
 from benchmark.store import CellRecord, Store
 from benchmark.suite import Limits, Suite
 from benchmark.threads import VARIABLES
+from tests.conftest import TINY
 
 SMALL = Limits(seconds=8, memory_gib=2)
 OUTCOMES = {

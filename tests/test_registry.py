@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.locations import ROOT
 from benchmark.registry import Catalogue, discover, parse_spelling, spell
 from benchmark.suite import canonical
+from tests.conftest import Run
 
 GOOD = """
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ def test_a_plugin_that_is_not_a_file_is_an_error_with_its_name(tmp_path: Path) -
         ("\x00", "null"),
         (GOOD.format(name="x").replace('family="f"', "family=FAMILY"), "'family'.*must be a literal"),
         (GOOD.format(name="x").replace('reference="r", ', ""), "lacks reference"),
-        (GOOD.format(name="x").replace('family="f"', 'family="f", flavour="sweet"'), "has unknown flavour"),
+        (GOOD.format(name="x").replace('family="f"', 'family="f", flavour="sweet"'), "does not know flavour"),
         (GOOD.format(name="x").replace('"x"', "NAME"), "is the name, a string"),
         (GOOD.format(name="x").replace('"x"', "42"), "is the name, a string"),
         (GOOD.format(name="x").replace('family="f"', "family={[]: 1}"), "must be a literal"),
@@ -250,7 +250,8 @@ def test_a_component_of_an_installed_package_is_found_by_its_entry_point(tmp_pat
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: afar\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[strokebench.methods]\nfrom-afar = afar_methods:Good\ngone = not_there:Method\n[strokebench.datasets]\nlost = a.b.c:D\n"
+        "[strokebench.methods]\nfrom-afar = afar_methods:Good\ngone = not_there:Method\n"
+        "[strokebench.datasets]\nlost = a.b.c:D\n"
     )
     done = python(
         f"import sys; sys.path.append({str(tmp_path)!r})\n"

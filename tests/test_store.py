@@ -252,9 +252,9 @@ def test_a_file_where_a_folder_should_be_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused_and_the_next_one_is_not(tmp_path: Path) -> None:
-    with exclusive(tmp_path):
-        with pytest.raises(StoreError, match="another run is writing"), exclusive(tmp_path):
-            pass
+    refused = pytest.raises(StoreError, match="another run is writing")
+    with exclusive(tmp_path), refused, exclusive(tmp_path):
+        pass
     with exclusive(tmp_path):
         pass
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run
 
 from benchmark.errors import BenchmarkError
 from benchmark.locations import results_folder
 from benchmark.predictions import catalogue_of, current_suite
 from benchmark.registry import Catalogue, discover
 from benchmark.suite import Limits, Members, join, joined, load_suite, members, suite_names, validated
+from tests.conftest import Run
 
 
 @pytest.fixture
@@ -66,6 +66,7 @@ def test_two_spellings_of_one_method_are_one_row(tiny_suite: Path, catalogue: Ca
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("title =", 'name = "renamed"\ntitle =', ["'name'", "unknown field"]),
         ("ranked =", "rankd =", ["'rankd'", "did you mean 'ranked'"]),
         ("seconds = 30", "second = 30", ["limits", "'second'", "did you mean 'seconds'"]),
         ('title = "A tiny suite"\n', "", ["'title'", "missing"]),
@@ -132,12 +133,6 @@ def test_a_descriptive_row_named_again_is_not_ranked_for_that(tiny_suite: Path) 
 
 
 def test_a_remembered_plugin_is_discovered_again(tiny_suite: Path, tiny_plugin: Path) -> None:
-    join(load_suite(str(tiny_suite)), Members(plugins=(str(tiny_plugin),)))
-    assert "tiny-table" in catalogue_of(str(tiny_suite)).methods
-
-
-def test_a_suite_that_names_itself_otherwise_than_its_file_remembers_its_plugins(tiny_suite: Path, tiny_plugin: Path) -> None:
-    tiny_suite.write_text('name = "renamed"\n' + tiny_suite.read_text())
     join(load_suite(str(tiny_suite)), Members(plugins=(str(tiny_plugin),)))
     assert "tiny-table" in catalogue_of(str(tiny_suite)).methods
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Run
 
 from benchmark.cohort import Cohort
 from benchmark.loading import load_cohort
@@ -18,6 +17,7 @@ from benchmark.registry import discover, import_file
 from benchmark.store import CellRecord, Store
 from benchmark.suite import Suite
 from benchmark.worker import Job, compute, job
+from tests.conftest import Run
 
 WATCHERS = """
 import contextlib

@@ -20,11 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--torn", action="store_true", help="files that were set aside, and halves of interrupted writes")
     parser.add_argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)")
     parser.add_argument("--features", action="store_true", help="the feature cache")
+    parser.add_argument("--member", metavar="NAME", help="forget what joined the suite by `run --method`; its cells are kept")
     parser.add_argument("--yes", action="store_true", help="delete; otherwise only say what would be deleted")
 
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
+    if options.member:
+        return _forget(options)
     targets = list(dict.fromkeys(_targets(options)))
     size = sum(_size(path) for path in targets)
     for path in targets:
@@ -41,11 +44,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _forget(options: argparse.Namespace) -> int:
+    from benchmark.suite import leave, load_suite
+
+    suite = load_suite(options.suite).name
+    leave(suite, options.member)
+    print(f"{options.member} is no longer a member of {suite}; `rank` writes the leaderboard without it")
+    return 0
+
+
 def _targets(options: argparse.Namespace) -> Iterator[Path]:
     from benchmark.locations import data_folder, results_folder
 
     if not any((options.stale, options.cells, options.torn, options.prepared, options.features)):
-        raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared or --features")
+        raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared, --features or --member")
     if options.stale or options.cells:
         yield from _cells(options)
     if options.torn:

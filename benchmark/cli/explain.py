@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
     parts = options.cell.split("/")
     if len(parts) not in (3, 4):
-        raise BenchmarkError(f"'{options.cell}' is not DATASET/PROTOCOL/METHOD/SPLIT: cells are named as `run` prints them")
+        raise BenchmarkError(f"'{options.cell}' is not DATASET/PROTOCOL/METHOD or DATASET/PROTOCOL/METHOD/SPLIT")
     catalogue = catalogue_of(options.suite, options.plugin)
     dataset, protocol, method = (
         canonical(kind, name, catalogue) for kind, name in zip(("dataset", "protocol", "method"), parts, strict=False)

@@ -15,7 +15,7 @@ VERBS = {
     "run": "compute what is missing of a suite, and rank it",
     "rank": "write the leaderboard from stored predictions",
     "list": "list datasets, methods, protocols, suites and encoders",
-    "show": "show a card, the splits, the predictions or a cell",
+    "show": "show a card, a suite, the splits or the predictions",
     "explain": "say why a cell is fresh, stale or missing",
     "fetch": "download and prepare a dataset",
     "publish": "pack this machine's rows into results/reference",

@@ -56,12 +56,13 @@ def run(options: argparse.Namespace) -> int:
             write_leaderboard(whole, catalogue, rank(whole, catalogue))
             mirror.start()
 
-        request = Request(suite, tuple(options.seeds), jobs, options.in_process, retry, options.recompute)
+        request = Request(suite, tuple(options.seeds), jobs, options.in_process, retry, options.recompute, options.debug)
         with mirror:
             summary = run_suite(request, catalogue, reporter, after_seed)
             tables = rank(whole, catalogue)
             path = write_leaderboard(whole, catalogue, tables)
-            _tell(tables, reporter)
+            touched = [table for table in tables if table.task.dataset in suite.datasets]
+            _tell([table for table in touched if table.task.protocol in suite.protocols], reporter)
             reporter.say(f"leaderboard: {path}")
             if summary.computed:
                 reporter.say(mirror.finish())
@@ -106,8 +107,8 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
     named = [(cell.address.dataset, cell.address.method) for cell in cells]
     seconds = sum(sum(known[row]) / len(known[row]) for row in named if row in known) / request.jobs
     unknown = sum(row not in known for row in named)
-    never = f", and {unknown} cells of rows that never ran here" if unknown else ""
-    reporter.say(
-        f"{len(cells)} of {len(planned.cells)} cells to compute: about {seconds:.0f} s with {request.jobs} jobs{never}"
-    )
+    known_time = f"about {seconds:.0f} s with {request.jobs} jobs" if unknown < len(cells) or not cells else ""
+    unknown_time = f"time unknown for {unknown} cells of rows that never ran here" if unknown else ""
+    said = ", ".join(filter(None, [known_time, unknown_time]))
+    reporter.say(f"{len(cells)} of {len(planned.cells)} cells to compute: {said}")
     return 0

@@ -49,7 +49,8 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
         plugins=catalogue.plugins,
     )
     if remember:
-        join(own, extra)
+        for name in join(own, extra):
+            print(f"{name} joins {own.name} on this machine (`clean --member {name}` takes it out)")
     suite = current_suite(options.suite, catalogue)
     return narrowed(suite, asked["dataset"], asked["protocol"], asked["method"]), catalogue
 

@@ -58,7 +58,14 @@ def _card(options: argparse.Namespace) -> dict[str, Any]:
     parameters = {name: value for name, value in entry.constants.items() if not name.startswith("_")}
     if parameters:
         card["parameters"] = parameters
-    return {key: sorted(value) if isinstance(value, set) else value for key, value in card.items()}
+    return {key: _ordered(value) for key, value in card.items()}
+
+
+def _ordered(value: Any) -> Any:
+    """Sets as sorted lists, at any depth."""
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return {key: _ordered(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 def _suite(name: str) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def _print_field(key: str, value: Any) -> None:
         for inner, said in value.items():
             print(f"  {inner}: {said}")
     elif isinstance(value, list | tuple | set | frozenset):
-        print(f"{key}: {', '.join(str(item) for item in value)}")
+        print(f"{key}: {', '.join(str(item) for item in value) or 'none'}")
     else:
         print(f"{key}: {value}")
 

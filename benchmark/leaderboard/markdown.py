@@ -11,7 +11,7 @@ from benchmark.leaderboard.conclusions import conclusion, metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.metrics import UNORDERED
 from benchmark.registry import Catalogue
-from benchmark.suite import DEFAULT, Suite
+from benchmark.suite import DEFAULT, Suite, suite_names
 
 WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")
 BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
@@ -229,9 +229,9 @@ def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) 
 
 
 def _reproduce(suite: Suite, tables: Sequence[Standings]) -> list[str]:
-    commands = ["make run"]
-    commands += [f"python -m benchmark fetch {table.task.dataset}" for table in tables]
-    commands = list(dict.fromkeys(commands)) + [f"python -m benchmark run --suite {suite.name}"]
+    name = suite.name if suite.name in suite_names() else f"{suite.name}.toml"
+    fetch = dict.fromkeys(f"python -m benchmark fetch {table.task.dataset}" for table in tables)
+    commands = ["make env", "source .venv/bin/activate", *fetch, f"python -m benchmark run --suite {name}"]
     return [
         "## How to reproduce",
         "Rows marked *reference* come from the committed predictions in `results/reference/`, rows marked *local* from this "

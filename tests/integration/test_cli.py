@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.conftest import ROOT
 
-VERBS = "run rank list show explain fetch publish sync clean doctor new".split()
+VERBS = ["run", "rank", "list", "show", "explain", "fetch", "publish", "sync", "clean", "doctor", "new"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -225,3 +225,29 @@ def test_the_installed_folder_is_not_needed_as_working_directory(made):
         check=True,
     )
     assert "soop" in done.stdout
+
+
+def test_a_member_can_be_taken_out_of_the_family_again(made):
+    assert "other joins made-suite" in made.run("--plugin", str(made.other), "--method", "other", "--method", "steady").stdout
+    names = {row["method"] for row in made.json("rank", *made.options, "--json")["tables"][0]["rows"]}
+    assert names == {"steady", "other"}
+    made.cli("clean", *made.options, "--member", "other")
+    names = {row["method"] for row in made.json("rank", *made.options, "--json")["tables"][0]["rows"]}
+    assert names == {"steady"}
+    assert "unknown member of made-suite" in made.cli("clean", *made.options, "--member", "other", code=2).stderr
+
+
+def test_debugging_in_process_lets_the_exception_through(made):
+    made.plugin.write_text(made.plugin.read_text().replace("FAIL = False", "FAIL = True"))
+    done = made.run("--method", "blunt", "--in-process", "--debug", code=1)
+    assert "ValueError: blunt fails on purpose" in done.stderr and "Traceback" in done.stderr
+
+
+def test_a_suite_file_may_not_bear_the_name_of_a_shipped_suite(made):
+    path = made.folder / "stroke-prognosis.toml"
+    path.write_text(made.suite.read_text())
+    assert "rename the file" in made.cli("rank", "--suite", str(path), code=2).stderr
+
+
+def test_a_seed_that_no_protocol_uses_is_refused(made):
+    assert "no split has seed 1: the protocols use 39, 40, 41, 42" in made.run("--seeds", "1", code=2).stderr
