@@ -178,6 +178,7 @@ class Cohort:
             images={name: view.take(index) for name, view in self.images.items()},
             derived=None if self.derived is None else self.derived.iloc[index].reset_index(drop=True),
             present={name: there[index] for name, there in self.present.items()},
+            facts=dict(self.facts),
             rows=rows[index],
         )
 

@@ -25,6 +25,9 @@ class CellExecutor(Protocol):
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run a function; its future fails with TimeoutError, or with another exception where the worker died."""
 
+    def prepare(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """The same for what is no cell, such as encoding a dataset: without a time limit."""
+
     def __enter__(self) -> CellExecutor: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
@@ -49,6 +52,8 @@ class InProcess:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    prepare = submit
 
 
 class LocalProcesses:
@@ -80,6 +85,11 @@ class LocalProcesses:
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run a function in a worker; past the time limit the worker is killed and the future holds a TimeoutError."""
         future: Future[R] = self._pool.schedule(fn, args=list(args), kwargs=kwargs, timeout=self._seconds)
+        return future
+
+    def prepare(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Run a function in a worker without a time limit."""
+        future: Future[R] = self._pool.schedule(fn, args=list(args), kwargs=kwargs)
         return future
 
 

@@ -15,6 +15,7 @@ from benchmark.cohort import Cohort, Features
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.locations import data_folder
 from benchmark.registry import Catalogue
+from benchmark.store import safe
 
 
 class FeatureCache:
@@ -40,11 +41,11 @@ class FeatureCache:
 
         identity = encoder_identity(spelled, modality, self._catalogue)
         parent = data_folder() / "features" / self._cohort.content_digest[:16]
-        folder = parent / f"{spelled}-{identity[:16]}"
+        folder = parent / f"{safe(spelled)}-{identity[:16]}"
         if folder.is_dir():
             return folder
         parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(parent / f".{spelled}.lock"):
+        with FileLock(parent / f".{safe(spelled)}.lock"):
             if not folder.is_dir():
                 entry, parameters = self._catalogue.encoders.resolve(spelled)
                 features = entry.configure(parameters).encode(self._cohort.only({modality}))

@@ -21,7 +21,7 @@ from benchmark.fetching import open_sources
 from benchmark.locations import data_folder
 from benchmark.registry import Catalogue, discover, spell
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the files in a prepared folder."""
 
 
@@ -91,9 +91,7 @@ def _checked(cohort: Cohort) -> Cohort:
         raise DataError(f"{cohort.name}: the dataset gives no labels")
     if len(ids) == 0:
         raise DataError(f"{cohort.name}: no case is left after the dataset's own exclusions")
-    unique, counts = np.unique(ids, return_counts=True)
-    if len(unique) < len(ids):
-        raise DataError(f"{cohort.name}: case id '{unique[counts > 1][0]}' occurs more than once: ids must be unique")
+    _check_ids(cohort)
     if not np.isin(cohort.labels, (0, 1)).all():
         raise DataError(f"{cohort.name}: labels must be 0 or 1, found {sorted(set(cohort.labels.tolist()))[:5]}")
     _check_lengths(cohort)
@@ -102,9 +100,17 @@ def _checked(cohort: Cohort) -> Cohort:
         both = np.intersect1d(ids, np.asarray(pool.case_ids, dtype=np.str_))
         if len(both):
             raise DataError(f"{cohort.name}: case '{both[0]}' is both labelled and in the pool")
+        pool = replace(pool, name=f"{cohort.name} (pool)")
+        _check_ids(pool)
         _check_lengths(pool)
-        pool = replace(_sorted(pool), name=f"{cohort.name} (pool)", encoders=cohort.encoders, atlas=cohort.atlas)
+        pool = replace(_sorted(pool), encoders=cohort.encoders, atlas=cohort.atlas)
     return replace(_sorted(cohort), pool=pool)
+
+
+def _check_ids(cohort: Cohort) -> None:
+    unique, counts = np.unique(np.asarray(cohort.case_ids, dtype=np.str_), return_counts=True)
+    if len(unique) < len(cohort):
+        raise DataError(f"{cohort.name}: case id '{unique[counts > 1][0]}' occurs more than once: ids must be unique")
 
 
 def _sorted(cohort: Cohort) -> Cohort:
@@ -201,7 +207,7 @@ def _read(folder: Path) -> Cohort:
         },
         derived=frame("derived"),
         present={name.removeprefix("present."): cases[name].to_numpy(dtype=bool) for name in present},
-        atlas=Atlas(np.load(folder / "atlas.npy"), tuple(atlas["names"]), atlas["voxel_mm"]) if atlas else None,
+        atlas=Atlas(np.load(folder / "atlas.npy", mmap_mode="r"), tuple(atlas["names"]), atlas["voxel_mm"]) if atlas else None,
         pool=_read(folder / "pool") if (folder / "pool").is_dir() else None,
         encoders=meta["encoders"],
         facts=meta["facts"],
@@ -237,7 +243,7 @@ def _content_digest(cohort: Cohort) -> str:
         for column in frame if frame is not None else ():
             values = frame[column]  # type: ignore[index]
             numeric = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
-            add(f"{name}.{column}", values.to_numpy() if numeric else [str(item) for item in values])
+            add(f"{name}.{column}", values.to_numpy() if numeric else [None if pd.isna(item) else str(item) for item in values])
     add("reports", cohort.reports)
     for name, view in cohort.images.items():
         add(f"image.{name}.{view.scale}", view.array[view.rows])
@@ -245,7 +251,7 @@ def _content_digest(cohort: Cohort) -> str:
         add(f"present.{name}", np.asarray(there))
     if cohort.atlas is not None:
         add("atlas", cohort.atlas.labels)
-        add("atlas.names", list(cohort.atlas.names))
+        add("atlas.names", [*cohort.atlas.names, cohort.atlas.voxel_mm])
     add("encoders", dict(cohort.encoders))
     if cohort.pool is not None:
         add("pool", _content_digest(cohort.pool))

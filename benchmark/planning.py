@@ -73,7 +73,7 @@ class Plan:
             cell
             for cell in self.cells
             if recompute
-            or (again and cell.stored is not None and cell.stored.outcome in again and cell.state == "fresh")
+            or (again and cell.stored is not None and cell.stored.outcome in again)
             or (not again and cell.state != "fresh")
         ]
 
@@ -110,9 +110,13 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
     entry, parameters = catalogue.methods.resolve(method)
     fit, predict = modalities_of(entry, parameters)
     encoders = {
-        modality: str(parameters.get(f"{modality}_encoder") or entry.constants.get(f"{modality}_encoder") or default)
-        for modality, default in sorted(cohort.encoders.items())
-        if modality in fit | predict
+        modality: str(name)
+        for modality in sorted((fit | predict) & cohort.modalities - {"table"})
+        if (
+            name := parameters.get(f"{modality}_encoder")
+            or entry.constants.get(f"{modality}_encoder")
+            or cohort.encoders.get(modality)
+        )
     }
     data = catalogue.datasets.resolve(dataset)[0]
     ingredients = {

@@ -56,11 +56,13 @@ def _column_transformer(frame: pd.DataFrame) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
     numeric = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
     categorical = [name for name in frame if name not in numeric]
     impute = {"strategy": "most_frequent", "keep_empty_features": True}
-    numbers = make_pipeline(SimpleImputer(**impute), StandardScaler())
+    numbers = make_pipeline(
+        FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": float}), SimpleImputer(**impute), StandardScaler()
+    )
     categories = make_pipeline(SimpleImputer(**impute), OneHotEncoder(handle_unknown="ignore", sparse_output=False))
     return ColumnTransformer([("numbers", numbers, numeric), ("categories", categories, categorical)])

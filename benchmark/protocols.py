@@ -50,7 +50,7 @@ class RepeatedCV:
         for seed in SEEDS:
             for fold, (rest, test) in enumerate(_folds(y, groups, seed)):
                 train, validation = _cut(rest, y, groups, seed)
-                splits.append(Split(f"seed{seed}-fold{fold}", seed, train, validation, test, _pool(cohort)))
+                splits.append(_split(f"seed{seed}-fold{fold}", seed, train, validation, test, _pool(cohort)))
         return splits
 
 
@@ -78,7 +78,7 @@ class LeaveOneSiteOut:
                     others = others[~np.isin(groups[others], groups[test])]
                 train, validation = _cut(others, y, groups, 42)
                 pool = _pool(cohort, leave_out=site)
-                splits.append(Split(f"site-{slugs[site]}-seed{seed}", seed, train, validation, test, pool, site))
+                splits.append(_split(f"site-{slugs[site]}-seed{seed}", seed, train, validation, test, pool, site))
         return splits
 
 
@@ -95,7 +95,11 @@ class Holdout:
         y, groups = _labels(cohort), _groups(cohort)
         rest, test = _cut(np.arange(len(y)), y, groups, 42)
         train, validation = _cut(rest, y, groups, 42)
-        return [Split(f"holdout-seed{seed}", seed, train, validation, test, _pool(cohort)) for seed in SEEDS]
+        return [_split(f"holdout-seed{seed}", seed, train, validation, test, _pool(cohort)) for seed in SEEDS]
+
+
+def _split(name: str, seed: int, train: Index, validation: Index, test: Index, pool: Index, site: str | None = None) -> Split:
+    return Split(name, seed, np.sort(train), np.sort(validation), np.sort(test), pool, site)
 
 
 def _labels(cohort: Cohort) -> NDArray[np.int8]:
@@ -129,14 +133,14 @@ def _folds(y: NDArray[np.int8], groups: NDArray[Any] | None, seed: int) -> Itera
 
 
 def _cut(rows: Index, y: NDArray[np.int8], groups: NDArray[Any] | None, seed: int) -> tuple[Index, Index]:
-    """A stratified cut of `rows` into 80 % and 20 %, each sorted; by group where groups bind."""
+    """A stratified cut of `rows` into 80 % and 20 %, in scikit-learn's order; by group where groups bind."""
     from sklearn.model_selection import train_test_split
 
     if groups is not None:
         inner, outer = next(_folds(y[rows], groups[rows], seed))
         return rows[inner], rows[outer]
     large, small = train_test_split(rows, test_size=0.2, stratify=y[rows], random_state=seed)
-    return np.sort(large), np.sort(small)
+    return large, small
 
 
 def _slugs(names: list[str]) -> dict[str, str]:

@@ -17,8 +17,7 @@ from benchmark.locations import ROOT
 
 PROJECT = ("benchmark", "datasets", "baselines", "methods")
 CONTRACTS = frozenset(
-    "benchmark." + name
-    for name in ("registry", "cohort", "errors", "locations", "sources", "protocols", "loading", "features", "method")
+    "benchmark." + name for name in ("registry", "cohort", "errors", "locations", "sources", "protocols", "loading", "features")
 ) | {"benchmark"}
 """Modules whose edit makes no result stale: they pass data on and compute nothing that enters a prediction."""
 

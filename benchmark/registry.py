@@ -7,12 +7,13 @@ syntax tree, so listing imports no component; `Entry.load` imports the one that 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
 import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
@@ -122,6 +123,7 @@ class Entry(Generic[T]):
     class_name: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
+    fields: frozenset[str] = frozenset()
     error: str | None = None
 
     @property
@@ -141,7 +143,7 @@ class Entry(Generic[T]):
     def configure(self, parameters: Mapping[str, Any]) -> T:
         """An instance with the given fields; unknown fields are an error with the nearest names."""
         cls = self.load()
-        known = {item.name for item in fields(cls) if item.init}  # type: ignore[arg-type]
+        known = {item.name for item in dataclasses.fields(cls) if item.init}  # type: ignore[arg-type]
         for name in parameters:
             if name not in known:
                 raise UnknownNameError(f"parameter of {self.name}", name, known)
@@ -159,7 +161,7 @@ class Registry(Generic[T]):
 
     def _add(self, entry: Entry[T]) -> None:
         other = self._entries.get(entry.name)
-        if other is not None and other.path != entry.path:
+        if other is not None and (other.path, other.class_name) != (entry.path, entry.class_name):
             both = f"registered twice: {_shown(other.path)} and {_shown(entry.path)}; rename one"
             entry = Entry(self.kind, entry.name, entry.path, error=both)
         self._entries[entry.name] = entry
@@ -318,13 +320,15 @@ def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Cal
         return None
     try:
         name = ast.literal_eval(decorator.args[0])
-    except (IndexError, ValueError):
+        if not isinstance(name, str):
+            raise ValueError(name)
+    except (IndexError, ValueError, TypeError):
         return broken(f"line {decorator.lineno}: the first argument of @{function} is the name, a string", kind=kind)
     metadata = {}
     for keyword in decorator.keywords:
         try:
             metadata[keyword.arg or "**"] = ast.literal_eval(keyword.value)
-        except ValueError:
+        except (ValueError, TypeError):
             return broken(f"line {keyword.lineno}: '{keyword.arg}' of @{function} must be a literal", name, kind)
     missing = _REQUIRED[kind] - metadata.keys()
     extra = metadata.keys() - _REQUIRED[kind] - _OPTIONAL[kind]
@@ -333,7 +337,11 @@ def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Cal
         unknown = f"does not know {', '.join(sorted(extra))}" if extra else ""
         said = " and ".join(filter(None, [lacks, unknown]))
         return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
-    return Entry(kind, name, path, node.name, metadata, _constants(node))
+    for field_name in ("modalities", "fit_modalities", "predict_modalities"):
+        if not isinstance(metadata.get(field_name, set()), set | frozenset | list | tuple):
+            said = f"{field_name} must be a set of modalities, such as {{'table'}}"
+            return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
+    return Entry(kind, name, path, node.name, metadata, _constants(node), _fields(node))
 
 
 def _constants(node: ast.ClassDef) -> dict[str, Any]:
@@ -348,6 +356,12 @@ def _constants(node: ast.ClassDef) -> dict[str, Any]:
             except ValueError:
                 continue
     return found
+
+
+def _fields(node: ast.ClassDef) -> frozenset[str]:
+    """Annotated names of the class body: the dataclass's own fields."""
+    targets = [item.target for item in node.body if isinstance(item, ast.AnnAssign)]
+    return frozenset(target.id for target in targets if isinstance(target, ast.Name))
 
 
 def _entry_points() -> list[Entry[Any]]:

@@ -134,7 +134,7 @@ def _encode(cells: Iterable[Cell], catalogue: Catalogue, executor: CellExecutor,
     rows = {cell.row.dataset: cell.row for cell in cells}
     needed = dict.fromkeys((cell.row.dataset, modality, name) for cell in cells for modality, name in cell.row.encoders.items())
     futures = {
-        (dataset, name): executor.submit(encode, rows[dataset].folder, modality, name, catalogue.plugins)
+        (dataset, name): executor.prepare(encode, rows[dataset].folder, modality, name, catalogue.plugins)
         for dataset, modality, name in needed
     }
     for (dataset, name), future in futures.items():

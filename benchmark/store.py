@@ -105,7 +105,7 @@ class Store:
         found = {}
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
             record = _parse(path.read_bytes())
-            if record is None:
+            if record is None or self.path(record.address) != path:
                 set_aside(path)
             else:
                 found[record.address.split] = record
@@ -118,6 +118,8 @@ class Store:
 
 def safe(name: str) -> str:
     """A name as a file name: what is unsafe is written as %XX."""
+    if not name.strip("."):
+        return "%2E" * len(name) or "%"
     return _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), name)
 
 
@@ -177,10 +179,13 @@ def _parse(content: bytes) -> CellRecord | None:
     head, newline, body = content.partition(b"\n")
     if not newline or head != b'{"digest": "%s",' % hashlib.sha256(body).hexdigest().encode():
         return None
-    whole = json.loads(b"{" + body)
-    deterministic = whole["deterministic"]
-    deterministic["address"] = CellAddress(**deterministic["address"])
-    return CellRecord(**deterministic, **whole["measured"])
+    try:
+        whole = json.loads(b"{" + body)
+        deterministic = whole["deterministic"]
+        deterministic["address"] = CellAddress(**deterministic["address"])
+        return CellRecord(**deterministic, **whole["measured"])
+    except (ValueError, KeyError, TypeError):  # sound, but written by another version
+        return None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def _limits(value: Any, path: Path) -> Limits:
     for name, number in value.items():
         if name not in known:
             raise BenchmarkError(f"suite file {path.name}: {UnknownNameError('field of limits', name, known)}")
-        if not isinstance(number, int | float) or number <= 0:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
             raise BenchmarkError(f"suite file {path.name}: field 'limits.{name}' must be a positive number, not {number!r}")
     return Limits(**value)
 
@@ -114,9 +115,7 @@ def canonical(kind: str, spelled: str, catalogue: Catalogue) -> str:
     entry, parameters = registry.resolve(spelled)
     if entry.error is None and parameters:
         defaults = entry.constants
-        known = {name for name in defaults if not name.startswith("_")}
-        unknown = [name for name in parameters if name not in known]
-        if unknown:
+        if not parameters.keys() <= entry.fields:
             entry.configure(parameters)
         parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
     return spell(entry.name, parameters)
@@ -126,14 +125,22 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
     """The suite with every name in its one spelling. Raises `UnknownNameError` for what is not registered."""
     from benchmark.metrics import METRICS
 
+    def spelled(field_name: str, kind: str) -> tuple[str, ...]:
+        try:
+            return tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(suite, field_name)))
+        except BenchmarkError as error:
+            raise BenchmarkError(f"suite {suite.name}: field '{field_name}': {error}") from error
+
     if suite.primary_metric not in METRICS:
-        raise UnknownNameError("metric", suite.primary_metric, METRICS)
+        error = UnknownNameError("metric", suite.primary_metric, METRICS)
+        raise BenchmarkError(f"suite {suite.name}: field 'primary_metric': {error}")
+    ranked = spelled("ranked", "method")
     return replace(
         suite,
-        datasets=tuple(canonical("dataset", name, catalogue) for name in suite.datasets),
-        protocols=tuple(canonical("protocol", name, catalogue) for name in suite.protocols),
-        ranked=tuple(canonical("method", name, catalogue) for name in suite.ranked),
-        descriptive=tuple(canonical("method", name, catalogue) for name in suite.descriptive),
+        datasets=spelled("datasets", "dataset"),
+        protocols=spelled("protocols", "protocol"),
+        ranked=ranked,
+        descriptive=tuple(name for name in spelled("descriptive", "method") if name not in ranked),
     )
 
 

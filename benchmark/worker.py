@@ -91,7 +91,7 @@ def compute(job: Job, *, debug: bool = False) -> CellRecord:
         outcome: Outcome = "out-of-memory"
         reason = f"more memory than the limit ({error})" if str(error) else "more memory than the limit"
         tail = _tail()
-    except Exception as error:  # the outcome of the cell, whatever it is
+    except (Exception, SystemExit) as error:  # the outcome of the cell, whatever it is
         outcome, reason, tail = _outcome(error), f"{type(error).__name__}: {error}", _tail()
     return failure(job, outcome, reason, tail, {"total_seconds": time.perf_counter() - started})
 
@@ -110,7 +110,7 @@ def failure(job: Job, outcome: Outcome, reason: str, tail: str = "", measured: d
     )
 
 
-def _outcome(error: Exception) -> Outcome:
+def _outcome(error: BaseException) -> Outcome:
     """A RuntimeError of torch's or xgboost's allocator is a lack of memory as well."""
     words = str(error).lower()
     return "out-of-memory" if "can't allocate memory" in words or "bad_alloc" in words else "failed"
@@ -147,10 +147,29 @@ def _computed(job: Job) -> CellRecord:
         key=job.key,
         outcome="ok",
         probabilities=np.asarray(probabilities, dtype=np.float64).tolist(),
-        threshold=float(getattr(method, "threshold", 0.5)),
-        chosen=dict(getattr(method, "chosen", {})),
+        threshold=_finite("threshold", float(getattr(method, "threshold", 0.5))),
+        chosen=_plain("chosen", dict(getattr(method, "chosen", {}))),
         measured=measured,
     )
+
+
+def _finite(name: str, value: float) -> float:
+    if not np.isfinite(value):
+        raise ValueError(f"the method's {name} is {value}: it must be a finite number")
+    return value
+
+
+def _plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    """The value as JSON has it, numpy's numbers as Python's. Raises `TypeError` or `ValueError` for what JSON has not."""
+    import json
+
+    def number(item: Any) -> Any:
+        if isinstance(item, np.generic | np.ndarray):
+            return item.tolist()
+        raise TypeError(f"the method's {name} holds a {type(item).__name__}: JSON has none")
+
+    plain: dict[str, Any] = json.loads(json.dumps(value, default=number, allow_nan=False))
+    return plain
 
 
 def _what_is_invalid(probabilities: Any, cases: int) -> str:
@@ -180,7 +199,7 @@ def _seed_everything(seed: int, *, torch: bool) -> None:
 
 def _peak_mib() -> float:
     if sys.platform == "win32":
-        return float("nan")
+        return 0.0
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -122,7 +122,7 @@ def test_new_refuses_what_is_no_name_and_what_is_taken(made):
         (["run", "--method", "steady[C=2"], "lacks its closing bracket"),
         (["run", "--jobs", "0"], "--jobs 0: give 1 or more"),
         (["run", "--retry", "faild"], "unknown outcome 'faild': did you mean 'failed'?"),
-        (["explain", "made/repeated-cv"], "is not DATASET/PROTOCOL/METHOD/SPLIT"),
+        (["explain", "made/repeated-cv"], "is not DATASET/PROTOCOL/METHOD or DATASET"),
         (["explain", "made/repeated-cv/steady/seed39-fold9"], "did you mean 'seed39-fold"),
         (["clean"], "say what to clean"),
     ],
