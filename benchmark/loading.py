@@ -16,10 +16,12 @@ import pandas as pd
 
 from benchmark import provenance
 from benchmark.cohort import Atlas, Cohort, ImageView
+from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError, DataError
 from benchmark.fetching import open_sources
 from benchmark.locations import data_folder
-from benchmark.registry import Catalogue, discover, spell
+from benchmark.registry import Catalogue
+from benchmark.spelling import spell
 
 LAYOUT = 2
 """Version of the files in a prepared folder."""

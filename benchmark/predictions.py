@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import provenance
+from benchmark.discovery import discover
 from benchmark.errors import StoreError
 from benchmark.locations import ROOT, results_folder
 from benchmark.planning import why_not_applicable
-from benchmark.registry import Catalogue, Entry, Kind, discover, parse_spelling
+from benchmark.registry import Catalogue, Entry, Kind
+from benchmark.spelling import parse_spelling
 from benchmark.store import CellRecord, Store, safe, write_durably
 from benchmark.suite import DEFAULT, Suite, joined, load_suite, members, validated
 from benchmark.task import Task, read_task, write_task

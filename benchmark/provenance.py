@@ -17,7 +17,9 @@ from benchmark.locations import ROOT
 
 PROJECT = ("benchmark", "datasets", "baselines", "methods")
 CONTRACTS = frozenset(
-    "benchmark." + name for name in ("registry", "cohort", "errors", "locations", "sources", "protocols", "loading", "features")
+    f"benchmark.{name}"
+    for name in ("registry", "discovery", "spelling", "cohort", "errors", "locations")
+    + ("sources", "protocols", "loading", "features")
 ) | {"benchmark"}
 """Modules whose edit makes no result stale: they pass data on and compute nothing that enters a prediction."""
 

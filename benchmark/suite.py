@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.locations import results_folder
-from benchmark.registry import Catalogue, spell
+from benchmark.registry import Catalogue
+from benchmark.spelling import spell
 
 FOLDER = Path(__file__).resolve().parent / "suites"
 DEFAULT = "stroke-prognosis"

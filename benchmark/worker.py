@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from benchmark.cohort import Cohort
+from benchmark.discovery import discover
 from benchmark.loading import load_prepared
 from benchmark.planning import Cell
 from benchmark.protocols import Split
-from benchmark.registry import Catalogue, discover
+from benchmark.registry import Catalogue
 from benchmark.store import CellAddress, CellRecord, Outcome
 
 TRACEBACK_LINES = 15

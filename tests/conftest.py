@@ -11,8 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from benchmark.discovery import discover
 from benchmark.locations import ROOT
-from benchmark.registry import Catalogue, discover
+from benchmark.registry import Catalogue
 
 hypothesis.settings.register_profile("strokebench", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("strokebench")

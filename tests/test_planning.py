@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.discovery import discover
 from benchmark.loading import load_cohort
 from benchmark.planning import Cell, Plan, describe_row, plan, training_seed, why_not_fresh
 from benchmark.protocols import Split
-from benchmark.registry import Catalogue, discover
+from benchmark.registry import Catalogue
 from benchmark.store import CellRecord, Outcome, Store
 from benchmark.suite import Suite
 

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.locations import ROOT
-from benchmark.registry import Catalogue, discover, parse_spelling, spell
+from benchmark.registry import Catalogue
+from benchmark.spelling import parse_spelling, spell
 from benchmark.suite import canonical
 from tests.conftest import Run
 
@@ -255,7 +257,7 @@ def test_a_component_of_an_installed_package_is_found_by_its_entry_point(tmp_pat
     )
     done = python(
         f"import sys; sys.path.append({str(tmp_path)!r})\n"
-        "from benchmark.registry import discover\n"
+        "from benchmark.discovery import discover\n"
         "catalogue = discover()\n"
         "assert 'afar_methods' not in sys.modules\n"
         "assert catalogue.methods.get('from-afar').configure({}).answer == 42\n"
@@ -284,7 +286,7 @@ def test_components_come_from_the_checkout_wherever_another_datasets_package_lie
 ) -> None:
     done = python(
         f"import sys; {place.format(str(foreign))}\n"
-        "from benchmark.registry import discover\n"
+        "from benchmark.discovery import discover\n"
         "discover().datasets.get('synthetic-stroke').load()\n"
         "import datasets\n"
         f"assert datasets.__file__.startswith({str(ROOT / 'datasets')!r}), datasets.__file__"
@@ -297,7 +299,7 @@ def test_another_datasets_package_imported_first_is_an_error_of_one_line(foreign
         f"import sys; sys.path.insert(0, {str(foreign)!r})\n"
         "import datasets\n"
         "from benchmark.errors import BenchmarkError\n"
-        "from benchmark.registry import discover\n"
+        "from benchmark.discovery import discover\n"
         "try:\n"
         "    discover().datasets.get('synthetic-stroke').load()\n"
         "except BenchmarkError as error:\n"

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from benchmark.cohort import Cohort
+from benchmark.discovery import discover
 from benchmark.errors import DataError
 from benchmark.fetching import is_fetched, open_sources, read_manifest
 from benchmark.locations import ROOT
-from benchmark.registry import discover
 from benchmark.sources import Sources
 from datasets._soop_files import DEMO, OPENNEURO, read_picture, shrink
 from datasets.soop import INPUTS, Soop

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError
 from benchmark.locations import results_folder
 from benchmark.predictions import catalogue_of, current_suite
-from benchmark.registry import Catalogue, discover
+from benchmark.registry import Catalogue
 from benchmark.suite import Limits, Members, join, joined, load_suite, members, suite_names, validated
 from tests.conftest import Run
 

@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmark.cohort import Cohort
+from benchmark.discovery import discover
 from benchmark.protocols import RepeatedCV
-from benchmark.registry import discover
 from benchmark.sources import Sources
 from datasets import synthetic_stroke
 from datasets.reports.measurement import measure

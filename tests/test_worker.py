@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from benchmark.cohort import Cohort
+from benchmark.discovery import discover
 from benchmark.loading import load_cohort
 from benchmark.planning import plan
-from benchmark.registry import discover, import_file
+from benchmark.registry import import_file
 from benchmark.store import CellRecord, Store
 from benchmark.suite import Suite
 from benchmark.worker import Job, compute, job
@@ -181,7 +182,7 @@ def test_a_method_that_imports_torch_late_predicts_the_same_first_and_second(
     )
     done = python(
         "from benchmark.loading import load_cohort\nfrom benchmark.planning import plan\n"
-        "from benchmark.registry import discover\nfrom benchmark.store import Store\nfrom benchmark.suite import Suite\n"
+        "from benchmark.discovery import discover\nfrom benchmark.store import Store\nfrom benchmark.suite import Suite\n"
         "from benchmark.worker import compute, job\n"
         f"catalogue = discover([{str(tiny_plugin)!r}, {str(late)!r}])\n"
         "suite = Suite('s', 't', ('tiny',), ('holdout',), ('late',))\n"

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from benchmark.cli.plugins import add_plugins
+from benchmark.discovery import discover
 from benchmark.locations import ROOT, data_folder, output_folder
-from benchmark.registry import Catalogue, discover
+from benchmark.registry import Catalogue
 
 GIB = 2**30
 

@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 from benchmark.cli.plugins import add_plugins
-from benchmark.registry import Catalogue, Entry, discover, spell
+from benchmark.discovery import discover
+from benchmark.registry import Catalogue, Entry
+from benchmark.spelling import spell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

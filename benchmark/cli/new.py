@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0. Raises `BenchmarkError` where the name is taken or not a name."""
+    from benchmark.discovery import discover
     from benchmark.locations import ROOT
-    from benchmark.registry import discover
 
     name: str = options.name
     if not NAME.fullmatch(name):

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _card(options: argparse.Namespace) -> dict[str, Any]:
-    from benchmark.registry import discover
+    from benchmark.discovery import discover
 
     catalogue = discover(options.plugin)
     if not options.name:
@@ -78,8 +78,8 @@ def _suite(name: str) -> dict[str, Any]:
 
 
 def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from benchmark.discovery import discover
     from benchmark.loading import load_cohort
-    from benchmark.registry import discover
 
     catalogue = discover(options.plugin)
     protocol, parameters = catalogue.protocols.resolve(_needed(options, "protocol"))

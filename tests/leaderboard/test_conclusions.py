@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.discovery import discover
 from benchmark.leaderboard.conclusions import conclusion
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.standings import Standings, as_json, standings
 from benchmark.predictions import Row, TableRows
-from benchmark.registry import Entry, discover
+from benchmark.registry import Entry
 from benchmark.suite import Suite
 from benchmark.task import Task, TaskSplit
 

@@ -1,0 +1,166 @@
+"""Finding components: every file of the checkout's folders, plug-in files, and installed entry points.
+
+Names and metadata are read from the syntax tree, so listing runs no component's code; a broken file stays listed with its
+error and stops no other.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import BenchmarkError
+from benchmark.locations import ROOT
+from benchmark.registry import KINDS, Catalogue, Entry, Kind, Registry, shown
+
+FOLDERS: Mapping[Kind, tuple[str, ...]] = {
+    "dataset": ("datasets",),
+    "encoder": ("benchmark/encoders",),
+    "method": ("baselines", "methods"),
+    "protocol": ("benchmark/protocols.py",),
+}
+
+DECORATORS: Mapping[str, Kind] = {f"register_{kind}": kind for kind in KINDS}
+
+_REQUIRED: Mapping[Kind, frozenset[str]] = {
+    "dataset": frozenset(
+        {"title", "source", "license", "citation", "label", "label_time", "positive", "negative"}
+        | {"site", "inputs", "barred", "scope", "modalities"}
+    ),
+    "encoder": frozenset({"modality", "reference", "weights"}),
+    "method": frozenset({"family", "reference", "fit_modalities", "predict_modalities"}),
+    "protocol": frozenset({"description"}),
+}
+
+_OPTIONAL: Mapping[Kind, frozenset[str]] = {
+    "dataset": frozenset({"cases", "sites"}),
+    "encoder": frozenset(),
+    "method": frozenset({"differences", "variants", "validation"}),
+    "protocol": frozenset(),
+}
+
+
+def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
+    """Read every component of the checkout, of the plug-in files and of installed entry points; imports none of them."""
+    found: dict[Kind, list[Entry[Any]]] = {kind: [] for kind in KINDS}
+    for kind, places in FOLDERS.items():
+        for place in places:
+            for path in _files(root / place):
+                for entry in read_entries(path, kind):
+                    found[entry.kind].append(entry)
+    for plugin in plugins:
+        path = Path(plugin).expanduser().resolve()
+        if not path.is_file():
+            raise BenchmarkError(f"plug-in '{plugin}' is not a file: give the path of a Python file with a registered class")
+        for entry in read_entries(path, "method"):
+            found[entry.kind].append(entry)
+    for entry in _entry_points():
+        found[entry.kind].append(entry)
+    resolved = tuple(str(Path(plugin).expanduser().resolve()) for plugin in plugins)
+    registries = {f"{kind}s": Registry(kind, found[kind]) for kind in KINDS}
+    return Catalogue(**registries, plugins=resolved)
+
+
+def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:
+    """The components of a file, read from its syntax tree; a broken file gives one entry that carries the error."""
+    stem = path.stem.replace("_", "-")
+
+    def broken(error: str, name: str = stem, kind: Kind = default_kind) -> Entry[Any]:
+        return Entry(kind, name, path, error=f"{shown(path)}: {error}")
+
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        return [broken(f"line {error.lineno}: {error.msg}")]
+    except (OSError, ValueError) as error:
+        return [broken(str(error))]
+    entries = []
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            for decorator in node.decorator_list:
+                entry = _read_class(path, node, decorator, broken)
+                if entry is not None:
+                    entries.append(entry)
+    return entries or [broken("registers nothing: put a @register_ decorator on a class")]
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    return sorted(path for path in place.glob("*.py") if not path.name.startswith("_"))
+
+
+def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Callable[..., Entry[Any]]) -> Entry[Any] | None:
+    if not isinstance(decorator, ast.Call):
+        return None
+    called = decorator.func
+    function = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+    kind = DECORATORS.get(function)
+    if kind is None:
+        return None
+    try:
+        name = ast.literal_eval(decorator.args[0])
+        if not isinstance(name, str):
+            raise ValueError(name)
+    except (IndexError, ValueError, TypeError):
+        return broken(f"line {decorator.lineno}: the first argument of @{function} is the name, a string", kind=kind)
+    metadata = {}
+    for keyword in decorator.keywords:
+        try:
+            metadata[keyword.arg or "**"] = ast.literal_eval(keyword.value)
+        except (ValueError, TypeError):
+            return broken(f"line {keyword.lineno}: '{keyword.arg}' of @{function} must be a literal", name, kind)
+    missing = _REQUIRED[kind] - metadata.keys()
+    extra = metadata.keys() - _REQUIRED[kind] - _OPTIONAL[kind]
+    if missing or extra:
+        lacks = f"lacks {', '.join(sorted(missing))}" if missing else ""
+        unknown = f"does not know {', '.join(sorted(extra))}" if extra else ""
+        said = " and ".join(filter(None, [lacks, unknown]))
+        return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
+    for field_name in ("modalities", "fit_modalities", "predict_modalities"):
+        if not isinstance(metadata.get(field_name, set()), set | frozenset | list | tuple):
+            said = f"{field_name} must be a set of modalities, such as {{'table'}}"
+            return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
+    return Entry(kind, name, path, node.name, metadata, _constants(node), _fields(node))
+
+
+def _constants(node: ast.ClassDef) -> dict[str, Any]:
+    """Literal class attributes and field defaults (`stochastic = False`, `trees: int = 500`)."""
+    found = {}
+    for statement in node.body:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+        value = getattr(statement, "value", None)
+        if isinstance(target, ast.Name) and isinstance(value, ast.expr):
+            try:
+                found[target.id] = ast.literal_eval(value)
+            except ValueError:
+                continue
+    return found
+
+
+def _fields(node: ast.ClassDef) -> frozenset[str]:
+    """Annotated names of the class body: the dataclass's own fields."""
+    targets = [item.target for item in node.body if isinstance(item, ast.AnnAssign)]
+    return frozenset(target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _entry_points() -> list[Entry[Any]]:
+    from importlib.metadata import entry_points
+
+    entries: list[Entry[Any]] = []
+    for kind in ("method", "dataset", "encoder"):
+        for point in entry_points(group=f"strokebench.{kind}s"):
+            try:
+                spec = importlib.util.find_spec(point.module)
+            except (ImportError, ValueError) as error:
+                entries.append(Entry(kind, point.name, Path(point.value), error=f"entry point {point.value}: {error}"))
+                continue
+            if spec is None or spec.origin is None:
+                entries.append(Entry(kind, point.name, Path(point.value), error=f"entry point {point.value} is not installed"))
+                continue
+            there = read_entries(Path(spec.origin), kind)
+            entries += [entry for entry in there if not point.attr or entry.class_name == point.attr]
+    return entries

@@ -1,0 +1,45 @@
+"""How a configuration is spelled: `name[a=1,b=2]`, keys sorted."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark.errors import BenchmarkError
+
+
+def parse_spelling(spelled: str) -> tuple[str, dict[str, Any]]:
+    """`name[a=1,b=two]` -> ("name", {"a": 1, "b": "two"}); values are Python literals where they read as such."""
+    name, bracket, rest = spelled.partition("[")
+    if not bracket:
+        return spelled, {}
+    if not rest.endswith("]"):
+        raise BenchmarkError(f"'{spelled}' lacks its closing bracket: write name[a=1,b=2]")
+    parameters: dict[str, Any] = {}
+    for part in filter(None, rest[:-1].split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise BenchmarkError(f"'{spelled}': '{part}' is not key=value: write name[a=1,b=2]")
+        if key.strip() in parameters:
+            raise BenchmarkError(f"'{spelled}' gives '{key.strip()}' twice")
+        parameters[key.strip()] = _literal(value.strip())
+    return name, parameters
+
+
+def spell(name: str, parameters: Mapping[str, Any]) -> str:
+    """The canonical spelling `name[a=1,b=2]`, keys sorted; the plain name where there are no parameters."""
+    if not parameters:
+        return name
+    inside = ",".join(f"{key}={parameters[key]}" for key in sorted(parameters))
+    return f"{name}[{inside}]"
+
+
+def _literal(text: str) -> Any:
+    lowered = {"true": True, "false": False, "none": None}
+    if text.lower() in lowered:
+        return lowered[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
