@@ -99,8 +99,8 @@ class Features:
         )
 
 
-FeatureSource = Callable[[str, "str | None"], Features]
-"""(modality, encoder or None for the dataset's default) -> features of all cases of the dataset."""
+FeatureSource = Callable[[str, "str | None", "Index | None"], Features]
+"""(modality, encoder or None for the dataset's default, positions in the dataset or None for all) -> features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +164,9 @@ class Cohort:
         return frozenset(name for name, there in held.items() if there)
 
     def take(self, index: Index | Sequence[int]) -> Cohort:
-        """The cases at `index` (positions in this view), in that order; the pool is left as it is."""
-        index = np.asarray(index, dtype=np.intp)
+        """The cases at `index` (positions in this view, or a mask over it), in that order; the pool is left as it is."""
+        given = np.asarray(index)
+        index = np.flatnonzero(given) if given.dtype == bool else given.astype(np.intp)
         rows = np.arange(len(self)) if self.rows is None else self.rows
         return replace(
             self,
@@ -200,6 +201,20 @@ class Cohort:
     def blind(self) -> Cohort:
         """The label-free view that prediction receives: no labels, sites, groups or pool."""
         return replace(self, labels=None, sites=None, groups=None, pool=None, facts={})
+
+    def sealed(self, rows: Index | None = None) -> Cohort:
+        """The same view, whose features can be had of its own modalities and of `rows` alone (by default its own cases)."""
+        source, modalities = self.feature_source, self.modalities
+        if source is None:
+            return self
+        allowed = rows if rows is not None else self.rows
+
+        def bounded(modality: str, encoder: str | None, rows: Index | None) -> Features:
+            if modality not in modalities or (allowed is not None and (rows is None or not np.isin(rows, allowed).all())):
+                raise BenchmarkError(f"{self.name}: these features belong to no view of the method's: it may use {modalities}")
+            return source(modality, encoder, rows)
+
+        return replace(self, feature_source=bounded)
 
     def join(self, other: Cohort) -> Cohort:
         """Both views of the same dataset as one, in the order of the dataset's cases (train + validation)."""
@@ -248,5 +263,4 @@ class Cohort:
             raise BenchmarkError(f"{self.name}: this view holds no {modality}: declare it in the method's modalities")
         if self.feature_source is None:
             raise BenchmarkError(f"{self.name}: no encoders at hand: load the cohort with benchmark.loading.load_cohort")
-        whole = self.feature_source(modality, encoder)
-        return whole if self.rows is None else whole.take(self.rows)
+        return self.feature_source(modality, encoder, self.rows)

@@ -5,51 +5,57 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmark import provenance
-from benchmark.cohort import Cohort, Features
+from benchmark.cohort import Cohort, Features, Index
 from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.folders import check_sealed, seal
 from benchmark.locations import data_folder
 from benchmark.registry import Catalogue
 from benchmark.store import safe
 
 
 class FeatureCache:
-    """Features of all cases of a cohort, by (modality, encoder); content-addressed by cohort, encoder and weights."""
+    """Features of a cohort by modality, encoder and cases; content-addressed by cohort, encoder and weights.
 
-    def __init__(self, cohort: Cohort, catalogue: Catalogue) -> None:
-        self._cohort = cohort.blind()
-        self._catalogue = catalogue
+    It holds no cohort: what an encoder has to see is loaded by `load` where features are not cached yet.
+    """
+
+    def __init__(self, cohort: Cohort, catalogue: Catalogue, load: Callable[[], Cohort]) -> None:
+        self._name, self._digest, self._encoders = cohort.name, cohort.content_digest, dict(cohort.encoders)
+        self._catalogue, self._load = catalogue, load
         self._held: dict[tuple[str, str], Features] = {}
 
-    def __call__(self, modality: str, encoder: str | None) -> Features:
-        """The features of a modality; computed and stored where they are not cached yet."""
-        spelled = encoder or self._cohort.encoders.get(modality)
+    def __call__(self, modality: str, encoder: str | None, rows: Index | None) -> Features:
+        """The features of the cases at `rows` (all if None); computed and stored where they are not cached yet."""
+        spelled = encoder or self._encoders.get(modality)
         if spelled is None:
-            raise BenchmarkError(f"{self._cohort.name}: the dataset names no default encoder of {modality}: name one")
+            raise BenchmarkError(f"{self._name}: the dataset names no default encoder of {modality}: name one")
         key = (modality, spelled)
         if key not in self._held:
             self._held[key] = _read(self._folder(modality, spelled))
-        return self._held[key]
+        whole = self._held[key]
+        return whole if rows is None else whole.take(rows)
 
     def _folder(self, modality: str, spelled: str) -> Path:
         from filelock import FileLock
 
         identity = encoder_identity(spelled, modality, self._catalogue)
-        parent = data_folder() / "features" / self._cohort.content_digest[:16]
+        parent = data_folder() / "features" / self._digest[:16]
         folder = parent / f"{safe(spelled)}-{identity[:16]}"
         if folder.is_dir():
             return folder
         parent.mkdir(parents=True, exist_ok=True)
         with FileLock(parent / f".{safe(spelled)}.lock"):
             if not folder.is_dir():
+                cohort = self._load().only({modality}).blind()
                 entry, parameters = self._catalogue.encoders.resolve(spelled)
-                features = entry.configure(parameters).encode(self._cohort.only({modality}))
-                _write(features, folder, len(self._cohort), spelled)
+                _write(entry.configure(parameters).encode(cohort), folder, len(cohort), spelled)
         return folder
 
 
@@ -95,12 +101,15 @@ def _write(features: Features, folder: Path, cases: int, spelled: str) -> None:
         if features.lesion_share is not None:
             np.save(aside / "lesion_share.npy", features.lesion_share)
         (aside / "features.json").write_text(json.dumps({"grid": features.grid}), encoding="utf-8")
+        seal(aside)
         aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
 def _read(folder: Path) -> Features:
+    check_sealed(folder, "`clean --features --yes`")
+
     def array(name: str) -> Any:
         return np.load(folder / f"{name}.npy", mmap_mode="r")
 

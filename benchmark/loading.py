@@ -19,11 +19,12 @@ from benchmark.cohort import Atlas, Cohort, ImageView
 from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError, DataError
 from benchmark.fetching import open_sources
+from benchmark.folders import check_sealed, seal
 from benchmark.locations import data_folder
 from benchmark.registry import Catalogue
 from benchmark.spelling import spell
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the files in a prepared folder."""
 
 
@@ -40,10 +41,14 @@ def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
     """The cohort of a prepared folder, with its encoders at hand."""
     from benchmark.features import FeatureCache
 
+    check_sealed(folder, "`clean --prepared --yes`")
     cohort = _read(folder)
-    whole = replace(cohort, feature_source=FeatureCache(cohort, catalogue))
+    if _task_digest(cohort) != cohort.task_digest:
+        raise BenchmarkError(f"{folder} was edited: `clean --prepared --yes`, then run again")
+    whole = replace(cohort, feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder)))
     if cohort.pool is not None:
-        whole = replace(whole, pool=replace(cohort.pool, feature_source=FeatureCache(cohort.pool, catalogue)))
+        source = FeatureCache(cohort.pool, catalogue, lambda: _read(folder / "pool"))
+        whole = replace(whole, pool=replace(cohort.pool, feature_source=source))
     return whole
 
 
@@ -80,6 +85,7 @@ def prepare(spelled: str, catalogue: Catalogue) -> Path:
         aside = parent / f".{folder.name}.{os.getpid()}"
         try:
             _write(cohort, aside)
+            seal(aside)
             aside.rename(folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -177,13 +183,8 @@ def _write(cohort: Cohort, folder: Path) -> None:
 
 
 def _read(folder: Path) -> Cohort:
-    try:
-        meta = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
-        cases = pd.read_parquet(folder / "cases.parquet")
-    except (OSError, ValueError) as error:
-        raise BenchmarkError(
-            f"prepared data in {folder} cannot be read ({error}): run `clean --prepared` and try again"
-        ) from error
+    meta = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
+    cases = pd.read_parquet(folder / "cases.parquet")
 
     def column(name: str) -> Any:
         return cases[name].to_numpy(dtype=np.str_) if name in cases else None

@@ -18,7 +18,6 @@ from benchmark.registry import Catalogue, Entry
 from benchmark.store import CellAddress, CellRecord, Store
 from benchmark.suite import Suite
 from benchmark.task import Task, make_task
-from benchmark.task import digest as split_digest
 
 State = Literal["fresh", "stale", "missing"]
 
@@ -60,11 +59,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a suite in the order of running, their tasks, and the rows that do not apply."""
+    """The cells of a suite in the order of running, their tasks, the rows that do not apply, and impossible tables."""
 
     cells: tuple[Cell, ...]
     tasks: tuple[Task, ...]
     not_applicable: tuple[Row, ...]
+    impossible: tuple[str, ...] = ()
 
     def to_run(self, *, retry: Iterable[str] = (), recompute: bool = False) -> list[Cell]:
         """Cells to compute: stale and missing ones, those with an outcome to retry, or all."""
@@ -80,15 +80,20 @@ class Plan:
 
 def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], store: Store, seeds: Sequence[int] = ()) -> Plan:
     """All cells of a suite on the cohorts at hand, breadth-first: every method of the first seed, then of the next."""
-    cells, tasks, not_applicable = [], [], []
+    cells, tasks, not_applicable, impossible = [], [], [], []
     for dataset in (name for name in suite.datasets if name in cohorts):
         cohort = cohorts[dataset]
         rows = [describe_row(dataset, method, cohort, catalogue) for method in suite.methods]
         not_applicable += [row for row in rows if row.not_applicable]
         for protocol in suite.protocols:
             entry, parameters = catalogue.protocols.resolve(protocol)
-            splits = entry.configure(parameters).splits(cohort)
+            try:
+                splits = entry.configure(parameters).splits(cohort)
+            except ValueError as error:
+                impossible.append(f"{dataset}: {protocol} is not possible: too few cases of a class or group ({error})")
+                continue
             if not splits:
+                impossible.append(f"{dataset}: {protocol} is not possible: the dataset has one site")
                 continue
             task = make_task(cohort, protocol, splits)
             tasks.append(task)
@@ -102,7 +107,7 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     cells = [cell for cell in cells if not seeds or cell.split.seed in seeds]
     order = {seed: i for i, seed in enumerate(dict.fromkeys(cell.split.seed for cell in cells))}
     cells.sort(key=lambda cell: order[cell.split.seed])
-    return Plan(tuple(cells), tuple(tasks), tuple(not_applicable))
+    return Plan(tuple(cells), tuple(tasks), tuple(not_applicable), tuple(impossible))
 
 
 def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> Row:
@@ -201,7 +206,7 @@ def _cells(row: Row, task: Task, splits: Sequence[Split], store: Store) -> list[
     cells = []
     for split in splits:
         if split.name in expected:
-            ingredients = {**row.ingredients, "split": split_digest(split)}
+            ingredients = {**row.ingredients, "split": task.by_name[split.name].digest}
             cells.append(
                 Cell(
                     address=CellAddress(row.dataset, task.protocol, row.method, split.name),
@@ -224,7 +229,22 @@ def _configuration(entry: Entry[Any], parameters: Mapping[str, Any]) -> dict[str
         return dict(parameters)
     if not is_dataclass(method):
         return dict(parameters)
-    return {item.name: getattr(method, item.name) for item in fields(method) if item.init}
+    return {item.name: _plain(getattr(method, item.name)) for item in fields(method) if item.init}
+
+
+def _plain(value: Any) -> Any:
+    """A hyper-parameter as JSON has it: numpy's numbers as Python's, sets sorted, anything else as its text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(item) for item in value), key=str)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _identity(encoder: str, modality: str, catalogue: Catalogue) -> str:

@@ -21,7 +21,7 @@ from benchmark.registry import Catalogue, Entry, Kind
 from benchmark.spelling import parse_spelling
 from benchmark.store import CellRecord, Store, safe, write_durably
 from benchmark.suite import DEFAULT, Suite, joined, load_suite, members, validated
-from benchmark.task import Task, read_task, write_task
+from benchmark.task import Task, TaskSplit, read_task, write_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,8 @@ class Row:
     """A method's stored cells on one task.
 
     `probabilities` and `thresholds` by split name, of the cells that are ok; `outcomes` counts all stored cells;
-    `failures` are (split, outcome, reason); `cells` is the number that a complete row has.
+    `failures` are (split, outcome, reason); `cells` is the number that a complete row has; `changed` counts cells that gave
+    other predictions when the same key was computed again.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Row:
     thresholds: Mapping[str, float]
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: tuple[tuple[str, str, str], ...] = ()
+    changed: int = 0
 
     @property
     def cells_ok(self) -> int:
@@ -63,7 +65,10 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class TableRows:
-    """All rows of a suite on one task: complete ones, incomplete ones, and methods that do not apply."""
+    """All rows of a suite on one task: complete ones, incomplete ones, and methods that do not apply.
+
+    `left_out` are methods whose published row belongs to another version of the task.
+    """
 
     task: Task
     dataset: Entry[Any]
@@ -72,6 +77,7 @@ class TableRows:
     incomplete: tuple[Row, ...]
     not_applicable: tuple[tuple[str, str], ...]
     ranked: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
@@ -136,15 +142,13 @@ def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFram
 
 def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, store: Store | None) -> TableRows | None:
     local_task = read_task(store.task_path(dataset, protocol)) if store is not None else None
-    published = reference_folder(dataset, protocol)
-    reference_task = read_task(published / "task.json")
-    task = local_task or reference_task
+    published = {folder: read_task(folder / "task.json") for folder in reference_folders(dataset, protocol)}
+    task = next((item for item in (local_task, *published.values()) if item is not None), None)
     if task is None:
         return None
-    if reference_task is not None and reference_task.comparable != task.comparable:
-        reference_task = None
+    usable = [folder for folder, item in published.items() if item is not None and item.comparable == task.comparable]
     entry = catalogue.datasets.resolve(dataset)[0]
-    complete, incomplete, not_applicable = [], [], []
+    complete, incomplete, not_applicable, left_out = [], [], [], []
     for method in suite.methods:
         method_entry, parameters = catalogue.methods.resolve(method)
         if method_entry.error is None:
@@ -153,26 +157,37 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
                 not_applicable.append((method, reason))
                 continue
         expected = task.expected(stochastic=bool(method_entry.constants.get("stochastic", True)))
-        names = [split.name for split in expected]
-        local = None if store is None or local_task is None else _local_row(store, task, method, names)
-        reference = None if reference_task is None else read_reference(published / f"{safe(method)}.parquet", names)
+        local = None if store is None or local_task is None else _local_row(store, task, method, expected)
+        found = [read_reference(folder, method, expected) for folder in usable]
+        reference = next((row for row in found if row is not None), None)
         best = local if local is not None and local.complete else reference
         if best is not None:
             complete.append(best)
+        elif any((folder / f"{safe(method)}.parquet").is_file() for folder in published):
+            left_out.append(method)
         if local is not None and local is not best:
             incomplete.append(local)
     if not complete and not incomplete:
         return None
-    return TableRows(task, entry, entry.modalities, tuple(complete), tuple(incomplete), tuple(not_applicable), suite.ranked)
+    return TableRows(
+        task,
+        entry,
+        entry.modalities,
+        tuple(complete),
+        tuple(incomplete),
+        tuple(not_applicable),
+        suite.ranked,
+        tuple(left_out),
+    )
 
 
-def _local_row(store: Store, task: Task, method: str, names: Sequence[str]) -> Row | None:
+def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSplit]) -> Row | None:
     """The row of this machine: cells of one configuration, one code and one content, on the task's own splits."""
     stored = store.row(task.dataset, task.protocol, method)
     sound = [
         record
-        for name in names
-        if (record := stored.get(name)) is not None and record.ingredients.get("split") == task.by_name[name].digest
+        for split in expected
+        if (record := stored.get(split.name)) is not None and record.ingredients.get("split") == split.digest
     ]
     groups: dict[str, list[CellRecord]] = defaultdict(list)
     for record in sound:
@@ -184,11 +199,12 @@ def _local_row(store: Store, task: Task, method: str, names: Sequence[str]) -> R
     return Row(
         method=method,
         source="local",
-        cells=len(names),
+        cells=len(expected),
         probabilities={record.address.split: np.array(record.probabilities) for record in good},
         thresholds={record.address.split: record.threshold for record in good},
         outcomes=Counter(record.outcome for record in records),
         failures=tuple((record.address.split, record.outcome, record.reason) for record in records if record.outcome != "ok"),
+        changed=sum(bool(record.measured.get("changed_on_recomputation")) for record in good),
     )
 
 
@@ -197,18 +213,18 @@ def _identity(record: CellRecord) -> str:
     return provenance.digest({name: value for name, value in record.ingredients.items() if name != "split"})
 
 
-def reference_folder(dataset: str, protocol: str) -> Path:
-    """Where the published predictions of a table lie: `task.json` and one Parquet file per method.
+def reference_folders(dataset: str, protocol: str) -> list[Path]:
+    """Where published predictions of a table may lie, the output folder's own before the checkout's.
 
-    The output folder's own where it has them, else those of the checkout.
+    Each holds `task.json` and one Parquet file per method.
     """
     below = Path("reference") / safe(dataset) / safe(protocol)
-    own = results_folder() / below
-    return own if own.is_dir() else ROOT / "results" / below
+    return list(dict.fromkeys([results_folder() / below, ROOT / "results" / below]))
 
 
-def read_reference(path: Path, names: Sequence[str]) -> Row | None:
-    """A published row; None where there is none or where it does not cover the splits."""
+def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> Row | None:
+    """A published row; None where there is none or where it is another method's or covers other splits."""
+    path = folder / f"{safe(method)}.parquet"
     if not path.is_file():
         return None
     import pyarrow.parquet as pq
@@ -216,22 +232,23 @@ def read_reference(path: Path, names: Sequence[str]) -> Row | None:
     try:
         table = pq.read_table(path)
         meta = json.loads(table.schema.metadata[b"strokebench"])
+        said = [(name, item["split"], item["cases"]) for name, item in meta["splits"].items()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{path} is not a published row ({error}): restore it with git, or publish the method again"
         ) from error
-    if list(meta["splits"]) != list(names):
+    if meta["method"] != method or said != [(split.name, split.digest, len(split.test)) for split in expected]:
         return None
     values = table.column("probability").to_numpy()
-    ends = np.cumsum([item["cases"] for item in meta["splits"].values()])
-    parts = dict(zip(names, np.split(values, ends[:-1]), strict=True))
+    ends = np.cumsum([len(split.test) for split in expected])
+    parts = np.split(values, ends[:-1])
     return Row(
-        method=meta["method"],
+        method=method,
         source="reference",
-        cells=len(names),
-        probabilities=parts,
-        thresholds={name: meta["splits"][name]["threshold"] for name in names},
-        outcomes=Counter(ok=len(names)),
+        cells=len(expected),
+        probabilities={split.name: part for split, part in zip(expected, parts, strict=True)},
+        thresholds={name: item["threshold"] for name, item in meta["splits"].items()},
+        outcomes=Counter(ok=len(expected)),
     )
 
 
@@ -250,6 +267,7 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
         "ingredients": {name: value for name, value in first.items() if name != "split"},
         "splits": {
             record.address.split: {
+                "split": record.ingredients["split"],
                 "cases": len(record.probabilities),
                 "threshold": record.threshold,
                 "chosen": record.chosen,
@@ -270,9 +288,9 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
 
 def complete_records(store: Store, task: Task, method: str, *, stochastic: bool) -> list[CellRecord] | None:
     """The records of a complete local row in split order, or None where the row is not complete."""
-    names = [split.name for split in task.expected(stochastic=stochastic)]
-    row = _local_row(store, task, method, names)
+    expected = task.expected(stochastic=stochastic)
+    row = _local_row(store, task, method, expected)
     if row is None or not row.complete:
         return None
     stored = store.row(task.dataset, task.protocol, method)
-    return [stored[name] for name in names]
+    return [stored[split.name] for split in expected]

@@ -50,7 +50,7 @@ class RepeatedCV:
         for seed in SEEDS:
             for fold, (rest, test) in enumerate(_folds(y, groups, seed)):
                 train, validation = _cut(rest, y, groups, seed)
-                splits.append(_split(f"seed{seed}-fold{fold}", seed, train, validation, test, _pool(cohort)))
+                splits.append(_split(f"seed{seed}-fold{fold}", seed, train, validation, test, _pool(cohort, test)))
         return splits
 
 
@@ -77,7 +77,7 @@ class LeaveOneSiteOut:
                 if groups is not None:
                     others = others[~np.isin(groups[others], groups[test])]
                 train, validation = _cut(others, y, groups, 42)
-                pool = _pool(cohort, leave_out=site)
+                pool = _pool(cohort, test, leave_out=site)
                 splits.append(_split(f"site-{slugs[site]}-seed{seed}", seed, train, validation, test, pool, site))
         return splits
 
@@ -95,7 +95,7 @@ class Holdout:
         y, groups = _labels(cohort), _groups(cohort)
         rest, test = _cut(np.arange(len(y)), y, groups, 42)
         train, validation = _cut(rest, y, groups, 42)
-        return [_split(f"holdout-seed{seed}", seed, train, validation, test, _pool(cohort)) for seed in SEEDS]
+        return [_split(f"holdout-seed{seed}", seed, train, validation, test, _pool(cohort, test)) for seed in SEEDS]
 
 
 def _split(name: str, seed: int, train: Index, validation: Index, test: Index, pool: Index, site: str | None = None) -> Split:
@@ -114,13 +114,17 @@ def _groups(cohort: Cohort) -> NDArray[Any] | None:
     return None if groups is None or len(np.unique(groups)) == len(groups) else groups
 
 
-def _pool(cohort: Cohort, leave_out: str | None = None) -> Index:
-    if cohort.pool is None:
+def _pool(cohort: Cohort, test: Index, leave_out: str | None = None) -> Index:
+    """The pool's cases but for those of the test cases' groups and of the held-out site (all, if its sites are not known)."""
+    pool = cohort.pool
+    if pool is None or (leave_out is not None and pool.sites is None):
         return np.arange(0)
-    rows = np.arange(len(cohort.pool))
-    if leave_out is None or cohort.pool.sites is None:
-        return rows
-    return np.flatnonzero(cohort.pool.sites != leave_out)
+    kept = np.ones(len(pool), dtype=bool)
+    if pool.groups is not None and cohort.groups is not None:
+        kept &= ~np.isin(pool.groups, cohort.groups[test])
+    if pool.sites is not None and leave_out is not None:
+        kept &= pool.sites != leave_out
+    return np.flatnonzero(kept)
 
 
 def _folds(y: NDArray[np.int8], groups: NDArray[Any] | None, seed: int) -> Iterator[tuple[Index, Index]]:

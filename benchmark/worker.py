@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import numpy as np
 
 from benchmark.cohort import Cohort
 from benchmark.discovery import discover
+from benchmark.errors import BenchmarkError
 from benchmark.loading import load_prepared
 from benchmark.planning import Cell
 from benchmark.protocols import Split
+from benchmark.provenance import code_digest
 from benchmark.registry import Catalogue
 from benchmark.store import CellAddress, CellRecord, Outcome
 
@@ -45,6 +47,7 @@ class _Worker:
 
     catalogue: Catalogue | None = None
     cohort: Cohort | None = None
+    codes: dict[Path, str] = field(default_factory=dict)
 
 
 _WORKER = _Worker()
@@ -105,10 +108,15 @@ def failure(job: Job, outcome: Outcome, reason: str, tail: str = "", measured: d
         ingredients=dict(job.ingredients),
         key=job.key,
         outcome=outcome,
-        reason=reason,
-        traceback=tail,
+        reason=_storable(reason),
+        traceback=_storable(tail),
         measured=measured or {},
     )
+
+
+def _storable(text: str) -> str:
+    """The text with what UTF-8 cannot hold (a file name of unknown encoding) written as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _outcome(error: BaseException) -> Outcome:
@@ -126,11 +134,14 @@ def _computed(job: Job) -> CellRecord:
     cohort = _cohort(job.folder, job.plugins)
     entry, parameters = catalogue.methods.resolve(job.address.method)
     method = entry.configure(parameters)
+    if _WORKER.codes.setdefault(entry.path, code_digest(entry.path)) != job.ingredients["method code"]:
+        raise BenchmarkError(f"{entry.path.name} was edited during the run: run again")
     split = job.split
-    pool = None if cohort.pool is None else cohort.pool.take(split.pool)
-    learning = replace(cohort, pool=pool).only(job.fit_modalities)
-    train, validation = learning.take(split.train), replace(learning.take(split.validation), pool=None)
-    test = cohort.take(split.test).only(job.predict_modalities).blind()
+    pool = None if cohort.pool is None else cohort.pool.take(split.pool).only(job.fit_modalities).sealed()
+    learning = cohort.only(job.fit_modalities).sealed(np.concatenate([split.train, split.validation]))
+    train = replace(learning.take(split.train), pool=pool)
+    validation = replace(learning.take(split.validation), pool=None)
+    test = cohort.take(split.test).only(job.predict_modalities).sealed().blind()
     _seed_everything(job.training_seed, torch="torch" in job.ingredients.get("libraries", ()))
     started = time.perf_counter()
     method.fit(train, validation, job.training_seed)
@@ -174,6 +185,10 @@ def _plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _what_is_invalid(probabilities: Any, cases: int) -> str:
+    if np.ma.is_masked(probabilities):
+        return "predict_proba gave masked values"
+    if hasattr(probabilities, "iloc") and list(probabilities.index) != list(range(cases)):
+        return "predict_proba gave a Series in an order of its own: give an array in the order of the cases"
     values = np.asarray(probabilities)
     if values.shape != (cases,):
         return f"predict_proba gave shape {values.shape} for {cases} cases: it must be ({cases},)"
@@ -189,10 +204,12 @@ def _what_is_invalid(probabilities: Any, cases: int) -> str:
 def _seed_everything(seed: int, *, torch: bool) -> None:
     """Seed the global generators; torch's wherever the method's code imports it, were it as late as inside `fit`."""
     random.seed(seed)
+    np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
     np.random.seed(seed)  # noqa: NPY002 - for libraries that read numpy's global state
     if torch:
-        from torch import manual_seed, set_num_threads, use_deterministic_algorithms
+        from torch import float32, manual_seed, set_default_dtype, set_num_threads, use_deterministic_algorithms
 
+        set_default_dtype(float32)
         manual_seed(seed)
         use_deterministic_algorithms(True)
         set_num_threads(1)

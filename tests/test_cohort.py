@@ -37,10 +37,11 @@ def made(n: int = N, pool: Cohort | None = None, prefix: str = "case") -> Cohort
     )
 
 
-def features(modality: str, encoder: str | None) -> Features:
+def features(modality: str, encoder: str | None, rows: np.ndarray | None) -> Features:
     """Token (0, 0) of case i is i."""
     tokens = np.arange(N, dtype=np.float32).reshape(N, 1, 1, 1)
-    return Features(tokens, np.ones((N, 1, 1), dtype=bool), tokens[:, :, 0] + 100)
+    whole = Features(tokens, np.ones((N, 1, 1), dtype=bool), tokens[:, :, 0] + 100)
+    return whole if rows is None else whole.take(rows)
 
 
 def contents(view: Cohort) -> list[int]:
@@ -209,3 +210,22 @@ def test_taken_features_keep_grid_and_lesion_share() -> None:
     assert taken.grid == (2, 2, 2)
     assert taken.lesion_share.tolist() == [np.eye(3, 8)[2].tolist()]
     assert (taken.tokens.dtype, taken.pooled.dtype) == (np.float32, np.float32)
+
+
+def test_a_mask_takes_the_cases_where_it_is_true():
+    cohort = made()
+    assert contents(cohort.take(cohort.labels == 1)) == [0, 3, 6, 9]
+
+
+def test_a_sealed_view_gives_features_of_its_own_cases_and_modalities_alone():
+    view = made().take([1, 2]).only({"text", "table"}).sealed().blind()
+    assert view.features("text").tokens[:, 0, 0, 0].tolist() == [1, 2]
+    for modality, rows in (("text", None), ("text", np.array([5])), ("text", np.array([1, 5])), ("image", np.array([1]))):
+        with pytest.raises(BenchmarkError, match="belong to no view"):
+            view.feature_source(modality, None, rows)
+
+
+def test_parts_sealed_together_can_be_joined():
+    learning = made().only({"text"}).sealed(np.arange(6))
+    joined = learning.take([4, 0]).join(learning.take([2]))
+    assert joined.features("text").tokens[:, 0, 0, 0].tolist() == [0, 2, 4]

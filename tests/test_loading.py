@@ -142,7 +142,7 @@ def test_a_change_of_the_datasets_code_builds_it_again(tmp_path: Path) -> None:
 def test_prepared_data_that_cannot_be_read_says_how_to_mend_it(tmp_path: Path) -> None:
     catalogue = kinds(tmp_path)
     (prepare("kinds", catalogue) / "cohort.json").write_text("{")
-    with pytest.raises(BenchmarkError, match="cannot be read .*clean --prepared"):
+    with pytest.raises(BenchmarkError, match="cohort.json is damaged: `clean --prepared"):
         load_cohort("kinds", catalogue)
 
 

@@ -97,7 +97,7 @@ def test_blocks_stand_side_by_side_in_the_order_asked() -> None:
 def test_pooled_vectors_are_averaged_over_the_drafts() -> None:
     pooled = np.array([[[0.0, 1.0], [2.0, 3.0]], [[4.0, 0.0], [6.0, 0.0]]], dtype=np.float32)
     features = Features(np.zeros((2, 2, 1, 2)), np.ones((2, 2, 1), bool), pooled)
-    cases = replace(cohort(n=2), reports=(("a",), ("b",)), feature_source=lambda modality, encoder: features)
+    cases = replace(cohort(n=2), reports=(("a",), ("b",)), feature_source=lambda modality, encoder, rows: features)
     # Means over drafts are (1, 2) and (5, 0); scaled to zero mean and unit variance they are -1 and 1.
     assert DesignMatrix("text").fit(cases).transform(cases).tolist() == [[-1, 1], [1, -1]]
 

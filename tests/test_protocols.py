@@ -195,3 +195,16 @@ def test_sites_that_differ_in_punctuation_only_have_splits_of_their_own() -> Non
 def test_a_cohort_without_labels_cannot_be_split() -> None:
     with pytest.raises(BenchmarkError, match="has no labels"):
         RepeatedCV().splits(cohort().blind())
+
+
+def test_a_pool_case_of_a_test_cases_patient_is_left_out() -> None:
+    groups = np.array([f"patient-{i // 2}" for i in range(103)])
+    pool = Cohort(name="pool", case_ids=np.array(["p0", "p1"]), groups=np.array(["patient-3", "another"]))
+    for split in RepeatedCV().splits(cohort(groups=groups, pool=pool)):
+        expected = [1] if "patient-3" in groups[split.test] else [0, 1]
+        assert split.pool.tolist() == expected
+
+
+def test_a_pool_whose_sites_are_not_known_is_not_used_where_a_site_is_held_out() -> None:
+    pool = Cohort(name="pool", case_ids=np.array(["p0", "p1"]))
+    assert all(len(split.pool) == 0 for split in LeaveOneSiteOut().splits(cohort(pool=pool)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.leaderboard.standings import Standings
-from benchmark.statistics.comparison import PROTOCOLS
+from benchmark.statistics.multiplicity import ALPHA
 
 NAMES = {
     "auc": "AUC",
@@ -45,27 +45,41 @@ def conclusion(table: Standings) -> str:
     if len(ranked) < 2:
         return "There are fewer than two complete ranked rows: nothing to compare."
     if found.pairs["p"].isna().all():
-        return _why_no_tests(table)
-    best = [name for name in ranked if found.best_set.get(name)]
-    others = [name for name in ranked if name not in best]
+        return _why_no_tests(table) + _missing(table)
+    tested = [name for name in ranked if found.best_set.get(name) is not None]
+    best = [name for name in tested if found.best_set.get(name)]
+    others = [name for name in tested if name not in best]
     metric = metric_name(table.metric)
-    conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
     if not others:
-        said = f"No method is distinguishable from the best: no difference in {metric} between {len(ranked)} rows is shown."
+        said = f"No method is distinguishable from the best: no difference in {metric} between {len(tested)} rows is shown."
     elif len(best) == 1 and found.rank_high[best[0]] == 1:
-        said = f"{listed(best)} is significantly better in {metric} than each of the other {len(others)} ranked rows."
+        said = f"{listed(best)} is significantly better in {metric} than each of the other {len(others)} tested rows."
     else:
         said = (
             f"Best set (no row is significantly better in {metric} than these): {listed(best)}. "
             f"{listed(others)} {'is' if len(others) == 1 else 'are'} significantly worse than at least one row."
         )
+    chance = found.pairs[found.pairs["near_chance"] & (found.pairs["p_holm"] < ALPHA)]
+    for pair in chance.itertuples():
+        said += f" (`{pair.a}` and `{pair.b}` differ significantly, but the AUC intervals of both include .5.)"
+    untested = [name for name in ranked if name not in tested]
+    if untested:
+        said += f" Not tested, since {metric} is undefined in one of their test parts: {listed(untested)}."
     if np.isfinite(found.detectable):
         said += (
             f" With these {len(table.task.case_ids)} cases and {len(found.pairs)} comparisons a true difference of about "
             f"{found.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
             f"{found.first_rejection_t:.1f})."
         )
-    return said + conditional
+    conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
+    return said + conditional + _missing(table)
+
+
+def _missing(table: Standings) -> str:
+    """The ranked rows that the family lacks: with them more comparisons would be corrected for."""
+    applicable = [name for name in table.rows.ranked if name not in {row for row, _ in table.rows.not_applicable}]
+    missing = [name for name in applicable if name not in table.ranked]
+    return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; without {listed(missing)}." if missing else ""
 
 
 def _why_no_tests(table: Standings) -> str:
@@ -78,6 +92,7 @@ def _why_no_tests(table: Standings) -> str:
             f"Descriptive: with {sites} sites of sufficient size (site: {name}) there are no p-values, intervals or ranks over "
             "sites; at least 6 are needed. The order of the rows shows no difference."
         )
-    if table.task.protocol in PROTOCOLS:
-        return f"{metric_name(table.metric)} is undefined in a test part of every row: no test, and no difference is shown."
-    return "Descriptive: no test is defined for this protocol; the order of the rows shows no difference."
+    name = metric_name(table.metric)
+    if found.metrics.loc[table.ranked, table.metric].isna().all():
+        return f"{name} is undefined in a test part of every row: no test, and no difference is shown."
+    return f"Descriptive: no test of {name} is possible here; the order of the rows shows no difference."

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.leaderboard.conclusions import conclusion, metric_name
+from benchmark.leaderboard.conclusions import conclusion, listed, metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.metrics import UNORDERED
 from benchmark.registry import Catalogue
@@ -98,7 +98,7 @@ def _ranked(table: Standings) -> str:
             tests = ["", ""] if pair is None else [_p(pair["p"]), _p(pair["p_holm"])]
             best = {True: "yes", False: "no"}.get(found.best_set[name], "n/a")
             cells = [_rank(found.rank_low[name], found.rank_high[name]), *cells, *tests, best]
-        rows.append([*cells, f"{found.ensemble_auc[name]:.3f}", f"{row.cells_ok}/{row.cells}", row.source])
+        rows.append([*cells, _figure(found.ensemble_auc[name]), f"{row.cells_ok}/{row.cells}", row.source])
     estimate = f"{metric_name(table.metric)}{' (95 % CI)' if tested else ''}"
     head = ["method", estimate, f"difference to the first row{' (95 % CI)' if tested else ''}"]
     if tested:
@@ -177,7 +177,13 @@ def _secondary(table: Standings) -> str:
 def _notes(table: Standings) -> str:
     found = table.comparison
     assert found is not None
-    return "\n".join(f"- {note}" for note in found.notes)
+    notes = list(found.notes)
+    for row in table.rows.complete:
+        if row.changed:
+            notes.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
+    if table.rows.left_out:
+        notes.append(f"not shown, published for another version of this task: {listed(list(table.rows.left_out))}")
+    return "\n".join(f"- {note}" for note in notes)
 
 
 def _incomplete(table: Standings) -> str:

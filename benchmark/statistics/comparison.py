@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.errors import BenchmarkError, UnknownNameError
-from benchmark.metrics import LOWER_IS_BETTER, METRICS, UNORDERED
+from benchmark.metrics import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics import inference
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.held_out import leave_one_site_out
@@ -44,7 +44,7 @@ class Comparison:
     per_split : metric -> method x split
     per_site : site x (n, positives, small, then each method's primary mean); None but for `leave-one-site-out`
     heterogeneity : method x (tau, i2, random_effects_auc, worst_site, worst_auc) of the AUC; None but for `leave-one-site-out`
-    ensemble_auc : by method, the AUC of seed-averaged predictions
+    ensemble_auc : by method, the AUC of seed-averaged predictions; NaN for constant ones, whose order means nothing
     auprc_baseline : prevalence of label 1
     power : minimum detectable difference, NaN where there is no test
     notes : facts to print
@@ -140,7 +140,9 @@ def compare(
     tested = ~np.isnan(found.mean[metric][family]) if found.test is not None else np.zeros(len(family), dtype=bool)
     ranks = _ranks(pairs, sign, first, second, tested)
     ranks = ranks.set_axis(list(ranked)).reindex(names)
-    errors, df = (found.test.error, found.test.df) if found.test is not None else (np.full(0, np.nan), np.nan)
+    errors, df = np.full(0, np.nan), np.nan
+    if found.test is not None:
+        errors, df = found.test.error[~found.test.degenerate], found.test.df
     return Comparison(
         protocol,
         metric,
@@ -155,7 +157,7 @@ def compare(
         {key: pd.DataFrame(run.cells[key][order], index=names, columns=list(run.splits)) for key in METRICS},
         found.per_site,
         None if found.heterogeneity is None else found.heterogeneity.loc[names],
-        pd.Series(found.ensemble_auc[order], index=names),
+        pd.Series(np.where(run.cells["constant"].all(axis=1), np.nan, found.ensemble_auc)[order], index=names),
         found.prevalence,
         detectable_difference(errors, df),
         found.notes + _warnings(run, names, pairs),
@@ -203,11 +205,14 @@ def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame) -> list[st
     said = []
     for name in names:
         row = run.methods.index(name)
-        constant, silent = (int(run.cells[flag][row].sum()) for flag in ("constant", "no_predicted_positives"))
+        constant, silent, silent0 = (int(run.cells[flag][row].sum()) for flag in FLAGS)
         if constant:
             said.append(f"{name}: constant predictions in {constant} of {total} splits (AUC .5 there)")
-        elif silent:
-            said.append(f"{name}: no predicted positives in {silent} of {total} splits (precision and F1 are 0 there)")
+            continue
+        for label, count in ((1, silent), (0, silent0)):
+            if count:
+                rule = f"precision and F1 of label {label} are 0 there"
+                said.append(f"{name}: label {label} was never predicted in {count} of {total} splits ({rule})")
     for pair in pairs[pairs["identical"]].itertuples():
         said.append(f"{pair.a} and {pair.b}: identical predictions, the same run")
     for pair in pairs[pairs["degenerate"] & (pairs["difference"] != 0)].itertuples():

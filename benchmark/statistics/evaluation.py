@@ -53,15 +53,15 @@ class Evaluation:
 
     @cached_property
     def patient_margins(self) -> Floats:
-        """Each patient's mean over seeds of (probability - that cell's threshold): (M, N)."""
+        """Each patient's mean over seeds of (probability - that cell's threshold), (M, N), rounded likewise."""
         lengths = [part.stop - part.start for part in self.rows]
         margins = self.scores - np.repeat(self.thresholds, lengths, axis=1)
-        return average_by_patient(margins, self.patient, len(self.patient_labels))
+        return np.round(average_by_patient(margins, self.patient, len(self.patient_labels)), 12)
 
     @cached_property
     def patient_scores(self) -> Floats:
-        """Each patient's mean probability over seeds: (M, N)."""
-        return average_by_patient(self.scores, self.patient, len(self.patient_labels))
+        """Each patient's mean probability over seeds, (M, N), rounded so that the order of summation breaks no tie."""
+        return np.round(average_by_patient(self.scores, self.patient, len(self.patient_labels)), 12)
 
     def sites(self) -> Iterator[tuple[str, Index, Index]]:
         """For each held-out site, in order of appearance: its name, its splits, its patients."""

@@ -86,7 +86,7 @@ def test_rows_of_equal_worth_are_said_to_be_indistinguishable():
 def test_one_clear_winner_is_named_only_if_it_beats_each_other_row():
     task = made_task()
     clear = table(task, [row(task, "strong", 3.0), row(task, "weak", 0.3), row(task, "null", 0.0)])
-    assert conclusion(clear).startswith("`strong` is significantly better in AUC than each of the other 2 ranked rows.")
+    assert conclusion(clear).startswith("`strong` is significantly better in AUC than each of the other 2 tested rows.")
 
 
 def test_two_leaders_that_do_not_differ_share_the_best_set():

@@ -1,0 +1,174 @@
+"""Ways in which a leaderboard could lie, each tried through the command line."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+
+def second_version(made) -> None:
+    """Another task under the same name: other labels, another source."""
+    text = made.plugin.read_text()
+    for before, after in (("np.exp(-2 * table", "np.exp(2 * table"), ("made v1", "made v2")):
+        assert before in text
+        text = text.replace(before, after)
+    made.plugin.write_text(text)
+
+
+def table(made, *words: str):
+    return made.json("rank", *made.options, *words, "--json")["tables"][0]
+
+
+def test_rows_of_two_versions_of_a_dataset_never_stand_in_one_table(made):
+    made.run("--method", "steady", "--method", "blunt")
+    second_version(made)
+    made.run("--method", "dicey")
+    assert {row["method"] for row in table(made)["rows"]} == {"dicey"}
+
+
+def test_a_published_row_of_another_version_is_left_out_and_named(made):
+    made.run("--method", "steady", "--method", "blunt")
+    made.cli("publish", *made.options)
+    second_version(made)
+    made.run("--method", "dicey")
+    made.cli("publish", *made.options, "--method", "dicey")
+    shutil.rmtree(made.output / "results" / "cells")
+    assert {row["method"] for row in table(made)["rows"]} == {"dicey"}
+    made.cli("rank", *made.options)
+    assert "published for another version of this task: `steady` and `blunt`" in made.leaderboard.read_text()
+
+
+def test_a_published_file_under_another_methods_name_is_not_taken_for_it(made):
+    made.run("--method", "steady", "--method", "blunt")
+    made.cli("publish", *made.options)
+    shutil.rmtree(made.output / "results" / "cells")
+    for folder in (made.output / "results" / "reference" / "made").iterdir():
+        shutil.copy(folder / "steady.parquet", folder / "blunt.parquet")
+    assert {row["method"] for row in table(made)["rows"]} == {"steady"}
+
+
+def test_code_that_is_edited_during_a_run_is_never_stored_as_the_code_before(made):
+    import subprocess
+
+    from tests.integration.conftest import ROOT
+
+    made.other.write_text(made.other.read_text().replace("self.p = 0.4", "__import__('time').sleep(0.3)\n        self.p = 0.4"))
+    words = ["run", *made.options, "--plugin", str(made.other), "--no-sync", "--jobs", "1", "--method"]
+    slow = ["dicey[pause=0.4]", "--method", "other"]
+    child = subprocess.Popen(
+        made.command(*words, *slow), cwd=ROOT, env=made.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 60
+    while not made.cells() and time.monotonic() < until:
+        time.sleep(0.05)
+    made.other.write_text(made.other.read_text().replace("self.p = 0.4", "self.p = 0.9"))
+    out, _ = child.communicate(timeout=120)
+    assert child.returncode == 1 and "was edited during the run: run again" in out
+    assert not any("0.9" in cell.decode() for cell in made.cells().values() if b'"method":"other"' in cell)
+    made.cli(*words, *slow)
+    others = [cell for cell in made.cells().values() if b'"method":"other"' in cell]
+    assert len(others) == 32 and all(b"0.9,0.9" in cell for cell in others)
+
+
+def test_a_method_that_changes_when_it_is_computed_again_is_marked(made):
+    made.plugin.write_text(made.plugin.read_text().replace("np.random.default_rng(seed)", "np.random.default_rng()"))
+    made.run("--method", "dicey", "--method", "steady")
+    assert "not reproducible" not in made.leaderboard.read_text()
+    made.run("--recompute", "--seeds", "40")
+    text = made.leaderboard.read_text()
+    assert "dicey: not reproducible: 5 cells changed when they were computed again" in text
+    assert "steady: not reproducible" not in text
+
+
+def test_ranked_rows_that_are_missing_are_named_beside_the_conclusion(made):
+    made.run("--method", "steady", "--method", "dicey")
+    assert "2 of 3 ranked rows are complete; without `blunt`." in made.leaderboard.read_text()
+
+
+@pytest.mark.parametrize("positives", [1, 4])
+def test_a_cohort_with_too_few_cases_of_a_class_stops_no_other(made, positives):
+    small = made.folder / "small.py"
+    text = (
+        made.plugin.read_text()
+        .split("TABLE")[0]
+        .replace('"made", title', '"small", title')
+        .replace("class Made", "class Small")
+    )
+    text = text.replace("return Cohort(", f"labels = (np.arange(90) < {positives}).astype(np.int8)\n        return Cohort(")
+    small.write_text(text)
+    made.suite.write_text(made.suite.read_text().replace('["made"]', '["small", "made"]'))
+    done = made.run("--plugin", str(small), code=None)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "small: repeated-cv is not possible: too few cases of a class" in done.stdout or positives == 4
+    assert any(path.startswith("made/") for path in made.cells())
+
+
+def test_a_reason_that_utf_8_cannot_hold_and_odd_fields_stop_no_run(made):
+    made.plugin.write_text(
+        made.plugin.read_text()
+        .replace("blunt fails on purpose", "no file \\udcff")
+        .replace("FAIL = False", "FAIL = True")
+        .replace("pause: float = 0.0", "pause: float = 0.0\n    odd: frozenset = frozenset({'b', 'a'})")
+    )
+    done = made.run(code=1)
+    assert "no file \\udcff" in done.stdout
+    rows = {row["method"]: row["cells_ok"] for row in table(made)["rows"]}
+    assert rows == {"steady": 20, "dicey": 20, "blunt": 0, "steady[C=0.01]": 20}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("cases.table['z'].sample(frac=1, random_state=1).clip(0, 1)", "a Series in an order of its own"),
+        ("np.ma.masked_less(np.linspace(0, 1, len(cases)), 0.5)", "masked values"),
+    ],
+)
+def test_answers_in_a_doubtful_form_are_invalid(made, answer, said):
+    made.plugin.write_text(
+        made.plugin.read_text().replace('return 1 / (1 + np.exp(-cases.table["z"].to_numpy()))', f"return {answer}")
+    )
+    assert said in made.run("--method", "blunt", code=1).stdout
+
+
+@pytest.mark.parametrize("name", ["table.parquet", "cases.parquet", "cohort.json"])
+def test_damaged_prepared_data_are_named_with_the_mend(made, name):
+    made.run("--method", "steady", "--seeds", "39")
+    path = next((made.folder / "data" / "prepared" / "made").glob(f"*/{name}"))
+    path.write_bytes(path.read_bytes()[:-20])
+    done = made.run("--method", "steady", code=2)
+    assert name in done.stderr and "clean --prepared --yes" in done.stderr
+    made.cli("clean", *made.options, "--prepared", "--yes")
+    made.run("--method", "steady")
+
+
+def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(tiny_plugin, tmp_path, monkeypatch):
+    """A table-only method tries the feature source of every view that it is given."""
+    spy = tmp_path / "spy.py"
+    spy.write_text(
+        "from dataclasses import dataclass\nimport numpy as np\nfrom benchmark import register_method\nSEEN = {}\n\n"
+        "@register_method('spy', family='f', reference='r', fit_modalities={'table'}, predict_modalities={'table'})\n"
+        "@dataclass\nclass Spy:\n    def fit(self, train, validation, seed):\n"
+        "        SEEN['views'] = [train, validation, train.pool]\n\n"
+        "    def predict_proba(self, cases):\n        SEEN['views'].append(cases)\n        return np.full(len(cases), 0.5)\n"
+    )
+    from benchmark.discovery import discover
+    from benchmark.errors import BenchmarkError
+    from benchmark.loading import load_cohort
+    from benchmark.planning import plan
+    from benchmark.registry import import_file
+    from benchmark.store import Store
+    from benchmark.suite import Suite
+    from benchmark.worker import compute, job
+
+    catalogue = discover([str(tiny_plugin), str(spy)])
+    suite = Suite("s", "S", ("tiny",), ("leave-one-site-out",), ("spy",))
+    planned = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store(tmp_path / "cells"))
+    assert compute(job(planned.cells[0], catalogue.plugins)).outcome == "ok"
+    for view in import_file(spy).SEEN["views"]:
+        for modality in ("image", "text", "table"):
+            for rows in (None, np.arange(3), view.rows):
+                with pytest.raises(BenchmarkError):
+                    view.feature_source(modality, None, rows)
