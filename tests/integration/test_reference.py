@@ -67,3 +67,15 @@ def test_reference_predictions_load_as_a_frame_whose_auc_is_the_leaderboards(tmp
     table = next(table for table in tables if (table["dataset"], table["protocol"]) == ("soop", "repeated-cv"))
     stated = next(row for row in table["rows"] if row["method"] == "logistic-regression")["metrics"]["auc"]["mean"]
     assert abs(by_split.mean() - stated) < 1e-12
+
+
+def test_the_readmes_headline_figures_are_the_leaderboards(tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tables = json.loads(rank(tmp_path, "--json"))["tables"]
+    for dataset in DATASETS:
+        rows = next(t for t in tables if (t["dataset"], t["protocol"]) == (dataset, "repeated-cv"))["rows"]
+        for row in (row for row in rows if row["ranked"]):
+            auc = row["metrics"]["auc"]
+            shown = f"{auc['mean']:.3f} ({auc['ci'][0]:.3f} to {auc['ci'][1]:.3f})"
+            line = next(line for line in readme.splitlines() if line.startswith(f"| `{row['method']}` | ") and " to " in line)
+            assert shown in line, (dataset, row["method"], shown)
