@@ -77,9 +77,10 @@ def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, repor
             summary.skipped[dataset] = str(error)
             reporter.say(f"skipped: {error}")
             continue
-        except BenchmarkError as error:
-            summary.broken[dataset] = str(error)
-            reporter.say(f"{dataset} cannot be prepared: {error}")
+        except Exception as error:  # a dataset is somebody's code: whatever it raises stops no other dataset
+            said = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
+            summary.broken[dataset] = f"{dataset} cannot be prepared: {said}"
+            reporter.say(summary.broken[dataset])
             continue
         seconds = time.perf_counter() - started
         if seconds > 2:
