@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cohort import Cohort
-from benchmark.encoders.territories import VOLUME
+from benchmark.cohort import LESION_VOLUME, Cohort
 from benchmark.errors import BenchmarkError
 from benchmark.registry import register_method
 
@@ -40,6 +39,6 @@ class LesionVolume:
 
 def log_volume(cases: Cohort) -> NDArray[np.float64]:
     """log(1 + lesion volume in ml), (n, 1). Raises `BenchmarkError` where the dataset measures no volume."""
-    if cases.derived is None or VOLUME not in cases.derived:
-        raise BenchmarkError(f"{cases.name} derives no '{VOLUME}' from its images")
-    return np.log1p(cases.derived[[VOLUME]].to_numpy(dtype=np.float64))
+    if cases.derived is None or LESION_VOLUME not in cases.derived:
+        raise BenchmarkError(f"{cases.name} derives no '{LESION_VOLUME}' from its images")
+    return np.log1p(cases.derived[[LESION_VOLUME]].to_numpy(dtype=np.float64))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODALITIES = ("image", "table", "text")
+LESION_VOLUME = "lesion_volume_ml"
+"""The derived column that holds the lesion's volume in millilitres, in every dataset that measures it."""
 
 Index = NDArray[np.intp]
 Floats = NDArray[np.float32]
@@ -208,10 +210,12 @@ class Cohort:
         if source is None:
             return self
         allowed = rows if rows is not None else self.rows
+        said = f"{self.name}: these features belong to no view of the method's: it may use {', '.join(sorted(modalities))}"
 
         def bounded(modality: str, encoder: str | None, rows: Index | None) -> Features:
-            if modality not in modalities or (allowed is not None and (rows is None or not np.isin(rows, allowed).all())):
-                raise BenchmarkError(f"{self.name}: these features belong to no view of the method's: it may use {modalities}")
+            inside = allowed is None or (rows is not None and bool(np.isin(rows, allowed).all()))
+            if modality not in modalities or not inside:
+                raise BenchmarkError(said)
             return source(modality, encoder, rows)
 
         return replace(self, feature_source=bounded)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark import registry
 from benchmark.errors import BenchmarkError
 from benchmark.locations import ROOT
 from benchmark.registry import KINDS, Catalogue, Entry, Kind, Registry, shown
@@ -25,22 +27,15 @@ FOLDERS: Mapping[Kind, tuple[str, ...]] = {
 
 DECORATORS: Mapping[str, Kind] = {f"register_{kind}": kind for kind in KINDS}
 
-_REQUIRED: Mapping[Kind, frozenset[str]] = {
-    "dataset": frozenset(
-        {"title", "source", "license", "citation", "label", "label_time", "positive", "negative"}
-        | {"site", "inputs", "barred", "scope", "modalities"}
-    ),
-    "encoder": frozenset({"modality", "reference", "weights"}),
-    "method": frozenset({"family", "reference", "fit_modalities", "predict_modalities"}),
-    "protocol": frozenset({"description"}),
-}
 
-_OPTIONAL: Mapping[Kind, frozenset[str]] = {
-    "dataset": frozenset({"cases", "sites"}),
-    "encoder": frozenset(),
-    "method": frozenset({"differences", "variants", "validation"}),
-    "protocol": frozenset(),
-}
+def _card(kind: Kind) -> tuple[set[str], set[str]]:
+    """The fields that a component's decorator needs, and all that it takes: its keyword arguments."""
+    given = inspect.signature(getattr(registry, f"register_{kind}")).parameters.values()
+    named = [item for item in given if item.kind is item.KEYWORD_ONLY]
+    return {item.name for item in named if item.default is item.empty}, {item.name for item in named}
+
+
+_CARDS = {kind: _card(kind) for kind in KINDS}
 
 
 def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
@@ -113,8 +108,8 @@ def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Cal
             metadata[keyword.arg or "**"] = ast.literal_eval(keyword.value)
         except (ValueError, TypeError):
             return broken(f"line {keyword.lineno}: '{keyword.arg}' of @{function} must be a literal", name, kind)
-    missing = _REQUIRED[kind] - metadata.keys()
-    extra = metadata.keys() - _REQUIRED[kind] - _OPTIONAL[kind]
+    required, known = _CARDS[kind]
+    missing, extra = required - metadata.keys(), metadata.keys() - known
     if missing or extra:
         lacks = f"lacks {', '.join(sorted(missing))}" if missing else ""
         unknown = f"does not know {', '.join(sorted(extra))}" if extra else ""

@@ -23,7 +23,7 @@ State = Literal["fresh", "stale", "missing"]
 
 
 @dataclass(frozen=True)
-class Row:
+class PlannedRow:
     """A method in one of its configurations on one dataset: what all its cells have in common."""
 
     dataset: str
@@ -42,7 +42,7 @@ class Cell:
     """One planned cell, and what the store knows of it."""
 
     address: CellAddress
-    row: Row
+    row: PlannedRow
     split: Split
     training_seed: int
     ingredients: Mapping[str, Any]
@@ -63,7 +63,7 @@ class Plan:
 
     cells: tuple[Cell, ...]
     tasks: tuple[Task, ...]
-    not_applicable: tuple[Row, ...]
+    not_applicable: tuple[PlannedRow, ...]
     impossible: tuple[str, ...] = ()
 
     def to_run(self, *, retry: Iterable[str] = (), recompute: bool = False) -> list[Cell]:
@@ -110,19 +110,16 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     return Plan(tuple(cells), tuple(tasks), tuple(not_applicable), tuple(impossible))
 
 
-def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> Row:
+def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> PlannedRow:
     """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
     entry, parameters = catalogue.methods.resolve(method)
     fit, predict = modalities_of(entry, parameters)
-    encoders = {
-        modality: str(name)
-        for modality in sorted((fit | predict) & cohort.modalities - {"table"})
-        if (
-            name := parameters.get(f"{modality}_encoder")
-            or entry.constants.get(f"{modality}_encoder")
-            or cohort.encoders.get(modality)
-        )
-    }
+    encoders = {}
+    for modality in sorted((fit | predict) & cohort.modalities - {"table"}):
+        field = f"{modality}_encoder"
+        name = parameters.get(field) or entry.constants.get(field) or cohort.encoders.get(modality)
+        if name:
+            encoders[modality] = str(name)
     data = catalogue.datasets.resolve(dataset)[0]
     ingredients = {
         "data": cohort.content_digest,
@@ -133,7 +130,7 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
         "encoders": {name: _identity(name, modality, catalogue) for modality, name in encoders.items()},
         "libraries": provenance.library_versions(entry.path) if entry.path.is_file() else {},
     }
-    return Row(
+    return PlannedRow(
         dataset=dataset,
         folder=cohort.folder,
         method=method,
@@ -141,7 +138,7 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
         predict_modalities=predict,
         encoders=encoders,
         ingredients=ingredients,
-        stochastic=bool(entry.constants.get("stochastic", True)),
+        stochastic=entry.stochastic,
         not_applicable=why_not_applicable(entry, parameters, cohort.modalities, len(cohort), dataset),
     )
 
@@ -200,19 +197,20 @@ def _short(value: Any) -> str:
     return text[:12] if len(text) == 64 else text
 
 
-def _cells(row: Row, task: Task, splits: Sequence[Split], store: Store) -> list[Cell]:
+def _cells(row: PlannedRow, task: Task, splits: Sequence[Split], store: Store) -> list[Cell]:
     expected = {part.name for part in task.expected(stochastic=row.stochastic)}
     stored = store.row(row.dataset, task.protocol, row.method)
     cells = []
     for split in splits:
         if split.name in expected:
-            ingredients = {**row.ingredients, "split": task.by_name[split.name].digest}
+            seed = training_seed(row.dataset, task.protocol, row.method, split)
+            ingredients = {**row.ingredients, "split": task.by_name[split.name].digest, "seed": seed}
             cells.append(
                 Cell(
                     address=CellAddress(row.dataset, task.protocol, row.method, split.name),
                     row=row,
                     split=split,
-                    training_seed=training_seed(row.dataset, task.protocol, row.method, split),
+                    training_seed=seed,
                     ingredients=ingredients,
                     key=provenance.digest(ingredients),
                     stored=stored.get(split.name),

@@ -19,7 +19,7 @@ from benchmark.locations import ROOT, results_folder
 from benchmark.planning import why_not_applicable
 from benchmark.registry import Catalogue, Entry, Kind
 from benchmark.spelling import parse_spelling
-from benchmark.store import CellRecord, Store, safe, write_durably
+from benchmark.store import CellRecord, Store, safe, write_if_changed
 from benchmark.suite import DEFAULT, Suite, joined, load_suite, members, validated
 from benchmark.task import Task, TaskSplit, read_task, write_task
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Source = Literal["local", "reference"]
+PER_SPLIT = ("split", "seed")
+"""The ingredients in which the cells of one row differ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,6 @@ class TableRows:
 
     task: Task
     dataset: Entry[Any]
-    modalities: frozenset[str]
     complete: tuple[Row, ...]
     incomplete: tuple[Row, ...]
     not_applicable: tuple[tuple[str, str], ...]
@@ -156,7 +157,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
             if reason:
                 not_applicable.append((method, reason))
                 continue
-        expected = task.expected(stochastic=bool(method_entry.constants.get("stochastic", True)))
+        expected = task.expected(stochastic=method_entry.stochastic)
         local = None if store is None or local_task is None else _local_row(store, task, method, expected)
         found = [read_reference(folder, method, expected) for folder in usable]
         reference = next((row for row in found if row is not None), None)
@@ -172,7 +173,6 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     return TableRows(
         task,
         entry,
-        entry.modalities,
         tuple(complete),
         tuple(incomplete),
         tuple(not_applicable),
@@ -209,8 +209,8 @@ def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSpl
 
 
 def _identity(record: CellRecord) -> str:
-    """Equal for cells that may stand in one row: everything that they depend on but the split."""
-    return provenance.digest({name: value for name, value in record.ingredients.items() if name != "split"})
+    """Equal for cells that may stand in one row: everything that they depend on but the split and its seed."""
+    return provenance.digest({name: value for name, value in record.ingredients.items() if name not in PER_SPLIT})
 
 
 def reference_folders(dataset: str, protocol: str) -> list[Path]:
@@ -264,7 +264,7 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     first = records[0].ingredients
     meta = {
         "method": method,
-        "ingredients": {name: value for name, value in first.items() if name != "split"},
+        "ingredients": {name: value for name, value in first.items() if name not in PER_SPLIT},
         "splits": {
             record.address.split: {
                 "split": record.ingredients["split"],
@@ -281,8 +281,7 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     buffer = io.BytesIO()
     pq.write_table(pa.table({"probability": values}, schema=schema), buffer, compression="zstd")
     path = folder / f"{safe(method)}.parquet"
-    if not path.is_file() or path.read_bytes() != buffer.getvalue():
-        write_durably(path, buffer.getvalue())
+    write_if_changed(path, buffer.getvalue())
     return path
 
 

@@ -109,6 +109,11 @@ class Entry(Generic[T]):
             return frozenset(self.metadata.get("modalities", ()))
         return frozenset(self.metadata.get("fit_modalities", ())) | frozenset(self.metadata.get("predict_modalities", ()))
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether a method's seed changes its predictions."""
+        return bool(self.constants.get("stochastic", True))
+
     def load(self) -> type[T]:
         """Import the component's class. Raises `BenchmarkError` if it is broken."""
         if self.error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections import Counter
@@ -221,20 +222,5 @@ def _record_run(request: Request, catalogue: Catalogue) -> str:
         "plugins": list(catalogue.plugins),
         "environment": provenance.environment(),
     }
-    import json
-
     write_durably(results_folder() / "runs" / f"{run_id}.json", (json.dumps(content, indent=1) + "\n").encode())
     return run_id
-
-
-def check_outcomes(names: Iterable[str]) -> tuple[str, ...]:
-    """The outcomes named in `--retry`. Raises `BenchmarkError` for what is not one."""
-    from benchmark.errors import UnknownNameError
-    from benchmark.store import OUTCOMES
-
-    for name in names:
-        if name not in OUTCOMES:
-            raise UnknownNameError("outcome", name, OUTCOMES)
-        if name == "ok":
-            raise BenchmarkError("--retry takes outcomes that are not ok; to compute everything again use --recompute")
-    return tuple(names)

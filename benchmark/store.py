@@ -145,6 +145,12 @@ def write_durably(path: Path, content: bytes) -> None:
         raise _store_error("write", path, error) from error
 
 
+def write_if_changed(path: Path, content: bytes) -> None:
+    """`write_durably`, unless the file holds that content already."""
+    if not path.is_file() or path.read_bytes() != content:
+        write_durably(path, content)
+
+
 def set_aside(path: Path) -> Path:
     """Rename a file that cannot be trusted to `<name>.torn`, so that it is recomputed and can be looked at."""
     target = path.with_name(path.name + ".torn")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark import provenance
 from benchmark.errors import StoreError
-from benchmark.store import write_durably
+from benchmark.store import write_if_changed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
 
 
 def digest(split: Split, task_digest: str) -> str:
-    """Digest of a split of a task: its name, seed and the index of every part."""
+    """Digest of a split: the task's digest, the split's name and seed, and the index of every part, the pool's included."""
     return provenance.digest(
         [
             task_digest,
@@ -136,8 +136,7 @@ def write_task(task: Task, path: Path) -> None:
         "facts": task.facts,
     }
     encoded = (json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
-    if not path.is_file() or path.read_bytes() != encoded:
-        write_durably(path, encoded)
+    write_if_changed(path, encoded)
 
 
 def read_task(path: Path) -> Task | None:

@@ -94,7 +94,7 @@ class Mirror:
     def _spawn(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self._command,
-            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -239,7 +239,9 @@ class _Session:
         tags += [RunTag(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name != "split"]
         for start in range(0, len(metrics), 900):
             self.client.log_batch(run, metrics=metrics[start : start + 900])
-        self.client.log_batch(run, params=parameters, tags=tags[:100])
+        self.client.log_batch(run, params=parameters)
+        for start in range(0, len(tags), 90):
+            self.client.log_batch(run, tags=tags[start : start + 90])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "predictions.csv"
             _predictions(table, row).to_csv(path, index=False)

@@ -68,12 +68,12 @@ def job(cell: Cell, plugins: tuple[str, ...]) -> Job:
     )
 
 
-def initialise(memory_bytes: int | None) -> None:
+def initialise(memory_bytes: int) -> None:
     """Prepare a worker process: bound its memory, leave Ctrl-C to the parent."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if memory_bytes is not None and sys.platform != "win32":
+    if sys.platform != "win32":
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
@@ -134,6 +134,7 @@ def _computed(job: Job) -> CellRecord:
     cohort = _cohort(job.folder, job.plugins)
     entry, parameters = catalogue.methods.resolve(job.address.method)
     method = entry.configure(parameters)
+    # A worker keeps the module that it imported first: what counts is the code at that time.
     if _WORKER.codes.setdefault(entry.path, code_digest(entry.path)) != job.ingredients["method code"]:
         raise BenchmarkError(f"{entry.path.name} was edited during the run: run again")
     split = job.split

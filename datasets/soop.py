@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark import Cohort, ImageView, register_dataset
+from benchmark.cohort import LESION_VOLUME, Cohort, ImageView
+from benchmark.registry import register_dataset
 from benchmark.sources import Sources
 from datasets._soop_files import SoopFiles, read_files
 from datasets.reports.measurement import write_reports
@@ -85,8 +86,8 @@ def cohort_of(
     ids = files.case_ids[index]
     findings = [files.findings[i] for i in index]
     derived = pd.DataFrame(
-        [{"lesion_volume_ml": found.volume_ml, **found.territories} for found in findings],
-        columns=["lesion_volume_ml", *files.atlas.names],
+        [{LESION_VOLUME: found.volume_ml, **found.territories} for found in findings],
+        columns=[LESION_VOLUME, *files.atlas.names],
     )
     everyone = np.ones(len(index), dtype=bool)
     return Cohort(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmark.cohort import MODALITIES, Cohort, ImageView
+from benchmark.cohort import LESION_VOLUME, MODALITIES, Cohort, ImageView
 from benchmark.registry import register_dataset
 from benchmark.sources import Sources
 from datasets.reports.measurement import measure_voxels, write_reports
@@ -77,7 +77,7 @@ class SyntheticStroke:
         n = len(patients)
         ids = np.array([f"{prefix}-{number:04d}" for number in range(1, n + 1)])
         derived = pd.DataFrame(np.stack([patient.fractions for patient in patients]), columns=list(ATLAS_NAMES))
-        derived.insert(0, "lesion_volume_ml", [patient.volume_ml for patient in patients])
+        derived.insert(0, LESION_VOLUME, [patient.volume_ml for patient in patients])
         findings = [measure_voxels(patient.infarct, artery_atlas()) for patient in patients]
         table = admission_table([patient.admission for patient in patients], [patient.generator(CHART) for patient in patients])
         if self.plant_leak:

@@ -1,4 +1,4 @@
-"""`clean`: delete what can be made again; says what it would delete unless --yes is given."""
+"""`clean`: delete what can be made again, once --yes is given; or take a member out of a suite."""
 
 from __future__ import annotations
 
@@ -58,6 +58,8 @@ def _targets(options: argparse.Namespace) -> Iterator[Path]:
 
     if not any((options.stale, options.cells, options.torn, options.prepared, options.features)):
         raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared, --features or --member")
+    if (options.prepared or options.features or options.torn) and (options.dataset or options.protocol or options.method):
+        raise BenchmarkError("--dataset, --protocol and --method choose cells: --prepared, --features and --torn take all")
     if options.stale or options.cells:
         yield from _cells(options)
     if options.torn:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from benchmark.cli.plugins import add_plugins
+from benchmark.cli.selection import add_plugins
 from benchmark.discovery import discover
 from benchmark.locations import ROOT, data_folder, output_folder
 from benchmark.registry import Catalogue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmark.cli.plugins import add_plugins
+from benchmark.cli.selection import add_plugins
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.suite import DEFAULT
 
@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
     if planned.not_applicable:
         print(f"{options.cell}: not applicable: {planned.not_applicable[0].not_applicable}")
         return 0
+    if planned.impossible:
+        raise BenchmarkError(planned.impossible[0])
     cells = [cell for cell in planned.cells if len(parts) == 3 or cell.address.split == parts[3]]
     if not cells:
         raise UnknownNameError("split", parts[-1], [cell.address.split for cell in planned.cells])

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from benchmark.cli.plugins import add_plugins
+from benchmark.cli.selection import add_plugins
 from benchmark.discovery import discover
 from benchmark.registry import Catalogue, Entry
 from benchmark.spelling import spell

@@ -29,8 +29,7 @@ def run(options: argparse.Namespace) -> int:
                 continue
             for method in suite.methods:
                 entry, _ = catalogue.methods.resolve(method)
-                stochastic = bool(entry.constants.get("stochastic", True))
-                records = complete_records(store, task, method, stochastic=stochastic)
+                records = complete_records(store, task, method, stochastic=entry.stochastic)
                 if records is None:
                     incomplete.append(f"{dataset}/{protocol}/{method}")
                 else:

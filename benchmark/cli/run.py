@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import add_parts, add_suite, chosen_suite
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.standings import Standings
@@ -34,12 +34,12 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.leaderboard.publication import rank, write_leaderboard
     from benchmark.locations import results_folder
     from benchmark.predictions import current_suite
-    from benchmark.runner import Request, check_outcomes
+    from benchmark.runner import Request
     from benchmark.runner import run as run_suite
     from benchmark.store import exclusive
     from benchmark.tracking import Mirror
 
-    retry = check_outcomes([name.strip() for name in options.retry.split(",") if name.strip()])
+    retry = _outcomes(options.retry)
     jobs = default_jobs() if options.jobs is None else options.jobs
     if jobs < 1:
         raise BenchmarkError(f"--jobs {jobs}: give 1 or more")
@@ -73,6 +73,19 @@ def run(options: argparse.Namespace) -> int:
     for line in (*summary.broken.values(), *summary.skipped.values()):
         reporter.say(f"not run: {line}")
     return 1 if summary.not_ok or summary.broken else 0
+
+
+def _outcomes(named: str) -> tuple[str, ...]:
+    """The outcomes of `--retry`. Raises `BenchmarkError` for what is not one."""
+    from benchmark.store import OUTCOMES
+
+    names = tuple(name.strip() for name in named.split(",") if name.strip())
+    for name in names:
+        if name not in OUTCOMES:
+            raise UnknownNameError("outcome", name, OUTCOMES)
+        if name == "ok":
+            raise BenchmarkError("--retry takes outcomes that are not ok; to compute everything again use --recompute")
+    return names
 
 
 def _tell(tables: list[Standings], reporter: ConsoleReporter) -> None:

@@ -6,7 +6,6 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmark.cli.plugins import add_plugins
 from benchmark.suite import DEFAULT
 
 if TYPE_CHECKING:
@@ -18,6 +17,11 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
     """`--suite` and `--plugin`."""
     parser.add_argument("--suite", default=DEFAULT, metavar="NAME|FILE", help=f"the suite (default: {DEFAULT})")
     add_plugins(parser)
+
+
+def add_plugins(parser: argparse.ArgumentParser) -> None:
+    """`--plugin FILE`; may be given several times."""
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with a component of yours")
 
 
 def add_parts(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +54,7 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
     )
     if remember:
         for name in join(own, extra):
-            print(f"{name} joins {own.name} on this machine (`clean --member {name}` takes it out)")
+            print(f"{name} joins {own.name} on this machine (`clean --suite {options.suite} --member '{name}'` takes it out)")
     suite = current_suite(options.suite, catalogue)
     return narrowed(suite, asked["dataset"], asked["protocol"], asked["method"]), catalogue
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from benchmark.cli.plugins import add_plugins
+from benchmark.cli.selection import add_plugins
 from benchmark.errors import BenchmarkError
 from benchmark.suite import DEFAULT
 
@@ -98,7 +98,7 @@ def _predictions(options: argparse.Namespace) -> list[dict[str, Any]]:
     from benchmark.predictions import catalogue_of, load_predictions
     from benchmark.suite import canonical
 
-    catalogue = catalogue_of(options.suite)
+    catalogue = catalogue_of(options.suite, options.plugin)
     asked = {kind: canonical(kind, _needed(options, kind), catalogue) for kind in ("dataset", "protocol", "method")}
     frame = load_predictions(options.suite)
     for column, value in asked.items():

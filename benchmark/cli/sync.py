@@ -10,7 +10,6 @@ from benchmark.cli.selection import add_suite
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `sync`."""
     add_suite(parser)
-    parser.add_argument("--quiet", action="store_true", help="print nothing when all went well")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -19,7 +18,5 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.tracking import mirror_results
 
     catalogue = catalogue_of(options.suite, options.plugin)
-    said = mirror_results(current_suite(options.suite, catalogue), catalogue)
-    if not options.quiet:
-        print(said)
+    print(mirror_results(current_suite(options.suite, catalogue), catalogue))
     return 0

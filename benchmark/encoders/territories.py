@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.cohort import Cohort, Features
+from benchmark.cohort import LESION_VOLUME, Cohort, Features
 from benchmark.errors import BenchmarkError
 from benchmark.registry import register_encoder
-
-VOLUME = "lesion_volume_ml"
 
 
 @register_encoder(
@@ -33,10 +31,10 @@ class Territories:
 
     def encode(self, cohort: Cohort) -> Features:
         """Features of every case. Raises `BenchmarkError` where the dataset derives no lesion volume."""
-        if cohort.derived is None or VOLUME not in cohort.derived:
-            raise BenchmarkError(f"encoder territories: {cohort.name} has no derived column '{VOLUME}'")
-        fractions = cohort.derived.drop(columns=VOLUME).to_numpy(dtype=np.float32)
-        volume = cohort.derived[VOLUME].to_numpy(dtype=np.float32)
+        if cohort.derived is None or LESION_VOLUME not in cohort.derived:
+            raise BenchmarkError(f"encoder territories: {cohort.name} has no derived column '{LESION_VOLUME}'")
+        fractions = cohort.derived.drop(columns=LESION_VOLUME).to_numpy(dtype=np.float32)
+        volume = cohort.derived[LESION_VOLUME].to_numpy(dtype=np.float32)
         there = np.isfinite(volume) & np.isfinite(fractions).all(axis=1)
         fractions = np.where(there[:, None], fractions, 0)
         n, territories = fractions.shape

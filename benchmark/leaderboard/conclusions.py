@@ -43,7 +43,7 @@ def conclusion(table: Standings) -> str:
     if table.interim:
         return "Interim: estimates only. Tests wait until every ranked row is complete, so that nobody stops at a lucky moment."
     if len(ranked) < 2:
-        return "There are fewer than two complete ranked rows: nothing to compare."
+        return "There are fewer than two complete ranked rows: nothing to compare." + _missing(table)
     if found.pairs["p"].isna().all():
         return _why_no_tests(table) + _missing(table)
     tested = [name for name in ranked if found.best_set.get(name) is not None]
@@ -67,7 +67,7 @@ def conclusion(table: Standings) -> str:
         said += f" Not tested, since {metric} is undefined in one of their test parts: {listed(untested)}."
     if np.isfinite(found.detectable):
         said += (
-            f" With these {len(table.task.case_ids)} cases and {len(found.pairs)} comparisons a true difference of about "
+            f" With these {len(table.task.case_ids)} cases and {found.power.pairs} comparisons a true difference of about "
             f"{found.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
             f"{found.first_rejection_t:.1f})."
         )

@@ -99,7 +99,8 @@ def _ranked(table: Standings) -> str:
             best = {True: "yes", False: "no"}.get(found.best_set[name], "n/a")
             cells = [_rank(found.rank_low[name], found.rank_high[name]), *cells, *tests, best]
         rows.append([*cells, _figure(found.ensemble_auc[name]), f"{row.cells_ok}/{row.cells}", row.source])
-    estimate = f"{metric_name(table.metric)}{' (95 % CI)' if tested else ''}"
+    shown = " (95 % CI)" if np.isfinite(found.low[table.metric]).any() else ""
+    estimate = f"{metric_name(table.metric)}{shown}"
     head = ["method", estimate, f"difference to the first row{' (95 % CI)' if tested else ''}"]
     if tested:
         head = ["rank", *head, "p", "p (Holm)", "best set"]
@@ -133,7 +134,8 @@ def _descriptive(table: Standings) -> str:
         ]
         for name in table.descriptive
     ]
-    grid = _grid(["method", f"{metric_name(table.metric)} (95 % CI)", "cells", "source"], rows)
+    shown = " (95 % CI)" if np.isfinite(found.low[table.metric]).any() else ""
+    grid = _grid(["method", f"{metric_name(table.metric)}{shown}", "cells", "source"], rows)
     return f"Descriptive rows (shown, never ranked or tested against the family):\n\n{grid}"
 
 

@@ -9,7 +9,7 @@ from benchmark.leaderboard.standings import Standings, standings
 from benchmark.locations import output_folder, results_folder
 from benchmark.predictions import gather
 from benchmark.registry import Catalogue
-from benchmark.store import write_durably
+from benchmark.store import write_if_changed
 from benchmark.suite import DEFAULT, Suite
 
 
@@ -22,6 +22,5 @@ def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings
     """Write `leaderboard.md` (or `results/<suite>.md` for another suite); returns its path."""
     path = output_folder() / "leaderboard.md" if suite.name == DEFAULT else results_folder() / f"{suite.name}.md"
     content = render(suite, tables, catalogue).encode()
-    if not path.is_file() or path.read_bytes() != content:
-        write_durably(path, content)
+    write_if_changed(path, content)
     return path

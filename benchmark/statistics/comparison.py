@@ -140,9 +140,10 @@ def compare(
     tested = ~np.isnan(found.mean[metric][family]) if found.test is not None else np.zeros(len(family), dtype=bool)
     ranks = _ranks(pairs, sign, first, second, tested)
     ranks = ranks.set_axis(list(ranked)).reindex(names)
-    errors, df = np.full(0, np.nan), np.nan
+    power = detectable_difference([], np.nan)
     if found.test is not None:
-        errors, df = found.test.error[~found.test.degenerate], found.test.df
+        varying, family_size = found.test.error[~found.test.degenerate], int(np.isfinite(found.test.p).sum())
+        power = detectable_difference(varying, found.test.df, family_size)
     return Comparison(
         protocol,
         metric,
@@ -159,7 +160,7 @@ def compare(
         None if found.heterogeneity is None else found.heterogeneity.loc[names],
         pd.Series(np.where(run.cells["constant"].all(axis=1), np.nan, found.ensemble_auc)[order], index=names),
         found.prevalence,
-        detectable_difference(errors, df),
+        power,
         found.notes + _warnings(run, names, pairs),
     )
 
@@ -170,7 +171,7 @@ def _pairs(run: Evaluation, found: Inference, metric: str, family: Index, first:
     test = found.test
     names = np.array(run.methods, dtype=object)
     chance = (found.low["auc"] <= 0.5) & (found.high["auc"] >= 0.5)
-    content = np.array([hash(row.tobytes()) for row in run.scores])
+    content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
     return pd.DataFrame(
         {
             "a": names[a],
@@ -215,6 +216,6 @@ def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame) -> list[st
                 said.append(f"{name}: label {label} was never predicted in {count} of {total} splits ({rule})")
     for pair in pairs[pairs["identical"]].itertuples():
         said.append(f"{pair.a} and {pair.b}: identical predictions, the same run")
-    for pair in pairs[pairs["degenerate"] & (pairs["difference"] != 0)].itertuples():
+    for pair in pairs[pairs["degenerate"] & (pairs["p"] == 0)].itertuples():
         said.append(f"{pair.a} and {pair.b}: the same difference in every part, p = 0 by rule")
     return said

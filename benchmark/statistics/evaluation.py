@@ -53,7 +53,7 @@ class Evaluation:
 
     @cached_property
     def patient_margins(self) -> Floats:
-        """Each patient's mean over seeds of (probability - that cell's threshold), (M, N), rounded likewise."""
+        """Each patient's mean over seeds of (probability - that cell's threshold), (M, N), rounded as `patient_scores`."""
         lengths = [part.stop - part.start for part in self.rows]
         margins = self.scores - np.repeat(self.thresholds, lengths, axis=1)
         return np.round(average_by_patient(margins, self.patient, len(self.patient_labels)), 12)

@@ -29,8 +29,10 @@ class Power:
     detectable_alone: float
 
 
-def detectable_difference(errors: ArrayLike, df: float, alpha: float = ALPHA, power: float = POWER) -> Power:
-    """From the pairs' standard errors (P,), NaN for pairs not tested.
+def detectable_difference(
+    errors: ArrayLike, df: float, pairs: int | None = None, alpha: float = ALPHA, power: float = POWER
+) -> Power:
+    """From the pairs' standard errors (P,), NaN for pairs not tested; `pairs` is their number where some have no variance.
 
     Minimum detectable difference (Bloom, Evaluation Review 19, 1995) = median SE x (t at 1 - alpha/2K + t at `power`), K the
     number of tested pairs: Holm's first threshold is Bonferroni's.
@@ -39,6 +41,7 @@ def detectable_difference(errors: ArrayLike, df: float, alpha: float = ALPHA, po
     tested = tested[~np.isnan(tested)]
     if len(tested) == 0:
         return Power(0, df, np.nan, np.nan, np.nan, np.nan)
-    first, alone, found = quantile(df, 1 - alpha / (2 * len(tested))), quantile(df, 1 - alpha / 2), quantile(df, power)
+    pairs = len(tested) if pairs is None else pairs
+    first, alone, found = quantile(df, 1 - alpha / (2 * pairs)), quantile(df, 1 - alpha / 2), quantile(df, power)
     error = float(np.median(tested))
-    return Power(len(tested), df, error, first, error * (first + found), error * (alone + found))
+    return Power(pairs, df, error, first, error * (first + found), error * (alone + found))

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from benchmark.locations import data_folder
+
 ROOT = Path(__file__).resolve().parents[2]
-MIRROR = ROOT.parent / "shared" / "data" / "mirror"
+MIRRORS = (data_folder() / "sources", ROOT.parent / "shared" / "data" / "mirror")
+MIRROR = next((folder for folder in MIRRORS if (folder / "raw.githubusercontent.com/neurolabusc").is_dir()), None)
+"""Source files of SOOP: those that were fetched on this machine, or a mirror beside the checkout."""
 
 PLUGIN = '''
 """A made cohort of 90 cases at three sites, and methods that behave in known ways."""

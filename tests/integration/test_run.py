@@ -102,13 +102,19 @@ def test_a_failing_method_stops_no_other_and_is_shown_with_its_cause(made):
 
 
 def test_while_seeds_are_missing_the_table_is_interim_and_has_no_p_values(made):
-    made.run("--seeds", "39")
+    made.run("--method", "steady", "--method", "dicey")
+    made.run("--method", "blunt", "--seeds", "39")
     text = made.leaderboard.read_text()
     assert "**Interim, 5 of 20 splits.**" in text
     table = made.json("rank", *made.options, "--json")["tables"][0]
-    assert table["interim"] and all(pair["p"] is None for pair in table["pairs"])
-    assert all(row["rank"] is None for row in table["rows"])
-    assert next(row for row in table["rows"] if row["method"] == "steady")["cells_ok"] == 5
+    assert table["interim"]
+    assert [(pair["p"], pair["p_holm"], pair["ci"]) for pair in table["pairs"]] == [(None, None, None)]
+    assert {row["method"]: (row["cells_ok"], row["rank"]) for row in table["rows"]} == {
+        "steady": (20, None),
+        "dicey": (20, None),
+        "blunt": (5, None),
+    }
+    assert all(row["metrics"]["auc"]["mean"] is not None for row in table["rows"])
     made.run()
     assert "Interim" not in made.leaderboard.read_text()
 

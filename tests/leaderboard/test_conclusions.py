@@ -72,7 +72,7 @@ def table(task: Task, rows: list[Row], descriptive: tuple[str, ...] = ()) -> Sta
     complete = tuple(item for item in rows if item.complete)
     partial = tuple(item for item in rows if not item.complete)
     ranked = tuple(item.method for item in rows if item.method not in descriptive)
-    return standings(TableRows(task, entry, frozenset({"table"}), complete, partial, (), ranked), "auc")
+    return standings(TableRows(task, entry, complete, partial, (), ranked), "auc")
 
 
 def test_rows_of_equal_worth_are_said_to_be_indistinguishable():
