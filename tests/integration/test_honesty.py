@@ -172,3 +172,39 @@ def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(tiny_pl
             for rows in (None, np.arange(3), view.rows):
                 with pytest.raises(BenchmarkError):
                     view.feature_source(modality, None, rows)
+
+
+def test_the_cells_of_a_row_come_from_one_code_and_the_stale_ones_can_be_deleted(made):
+    made.run("--plugin", str(made.other), "--method", "other", "--method", "steady")
+    made.other.write_text(made.other.read_text().replace("self.p = 0.4", "self.p = 0.3"))
+    made.run("--method", "other", "--seeds", "39")
+    rows = {row["method"]: row for row in table(made)["rows"]}
+    assert rows["other"]["cells_ok"] == 15 and not rows["other"]["ranked"]
+    before = made.cells()
+    out = made.cli("clean", *made.options, "--stale", "--protocol", "repeated-cv", "--method", "other", "--yes").stdout
+    assert "deleted: 15 items" in out
+    gone = set(before) - set(made.cells())
+    assert len(gone) == 15 and all("repeated-cv/other/seed4" in path for path in gone)
+
+
+def test_set_aside_files_and_caches_can_be_cleaned(made):
+    made.run("--method", "steady", "--seeds", "39")
+    torn = made.output / "results" / "cells" / "made" / "x.json.torn"
+    torn.write_text("")
+    assert "deleted: 1 items" in made.cli("clean", *made.options, "--torn", "--yes").stdout
+    assert not torn.exists()
+    assert "choose cells" in made.cli("clean", *made.options, "--prepared", "--dataset", "made", code=2).stderr
+
+
+def test_the_mirror_follows_a_suite_that_is_named_from_another_folder(made):
+    import subprocess
+
+    from tests.integration.conftest import ROOT
+
+    words = ["run", "--suite", made.suite.name, "--plugin", made.plugin.name, "--method", "steady", "--protocol", "repeated-cv"]
+    environment = {**made.variables, "PYTHONPATH": str(ROOT), "STROKEBENCH_OUTPUT": "elsewhere"}
+    done = subprocess.run(made.command(*words), cwd=made.folder, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "1 rows written" in done.stdout or "1 were level" in done.stdout, done.stdout
+    assert (made.folder / "elsewhere" / "results" / "mlflow" / "mlflow.db").is_file()
+    assert [path.name for path in (made.folder / "elsewhere" / "results" / "cells").iterdir()] == ["made"]

@@ -149,3 +149,28 @@ def test_a_method_that_ran_once_counts_for_every_seed():
     assert single.comparison.metrics.loc["steady"].to_numpy() == pytest.approx(
         several.comparison.metrics.loc["steady"].to_numpy()
     )
+
+
+def test_a_significant_difference_between_rows_near_chance_is_told_as_such():
+    task = made_task()
+    weak, wrong = row(task, "weak", 0.12), row(task, "wrong", -0.12)
+    shared = np.random.default_rng(3).normal(size=200)
+    for item, sign in ((weak, 1), (wrong, -1)):
+        for name in item.probabilities:
+            test = task.by_name[name].test
+            item.probabilities[name][:] = 1 / (1 + np.exp(-(sign * 0.12 * (2 * LABELS[test] - 1) + shared[test])))
+    found = table(task, [weak, wrong])
+    low, high = found.comparison.low["auc"], found.comparison.high["auc"]
+    assert (low < 0.5).all() and (high > 0.5).all() and found.comparison.pairs.p_holm[0] < 0.05
+    assert "differ significantly, but the AUC intervals of both include .5" in conclusion(found)
+
+
+def test_the_printed_family_counts_twins_and_its_threshold_is_holms():
+    from scipy.stats import t
+
+    task = made_task()
+    one = row(task, "one", 1.0)
+    twin = Row("twin", "local", one.cells, one.probabilities, one.thresholds, one.outcomes)
+    found = table(task, [one, twin, row(task, "null", 0.0)])
+    assert "3 comparisons" in conclusion(found)
+    assert found.comparison.first_rejection_t == pytest.approx(t.ppf(1 - 0.05 / 6, 19), abs=1e-9)
