@@ -25,7 +25,7 @@ from benchmark import provenance
 from benchmark.errors import BenchmarkError
 from benchmark.locations import ROOT, results_folder
 from benchmark.metrics import METRICS, score
-from benchmark.predictions import Row, TableRows, gather
+from benchmark.predictions import PER_SPLIT, Row, TableRows, gather
 from benchmark.registry import Catalogue
 from benchmark.store import CellRecord, Store
 from benchmark.suite import Suite
@@ -236,7 +236,7 @@ class _Session:
         ingredients = records[0].ingredients if records else {}
         parameters = [Param(key, str(value)[:500]) for key, value in ingredients.get("configuration", {}).items()]
         tags = [RunTag(f"key {record.address.split}", record.key) for record in records]
-        tags += [RunTag(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name != "split"]
+        tags += [RunTag(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name not in PER_SPLIT]
         for start in range(0, len(metrics), 900):
             self.client.log_batch(run, metrics=metrics[start : start + 900])
         self.client.log_batch(run, params=parameters)
