@@ -124,7 +124,7 @@ class Entry(Generic[T]):
     def configure(self, parameters: Mapping[str, Any]) -> T:
         """An instance with the given fields; unknown fields are an error with the nearest names."""
         cls = self.load()
-        known = {item.name for item in dataclasses.fields(cls) if item.init}  # type: ignore[arg-type]
+        known = {item.name for item in dataclasses.fields(cls) if item.init} if dataclasses.is_dataclass(cls) else set()
         for name in parameters:
             if name not in known:
                 raise UnknownNameError(f"parameter of {self.name}", name, known)

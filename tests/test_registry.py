@@ -319,3 +319,16 @@ def test_the_datasets_package_does_not_disturb_transformers(python: Run) -> None
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(ROOT / "datasets" / "__init__.py"), "AutoModel", "AutoTokenizer"]
+
+
+def test_a_method_that_is_no_dataclass_has_no_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "plain.py"
+    path.write_text(
+        "from benchmark import register_method\n\n"
+        "@register_method('plain', family='f', reference='r', fit_modalities={'table'}, predict_modalities={'table'})\n"
+        "class Plain:\n    pass\n"
+    )
+    entry = discover([str(path)]).methods.get("plain")
+    assert type(entry.configure({})).__name__ == "Plain"
+    with pytest.raises(UnknownNameError, match="unknown parameter of plain 'depth'"):
+        entry.configure({"depth": 3})
