@@ -89,7 +89,7 @@ def test_ctrl_c_keeps_every_finished_cell_and_ends_with_130(made):
 
 def test_a_failing_method_stops_no_other_and_is_shown_with_its_cause(made):
     made.plugin.write_text(made.plugin.read_text().replace("FAIL = False", "FAIL = True"))
-    done = made.run(code=1)
+    done = made.run("--jobs", "2", code=1)
     assert "blunt fails on purpose" in done.stdout and "Traceback" not in done.stdout + done.stderr
     table = made.json("rank", *made.options, "--json")["tables"][0]
     rows = {row["method"]: row for row in table["rows"]}
