@@ -296,19 +296,6 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-@pytest.fixture(scope="session")
-def session_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that outlives a test."""
-    return tmp_path_factory.mktemp("session-data")
-
-
-@pytest.fixture
-def shared_data(session_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The session's data folder in place of the test's own: for what takes long to prepare and is only read."""
-    monkeypatch.setenv("STROKEBENCH_DATA", str(session_data))
-    return session_data
-
-
 @pytest.fixture
 def tiny_plugin(tmp_path: Path) -> Path:
     """A plug-in file with a dataset `tiny` and methods `tiny-*`, good ones and bad ones."""
