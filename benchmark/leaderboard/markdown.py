@@ -11,9 +11,11 @@ from benchmark.leaderboard.conclusions import conclusion, listed, metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.metrics import UNORDERED
 from benchmark.registry import Catalogue
+from benchmark.statistics.comparison import Comparison
 from benchmark.suite import DEFAULT, Suite, suite_names
 
 WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")
+TESTS = {"p": "p", "p_holm": "p (Holm)", "p_delong": "p (DeLong, second opinion)"}
 BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 READING = """\
 How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of
@@ -95,7 +97,7 @@ def _ranked(table: Standings) -> str:
         pair = None if name == leader else _against(table, name, leader)
         cells = [f"`{name}`", _estimate(found, name, table.metric), "" if pair is None else _difference(pair)]
         if tested:
-            tests = ["", ""] if pair is None else [_p(pair["p"]), _p(pair["p_holm"])]
+            tests = [""] * len(TESTS) if pair is None else [_p(pair[key]) for key in TESTS]
             best = {True: "yes", False: "no"}.get(found.best_set[name], "n/a")
             cells = [_rank(found.rank_low[name], found.rank_high[name]), *cells, *tests, best]
         rows.append([*cells, _figure(found.ensemble_auc[name]), f"{row.cells_ok}/{row.cells}", row.source])
@@ -103,7 +105,7 @@ def _ranked(table: Standings) -> str:
     estimate = f"{metric_name(table.metric)}{shown}"
     head = ["method", estimate, f"difference to the first row{' (95 % CI)' if tested else ''}"]
     if tested:
-        head = ["rank", *head, "p", "p (Holm)", "best set"]
+        head = ["rank", *head, *TESTS.values(), "best set"]
     return _grid([*head, "AUC, seeds averaged", "cells", "source"], rows) if rows else ""
 
 
@@ -153,7 +155,19 @@ def _sites(table: Standings) -> str:
     ]
     word = table.rows.dataset.metadata["site"]
     grid = _grid([f"site ({word})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
-    return f"{metric_name(table.metric)} by held-out site (mean over training seeds):\n\n{grid}"
+    said = f"{metric_name(table.metric)} by held-out site (mean over training seeds):\n\n{grid}"
+    return "\n\n".join(filter(None, [said, _heterogeneity(found)]))
+
+
+def _heterogeneity(found: Comparison) -> str:
+    """How much the AUC differs between sites: tau, I2 and the worst site; nothing where there are too few sites."""
+    if found.heterogeneity is None or not np.isfinite(found.heterogeneity["tau"].astype(float)).any():
+        return ""
+    rows = [
+        [f"`{name}`", _figure(row["tau"]), f"{100 * row['i2']:.0f} %", f"{row['worst_site']} ({_figure(row['worst_auc'])})"]
+        for name, row in found.heterogeneity.iterrows()
+    ]
+    return "AUC between sites:\n\n" + _grid(["method", "tau", "I2", "worst site"], rows)
 
 
 def _secondary(table: Standings) -> str:
@@ -255,9 +269,10 @@ def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _estimate(found: Any, name: str, metric: str) -> str:
-    low, high = found.low.at[name, metric], found.high.at[name, metric]
+    low, high, spread = (frame.at[name, metric] for frame in (found.low, found.high, found.spread))
     interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) and np.isfinite(high) else ""
-    return _figure(found.metrics.at[name, metric], metric) + interval
+    seeds = f", SD over seeds {spread:.3f}" if np.isfinite(spread) else ""
+    return _figure(found.metrics.at[name, metric], metric) + interval + seeds
 
 
 def _difference(pair: dict[str, Any]) -> str:

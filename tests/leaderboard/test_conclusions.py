@@ -129,6 +129,45 @@ def test_six_sites_are_tested_over_sites():
     found = table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
     assert found.comparison.pairs.p.notna().all()
     assert conclusion(found).startswith("`strong` is significantly better")
+    text = render(Suite("made", "Made", ("made",), (), ()), [found], discover())
+    assert "| method | tau | I2 | worst site |" in text
+    worst = found.comparison.per_site["null"].idxmin()
+    assert any(line.startswith("| `null` |") and f"| {worst} (" in line for line in text.splitlines())
+
+
+def test_holdout_shows_the_spread_over_seeds_as_spread_and_is_conditional():
+    cv = made_task()
+    parts = tuple(TaskSplit(f"holdout-seed{seed}", seed, "", cv.splits[0].test, str(seed)) for seed in (39, 40, 41, 42))
+    task = Task("made", "holdout", "d", cv.case_ids, LABELS, None, parts, {})
+    rng = np.random.default_rng(0)
+    strong = row(task, "strong", 2.0)
+    for item in strong.probabilities.values():
+        item[:] = np.clip(item + 0.2 * rng.random(len(item)), 0, 1)
+    found = table(task, [strong, row(task, "null", 0.0)])
+    aucs = found.comparison.per_split["auc"].loc["strong"]
+    text = render(Suite("made", "Made", ("made",), (), ()), [found], discover())
+    assert f"SD over seeds {aucs.std(ddof=1):.3f}" in text
+    assert "Conditional on the trained models." in conclusion(found)
+
+
+def test_a_metric_without_a_test_is_not_called_undefined():
+    cv = made_task()
+    parts = tuple(TaskSplit(f"holdout-seed{seed}", seed, "", cv.splits[0].test, str(seed)) for seed in (39, 40))
+    task = Task("made", "holdout", "d", cv.case_ids, LABELS, None, parts, {})
+    entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
+    rows = TableRows(task, entry, (row(task, "a", 1.0), row(task, "b", 0.0)), (), (), ("a", "b"))
+    assert conclusion(standings(rows, "accuracy")).startswith("Descriptive: no test of accuracy is possible here")
+
+
+def test_the_second_opinion_by_patient_stands_beside_the_primary_test():
+    task = made_task()
+    found = table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
+    pair = found.comparison.pairs.iloc[0]
+    line = next(
+        line for line in render(Suite("m", "M", ("made",), (), ()), [found], discover()).splitlines() if "`null`" in line
+    )
+    shown = "<.001" if pair.p_delong < 0.001 else f"{pair.p_delong:.3f}"
+    assert line.split(" | ")[6] == shown
 
 
 def test_descriptive_rows_are_shown_and_never_tested():
