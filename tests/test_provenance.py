@@ -166,6 +166,14 @@ def test_library_versions_are_those_installed_of_what_is_imported(checkout: Path
     assert "json" not in versions
 
 
+def test_a_method_that_uses_a_library_built_on_torch_depends_on_torch(tmp_path: Path) -> None:
+    import torch
+
+    path = tmp_path / "mine.py"
+    path.write_text("def fit():\n    import monai\n")
+    assert library_versions(path)["torch"] == torch.__version__
+
+
 # Values
 
 

@@ -177,7 +177,8 @@ def test_a_method_that_imports_torch_late_predicts_the_same_first_and_second(
         "from dataclasses import dataclass\nfrom benchmark import register_method\n"
         '@register_method("late", family="f", reference="r", fit_modalities={"table"}, predict_modalities={"table"})\n'
         "@dataclass\nclass Late:\n"
-        "    def fit(self, train, validation, seed):\n        import torch\n        self.value = float(torch.rand(1))\n"
+        "    def fit(self, train, validation, seed):\n        import torch\n"
+        "        self.value = float(torch.rand(1))\n        torch.set_default_dtype(torch.float64)\n"
         "    def predict_proba(self, cases):\n        return [self.value] * len(cases)\n"
     )
     done = python(

@@ -280,3 +280,23 @@ def test_a_table_of_30_methods_takes_no_time(cases, limit):
     start = time.perf_counter()
     run(task, scores)
     assert time.perf_counter() - start < limit
+
+
+def test_constant_predictions_have_no_seed_averaged_auc_and_twins_of_them_do_not_shrink_the_family():
+    rng = np.random.default_rng(1)
+    label = np.arange(60) % 2
+    parts = []
+    for seed in (39, 40, 41, 42):
+        order = np.random.default_rng(seed).permutation(60)
+        for fold in range(5):
+            rows = order[fold::5]
+            parts.append(
+                pd.DataFrame({"split": f"{seed}-{fold}", "seed": seed, "site": "", "case": rows, "label": label[rows]})
+            )
+    task = pd.concat(parts, ignore_index=True)
+    constant = task.groupby("split")["label"].transform("mean")
+    scores = pd.DataFrame({"a": constant, "b": constant, "c": rng.random(len(task))})
+    thresholds = pd.DataFrame(0.5, index=task["split"].unique(), columns=list("abc"))
+    found = compare(task, scores, thresholds, protocol="repeated-cv", ranked=list("abc"))
+    assert np.isnan(found.ensemble_auc["a"]) and np.isfinite(found.ensemble_auc["c"])
+    assert found.power.pairs == 3 and found.detectable > 0.01
