@@ -40,7 +40,7 @@ class Comparison:
     best_set : by method; True, False, or None where there are no p-values
     pairs : each unordered pair of ranked methods once: a, b, difference (a - b), low, high, p, p_holm; the secondary p-values
         (not adjusted, NaN where they do not apply); `identical` (equal predictions: the same run), `degenerate` (a difference
-        without variance), `near_chance` (both AUC intervals include .5: no mark of significance is to be shown)
+        without variance), `near_chance` (both AUC intervals include .5: the conclusion says so where they differ)
     per_split : metric -> method x split
     per_site : site x (n, positives, small, then each method's primary mean); None but for `leave-one-site-out`
     heterogeneity : method x (tau, i2, random_effects_auc, worst_site, worst_auc) of the AUC; None but for `leave-one-site-out`
