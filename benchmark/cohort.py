@@ -120,7 +120,10 @@ class Cohort:
     reports : per case a tuple of text drafts, or None.
     images : named views, each lazily loaded to (n, c, *spatial) float32; empty where there are none.
     derived : named features computed from the image (lesion volume, territory fractions); the image modality. Or None.
-    present : modality -> (n,) bool: which case has it.
+    strata : attributes of the cases by which results are broken down (`rank --by`), never inputs: n rows of numbers (`age` in
+        years is banded) or categories, NaN where unknown; or None. Held by the whole cohort alone, by no method's view.
+    present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images are zero, there is no
+        draft). A modality that is not named is there for every case.
     atlas : the territories on which `derived` and the reports were measured, or None.
     pool : further cases without this dataset's label, for self-supervised pre-training, or None.
     encoders : modality -> the dataset's default encoder.
@@ -140,6 +143,7 @@ class Cohort:
     reports: Reports | None = None
     images: Mapping[str, ImageView] = field(default_factory=dict)
     derived: pd.DataFrame | None = None
+    strata: pd.DataFrame | None = None
     present: Mapping[str, Bools] = field(default_factory=dict)
     atlas: Atlas | None = None
     pool: Cohort | None = None
@@ -165,6 +169,12 @@ class Cohort:
         }
         return frozenset(name for name, there in held.items() if there)
 
+    @property
+    def absent(self) -> dict[str, int]:
+        """Modality -> the number of cases without it, for the modalities that some case lacks."""
+        counts = {name: int((~there).sum()) for name, there in self.present.items() if name in self.modalities}
+        return {name: count for name, count in counts.items() if count}
+
     def take(self, index: Index | Sequence[int]) -> Cohort:
         """The cases at `index` (positions in this view, or a mask over it), in that order; the pool is left as it is."""
         given = np.asarray(index)
@@ -180,6 +190,7 @@ class Cohort:
             reports=None if self.reports is None else tuple(self.reports[i] for i in index),
             images={name: view.take(index) for name, view in self.images.items()},
             derived=None if self.derived is None else self.derived.iloc[index].reset_index(drop=True),
+            strata=None if self.strata is None else self.strata.iloc[index].reset_index(drop=True),
             present={name: there[index] for name, there in self.present.items()},
             facts=dict(self.facts),
             rows=rows[index],
@@ -194,6 +205,7 @@ class Cohort:
             reports=self.reports if "text" in modalities else None,
             images=self.images if image else {},
             derived=self.derived if image else None,
+            strata=None,
             atlas=self.atlas if image else None,
             present={name: there for name, there in self.present.items() if name in modalities},
             encoders={name: encoder for name, encoder in self.encoders.items() if name in modalities},
@@ -201,8 +213,8 @@ class Cohort:
         )
 
     def blind(self) -> Cohort:
-        """The label-free view that prediction receives: no labels, sites, groups or pool."""
-        return replace(self, labels=None, sites=None, groups=None, pool=None, facts={})
+        """The label-free view that prediction receives: no labels, sites, groups, strata or pool."""
+        return replace(self, labels=None, sites=None, groups=None, strata=None, pool=None, facts={})
 
     def sealed(self, rows: Index | None = None) -> Cohort:
         """The same view, whose features can be had of its own modalities and of `rows` alone (by default its own cases)."""
@@ -254,6 +266,7 @@ class Cohort:
                 for name, view in self.images.items()
             },
             derived=frames(self.derived, other.derived),
+            strata=frames(self.strata, other.strata),
             present={name: both(there, other.present[name]) for name, there in self.present.items()},
             rows=rows[order],
         )

@@ -24,7 +24,7 @@ from benchmark.locations import data_folder
 from benchmark.registry import Catalogue
 from benchmark.spelling import spell
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of the files in a prepared folder."""
 
 
@@ -135,6 +135,7 @@ def _check_lengths(cohort: Cohort) -> None:
         "table": cohort.table,
         "reports": cohort.reports,
         "derived": cohort.derived,
+        "strata": cohort.strata,
         **{f"image view '{name}'": view for name, view in cohort.images.items()},
         **{f"present['{name}']": there for name, there in cohort.present.items()},
     }
@@ -153,7 +154,7 @@ def _write(cohort: Cohort, folder: Path) -> None:
     for name, there in cohort.present.items():
         cases[f"present.{name}"] = there
     cases.to_parquet(folder / "cases.parquet")
-    for name in ("table", "derived"):
+    for name in ("table", "derived", "strata"):
         frame = getattr(cohort, name)
         if frame is not None:
             frame.reset_index(drop=True).to_parquet(folder / f"{name}.parquet")
@@ -209,6 +210,7 @@ def _read(folder: Path) -> Cohort:
             for name, scale in meta["views"].items()
         },
         derived=frame("derived"),
+        strata=frame("strata"),
         present={name.removeprefix("present."): cases[name].to_numpy(dtype=bool) for name in present},
         atlas=Atlas(np.load(folder / "atlas.npy", mmap_mode="r"), tuple(atlas["names"]), atlas["voxel_mm"]) if atlas else None,
         pool=_read(folder / "pool") if (folder / "pool").is_dir() else None,

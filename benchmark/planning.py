@@ -139,7 +139,7 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
         encoders=encoders,
         ingredients=ingredients,
         stochastic=entry.stochastic,
-        not_applicable=why_not_applicable(entry, parameters, cohort.modalities, len(cohort), dataset),
+        not_applicable=why_not_applicable(entry, parameters, cohort.modalities, cohort.absent, len(cohort), dataset),
     )
 
 
@@ -155,13 +155,21 @@ def modalities_of(entry: Entry[Any], parameters: Mapping[str, Any]) -> tuple[fro
 
 
 def why_not_applicable(
-    entry: Entry[Any], parameters: Mapping[str, Any], modalities: Iterable[str], cases: int, dataset: str
+    entry: Entry[Any],
+    parameters: Mapping[str, Any],
+    modalities: Iterable[str],
+    absent: Mapping[str, int],
+    cases: int,
+    dataset: str,
 ) -> str:
-    """Why a configuration does not apply to a dataset; empty where it does."""
+    """Why a configuration does not apply to a dataset of such modalities, `absent` in some cases; empty where it does."""
     fit, predict = modalities_of(entry, parameters)
     lacking = sorted((fit | predict) - set(modalities))
     if lacking:
         return f"{dataset} has no {' or '.join(lacking)}"
+    partly = [f"{absent[name]} have no {name}" for name in sorted(fit | predict) if absent.get(name)]
+    if partly and not entry.metadata.get("accepts_missing"):
+        return f"of {cases} cases {' and '.join(partly)}, and the method needs every case's"
     limit = entry.constants.get("max_cases")
     if limit is not None and cases > limit:
         reason = entry.constants.get("max_cases_reason", "the method says no more")

@@ -153,7 +153,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     for method in suite.methods:
         method_entry, parameters = catalogue.methods.resolve(method)
         if method_entry.error is None:
-            reason = why_not_applicable(method_entry, parameters, entry.modalities, len(task.case_ids), dataset)
+            reason = why_not_applicable(method_entry, parameters, entry.modalities, task.absent, len(task.case_ids), dataset)
             if reason:
                 not_applicable.append((method, reason))
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,17 +69,18 @@ class LeaveOneSiteOut:
             return []
         names = [str(site) for site in np.unique(sites)]
         slugs = _slugs(names)
-        splits = []
-        for seed in SEEDS:
-            for site in names:
-                test = np.flatnonzero(sites == site)
-                others = np.flatnonzero(sites != site)
-                if groups is not None:
-                    others = others[~np.isin(groups[others], groups[test])]
-                train, validation = _cut(others, y, groups, 42)
-                pool = _pool(cohort, test, leave_out=site)
-                splits.append(_split(f"site-{slugs[site]}-seed{seed}", seed, train, validation, test, pool, site))
-        return splits
+        first = []
+        for site in names:
+            test = np.flatnonzero(sites == site)
+            others = np.flatnonzero(sites != site)
+            if groups is not None:
+                others = others[~np.isin(groups[others], groups[test])]
+            train, validation = _cut(others, y, groups, 42)
+            pool = _pool(cohort, test, leave_out=site)
+            first.append(_split("", SEEDS[0], train, validation, test, pool, site))
+        return [  # the seeds share their index arrays
+            replace(split, name=f"site-{slugs[str(split.site)]}-seed{seed}", seed=seed) for seed in SEEDS for split in first
+        ]
 
 
 @register_protocol(

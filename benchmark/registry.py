@@ -74,11 +74,13 @@ def register_method(
     differences: str = "",
     variants: Mapping[str, Mapping[str, set[str]]] | None = None,
     validation: Literal["train", "early-stopping", "selection", "unused"] = "train",
+    accepts_missing: bool = False,
 ) -> Callable[[C], C]:
     """Register a method; it receives only the modalities that it declares.
 
     `variants` maps a field to the values registered for it and the modalities that each needs; `differences` names what
-    departs from the reference, assumed values marked [A]; `validation` says what the method does with the validation part.
+    departs from the reference, assumed values marked [A]; `validation` says what the method does with the validation part;
+    `accepts_missing` that it can do with cases that lack a modality which it uses.
     The class has `fit(train, validation, seed)` and `predict_proba(cases) -> (n,)`.
     """
     return lambda cls: cls

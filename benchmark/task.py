@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,10 @@ class TaskSplit:
 
 @dataclass(frozen=True)
 class Task:
-    """Cases, labels, sites and splits of a dataset under a protocol; `digest` is the cohort's task digest."""
+    """Cases, labels, sites and splits of a dataset under a protocol.
+
+    `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing.
+    """
 
     dataset: str
     protocol: str
@@ -45,6 +49,7 @@ class Task:
     sites: NDArray[np.str_] | None
     splits: tuple[TaskSplit, ...]
     facts: dict[str, float]
+    absent: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> dict[str, TaskSplit]:
@@ -66,10 +71,16 @@ class Task:
     @cached_property
     def seeds_repeat_the_cut(self) -> bool:
         """Whether all seeds have the same test parts."""
-        seeds: dict[int, list[bytes]] = {}
+        seeds: dict[int, list[str]] = {}
         for split in self.splits:
-            seeds.setdefault(split.seed, []).append(split.test.tobytes())
+            seeds.setdefault(split.seed, []).append(self.first_with_test[split.name])
         return len({tuple(sorted(parts)) for parts in seeds.values()}) == 1
+
+    @cached_property
+    def first_with_test(self) -> dict[str, str]:
+        """Split -> the first split with the same test part: where a method that the seed does not change ran once."""
+        firsts: dict[bytes, str] = {}
+        return {split.name: firsts.setdefault(split.test.tobytes(), split.name) for split in self.splits}
 
     def frame(self) -> pd.DataFrame:
         """One row per split and test case, in split order: split, seed, site, case, label."""
@@ -98,19 +109,23 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
         TaskSplit(split.name, split.seed, split.site or "", split.test, digest(split, cohort.task_digest)) for split in splits
     )
     return Task(
-        cohort.name, protocol, cohort.task_digest, cohort.case_ids, cohort.labels, cohort.sites, parts, dict(cohort.facts)
+        cohort.name,
+        protocol,
+        cohort.task_digest,
+        cohort.case_ids,
+        cohort.labels,
+        cohort.sites,
+        parts,
+        dict(cohort.facts),
+        cohort.absent,
     )
 
 
 def digest(split: Split, task_digest: str) -> str:
     """Digest of a split: the task's digest, the split's name and seed, and the index of every part, the pool's included."""
+    parts = (split.train, split.validation, split.test, split.pool)
     return provenance.digest(
-        [
-            task_digest,
-            split.name,
-            split.seed,
-            *(part.tolist() for part in (split.train, split.validation, split.test, split.pool)),
-        ]
+        [task_digest, split.name, split.seed, *(sha256(part.astype("<i8").tobytes()).hexdigest() for part in parts)]
     )
 
 
@@ -134,6 +149,7 @@ def write_task(task: Task, path: Path) -> None:
             for split in task.splits
         ],
         "facts": task.facts,
+        "absent": task.absent,
     }
     encoded = (json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
     write_if_changed(path, encoded)

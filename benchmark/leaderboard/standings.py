@@ -94,10 +94,7 @@ def _partial(task: Task, row: Row, comparison: Comparison | None, metric: str) -
 
 def _source_split(task: Task, row: Row, name: str) -> str:
     """The split whose cell stands for `name`: itself, or the one with the same test part of a method that ran once."""
-    if name in row.probabilities:
-        return name
-    test = task.by_name[name].test
-    return next(other for other in row.probabilities if np.array_equal(task.by_name[other].test, test))
+    return name if name in row.probabilities else task.first_with_test[name]
 
 
 def _all_seeds(task: Task, row: Row) -> NDArray[np.float64]:
