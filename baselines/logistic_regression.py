@@ -19,20 +19,21 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     predict_modalities={"table"},
     variants={
         "features": {
-            "table": {"table"},
             "image": {"image"},
             "text": {"text"},
             "table+derived": {"table", "image"},
             "table+image+text": {"table", "image", "text"},
-        }
+        },
+        "smote": {1: set()},
+        "class_weight": {"balanced": set()},
     },
+    accepts_missing=True,
 )
 @dataclass
 class LogisticRegressionMethod(EstimatorMethod):
     """L2-penalised logistic regression: C = 1 on the table, elsewhere C by inner 5-fold cross-validation of the AUC."""
 
     stochastic = False
-    features: str = "table"
     max_iter: int = 1000
 
     def estimator(self, seed: int) -> Any:

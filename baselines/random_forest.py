@@ -17,17 +17,20 @@ from benchmark.registry import register_method
     predict_modalities={"table"},
     variants={
         "features": {
-            "table": {"table"},
+            "image": {"image"},
+            "text": {"text"},
             "table+derived": {"table", "image"},
             "table+image+text": {"table", "image", "text"},
-        }
+        },
+        "smote": {1: set()},
+        "class_weight": {"balanced": set()},
     },
+    accepts_missing=True,
 )
 @dataclass
 class RandomForest(EstimatorMethod):
     """500 trees, scikit-learn's defaults otherwise."""
 
-    features: str = "table"
     trees: int = 500
 
     def estimator(self, seed: int) -> Any:

@@ -17,17 +17,21 @@ from benchmark.registry import register_method
     predict_modalities={"table"},
     variants={
         "features": {
-            "table": {"table"},
+            "image": {"image"},
+            "text": {"text"},
             "table+derived": {"table", "image"},
             "table+image+text": {"table", "image", "text"},
-        }
+        },
+        "smote": {1: set()},
+        "class_weight": {"balanced": set()},
     },
+    accepts_missing=True,
 )
 @dataclass
 class XGBoost(EstimatorMethod):
-    """`XGBClassifier` with the library's defaults, one thread."""
+    """`XGBClassifier` with the library's defaults, which draw nothing at random; one thread."""
 
-    features: str = "table"
+    stochastic = False
 
     def estimator(self, seed: int) -> Any:
         """The booster."""

@@ -77,10 +77,7 @@ def fetch(name: str, mirror: str | None = None, jobs: int = 8) -> Sources:
 
 def read_manifest(name: str) -> tuple[Mapping[str, str], str]:
     """The dataset's files as `<host>/<path>` -> sha256, and the manifest's own sha256. Raises `DataError`."""
-    table = _declared()[name]
-    if not isinstance(table.get("manifest"), str):
-        raise DataError(f'sources.toml: [{name}] names no manifest: add manifest = "{name}.sha256"')
-    path = DATASETS / "manifests" / table["manifest"]
+    path = DATASETS / "manifests" / _manifest(name)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -99,7 +96,16 @@ def _folder() -> Path:
 
 
 def _marker(name: str) -> Path:
-    return _folder() / f"{name}.complete"
+    """Says that the files of the dataset's manifest are there; datasets of one manifest share it."""
+    return _folder() / f"{Path(_manifest(name)).stem}.complete"
+
+
+def _manifest(name: str) -> str:
+    """The file name of the dataset's manifest. Raises `DataError` where `sources.toml` names none."""
+    manifest = _declared()[name].get("manifest")
+    if not isinstance(manifest, str):
+        raise DataError(f'sources.toml: [{name}] names no manifest: add manifest = "{name}.sha256"')
+    return manifest
 
 
 def _write_marker(path: Path, digest: str) -> None:

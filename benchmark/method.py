@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.cohort import Cohort
-
-if TYPE_CHECKING:
-    from benchmark.preprocessing import DesignMatrix
+from benchmark.errors import BenchmarkError
 
 
 class Method(Protocol):
     """What the engine calls. A method is a dataclass whose fields are its hyper-parameters.
 
     Class attributes that the engine reads, all optional and literal: `stochastic = False` where the seed changes nothing
-    (such a method runs once where seeds change the training only); `max_cases = 5000` with `max_cases_reason = "..."`.
+    (such a method runs once where seeds change the training only, unless its field `smote` is set); `max_cases = 5000` with
+    `max_cases_reason = "..."`.
     Fields named `image_encoder` and `text_encoder`, if there are any, choose another encoder than the dataset's default; the
     cell's key and the feature cache follow them. Instance attributes read after `fit`, optional: `threshold` (default 0.5),
     the probability above which a case counts as label 1, and `chosen`, a dict of hyper-parameters chosen inside the training
@@ -31,17 +31,22 @@ class Method(Protocol):
         """P(label = 1) of each case, shape (n,), in [0, 1]; `cases` is a blind view."""
 
 
+@dataclass
 class EstimatorMethod:
     """A method made of a scikit-learn classifier: subclass it, and return the classifier from `estimator(seed)`.
 
-    It trains on train + validation. The field `features` names the columns of the design matrix: modalities joined by
-    "+", of "table", "image" and "text" (pooled vectors of the dataset's default encoders) and "derived" (the named
-    image-derived columns).
+    It trains on train + validation. The fields that every such method has:
+
+    features : the columns of the design matrix: modalities joined by "+", of "table", "image" and "text" (pooled vectors of
+        the dataset's default encoders) and "derived" (the named image-derived columns).
+    smote : neighbours of replication SMOTE on the training part (the source paper's value is 1); 0 for none. Probabilities
+        then follow the evened class counts, and inner cross-validation sees the copies as well.
+    class_weight : "balanced" weighs each case by the inverse share of its class; "none" weighs all alike.
     """
 
     features: str = "table"
-    _matrix: DesignMatrix
-    _fitted: Any
+    smote: int = 0
+    class_weight: str = "none"
 
     def estimator(self, seed: int) -> Any:
         """The unfitted classifier; it has `fit(X, y)`, `predict_proba(X)` and `classes_`."""
@@ -49,11 +54,21 @@ class EstimatorMethod:
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Fit preprocessing and classifier on train + validation."""
-        from benchmark.preprocessing import DesignMatrix
+        from benchmark.preprocessing import DesignMatrix, replicate
 
         cases = train.join(validation)
         self._matrix = DesignMatrix(self.features).fit(cases)
-        self._fitted = self.estimator(seed).fit(self._matrix.transform(cases), cases.labels)
+        x, y = self._matrix.transform(cases), np.asarray(cases.labels)
+        if self.smote:
+            x, y = replicate(x, y, self._matrix.measured, self.smote, seed)
+        self._fitted = self.estimator(seed).fit(x, y, **self._weights(y))
+
+    def _weights(self, labels: NDArray[Any]) -> dict[str, Any]:
+        from sklearn.utils.class_weight import compute_sample_weight
+
+        if self.class_weight not in ("none", "balanced"):
+            raise BenchmarkError(f"class_weight={self.class_weight}: give 'balanced' or 'none'")
+        return {} if self.class_weight == "none" else {"sample_weight": compute_sample_weight("balanced", labels)}
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
         """P(label = 1), (n,)."""

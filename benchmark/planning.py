@@ -138,7 +138,7 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
         predict_modalities=predict,
         encoders=encoders,
         ingredients=ingredients,
-        stochastic=entry.stochastic,
+        stochastic=entry.stochastic(parameters),
         not_applicable=why_not_applicable(entry, parameters, cohort.modalities, cohort.absent, len(cohort), dataset),
     )
 

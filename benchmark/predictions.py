@@ -157,7 +157,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
             if reason:
                 not_applicable.append((method, reason))
                 continue
-        expected = task.expected(stochastic=method_entry.stochastic)
+        expected = task.expected(stochastic=method_entry.stochastic(parameters))
         local = None if store is None or local_task is None else _local_row(store, task, method, expected)
         found = [read_reference(folder, method, expected) for folder in usable]
         reference = next((row for row in found if row is not None), None)

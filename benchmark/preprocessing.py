@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.cohort import Cohort
+from benchmark.cohort import Cohort, Features
 from benchmark.errors import BenchmarkError
 
-PARTS = ("table", "derived", "image", "text")
+PARTS = {"table": "table", "derived": "image", "image": "image", "text": "text"}
+"""Block of the design matrix -> the modality that it is of."""
 Matrix = NDArray[np.float64]
 
 
 class DesignMatrix:
     """The cases as rows of numbers: table, derived columns and pooled embeddings side by side.
 
-    Numbers: missing values take the training part's most frequent value, then zero mean and unit variance. Categories:
-    likewise imputed, then one-hot; a category that training never saw is all zeros.
+    Numbers of the table: missing values take the training part's most frequent value (image-derived ones and vectors: the
+    mean), then zero mean and unit variance. Categories: likewise the most frequent, then one-hot; a category that training
+    never saw is all zeros. A modality that some training case lacks adds a last column, 1 where the case lacks it.
     """
 
     def __init__(self, features: str) -> None:
@@ -28,31 +30,88 @@ class DesignMatrix:
             if part not in PARTS:
                 raise BenchmarkError(f"features={features}: '{part}' is not one of {', '.join(PARTS)} (join them by +)")
         self._tables: dict[str, Any] = {}
+        self._lacked: list[str] = []
 
     def fit(self, cases: Cohort) -> DesignMatrix:
         """Learn imputation, categories and scales from `cases`."""
         for part in self.parts:
-            self._tables[part] = _column_transformer(_columns(cases, part)).fit(_columns(cases, part))
+            self._tables[part] = _column_transformer(part, _columns(cases, part)).fit(_columns(cases, part))
+        modalities = dict.fromkeys(PARTS[part] for part in self.parts)
+        self._lacked = [modality for modality in modalities if not _there(cases, modality).all()]
         return self
 
     def transform(self, cases: Cohort) -> Matrix:
         """(n, p) float64 without missing values."""
         blocks = [np.asarray(self._tables[part].transform(_columns(cases, part)), dtype=np.float64) for part in self.parts]
-        return np.concatenate(blocks, axis=1)
+        lacks = [~_there(cases, modality)[:, None] for modality in self._lacked]
+        return np.concatenate([*blocks, *lacks], axis=1, dtype=np.float64)
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """(p,) which columns are numbers of the table, neither indicators nor image nor text."""
+        flags = [
+            np.arange(_width(fitted)) < (_width(fitted.named_transformers_["numbers"]) if part == "table" else 0)
+            for part, fitted in self._tables.items()
+        ]
+        return np.concatenate([*flags, np.zeros(len(self._lacked), dtype=bool)])
+
+
+def replicate(
+    x: Matrix, labels: NDArray[Any], measured: NDArray[np.bool_], neighbours: int, seed: int
+) -> tuple[Matrix, NDArray[Any]]:
+    """Replication SMOTE: the smaller class is brought to the size of the larger one by altered copies of its cases.
+
+    A copy is a case drawn with replacement whose measured numbers go a random part of the way to one of its `neighbours`
+    nearest cases of the same class; all else (categories, image, text) is replicated as it is. Without measured columns the
+    copies are plain. x (n, p), labels (n,) of 0 and 1, measured (p,); returns both with the copies appended.
+    Source: Chawla et al. 2002 (SMOTE); what is copied and what interpolated is this project's reading [A].
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    ones = int(labels.sum())
+    smaller = int(ones < len(labels) - ones)
+    own = np.flatnonzero(labels == smaller)
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(own), size=len(labels) - 2 * len(own))
+    copies = x[own[drawn]]
+    most = min(neighbours, len(own) - 1)
+    if measured.any() and most:
+        numbers = x[np.ix_(own, measured)]
+        near = NearestNeighbors(n_neighbors=most).fit(numbers).kneighbors(return_distance=False)
+        chosen = near[drawn, rng.integers(most, size=len(drawn))]
+        copies[:, measured] += rng.random((len(drawn), 1)) * (numbers[chosen] - numbers[drawn])
+    return np.concatenate([x, copies]), np.concatenate([labels, np.full(len(drawn), smaller, dtype=labels.dtype)])
+
+
+def _width(fitted: Any) -> int:
+    """How many columns a fitted transformer gives; one that was given no column stays as a word."""
+    return 0 if isinstance(fitted, str) else len(fitted.get_feature_names_out())
+
+
+def _there(cases: Cohort, modality: str) -> NDArray[np.bool_]:
+    """(n,) which cases have the modality."""
+    return np.asarray(cases.present.get(modality, np.ones(len(cases), dtype=bool)))
 
 
 def _columns(cases: Cohort, part: str) -> pd.DataFrame:
-    """One block of the design matrix before preprocessing, as a frame of n rows."""
+    """One block of the design matrix before preprocessing, as a frame of n rows, NaN where a case lacks the modality."""
     frame = {"table": cases.table, "derived": cases.derived}.get(part)
     if part in ("image", "text"):
-        pooled = cases.features(part).pooled.mean(axis=1)
-        return pd.DataFrame(pooled, columns=[f"{part}_{i}" for i in range(pooled.shape[1])])
+        vectors = np.where(_there(cases, part)[:, None], _vectors(cases.features(part)), np.nan)
+        return pd.DataFrame(vectors, columns=[f"{part}_{i}" for i in range(vectors.shape[1])])
     if frame is None:
         raise BenchmarkError(f"{cases.name}: the method's view holds no {part}")
     return frame
 
 
-def _column_transformer(frame: pd.DataFrame) -> Any:
+def _vectors(features: Features) -> NDArray[np.float32]:
+    """Pooled vectors, the mean over the drafts that a case has, (n, p); zeros where it has none."""
+    there = np.any(features.mask, axis=2)
+    mean: NDArray[np.float32] = (features.pooled * there[..., None]).sum(axis=1) / np.maximum(there.sum(axis=1), 1)[:, None]
+    return mean
+
+
+def _column_transformer(part: str, frame: pd.DataFrame) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -60,9 +119,9 @@ def _column_transformer(frame: pd.DataFrame) -> Any:
 
     numeric = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
     categorical = [name for name in frame if name not in numeric]
-    impute = {"strategy": "most_frequent", "keep_empty_features": True}
-    numbers = make_pipeline(
-        FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": float}), SimpleImputer(**impute), StandardScaler()
-    )
-    categories = make_pipeline(SimpleImputer(**impute), OneHotEncoder(handle_unknown="ignore", sparse_output=False))
+    as_float = FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": float}, feature_names_out="one-to-one")
+    fill = SimpleImputer(strategy="most_frequent" if part == "table" else "mean", keep_empty_features=True)
+    numbers = make_pipeline(as_float, fill, StandardScaler())
+    common = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
+    categories = make_pipeline(common, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
     return ColumnTransformer([("numbers", numbers, numeric), ("categories", categories, categorical)])

@@ -111,10 +111,15 @@ class Entry(Generic[T]):
             return frozenset(self.metadata.get("modalities", ()))
         return frozenset(self.metadata.get("fit_modalities", ())) | frozenset(self.metadata.get("predict_modalities", ()))
 
-    @property
-    def stochastic(self) -> bool:
-        """Whether a method's seed changes its predictions."""
-        return bool(self.constants.get("stochastic", True))
+    def stochastic(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether the seed changes the predictions of a method so configured: as its class says, or by SMOTE's draws."""
+        return bool(self.constants.get("stochastic", True) or parameters.get("smote"))
+
+    def defaults(self) -> dict[str, Any]:
+        """Field -> default of the component's dataclass, inherited fields included. Raises `BenchmarkError` if it is broken."""
+        cls = self.load()
+        fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+        return {item.name: item.default for item in fields if item.init and item.default is not dataclasses.MISSING}
 
     def load(self) -> type[T]:
         """Import the component's class. Raises `BenchmarkError` if it is broken."""

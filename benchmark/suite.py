@@ -118,6 +118,7 @@ def canonical(kind: str, spelled: str, catalogue: Catalogue) -> str:
         defaults = entry.constants
         if not parameters.keys() <= entry.fields:
             entry.configure(parameters)
+            defaults = entry.defaults()
         parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
     return spell(entry.name, parameters)
 

@@ -1,7 +1,7 @@
 """The files of the Stroke Outcome Optimization Project as arrays; the datasets made of them choose cases and a label.
 
-Every case with a lesion mask is read: its findings, its mask at 4 mm, the slice picture where there is one, its row of
-`participants.tsv` where that holds anything, and its scanner.
+Every case with a lesion mask or a filled row of `participants.tsv` is read: that row, its scanner, and with a mask its
+findings, the mask at 4 mm and the slice picture where there is one.
 """
 
 from __future__ import annotations
@@ -53,20 +53,23 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class SoopFiles:
-    """All cases that have a lesion mask, sorted by id.
+    """All cases that have a lesion mask or a table, sorted by id.
 
-    case_ids (n,); table: frame of `COLUMNS` but the id, (n,) rows, NaN where missing; sites (n,) scanner models; findings per
-    case; masks (n, 1, x, y, z) uint8, lesion share of each 4 mm voxel in 255ths; pictures (n, 3, 189, 189) uint8, zero where
-    there is none; has_table and has_picture (n,) bool; atlas on the 1 mm grid.
+    case_ids (n,); table: frame of `COLUMNS` but the id, (n,) rows, NaN where missing; scanners (n,) models; tesla (n,) field
+    strengths; findings per case, None without a mask; masks (n, 1, x, y, z) uint8, lesion share of each 4 mm voxel in 255ths;
+    pictures (n, 3, 189, 189) uint8; both zero where there is none; has_table, has_mask and has_picture (n,) bool; atlas on the
+    1 mm grid.
     """
 
     case_ids: NDArray[np.str_]
     table: pd.DataFrame
-    sites: NDArray[np.str_]
-    findings: tuple[Findings, ...]
+    scanners: NDArray[np.str_]
+    tesla: NDArray[np.float64]
+    findings: tuple[Findings | None, ...]
     masks: NDArray[np.uint8]
     pictures: NDArray[np.uint8]
     has_table: NDArray[np.bool_]
+    has_mask: NDArray[np.bool_]
     has_picture: NDArray[np.bool_]
     atlas: Atlas
 
@@ -77,22 +80,30 @@ def read_files(sources: Sources) -> SoopFiles:
     atlas, affine = read_atlas(sources)
     masks = {_case(path): path for path in sources.matching(MASKS, "_lesion.nii.gz")}
     pictures = {_case(path): path for path in sources.matching(PICTURES, "_lesion.nii.png")}
-    cases = sorted(masks)
-    measured = _in_threads(lambda case: _measured(masks[case], atlas, affine), cases)
+    filled = participants.notna().any(axis=1)
+    cases = sorted({*masks, *participants.index[filled]})
+    small = tuple(-(-length // BLOCK) for length in atlas.labels.shape)
+    shares = np.zeros((len(cases), 1, *small), np.uint8)
+    findings: list[Findings | None] = [None] * len(cases)
+    with_mask = [(i, masks[case]) for i, case in enumerate(cases) if case in masks]
+    for (i, _), measured in zip(with_mask, _in_threads(lambda item: _measured(item[1], atlas, affine), with_mask), strict=True):
+        findings[i], shares[i, 0] = measured
     drawn = np.zeros((len(cases), len(PANELS), HEIGHT, HEIGHT), np.uint8)
-    with_picture = [(i, pictures[case]) for i, case in enumerate(cases) if case in pictures]
+    with_picture = [(i, pictures[case]) for i, case in enumerate(cases) if case in masks and case in pictures]
     for (i, _), picture in zip(with_picture, _in_threads(lambda item: read_picture(item[1]), with_picture), strict=True):
         drawn[i] = picture
-    table = participants.reindex(cases)
+    scanners = [read_scanner(sources.path(f"{OPENNEURO}{case}/anat/{case}_FLAIR.json")) for case in cases]
     return SoopFiles(
         case_ids=np.array(cases, dtype=np.str_),
-        table=table.reset_index(drop=True),
-        sites=np.array([read_scanner(sources.path(f"{OPENNEURO}{c}/anat/{c}_FLAIR.json")) for c in cases], dtype=np.str_),
-        findings=tuple(findings for findings, _ in measured),
-        masks=np.stack([small for _, small in measured])[:, None],
+        table=participants.reindex(cases).reset_index(drop=True),
+        scanners=np.array([model for model, _ in scanners], dtype=np.str_),
+        tesla=np.array([tesla for _, tesla in scanners]),
+        findings=tuple(findings),
+        masks=shares,
         pictures=drawn,
-        has_table=table.notna().any(axis=1).to_numpy(),
-        has_picture=np.array([case in pictures for case in cases]),
+        has_table=filled.reindex(cases, fill_value=False).to_numpy(dtype=bool),
+        has_mask=np.array([case in masks for case in cases]),
+        has_picture=np.array([case in masks and case in pictures for case in cases]),
         atlas=atlas,
     )
 
@@ -222,13 +233,13 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     return square
 
 
-def read_scanner(path: Path) -> str:
-    """The scanner's model as the FLAIR sidecar names it."""
+def read_scanner(path: Path) -> tuple[str, float]:
+    """The scanner's model and its field strength in tesla (NaN where it is not told) from the FLAIR sidecar."""
     try:
-        model = json.loads(path.read_text(encoding="utf-8"))["ManufacturersModelName"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        return str(sidecar["ManufacturersModelName"]), float(sidecar.get("MagneticFieldStrength", "nan"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"soop: {path.name} names no ManufacturersModelName ({error!r}): fetch it again") from error
-    return str(model)
 
 
 def _load(path: Path) -> tuple[nib.Nifti1Image, NDArray[np.generic]]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from benchmark.cohort import LESION_VOLUME, Cohort, ImageView
+from benchmark.cohort import Cohort
+from benchmark.errors import DataError
 from benchmark.registry import register_dataset
 from benchmark.sources import Sources
-from datasets._soop_files import SoopFiles, read_files
-from datasets.reports.measurement import write_reports
+from datasets._soop_cohort import soop_cohort
+from datasets._soop_files import read_files
 
 INPUTS = ("age", "bmi", "nihss", "priorstroke", "sex", "race")
 
@@ -51,64 +47,18 @@ INPUTS = ("age", "bmi", "nihss", "priorstroke", "sex", "race")
 )
 @dataclass(frozen=True)
 class Soop:
-    """618 patients with a Rankin score, 297 of them good; 831 further masks are the pool, 326 of these with table and FLAIR."""
+    """618 patients with a Rankin score, 297 of them good; 831 further masks are the pool, 326 of these with table and FLAIR.
+
+    cases : "complete" takes patients with mask, slices and table; "any" takes all 738 with a Rankin score and a table, 120 of
+        which have no image and so no text: for methods that accept missing modalities.
+    """
+
+    cases: str = "complete"
 
     def build(self, sources: Sources) -> Cohort:
         """Read the files. Raises `DataError` where one is not as expected."""
+        if self.cases not in ("complete", "any"):
+            raise DataError(f"soop: cases={self.cases}: give 'complete' or 'any'")
         files = read_files(sources)
-        rankin = files.table["gs_rankin_6isdeath"].to_numpy()
-        labelled = ~np.isnan(rankin) & files.has_picture
-        pool = cohort_of(files, np.flatnonzero(~labelled), "soop (pool)", INPUTS)
-        return cohort_of(
-            files,
-            np.flatnonzero(labelled),
-            "soop",
-            INPUTS,
-            labels=(rankin[labelled] <= 2).astype(np.int8),
-            label_made_of=("gs_rankin_6isdeath",),
-            pool=pool,
-            source_digest=sources.digest,
-        )
-
-
-def cohort_of(
-    files: SoopFiles,
-    index: NDArray[np.intp],
-    name: str,
-    columns: Sequence[str],
-    *,
-    labels: NDArray[np.int8] | None = None,
-    label_made_of: Collection[str] = (),
-    pool: Cohort | None = None,
-    source_digest: str = "",
-) -> Cohort:
-    """The cases at `index` as a cohort whose table has the given columns."""
-    ids = files.case_ids[index]
-    findings = [files.findings[i] for i in index]
-    derived = pd.DataFrame(
-        [{LESION_VOLUME: found.volume_ml, **found.territories} for found in findings],
-        columns=[LESION_VOLUME, *files.atlas.names],
-    )
-    everyone = np.ones(len(index), dtype=bool)
-    return Cohort(
-        name=name,
-        case_ids=ids,
-        labels=labels,
-        sites=files.sites[index],
-        groups=ids,
-        table=files.table.loc[index, list(columns)].reset_index(drop=True),
-        reports=write_reports(ids.tolist(), findings, label_made_of=label_made_of),
-        images={"mask": ImageView(files.masks, index, 1 / 255), "flair": ImageView(files.pictures, index, 1 / 255)},
-        derived=derived,
-        present={
-            "table": files.has_table[index],
-            "image": everyone,
-            "text": everyone,
-            "mask": everyone,
-            "flair": files.has_picture[index],
-        },
-        atlas=files.atlas,
-        pool=pool,
-        encoders={"image": "territories", "text": "minilm"},
-        source_digest=source_digest,
-    )
+        good = (files.table["gs_rankin_6isdeath"] <= 2).to_numpy()
+        return soop_cohort(files, sources, "gs_rankin_6isdeath", good, INPUTS, complete=self.cases == "complete")

@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> int:
             if task is None:
                 continue
             for method in suite.methods:
-                entry, _ = catalogue.methods.resolve(method)
-                records = complete_records(store, task, method, stochastic=entry.stochastic)
+                entry, parameters = catalogue.methods.resolve(method)
+                records = complete_records(store, task, method, stochastic=entry.stochastic(parameters))
                 if records is None:
                     incomplete.append(f"{dataset}/{protocol}/{method}")
                 else:

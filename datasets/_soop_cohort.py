@@ -1,0 +1,76 @@
+"""Some of the cases of the Stroke Outcome Optimization Project as a cohort: what its two datasets share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.cohort import LESION_VOLUME, Cohort, ImageView
+from benchmark.sources import Sources
+from datasets._soop_files import SoopFiles
+from datasets.reports.measurement import write_reports
+
+
+def soop_cohort(
+    files: SoopFiles,
+    sources: Sources,
+    label: str,
+    good: NDArray[np.bool_],
+    columns: Sequence[str],
+    *,
+    complete: bool,
+) -> Cohort:
+    """The cases with a value of the column `label`; `good` (n,) says which of all cases would be labelled 1.
+
+    The table has the given columns. With `complete` only cases with mask, slices and table are taken; without, all that have a
+    table. The pool is every other case with a mask and without that value.
+    """
+    known = files.table[label].notna().to_numpy()
+    labelled = known & (files.has_picture & files.has_mask if complete else files.has_table)
+    chosen, rest = np.flatnonzero(labelled), np.flatnonzero(files.has_mask & ~known)
+    made_of = {label, "gs_rankin_6isdeath"}
+    return replace(
+        _view(files, chosen, columns, made_of),
+        labels=good[chosen].astype(np.int8),
+        pool=_view(files, rest, columns, made_of),
+        source_digest=sources.digest,
+    )
+
+
+def _view(files: SoopFiles, index: NDArray[np.intp], columns: Sequence[str], made_of: Collection[str]) -> Cohort:
+    """The cases at `index` without labels."""
+    ids = files.case_ids[index]
+    findings = [files.findings[i] for i in index]
+    measured = [i for i, found in enumerate(findings) if found is not None]
+    derived = pd.DataFrame(
+        [{} if found is None else {LESION_VOLUME: found.volume_ml, **found.territories} for found in findings],
+        columns=[LESION_VOLUME, *files.atlas.names],
+        dtype=np.float64,
+    )
+    drafts = write_reports([str(ids[i]) for i in measured], [f for f in findings if f is not None], label_made_of=made_of)
+    reports = dict(zip(measured, drafts, strict=True))
+    table = files.table.loc[index].reset_index(drop=True)
+    return Cohort(
+        name="soop",
+        case_ids=ids,
+        sites=files.scanners[index],
+        groups=ids,
+        table=table[list(columns)],
+        reports=tuple(reports.get(i, ()) for i in range(len(ids))),
+        images={"mask": ImageView(files.masks, index, 1 / 255), "flair": ImageView(files.pictures, index, 1 / 255)},
+        derived=derived,
+        strata=table[["age", "sex", "race"]].assign(field_strength_t=files.tesla[index]),
+        present={
+            "table": files.has_table[index],
+            "image": files.has_mask[index],
+            "text": files.has_mask[index],
+            "mask": files.has_mask[index],
+            "flair": files.has_picture[index],
+        },
+        atlas=files.atlas,
+        encoders={"image": "territories", "text": "minilm"},
+    )
