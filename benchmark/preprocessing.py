@@ -49,10 +49,11 @@ class DesignMatrix:
     @property
     def measured(self) -> NDArray[np.bool_]:
         """(p,) which columns are numbers of the table, neither indicators nor image nor text."""
-        flags = [
-            np.arange(_width(fitted)) < (_width(fitted.named_transformers_["numbers"]) if part == "table" else 0)
-            for part, fitted in self._tables.items()
-        ]
+        flags = []
+        for part, fitted in self._tables.items():
+            flag = np.zeros(max(places.stop for places in fitted.output_indices_.values()), dtype=bool)
+            flag[fitted.output_indices_["numbers"]] = part == "table"
+            flags.append(flag)
         return np.concatenate([*flags, np.zeros(len(self._lacked), dtype=bool)])
 
 
@@ -81,11 +82,6 @@ def replicate(
         chosen = near[drawn, rng.integers(most, size=len(drawn))]
         copies[:, measured] += rng.random((len(drawn), 1)) * (numbers[chosen] - numbers[drawn])
     return np.concatenate([x, copies]), np.concatenate([labels, np.full(len(drawn), smaller, dtype=labels.dtype)])
-
-
-def _width(fitted: Any) -> int:
-    """How many columns a fitted transformer gives; one that was given no column stays as a word."""
-    return 0 if isinstance(fitted, str) else len(fitted.get_feature_names_out())
 
 
 def _there(cases: Cohort, modality: str) -> NDArray[np.bool_]:
@@ -119,7 +115,7 @@ def _column_transformer(part: str, frame: pd.DataFrame) -> Any:
 
     numeric = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
     categorical = [name for name in frame if name not in numeric]
-    as_float = FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": float}, feature_names_out="one-to-one")
+    as_float = FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": float})
     fill = SimpleImputer(strategy="most_frequent" if part == "table" else "mean", keep_empty_features=True)
     numbers = make_pipeline(as_float, fill, StandardScaler())
     common = SimpleImputer(strategy="most_frequent", keep_empty_features=True)

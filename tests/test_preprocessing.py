@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from benchmark.cohort import Cohort, Features
 from benchmark.errors import BenchmarkError
-from benchmark.preprocessing import DesignMatrix
+from benchmark.preprocessing import DesignMatrix, replicate
 
 
 def cohort(table: pd.DataFrame | None = None, derived: pd.DataFrame | None = None, n: int | None = None) -> Cohort:
@@ -100,6 +100,102 @@ def test_pooled_vectors_are_averaged_over_the_drafts() -> None:
     cases = replace(cohort(n=2), reports=(("a",), ("b",)), feature_source=lambda modality, encoder, rows: features)
     # Means over drafts are (1, 2) and (5, 0); scaled to zero mean and unit variance they are -1 and 1.
     assert DesignMatrix("text").fit(cases).transform(cases).tolist() == [[-1, 1], [1, -1]]
+
+
+def test_a_case_with_fewer_drafts_is_averaged_over_those_it_has() -> None:
+    pooled = np.array([[[2.0], [4.0]], [[9.0], [0.0]]], dtype=np.float32)
+    mask = np.array([[[True], [True]], [[True], [False]]])
+    features = Features(np.zeros((3, 2, 1, 1)), mask[[0, 1, 0]], pooled[[0, 1, 0]] * np.array([[[1]], [[1]], [[3]]]))
+    cases = replace(cohort(n=3), reports=(("a",),) * 3, feature_source=lambda modality, encoder, rows: features)
+    values = np.array([3.0, 9.0, 9.0])  # over absent drafts as well the second would be 4.5
+    expected = (values - values.mean()) / values.std()
+    np.testing.assert_allclose(DesignMatrix("text").fit(cases).transform(cases)[:, 0], expected)
+
+
+def test_a_lacking_modality_takes_the_mean_and_is_told_by_a_last_column() -> None:
+    derived = pd.DataFrame({"u": [1.0, 3.0, np.nan], "v": [0.0, 2.0, np.nan]})
+    cases = replace(cohort(pd.DataFrame({"x": [0.0, 1.0, 2.0]}), derived), present={"image": np.array([True, True, False])})
+    matrix = DesignMatrix("table+derived").fit(cases).transform(cases)
+    assert matrix.shape == (3, 4)
+    assert matrix[:, 3].tolist() == [0, 0, 1]
+    assert matrix[2, 1:3].tolist() == [0, 0]  # the mean of the training part, scaled
+
+
+def test_whether_a_modality_may_lack_is_learned_from_the_training_part() -> None:
+    derived = pd.DataFrame({"u": [1.0, 3.0]})
+    complete = replace(cohort(derived=derived), present={"image": np.array([True, True])})
+    lacking = replace(cohort(derived=pd.DataFrame({"u": [np.nan]})), present={"image": np.array([False])})
+    assert DesignMatrix("derived").fit(complete).transform(lacking).tolist() == [[0]]
+
+
+def test_vectors_of_a_lacking_modality_are_not_read() -> None:
+    pooled = np.array([[[1.0]], [[3.0]], [[1e9]]], dtype=np.float32)
+    features = Features(np.zeros((3, 1, 1, 1)), np.ones((3, 1, 1), bool), pooled)
+    cases = replace(
+        cohort(n=3),
+        reports=(("a",), ("b",), ()),
+        present={"text": np.array([True, True, False])},
+        feature_source=lambda modality, encoder, rows: features,
+    )
+    # Scaled by the mean 2 and the deviation of (1, 3, 2).
+    np.testing.assert_allclose(
+        DesignMatrix("text").fit(cases).transform(cases), [[-np.sqrt(1.5), 0], [np.sqrt(1.5), 0], [0, 1]]
+    )
+
+
+def test_only_the_tables_numbers_count_as_measured() -> None:
+    table = pd.DataFrame({"k": category(["a", "b", "a"]), "x": [0.0, 1.0, 2.0], "y": [1.0, 1.0, 0.0]})
+    derived = pd.DataFrame({"u": [1.0, 3.0, np.nan]})
+    cases = replace(cohort(table, derived), present={"image": np.array([True, True, False])})
+    fitted = DesignMatrix("derived+table").fit(cases)
+    assert fitted.transform(cases).shape == (3, 1 + 2 + 2 + 1)
+    assert fitted.measured.tolist() == [False, True, True, False, False, False]
+
+
+def test_a_table_without_numbers_has_nothing_measured() -> None:
+    fitted = DesignMatrix("table").fit(cohort(pd.DataFrame({"k": category(["a", "b"])})))
+    assert fitted.measured.tolist() == [False, False]
+
+
+def test_replication_brings_the_smaller_class_to_the_size_of_the_larger() -> None:
+    rng = np.random.default_rng(1)
+    x, labels = rng.normal(size=(30, 3)), np.array([1] * 8 + [0] * 22)
+    measured = np.array([True, True, False])
+    more, classes = replicate(x, labels, measured, 1, seed=3)
+    assert np.bincount(classes).tolist() == [22, 22]
+    np.testing.assert_array_equal(more[:30], x)
+    np.testing.assert_array_equal(classes[:30], labels)
+
+
+def test_a_copy_lies_between_a_case_and_its_nearest_neighbour_and_keeps_all_that_is_not_measured() -> None:
+    rng = np.random.default_rng(2)
+    x, labels = rng.normal(size=(40, 3)), np.array([0] * 10 + [1] * 30)
+    copies = replicate(x, labels, np.array([True, True, False]), 1, seed=5)[0][40:]
+    own = x[:10]
+    for copy in copies:
+        base = own[own[:, 2] == copy[2]]
+        assert len(base) == 1, "what is not measured is copied from one case"
+        distances = np.linalg.norm(own[:, :2] - base[0, :2], axis=1)
+        neighbour = own[np.argsort(distances)[1], :2]
+        way = (copy[:2] - base[0, :2]) / (neighbour - base[0, :2])
+        assert 0 <= way[0] <= 1
+        assert way[0] == pytest.approx(way[1])
+
+
+def test_without_measured_columns_the_copies_are_plain() -> None:
+    x, labels = np.arange(12.0).reshape(6, 2), np.array([1, 0, 0, 0, 0, 1])
+    copies = replicate(x, labels, np.zeros(2, bool), 1, seed=0)[0][6:]
+    assert {tuple(row) for row in copies} <= {(0.0, 1.0), (10.0, 11.0)}
+
+
+def test_a_single_case_of_a_class_is_copied() -> None:
+    x, labels = np.arange(4.0)[:, None], np.array([0, 0, 0, 1])
+    assert replicate(x, labels, np.ones(1, bool), 1, seed=0)[0][4:].ravel().tolist() == [3, 3]
+
+
+def test_equal_classes_are_left_as_they_are() -> None:
+    x, labels = np.arange(4.0)[:, None], np.array([0, 1, 0, 1])
+    assert len(replicate(x, labels, np.ones(1, bool), 1, seed=0)[0]) == 4
 
 
 def test_an_unknown_block_is_met_with_the_known_ones() -> None:
