@@ -252,6 +252,25 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> 
     )
 
 
+def seconds(record: CellRecord) -> float | None:
+    """How long a cell took to fit and to predict, if it came so far."""
+    fit, predict = (record.measured.get(f"{part}_seconds") for part in ("fit", "predict"))
+    return None if fit is None or predict is None else round(float(fit) + float(predict), 3)
+
+
+def published_seconds(dataset: str, protocol: str, method: str) -> float | None:
+    """Mean seconds per cell of a published row, on the machine that computed it; None where there is none."""
+    import pyarrow.parquet as pq
+
+    for folder in reference_folders(dataset, protocol):
+        path = folder / f"{safe(method)}.parquet"
+        if path.is_file():
+            meta = json.loads(pq.read_schema(path).metadata[b"strokebench"])
+            known = [item["seconds"] for item in meta["splits"].values() if item.get("seconds") is not None]
+            return sum(known) / len(known) if known else None
+    return None
+
+
 def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     """Write a complete row (its records in split order) and its task below `results/reference/`; equal files are left."""
     import io
@@ -272,6 +291,7 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
                 "threshold": record.threshold,
                 "chosen": record.chosen,
                 "key": record.key,
+                "seconds": seconds(record),
             }
             for record in records
         },

@@ -14,6 +14,9 @@ from benchmark.sources import Sources
 from datasets._soop_files import SoopFiles
 from datasets.reports.measurement import write_reports
 
+WORDS = {"sex": {"F": "female", "M": "male"}, "race": {"b": "Black or African American", "w": "White"}}
+"""What the codes of the table mean, for reports."""
+
 
 def soop_cohort(
     files: SoopFiles,
@@ -63,7 +66,13 @@ def _view(files: SoopFiles, index: NDArray[np.intp], columns: Sequence[str], mad
         reports=tuple(reports.get(i, ()) for i in range(len(ids))),
         images={"mask": ImageView(files.masks, index, 1 / 255), "flair": ImageView(files.pictures, index, 1 / 255)},
         derived=derived,
-        strata=table[["age", "sex", "race"]].assign(field_strength_t=files.tesla[index]),
+        strata=pd.DataFrame(
+            {
+                "age": table["age"],
+                **{name: table[name].map(words) for name, words in WORDS.items()},
+                "field_strength": files.tesla[index],
+            }
+        ),
         present={
             "table": files.has_table[index],
             "image": files.has_mask[index],

@@ -90,7 +90,8 @@ class InternationalStrokeTrial:
         if countries.isna().any():
             raise DataError(f"ist: country code '{frame['COUNTRY'][countries.isna()].iloc[0]}' is not known")
         ids = np.array([f"ist-{row + 1:05d}" for row in frame.index])
-        strata = frame[["AGE", "SEX", "STYPE"]].rename(columns={"AGE": "age", "SEX": "sex", "STYPE": "stroke_type"})
+        sexes = frame["SEX"].map({"F": "female", "M": "male"})
+        strata = pd.DataFrame({"age": frame["AGE"], "sex": sexes, "stroke_type": frame["STYPE"], "country": countries})
         return Cohort(
             name="ist",
             case_ids=ids,
@@ -98,7 +99,7 @@ class InternationalStrokeTrial:
             sites=self._sites(countries, frame["HOSPNUM"].to_numpy(np.int64)),
             groups=ids,
             table=_table(frame),
-            strata=strata.assign(country=countries).reset_index(drop=True),
+            strata=strata.astype({"age": np.float64}).reset_index(drop=True),
             source_digest=sources.digest,
         )
 

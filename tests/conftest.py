@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hypothesis
+import pandas as pd
 import pytest
 
 from benchmark.discovery import discover
+from benchmark.fetching import is_fetched, open_sources, read_manifest
 from benchmark.locations import ROOT
 from benchmark.registry import Catalogue
+from benchmark.sources import Sources
 
 hypothesis.settings.register_profile("strokebench", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("strokebench")
@@ -282,6 +285,35 @@ descriptive = ["tiny-text"]
 seconds = 30
 memory_gib = 2
 """
+
+
+MIRROR = ROOT.parent / "shared" / "data" / "mirror"
+
+
+@pytest.fixture(scope="session")
+def source_files() -> Callable[[str], Sources]:
+    """`source_files("soop")` -> the dataset's real source files, fetched here or in a mirror beside the checkout."""
+    fetched = {entry.name: open_sources(entry.name) for entry in discover().datasets if is_fetched(entry.name)}
+
+    def files(name: str) -> Sources:
+        if name in fetched:
+            return fetched[name]
+        listed = Sources(MIRROR, *read_manifest(name))
+        if not all((MIRROR / file).is_file() for file in listed.files):
+            pytest.skip(
+                f"{name} is not fetched, and no mirror beside the checkout has it: run `python -m benchmark fetch {name}`"
+            )
+        return listed
+
+    return files
+
+
+@pytest.fixture(scope="session")
+def trial(source_files: Callable[[str], Sources]) -> pd.DataFrame:
+    """All rows of the International Stroke Trial's database; reading them takes 20 s."""
+    from datasets.ist import read_trial
+
+    return read_trial(source_files("ist"))
 
 
 @pytest.fixture(autouse=True)

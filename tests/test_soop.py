@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -17,27 +18,42 @@ from PIL import Image
 from benchmark.cohort import Cohort
 from benchmark.discovery import discover
 from benchmark.errors import DataError
-from benchmark.fetching import is_fetched, open_sources, read_manifest
-from benchmark.locations import ROOT
 from benchmark.sources import Sources
-from datasets._soop_files import DEMO, OPENNEURO, read_picture, shrink
+from datasets._soop_files import DEMO, OPENNEURO, SoopFiles, read_files, read_picture, shrink
 from datasets.soop import INPUTS, Soop
-
-MIRROR = ROOT.parent / "shared" / "data" / "mirror"
-
-
-@pytest.fixture(scope="session")
-def real_sources() -> Sources:
-    if is_fetched("soop"):
-        return open_sources("soop")
-    if not MIRROR.is_dir():
-        pytest.skip("soop is not fetched, and there is no ../shared/data/mirror: run `python -m benchmark fetch soop`")
-    return Sources(MIRROR, *read_manifest("soop"))
+from datasets.soop_nihss import SoopNihss
 
 
 @pytest.fixture(scope="session")
-def soop(real_sources: Sources) -> Cohort:
-    return Soop().build(real_sources)
+def real_sources(source_files: Callable[[str], Sources]) -> Sources:
+    return source_files("soop")
+
+
+@pytest.fixture(scope="session")
+def files(real_sources: Sources) -> SoopFiles:
+    return read_files(real_sources)
+
+
+@pytest.fixture(scope="session")
+def any_cases(files: SoopFiles, real_sources: Sources) -> Cohort:
+    """`soop[cases=any]`, from files that are read once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets.soop.read_files", lambda sources: files)
+        return Soop(cases="any").build(real_sources)
+
+
+@pytest.fixture(scope="session")
+def nihss(files: SoopFiles, real_sources: Sources) -> Cohort:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets.soop_nihss.read_files", lambda sources: files)
+        return SoopNihss().build(real_sources)
+
+
+@pytest.fixture(scope="session")
+def soop(files: SoopFiles, real_sources: Sources) -> Cohort:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets.soop.read_files", lambda sources: files)
+        return Soop().build(real_sources)
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +81,66 @@ def test_618_patients_of_four_scanners_297_of_them_good(soop: Cohort) -> None:
     }
     card = discover().datasets.get("soop").metadata
     assert (card["cases"], card["sites"]) == (618, 4)
+
+
+def test_soop_nihss_has_944_patients_523_of_them_mild_and_505_bare_masks_as_pool(nihss: Cohort) -> None:
+    assert len(nihss) == 944
+    assert nihss.labels.sum() == 523  # 55.4 %
+    assert len(nihss.pool) == 505
+    assert not nihss.pool.present["table"].any()
+    assert not nihss.pool.present["flair"].any()
+    assert not nihss.absent
+    card = discover().datasets.get("soop-nihss").metadata
+    assert (card["cases"], card["sites"]) == (944, len(np.unique(nihss.sites)))
+
+
+def test_soop_nihss_labels_are_the_scores_of_the_file(nihss: Cohort, real_sources: Sources) -> None:
+    with real_sources.path(f"{OPENNEURO}participants.tsv").open() as file:
+        score = {row["participant_id"]: row["nihss"] for row in csv.DictReader(file, delimiter="\t")}
+    assert [int(score[case]) < 7 for case in nihss.case_ids] == nihss.labels.astype(bool).tolist()
+
+
+def test_soop_nihss_holds_neither_score_nor_outcome(nihss: Cohort) -> None:
+    assert tuple(nihss.table.columns) == ("age", "bmi", "priorstroke", "sex", "race")
+    drafts = [draft.lower() for part in (nihss, nihss.pool) for case in part.reports for draft in case]
+    assert not any("nihss" in draft or "rankin" in draft for draft in drafts)
+
+
+def test_any_cases_are_all_738_with_a_rankin_score_120_of_them_without_an_image(any_cases: Cohort, soop: Cohort) -> None:
+    assert len(any_cases) == 738
+    assert any_cases.absent == {"image": 120, "text": 120}
+    assert any_cases.present["table"].all()
+    assert set(soop.case_ids) == set(any_cases.case_ids[any_cases.present["image"]])
+    assert set(any_cases.pool.case_ids) == set(soop.pool.case_ids)
+
+
+def test_a_case_without_an_image_has_no_findings_no_draft_and_empty_views(any_cases: Cohort) -> None:
+    without = any_cases.take(~any_cases.present["image"])
+    assert without.derived.isna().all(axis=None)
+    assert set(without.reports) == {()}
+    assert not without.images["mask"].load().any()
+    assert not without.images["flair"].load().any()
+
+
+def test_cases_that_have_all_are_the_same_in_both_views(any_cases: Cohort, soop: Cohort) -> None:
+    position = {case: i for i, case in enumerate(any_cases.case_ids)}
+    same = any_cases.take([position[case] for case in soop.case_ids])
+    np.testing.assert_array_equal(same.labels, soop.labels)
+    pd.testing.assert_frame_equal(same.table, soop.table)
+    pd.testing.assert_frame_equal(same.derived, soop.derived)
+    assert same.reports == soop.reports
+
+
+def test_another_choice_of_cases_is_refused(real_sources: Sources) -> None:
+    with pytest.raises(DataError, match="soop: cases=all: give 'complete' or 'any'"):
+        Soop(cases="all").build(real_sources)
+
+
+def test_field_strength_age_sex_and_race_are_strata_and_no_inputs_by_themselves(soop: Cohort) -> None:
+    assert list(soop.strata) == ["age", "sex", "race", "field_strength"]
+    assert set(soop.strata["sex"]) == {"female", "male"}
+    assert dict(soop.strata["field_strength"].value_counts()) == {1.5: 474, 3.0: 144}
+    assert "field_strength" not in {*soop.table, *soop.derived}
 
 
 def test_case_ids_are_sorted_unique_and_the_groups(soop: Cohort) -> None:

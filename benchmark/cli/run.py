@@ -11,6 +11,7 @@ from benchmark.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.standings import Standings
+    from benchmark.planning import Plan
     from benchmark.registry import Catalogue
     from benchmark.runner import Request
 
@@ -101,27 +102,50 @@ def _tell(tables: list[Standings], reporter: ConsoleReporter) -> None:
 
 
 def _dry_run(request: Request, catalogue: Catalogue) -> int:
-    """Say what would be computed; times are those of the same method's stored cells."""
-    from collections import Counter, defaultdict
+    """Say what would be computed, and how long that takes by this machine's cells, else by the published rows'."""
+    from collections import Counter
 
+    from benchmark.predictions import published_seconds
     from benchmark.runner import prepare_plan
 
     reporter = ConsoleReporter()
     planned, _ = prepare_plan(request.suite, request.seeds, catalogue, reporter)
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
-    known: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    for cell in planned.cells:
-        if cell.stored is not None and "fit_seconds" in cell.stored.measured:
-            seconds = cell.stored.measured["fit_seconds"] + cell.stored.measured["predict_seconds"]
-            known[cell.address.dataset, cell.address.method].append(seconds)
-    where = Counter((cell.address.dataset, cell.address.protocol, cell.address.method) for cell in cells)
-    for row, count in where.items():
-        reporter.say(f"{'  '.join(row)}: {count} cells")
-    named = [(cell.address.dataset, cell.address.method) for cell in cells]
-    seconds = sum(sum(known[row]) / len(known[row]) for row in named if row in known) / request.jobs
-    unknown = sum(row not in known for row in named)
-    known_time = f"about {seconds:.0f} s with {request.jobs} jobs" if unknown < len(cells) or not cells else ""
-    unknown_time = f"time unknown for {unknown} cells of rows that never ran here" if unknown else ""
-    said = ", ".join(filter(None, [known_time, unknown_time]))
-    reporter.say(f"{len(cells)} of {len(planned.cells)} cells to compute: {said}")
+    here = _seconds_here(planned)
+    rows = Counter((cell.address.dataset, cell.address.protocol, cell.address.method) for cell in cells)
+    elsewhere = {row: published_seconds(*row) for row in rows if row not in here}
+    total, foreign, unknown = 0.0, 0, 0
+    for row, count in rows.items():
+        known = here.get(row, elsewhere.get(row))
+        total += (known or 0.0) * count
+        unknown += count * (known is None)
+        foreign += count * (row not in here and known is not None)
+        each = "time unknown" if known is None else f"{known:.2g} s each"
+        reporter.say(f"{'  '.join(row)}: {count} cells, {each}")
+    said = [f"{len(cells)} of {len(planned.cells)} cells to compute"]
+    if unknown < len(cells):
+        said.append(f"about {_duration(total / request.jobs)} with {request.jobs} jobs")
+    if foreign:
+        said.append(f"{foreign} of them timed on the machine of the published rows")
+    if unknown:
+        said.append(f"{unknown} of rows that were never timed")
+    reporter.say(", ".join(said))
     return 0
+
+
+def _seconds_here(planned: Plan) -> dict[tuple[str, str, str], float]:
+    """(dataset, protocol, method) -> mean seconds of the row's cells that are stored on this machine."""
+    from collections import defaultdict
+
+    from benchmark.predictions import seconds
+
+    known: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for cell in planned.cells:
+        took = None if cell.stored is None else seconds(cell.stored)
+        if took is not None:
+            known[cell.address.dataset, cell.address.protocol, cell.address.method].append(took)
+    return {row: sum(each) / len(each) for row, each in known.items()}
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -100,13 +100,13 @@ def _ranked(table: Standings) -> str:
             tests = [""] * len(TESTS) if pair is None else [_p(pair[key]) for key in TESTS]
             best = {True: "yes", False: "no"}.get(found.best_set[name], "n/a")
             cells = [_rank(found.rank_low[name], found.rank_high[name]), *cells, *tests, best]
-        rows.append([*cells, _figure(found.ensemble_auc[name]), f"{row.cells_ok}/{row.cells}", row.source])
+        rows.append([*cells, figure(found.ensemble_auc[name]), f"{row.cells_ok}/{row.cells}", row.source])
     shown = " (95 % CI)" if np.isfinite(found.low[table.metric]).any() else ""
     estimate = f"{metric_name(table.metric)}{shown}"
     head = ["method", estimate, f"difference to the first row{' (95 % CI)' if tested else ''}"]
     if tested:
         head = ["rank", *head, *TESTS.values(), "best set"]
-    return _grid([*head, "AUC, seeds averaged", "cells", "source"], rows) if rows else ""
+    return grid([*head, "AUC, seeds averaged", "cells", "source"], rows) if rows else ""
 
 
 def _against(table: Standings, name: str, leader: str) -> dict[str, Any]:
@@ -137,8 +137,8 @@ def _descriptive(table: Standings) -> str:
         for name in table.descriptive
     ]
     shown = " (95 % CI)" if np.isfinite(found.low[table.metric]).any() else ""
-    grid = _grid(["method", f"{metric_name(table.metric)}{shown}", "cells", "source"], rows)
-    return f"Descriptive rows (shown, never ranked or tested against the family):\n\n{grid}"
+    shown_rows = grid(["method", f"{metric_name(table.metric)}{shown}", "cells", "source"], rows)
+    return f"Descriptive rows (shown, never ranked or tested against the family):\n\n{shown_rows}"
 
 
 def _sites(table: Standings) -> str:
@@ -150,12 +150,12 @@ def _sites(table: Standings) -> str:
     names = [str(name) for name in found.metrics.index]
     rows = [
         [f"{site}{' (small: left out of the mean)' if row['small'] else ''}", str(int(row["n"])), str(int(row["positives"]))]
-        + [_figure(row[name]) for name in names]
+        + [figure(row[name]) for name in names]
         for site, row in sites.iterrows()
     ]
     word = table.rows.dataset.metadata["site"]
-    grid = _grid([f"site ({word})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
-    said = f"{metric_name(table.metric)} by held-out site (mean over training seeds):\n\n{grid}"
+    shown_rows = grid([f"site ({word})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
+    said = f"{metric_name(table.metric)} by held-out site (mean over training seeds):\n\n{shown_rows}"
     return "\n\n".join(filter(None, [said, _heterogeneity(found)]))
 
 
@@ -164,29 +164,29 @@ def _heterogeneity(found: Comparison) -> str:
     if found.heterogeneity is None or not np.isfinite(found.heterogeneity["tau"].astype(float)).any():
         return ""
     rows = [
-        [f"`{name}`", _figure(row["tau"]), f"{100 * row['i2']:.0f} %", f"{row['worst_site']} ({_figure(row['worst_auc'])})"]
+        [f"`{name}`", figure(row["tau"]), f"{100 * row['i2']:.0f} %", f"{row['worst_site']} ({figure(row['worst_auc'])})"]
         for name, row in found.heterogeneity.iterrows()
     ]
-    return "AUC between sites:\n\n" + _grid(["method", "tau", "I2", "worst site"], rows)
+    return "AUC between sites:\n\n" + grid(["method", "tau", "I2", "worst site"], rows)
 
 
 def _secondary(table: Standings) -> str:
     found = table.comparison
     assert found is not None
     names = [str(name) for name in found.metrics.index]
-    whole = _grid(
+    whole = grid(
         ["method", *(metric_name(metric) for metric in WHOLE)],
-        [[f"`{name}`", *(_figure(found.metrics.at[name, metric], metric) for metric in WHOLE)] for name in names],
+        [[f"`{name}`", *(figure(found.metrics.at[name, metric], metric) for metric in WHOLE)] for name in names],
     )
     card = table.rows.dataset.metadata
     blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
     for suffix, said in (("", card["positive"]), ("_label0", card["negative"])):
         base = found.auprc_baseline if not suffix else 1 - found.auprc_baseline
-        grid = _grid(
+        shown_rows = grid(
             ["method", *(metric_name(metric) for metric in BY_CLASS)],
-            [[f"`{name}`", *(_figure(found.metrics.at[name, metric + suffix]) for metric in BY_CLASS)] for name in names],
+            [[f"`{name}`", *(figure(found.metrics.at[name, metric + suffix]) for metric in BY_CLASS)] for name in names],
         )
-        blocks.append(f"Positive = {said} (AUPRC of a constant: {base:.3f}):\n\n{grid}")
+        blocks.append(f"Positive = {said} (AUPRC of a constant: {base:.3f}):\n\n{shown_rows}")
     return "\n\n".join(blocks) + "\n\n</details>"
 
 
@@ -207,7 +207,7 @@ def _incomplete(table: Standings) -> str:
         return ""
     rows = []
     for partial in table.partial:
-        causes = sorted({f"{outcome}: {_one_line(reason)}" for _, outcome, reason in partial.row.failures})
+        causes = sorted({f"{outcome}: {one_line(reason)}" for _, outcome, reason in partial.row.failures})
         missing = partial.row.cells - partial.row.outcomes.total()
         if missing:
             causes.append(f"{missing} not computed yet")
@@ -215,22 +215,22 @@ def _incomplete(table: Standings) -> str:
             [
                 f"`{partial.row.method}`",
                 f"{partial.row.cells_ok}/{partial.row.cells}",
-                _figure(partial.mean),
-                "" if partial.best is None else f"{_figure(partial.best_mean)} (`{partial.best}`)",
+                figure(partial.mean),
+                "" if partial.best is None else f"{figure(partial.best_mean)} (`{partial.best}`)",
                 "; ".join(causes[:3]) + (f"; and {len(causes) - 3} more causes" if len(causes) > 3 else ""),
             ]
         )
     name = metric_name(table.metric)
-    grid = _grid(["method", "cells ok", f"{name} on these cells", "first row on the same cells", "why"], rows)
-    return f"Incomplete rows (estimates on the cells they have; never ranked):\n\n{grid}"
+    shown_rows = grid(["method", "cells ok", f"{name} on these cells", "first row on the same cells", "why"], rows)
+    return f"Incomplete rows (estimates on the cells they have; never ranked):\n\n{shown_rows}"
 
 
 def _not_applicable(tables: Sequence[Standings]) -> list[str]:
     rows = list(dict.fromkeys((table.task.dataset, *item) for table in tables for item in table.rows.not_applicable))
     if not rows:
         return []
-    grid = _grid(["dataset", "method", "why"], [[dataset, f"`{method}`", reason] for dataset, method, reason in rows])
-    return ["## Not applicable", grid]
+    shown_rows = grid(["dataset", "method", "why"], [[dataset, f"`{method}`", reason] for dataset, method, reason in rows])
+    return ["## Not applicable", shown_rows]
 
 
 def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> list[str]:
@@ -252,7 +252,8 @@ def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) 
 
 def _reproduce(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     name = suite.name if suite.name in suite_names() else f"{suite.name}.toml"
-    fetch = dict.fromkeys(f"python -m benchmark fetch {table.task.dataset}" for table in tables)
+    datasets = dict.fromkeys(table.task.dataset.partition("[")[0] for table in tables)
+    fetch = [f"python -m benchmark fetch {dataset}" for dataset in datasets]
     commands = ["make env", "source .venv/bin/activate", *fetch, f"python -m benchmark run --suite {name}"]
     return [
         "## How to reproduce",
@@ -262,17 +263,17 @@ def _reproduce(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     ]
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a `|` inside a cell is escaped."""
+    head_line, *lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (head, *rows))
+    return "\n".join([head_line, "|" + "---|" * len(head), *lines])
 
 
 def _estimate(found: Any, name: str, metric: str) -> str:
     low, high, spread = (frame.at[name, metric] for frame in (found.low, found.high, found.spread))
     interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) and np.isfinite(high) else ""
     seeds = f", SD over seeds {spread:.3f}" if np.isfinite(spread) else ""
-    return _figure(found.metrics.at[name, metric], metric) + interval + seeds
+    return figure(found.metrics.at[name, metric], metric) + interval + seeds
 
 
 def _difference(pair: dict[str, Any]) -> str:
@@ -292,12 +293,14 @@ def _p(value: float) -> str:
     return "<.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _figure(value: Any, metric: str = "") -> str:
+def figure(value: Any, metric: str = "") -> str:
+    """Three decimals; n/a where undefined."""
     if value is None or not np.isfinite(value):
         return "n/a"
     return f"{value:+.2f}" if metric in UNORDERED and "intercept" in metric else f"{value:.3f}"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text in one line of at most 160 characters."""
     line = " ".join(text.split())
     return line if len(line) <= 160 else line[:157] + "..."

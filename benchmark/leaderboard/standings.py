@@ -68,14 +68,20 @@ def standings(rows: TableRows, metric: str) -> Standings:
     )
     comparison = None
     if rows.complete:
-        frame = task.frame()
-        scores = pd.DataFrame({row.method: _all_seeds(task, row) for row in rows.complete})
-        names = [split.name for split in task.splits]
-        thresholds = pd.DataFrame({row.method: _all_thresholds(task, row) for row in rows.complete}, index=names)
+        frame, scores, thresholds = frames(rows)
         family = [row.method for row in rows.complete if row.method in rows.ranked]
         comparison = compare(frame, scores, thresholds, protocol=task.protocol, ranked=family, metric=metric, interim=interim)
     partial = tuple(_partial(task, row, comparison, metric) for row in rows.incomplete)
     return Standings(rows, metric, comparison, partial, interim)
+
+
+def frames(rows: TableRows) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The task, the scores and the thresholds of the complete rows as `compare` takes them; every row under every seed."""
+    task = rows.task
+    scores = pd.DataFrame({row.method: _all_seeds(task, row) for row in rows.complete})
+    names = [split.name for split in task.splits]
+    thresholds = pd.DataFrame({row.method: _all_thresholds(task, row) for row in rows.complete}, index=names)
+    return task.frame(), scores, thresholds
 
 
 def _partial(task: Task, row: Row, comparison: Comparison | None, metric: str) -> Partial:
@@ -114,7 +120,7 @@ def _table_json(table: Standings) -> dict[str, Any]:
     found = table.comparison
     rows = [] if found is None else [_row_json(table, str(name)) for name in found.metrics.index]
     for partial in table.partial:
-        mean = _number(partial.mean)
+        mean = number(partial.mean)
         rows.append(
             {
                 "method": partial.row.method,
@@ -134,10 +140,10 @@ def _table_json(table: Standings) -> dict[str, Any]:
                 {
                     "a": pair.a,
                     "b": pair.b,
-                    "difference": _number(pair.difference),
+                    "difference": number(pair.difference),
                     "ci": _interval(pair.low, pair.high),
-                    "p": _number(pair.p),
-                    "p_holm": _number(pair.p_holm),
+                    "p": number(pair.p),
+                    "p_holm": number(pair.p_holm),
                 }
             )
     return {
@@ -165,7 +171,7 @@ def _row_json(table: Standings, name: str) -> dict[str, Any]:
         "ranked": ranked,
         "metrics": {
             str(metric): {
-                "mean": _number(found.metrics.at[name, metric]),
+                "mean": number(found.metrics.at[name, metric]),
                 "ci": _interval(found.low.at[name, metric], found.high.at[name, metric]),
             }
             for metric in found.metrics.columns
@@ -180,7 +186,8 @@ def _rank(found: Comparison, name: str) -> list[int] | None:
     return None if np.isnan(low) or np.isnan(high) else [int(low), int(high)]
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """The value for JSON, None where it is undefined."""
     return None if value is None or not np.isfinite(value) else float(value)
 
 

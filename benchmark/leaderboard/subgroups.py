@@ -1,0 +1,237 @@
+"""`rank --by`: the complete rows of a suite broken down by an attribute of the cases, as Markdown and JSON.
+
+Predictions are stored, attributes are not: but for the site, which the task holds, they come from the cohort on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.cohort import Cohort
+from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.leaderboard.conclusions import metric_name
+from benchmark.leaderboard.markdown import figure, grid, one_line
+from benchmark.leaderboard.standings import frames, number
+from benchmark.loading import load_cohort
+from benchmark.predictions import TableRows, gather
+from benchmark.registry import Catalogue
+from benchmark.statistics.evaluation import evaluate
+from benchmark.statistics.sites import MIN_OF_A_CLASS
+from benchmark.statistics.subgroups import SUBGROUP_METRICS, Subgroups, describe, group_cases
+from benchmark.suite import Suite
+from benchmark.task import Task
+
+SITE = "site"
+LEGEND = f"""\
+Descriptive: no tests are made. Differences between subgroups may be chance, all the more the fewer cases are behind them, and
+they say nothing of their cause. Complete rows alone are shown, in the suite's order, which is no ranking; every figure is the
+mean over seeds.
+
+- **AUC**: over pairs of a label-1 and a label-0 case of the subgroup in the same test part of the same split, since other test
+  parts have other models; (concordant pairs + half the ties) / pairs. *Pairs* is their number, the mean over seeds.
+- **Recall** is that of label 1; recall, specificity and accuracy are at each cell's own threshold.
+- **Mean probability** of label 1 beside its **observed share** is calibration in the large.
+- **Small**: fewer than {MIN_OF_A_CLASS} cases of either class; AUC, recall and specificity are n/a by that fixed rule."""
+NAMES = {"mean_probability": "mean probability", "observed_share": "observed share"}
+
+
+@dataclass(frozen=True, eq=False)
+class SubgroupTable:
+    """One dataset under one protocol by the attribute `by`: `groups` names the G subgroups of `found`, `methods` its rows."""
+
+    dataset: str
+    protocol: str
+    by: str
+    groups: tuple[str, ...]
+    methods: tuple[str, ...]
+    ranked: frozenset[str]
+    found: Subgroups
+
+
+@dataclass(frozen=True, eq=False)
+class Breakdown:
+    """A suite by an attribute as it was asked for: its tables, and a line for each dataset or table that was left out."""
+
+    suite: Suite
+    by: str
+    tables: tuple[SubgroupTable, ...]
+    skipped: tuple[str, ...]
+
+
+def break_down(suite: Suite, catalogue: Catalogue, by: str, *, local: bool = True) -> Breakdown:
+    """The stored rows of a suite by the attribute `by`, on the datasets that have it here.
+
+    Raises `BenchmarkError` where no table is left.
+    """
+    gathered = gather(suite, catalogue, local=local)
+    if not gathered:
+        raise BenchmarkError(f"suite {suite.name}: no predictions of {', '.join(suite.datasets)} are stored: `run` comes first")
+    attributes = Attributes(catalogue)
+    tables: list[SubgroupTable] = []
+    errors: list[BenchmarkError] = []
+    for rows in gathered:
+        try:
+            if not rows.complete:
+                raise BenchmarkError(f"{rows.task.dataset}, {rows.task.protocol}: no row is complete")
+            values = attributes.of(rows.task, by)
+        except BenchmarkError as error:
+            errors.append(error)
+        else:
+            tables.append(_table(rows, values))
+    skipped = tuple(dict.fromkeys(" ".join(str(error).split()) for error in errors))
+    if tables:
+        return Breakdown(suite, by, tuple(tables), skipped)
+    names = {name for error in errors if isinstance(error, NoAttributeError) for name in error.names}
+    everywhere = names and all(isinstance(error, NoAttributeError) for error in errors)
+    said = str(UnknownNameError("attribute", by, names)) if everywhere else f"no table by '{by}'"
+    raise BenchmarkError(f"{said} ({'; '.join(skipped)})")
+
+
+class NoAttributeError(BenchmarkError):
+    """A dataset without the attribute; `names` are those that it has."""
+
+    def __init__(self, dataset: str, by: str, names: Iterable[str]) -> None:
+        self.names = sorted(names)
+        super().__init__(f"{dataset} has no attribute '{by}', it has {', '.join(self.names) or 'none'}")
+
+
+class Attributes:
+    """What is known of the cases on this machine; each dataset's cohort is loaded once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._cohorts: dict[str, Cohort | BenchmarkError] = {}
+
+    def of(self, task: Task, by: str) -> pd.Series[Any]:
+        """The attribute, under its own name, in the order of the task's cases.
+
+        Raises `NoAttributeError`, and `BenchmarkError` where the dataset cannot be had here or is of other cases.
+        """
+        found = {} if task.sites is None else {SITE: pd.Series(task.sites, name=SITE)}
+        if _plain(by) != SITE or not found:
+            found = {**_strata(task, self._cohort(task.dataset)), **found}
+        for same in (str, _plain):
+            for name, values in found.items():
+                if same(name) == same(by):
+                    return values
+        raise NoAttributeError(task.dataset, by, found)
+
+    def _cohort(self, dataset: str) -> Cohort:
+        if dataset not in self._cohorts:
+            try:
+                self._cohorts[dataset] = load_cohort(dataset, self.catalogue)
+            except BenchmarkError as error:
+                self._cohorts[dataset] = error
+        found = self._cohorts[dataset]
+        if isinstance(found, BenchmarkError):
+            raise found
+        return found
+
+
+def _strata(task: Task, cohort: Cohort) -> dict[str, pd.Series[Any]]:
+    """The cohort's attributes in the order of the task's cases. Raises `BenchmarkError` where it is of other cases."""
+    rows = pd.Index(cohort.case_ids).get_indexer(pd.Index(task.case_ids))
+    other = "cases" if len(cohort) != len(rows) or (rows < 0).any() else ""
+    if not other and cohort.labels is not None and (cohort.labels[rows] != task.labels).any():
+        other = "labels"
+    if other:
+        raise BenchmarkError(
+            f"{task.dataset}, {task.protocol}: the cohort on this machine has other {other} than the stored predictions: "
+            "`run` computes them anew"
+        )
+    if cohort.strata is None:
+        return {}
+    return {str(name): cohort.strata[name].iloc[rows].reset_index(drop=True) for name in cohort.strata}
+
+
+def _plain(name: str) -> str:
+    """What a name is compared by: case does not count, and `-`, `_` and space are one."""
+    return " ".join(name.lower().replace("-", " ").replace("_", " ").split())
+
+
+def _table(rows: TableRows, values: pd.Series[Any]) -> SubgroupTable:
+    task = rows.task
+    methods = tuple(row.method for row in rows.complete)
+    grouping = group_cases(values)
+    of_rows = grouping.codes[np.concatenate([split.test for split in task.splits])]
+    tested, codes = np.unique(of_rows, return_inverse=True)
+    found = describe(evaluate(*frames(rows)), codes, len(tested))
+    groups = tuple(grouping.names[code] for code in tested)
+    return SubgroupTable(task.dataset, task.protocol, str(values.name), groups, methods, frozenset(rows.ranked), found)
+
+
+def as_markdown(breakdown: Breakdown) -> str:
+    """The legend, and per table the numbers of its subgroups and a row per method and subgroup; columns are aligned."""
+    parts = [f"# {breakdown.suite.title}, by {breakdown.by}", LEGEND]
+    if breakdown.skipped:
+        parts.append("Left out:\n\n" + "\n".join(f"- {reason}" for reason in breakdown.skipped))
+    for table in breakdown.tables:
+        parts += [f"## {table.dataset}, {table.protocol}, by {table.by}", _numbers(table), _metrics(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _numbers(table: SubgroupTable) -> str:
+    found = table.found
+    rows = []
+    for g, group in enumerate(table.groups):
+        ones, cases = int(found.positives[g]), int(found.cases[g])
+        share = f"{ones} ({100 * ones / cases:.1f} %)"
+        rows.append([one_line(group), str(cases), share, f"{found.pairs[g]:.0f}", "small" if found.small[g] else ""])
+    return _aligned(["subgroup", "cases", "label 1", "pairs", "small"], rows)
+
+
+def _metrics(table: SubgroupTable) -> str:
+    rows = [
+        [f"`{method}`", one_line(group), *(figure(table.found.metrics[name][m, g]) for name in SUBGROUP_METRICS)]
+        for m, method in enumerate(table.methods)
+        for g, group in enumerate(table.groups)
+    ]
+    return _aligned(["method", "subgroup", *(NAMES.get(name, metric_name(name)) for name in SUBGROUP_METRICS)], rows)
+
+
+def _aligned(head: list[str], rows: list[list[str]]) -> str:
+    """A grid whose columns line up in a terminal too; a `|` within a cell counts twice, as it is escaped."""
+    widths = [max(len(cell) + cell.count("|") for cell in column) for column in zip(head, *rows, strict=True)]
+
+    def padded(row: list[str]) -> list[str]:
+        return [cell.ljust(width - cell.count("|")) for cell, width in zip(row, widths, strict=True)]
+
+    return grid(padded(head), [padded(row) for row in rows])
+
+
+def as_json(breakdown: Breakdown) -> dict[str, Any]:
+    """The same as the documented JSON; null where a value is undefined."""
+    return {
+        "suite": breakdown.suite.name,
+        "by": breakdown.by,
+        "tables": [_table_json(table) for table in breakdown.tables],
+        "skipped": list(breakdown.skipped),
+    }
+
+
+def _table_json(table: SubgroupTable) -> dict[str, Any]:
+    found = table.found
+    groups = [
+        {
+            "group": group,
+            "cases": int(found.cases[g]),
+            "positives": int(found.positives[g]),
+            "small": bool(found.small[g]),
+            "methods": [
+                {
+                    "method": method,
+                    "ranked": method in table.ranked,
+                    "metrics": {name: number(found.metrics[name][m, g]) for name in SUBGROUP_METRICS},
+                    "pairs": float(found.pairs[g]),
+                }
+                for m, method in enumerate(table.methods)
+            ],
+        }
+        for g, group in enumerate(table.groups)
+    ]
+    return {"dataset": table.dataset, "protocol": table.protocol, "by": table.by, "groups": groups}
