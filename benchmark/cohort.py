@@ -128,10 +128,10 @@ class Cohort:
     pool : further cases without this dataset's label, for self-supervised pre-training, or None.
     encoders : modality -> the dataset's default encoder.
     facts : named figures that describe the whole dataset (a synthetic cohort's oracle AUC, for one).
-    source_digest : digest of the source files, or the generator's version.
+    source_digest : digest of the source files (filled in by the engine), or the generator's version.
     task_digest : decides whether stored predictions of two machines may be compared (ids, labels, sites, sources).
     content_digest : decides whether something must be recomputed (every array as computed).
-    folder : where the prepared arrays lie on this machine.
+    folder : where the prepared arrays lie on this machine; labels lie there, so no method's view tells it.
     """
 
     name: str
@@ -206,6 +206,7 @@ class Cohort:
             images=self.images if image else {},
             derived=self.derived if image else None,
             strata=None,
+            folder="",
             atlas=self.atlas if image else None,
             present={name: there for name, there in self.present.items() if name in modalities},
             encoders={name: encoder for name, encoder in self.encoders.items() if name in modalities},
@@ -213,8 +214,8 @@ class Cohort:
         )
 
     def blind(self) -> Cohort:
-        """The label-free view that prediction receives: no labels, sites, groups, strata or pool."""
-        return replace(self, labels=None, sites=None, groups=None, strata=None, pool=None, facts={})
+        """The label-free view that prediction receives: no labels, sites, groups, strata, pool or folder."""
+        return replace(self, labels=None, sites=None, groups=None, strata=None, pool=None, facts={}, folder="")
 
     def sealed(self, rows: Index | None = None) -> Cohort:
         """The same view, whose features can be had of its own modalities and of `rows` alone (by default its own cases)."""

@@ -21,7 +21,8 @@ from benchmark.errors import BenchmarkError, DataError
 from benchmark.fetching import open_sources
 from benchmark.folders import check_sealed, seal
 from benchmark.locations import data_folder
-from benchmark.registry import Catalogue
+from benchmark.registry import Catalogue, Entry
+from benchmark.sources import Sources
 from benchmark.spelling import spell
 
 LAYOUT = 4
@@ -62,9 +63,24 @@ def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:
     if entry.error:
         entry.load()
     name = spell(entry.name, parameters)
-    sources = open_sources(entry.name).digest
+    sources = _sources(entry, parameters).digest
     inputs = [LAYOUT, name, sources, provenance.code_digest(entry.path), provenance.library_versions(entry.path)]
     return data_folder() / "prepared" / name / provenance.digest(inputs)[:16]
+
+
+def _sources(entry: Entry[Any], parameters: Mapping[str, Any]) -> Sources:
+    """The files that `sources.toml` lists for the dataset, or those that it names itself.
+
+    Raises `NotFetchedError` where a listed file is missing, `DataError` where one of its own is.
+    """
+    if "files" not in entry.functions:
+        return open_sources(entry.name)
+    paths = [Path(path).expanduser().resolve() for path in entry.configure(parameters).files()]
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"{entry.name}: {path} does not exist, and the dataset reads it")
+    digests = {path.as_posix().lstrip("/"): provenance.file_digest(path) for path in paths}
+    return Sources(Path("/"), digests, provenance.digest([[path.name for path in paths], list(digests.values())]))
 
 
 def prepare(spelled: str, catalogue: Catalogue) -> Path:
@@ -81,7 +97,10 @@ def prepare(spelled: str, catalogue: Catalogue) -> Path:
     with FileLock(parent / ".lock"):
         if folder.is_dir():
             return folder
-        cohort = _checked(replace(dataset.build(open_sources(entry.name)), name=spell(entry.name, parameters)))
+        sources = _sources(entry, parameters)
+        built = dataset.build(sources)
+        digest = built.source_digest or sources.digest
+        cohort = _checked(replace(built, name=spell(entry.name, parameters), source_digest=digest))
         aside = parent / f".{folder.name}.{os.getpid()}"
         try:
             _write(cohort, aside)

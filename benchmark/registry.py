@@ -51,7 +51,8 @@ def register_dataset(
 
     `label` is the rule, `label_time` when the outcome is taken, `positive` and `negative` what 1 and 0 mean in words,
     `site` the dataset's word for a site, `inputs` modality -> what it holds, `barred` column -> why it is no input,
-    `scope` the leaderboard's sentence on what the inputs are. The class has `build(sources) -> Cohort`.
+    `scope` the leaderboard's sentence on what the inputs are. The class has `build(sources) -> Cohort`, and `files() -> list of
+    paths` if it reads files of its own that `sources.toml` does not list: an edit of theirs has the cohort prepared anew.
     """
     return lambda cls: cls
 
@@ -102,6 +103,7 @@ class Entry(Generic[T]):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     fields: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
     error: str | None = None
 
     @property

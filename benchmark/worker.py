@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.cohort import Cohort
+from benchmark.cohort import Cohort, Index
 from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError
 from benchmark.loading import load_prepared
@@ -94,9 +94,9 @@ def compute(job: Job, *, debug: bool = False) -> CellRecord:
     except MemoryError as error:
         outcome: Outcome = "out-of-memory"
         reason = f"more memory than the limit ({error})" if str(error) else "more memory than the limit"
-        tail = _tail()
+        tail = traceback_tail()
     except (Exception, SystemExit) as error:  # the outcome of the cell, whatever it is
-        outcome, reason, tail = _outcome(error), f"{type(error).__name__}: {error}", _tail()
+        outcome, reason, tail = _outcome(error), f"{type(error).__name__}: {error}", traceback_tail()
     return failure(job, outcome, reason, tail, {"total_seconds": time.perf_counter() - started})
 
 
@@ -125,7 +125,8 @@ def _outcome(error: BaseException) -> Outcome:
     return "out-of-memory" if "can't allocate memory" in words or "bad_alloc" in words else "failed"
 
 
-def _tail() -> str:
+def traceback_tail() -> str:
+    """The last lines of the traceback of the exception in hand."""
     return "".join(traceback.format_exc().splitlines(keepends=True)[-TRACEBACK_LINES:])
 
 
@@ -138,19 +139,16 @@ def _computed(job: Job) -> CellRecord:
     if _WORKER.codes.setdefault(entry.path, code_digest(entry.path)) != job.ingredients["method code"]:
         raise BenchmarkError(f"{entry.path.name} was edited during the run: run again")
     split = job.split
-    pool = None if cohort.pool is None else cohort.pool.take(split.pool).only(job.fit_modalities).sealed()
-    learning = cohort.only(job.fit_modalities).sealed(np.concatenate([split.train, split.validation]))
-    train = replace(learning.take(split.train), pool=pool)
-    validation = replace(learning.take(split.validation), pool=None)
-    test = cohort.take(split.test).only(job.predict_modalities).sealed().blind()
-    _seed_everything(job.training_seed, torch="torch" in job.ingredients.get("libraries", ()))
+    train, validation = learning_views(cohort, split, job.fit_modalities)
+    test = blind_view(cohort, split.test, job.predict_modalities)
+    seed_everything(job.training_seed, torch="torch" in job.ingredients.get("libraries", ()))
     started = time.perf_counter()
     method.fit(train, validation, job.training_seed)
     fitted = time.perf_counter()
     probabilities = method.predict_proba(test)
     predicted = time.perf_counter()
     measured = {"fit_seconds": fitted - started, "predict_seconds": predicted - fitted, "peak_mib": _peak_mib()}
-    wrong = _what_is_invalid(probabilities, len(test))
+    wrong = what_is_invalid(probabilities, len(test))
     if wrong:
         return failure(job, "invalid", wrong, measured=measured)
     return CellRecord(
@@ -160,19 +158,32 @@ def _computed(job: Job) -> CellRecord:
         key=job.key,
         outcome="ok",
         probabilities=np.asarray(probabilities, dtype=np.float64).tolist(),
-        threshold=_finite("threshold", float(getattr(method, "threshold", 0.5))),
-        chosen=_plain("chosen", dict(getattr(method, "chosen", {}))),
+        threshold=finite("threshold", float(getattr(method, "threshold", 0.5))),
+        chosen=plain("chosen", dict(getattr(method, "chosen", {}))),
         measured=measured,
     )
 
 
-def _finite(name: str, value: float) -> float:
+def learning_views(cohort: Cohort, split: Split, modalities: frozenset[str]) -> tuple[Cohort, Cohort]:
+    """The training part (with the pool) and the validation part as a method may see them: sealed, declared modalities alone."""
+    pool = None if cohort.pool is None else cohort.pool.take(split.pool).only(modalities).sealed()
+    learning = cohort.only(modalities).sealed(np.concatenate([split.train, split.validation]))
+    return replace(learning.take(split.train), pool=pool), replace(learning.take(split.validation), pool=None)
+
+
+def blind_view(cohort: Cohort, rows: Index, modalities: frozenset[str]) -> Cohort:
+    """The cases to predict as a method may see them: sealed, blind, declared modalities alone."""
+    return cohort.take(rows).only(modalities).sealed().blind()
+
+
+def finite(name: str, value: float) -> float:
+    """The value. Raises `ValueError` where it is no finite number."""
     if not np.isfinite(value):
         raise ValueError(f"the method's {name} is {value}: it must be a finite number")
     return value
 
 
-def _plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
+def plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
     """The value as JSON has it, numpy's numbers as Python's. Raises `TypeError` or `ValueError` for what JSON has not."""
     import json
 
@@ -181,11 +192,12 @@ def _plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
             return item.tolist()
         raise TypeError(f"the method's {name} holds a {type(item).__name__}: JSON has none")
 
-    plain: dict[str, Any] = json.loads(json.dumps(value, default=number, allow_nan=False))
-    return plain
+    told: dict[str, Any] = json.loads(json.dumps(value, default=number, allow_nan=False))
+    return told
 
 
-def _what_is_invalid(probabilities: Any, cases: int) -> str:
+def what_is_invalid(probabilities: Any, cases: int) -> str:
+    """Why what a method gave is no probability for each of `cases` cases; empty where it is."""
     if np.ma.is_masked(probabilities):
         return "predict_proba gave masked values"
     if hasattr(probabilities, "iloc") and list(probabilities.index) != list(range(cases)):
@@ -202,7 +214,7 @@ def _what_is_invalid(probabilities: Any, cases: int) -> str:
     return ""
 
 
-def _seed_everything(seed: int, *, torch: bool) -> None:
+def seed_everything(seed: int, *, torch: bool) -> None:
     """Seed the global generators; torch's wherever the method's code imports it, were it as late as inside `fit`."""
     random.seed(seed)
     np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")

@@ -150,6 +150,7 @@ def test_at_prediction_there_are_no_labels_sites_groups_or_pool(job_of: JobOf, s
     compute(made)
     test = seen["test"]
     assert (test.labels, test.sites, test.groups, test.pool, dict(test.facts)) == (None, None, None, None, {})
+    assert (test.folder, test.strata) == ("", None), "labels lie in the folder"
     assert test.case_ids.tolist() == cohort(made).case_ids[made.split.test].tolist()
 
 

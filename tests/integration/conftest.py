@@ -12,12 +12,53 @@ from typing import Any
 
 import pytest
 
+from benchmark.fetching import needs_files, read_manifest
 from benchmark.locations import data_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 MIRRORS = (data_folder() / "sources", ROOT.parent / "shared" / "data" / "mirror")
-MIRROR = next((folder for folder in MIRRORS if (folder / "raw.githubusercontent.com/neurolabusc").is_dir()), None)
-"""Source files of SOOP: those that were fetched on this machine, or a mirror beside the checkout."""
+"""Where source files of real datasets may lie: fetched on this machine, or in a mirror beside the checkout."""
+
+
+def mirror_of(dataset: str) -> Path | None:
+    """A folder that holds all source files of a dataset, or None."""
+    files = read_manifest(dataset)[0]
+    return next((folder for folder in MIRRORS if all((folder / file).is_file() for file in files)), None)
+
+
+@dataclass(frozen=True)
+class RealData:
+    """A data folder of its own, into which datasets are fetched and prepared once per session."""
+
+    folder: Path
+    fetched: set[str] = field(default_factory=set)
+
+    def fetch(self, dataset: str) -> dict[str, str]:
+        """Fetch and prepare a dataset, or skip the test; returns the environment that uses it."""
+        mirror = mirror_of(dataset) if needs_files(dataset) else self.folder
+        if mirror is None:
+            pytest.skip(f"{dataset} is not fetched, and no mirror beside the checkout has it")
+        environment = {**os.environ, "STROKEBENCH_DATA": str(self.folder / "data")}
+        if dataset not in self.fetched:
+            command(environment, "fetch", dataset, "--mirror", str(mirror))
+            self.fetched.add(dataset)
+        return environment
+
+
+@pytest.fixture(scope="session")
+def real_data(tmp_path_factory: pytest.TempPathFactory) -> RealData:
+    """`real_data.fetch("soop")` -> the environment in which the dataset's prepared cohort is at hand."""
+    return RealData(tmp_path_factory.mktemp("real"))
+
+
+def command(environment: dict[str, str], *words: str) -> str:
+    """What a command of the benchmark prints; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
 
 PLUGIN = '''
 """A made cohort of 90 cases at three sites, and methods that behave in known ways."""

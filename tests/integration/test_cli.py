@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.conftest import ROOT
 
-VERBS = ["run", "rank", "list", "show", "explain", "fetch", "publish", "sync", "clean", "doctor", "new"]
+VERBS = ["run", "rank", "list", "show", "explain", "check", "fetch", "publish", "sync", "clean", "doctor", "new"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

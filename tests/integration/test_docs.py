@@ -1,0 +1,101 @@
+"""The code blocks of the documents run as they stand."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.integration.conftest import ROOT, MadeBenchmark
+
+
+def block(document: str, containing: str) -> str:
+    """The Python block of a document that holds the given words."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    return next(code for code in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) if containing in code)
+
+
+def register_of_patients(path: Path) -> None:
+    rng = np.random.default_rng(5)
+    severity = rng.normal(size=120)
+    frame = pd.DataFrame(
+        {
+            "patient": [f"{number:04d}" for number in range(120)],
+            "hospital": np.where(np.arange(120) % 3 == 0, "West", "East"),
+            "age": np.round(70 + 8 * severity + rng.normal(size=120)),
+            "nihss": np.clip(np.round(8 + 6 * severity), 0, 42),
+            "glucose_mmol_l": 7 + rng.normal(size=120),
+            "sex": np.where(rng.random(120) < 0.5, "female", "male"),
+            "side": np.where(rng.random(120) < 0.5, "left", "right"),
+            "mrs_90": np.where(
+                np.arange(120) == 7, np.nan, np.clip(np.round(2.5 + 1.5 * severity + rng.normal(size=120)), 0, 6)
+            ),
+            "length_of_stay": 3,
+        }
+    )
+    frame.loc[3, "glucose_mmol_l"] = np.nan
+    frame.to_csv(path, index=False)
+
+
+@pytest.fixture
+def lab(made: MadeBenchmark) -> list[str]:
+    plugin = made.folder / "lab_cohort.py"
+    plugin.write_text(block("add-a-dataset.md", "lab-cohort"), encoding="utf-8")
+    register_of_patients(made.folder / "lab.csv")
+    suite = made.folder / "lab-suite.toml"
+    suite.write_text(
+        'title = "Lab"\ndatasets = ["lab-cohort"]\nprotocols = ["repeated-cv"]\n'
+        'ranked = ["logistic-regression", "lesion-volume"]\n'
+    )
+    return ["--suite", str(suite), "--plugin", str(plugin)]
+
+
+def test_the_example_dataset_is_a_file_of_under_60_lines_that_runs(made: MadeBenchmark, lab: list[str]):
+    assert len((made.folder / "lab_cohort.py").read_text().splitlines()) < 60
+    done = made.cli("run", *lab, "--no-sync", "--in-process")
+    assert "lesion-volume is not applicable: lab-cohort has no image" in done.stdout
+    table = made.json("rank", *lab, "--json")["tables"][0]
+    assert table["cases"] == 119, "the patient without an outcome is left out"
+    assert table["rows"][0]["metrics"]["auc"]["mean"] > 0.8
+    predictions = made.json(
+        "show", "predictions", *lab, "--dataset", "lab-cohort", "--protocol", "repeated-cv", "--method", "logistic-regression",
+        "--json",
+    )  # fmt: skip
+    assert {row["case"] for row in predictions} >= {"0000", "0119"}, "ids keep their zeros"
+
+
+def test_an_edited_file_of_the_datasets_own_makes_the_cohort_anew(made: MadeBenchmark, lab: list[str]):
+    made.cli("run", *lab, "--no-sync", "--in-process", "--seeds", "39")
+    frame = pd.read_csv(made.folder / "lab.csv", dtype={"patient": str})
+    frame.assign(age=frame["age"] + 1).to_csv(made.folder / "lab.csv", index=False)
+    done = made.cli("run", *lab, "--no-sync", "--in-process", "--seeds", "39")
+    assert "preparing lab-cohort" in done.stdout
+    assert "5 of 5 cells to compute" in done.stdout
+
+
+def test_a_missing_file_of_the_datasets_own_is_named(made: MadeBenchmark, lab: list[str]):
+    (made.folder / "lab.csv").unlink()
+    done = made.cli("run", *lab, "--no-sync", code=2)
+    assert f"lab-cohort: {made.folder}/lab.csv does not exist" in done.stderr
+
+
+def test_subgroups_of_the_example_are_told_by_age(made: MadeBenchmark, lab: list[str]):
+    made.cli("run", *lab, "--no-sync", "--in-process")
+    found = json.loads(made.cli("rank", *lab, "--by", "age", "--dataset", "lab-cohort", "--json").stdout)
+    assert sum(group["cases"] for group in found["tables"][0]["groups"]) == 119
+
+
+def test_a_scikit_learn_classifier_is_a_row_in_ten_lines(made: MadeBenchmark):
+    code = block("add-a-method.md", "class HistBoosting")
+    assert len([line for line in code.splitlines() if line.strip()]) < 10
+    path = made.folder / "hist_boosting.py"
+    path.write_text(code, encoding="utf-8")
+    rows = ["hist-boosting", "hist-boosting[class_weight=balanced]", "hist-boosting[smote=1]"]
+    words = [word for row in rows for word in ("--method", row)]
+    made.run("--plugin", str(path), "--dataset", "made", "--protocol", "repeated-cv", "--seeds", "39", *words)
+    stored = {name.split("/")[2] for name in made.cells()}
+    assert len(stored) == 3

@@ -1,0 +1,133 @@
+"""Every published row, as a submission is checked: its task, its predictions, and its figures by scikit-learn."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from sklearn import metrics
+
+from benchmark.discovery import discover
+from benchmark.fetching import needs_files
+from benchmark.suite import suite_names
+from tests.integration.conftest import ROOT, RealData, mirror_of
+
+REFERENCE = ROOT / "results" / "reference"
+ROWS = sorted(path.relative_to(REFERENCE) for path in REFERENCE.rglob("*.parquet"))
+TABLES = sorted({path.parent for path in ROWS})
+AT_THRESHOLD = {
+    "accuracy": metrics.accuracy_score,
+    "balanced_accuracy": metrics.balanced_accuracy_score,
+    "mcc": metrics.matthews_corrcoef,
+    "f1": functools.partial(metrics.f1_score, zero_division=0),
+}
+OF_PROBABILITIES = {
+    "auc": metrics.roc_auc_score,
+    "auprc": metrics.average_precision_score,
+    "brier": metrics.brier_score_loss,
+}
+
+
+@functools.cache
+def task_of(table: Path) -> dict:
+    return json.loads((REFERENCE / table / "task.json").read_text(encoding="utf-8"))
+
+
+def row_of(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """The row's metadata, and its probabilities by split."""
+    table = pq.read_table(REFERENCE / path)
+    meta = json.loads(table.schema.metadata[b"strokebench"])
+    ends = np.cumsum([item["cases"] for item in meta["splits"].values()])
+    assert ends[-1] == len(table)
+    return meta, dict(zip(meta["splits"], np.split(table["probability"].to_numpy(), ends[:-1]), strict=True))
+
+
+@pytest.fixture(scope="module")
+def stated(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], dict]:
+    """(dataset, protocol, method) -> the row as `rank --no-local --json` of some suite states it."""
+    rows = {}
+    environment = {**os.environ, "STROKEBENCH_OUTPUT": str(tmp_path_factory.mktemp("output"))}
+    for suite in suite_names():
+        words = [sys.executable, "-m", "benchmark", "rank", "--suite", suite, "--no-local", "--json"]
+        done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300)
+        for table in json.loads(done.stdout)["tables"]:
+            rows |= {(table["dataset"], table["protocol"], row["method"]): row for row in table["rows"]}
+    return rows
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_cases_labels_sites_and_splits_are_those_of_the_datasets_own_code(table: Path, real_data: RealData, monkeypatch):
+    from benchmark.loading import load_cohort
+    from benchmark.task import make_task
+
+    task = task_of(table)
+    name = task["dataset"].partition("[")[0]
+    if needs_files(name) and mirror_of(name) is None:
+        pytest.skip(f"{name} is not fetched, and no mirror beside the checkout has it")
+    monkeypatch.setenv("STROKEBENCH_DATA", real_data.fetch(name)["STROKEBENCH_DATA"])
+    catalogue = discover()
+    cohort = load_cohort(task["dataset"], catalogue)
+    protocol, parameters = catalogue.protocols.resolve(task["protocol"])
+    ours = make_task(cohort, task["protocol"], protocol.configure(parameters).splits(cohort))
+    assert ours.case_ids.tolist() == task["case_ids"]
+    assert ours.labels.tolist() == task["labels"]
+    assert (None if ours.sites is None else ours.sites.tolist()) == task["sites"]
+    assert {split.name: (split.digest, split.test.tolist()) for split in ours.splits} == {
+        split["name"]: (split["digest"], split["test"]) for split in task["splits"]
+    }
+
+
+@pytest.mark.parametrize("path", ROWS, ids=str)
+def test_a_row_holds_one_probability_per_test_case_of_every_split_its_method_runs(path: Path):
+    meta, probabilities = row_of(path)
+    task = task_of(path.parent)
+    catalogue = discover()
+    entry, parameters = catalogue.methods.resolve(meta["method"])
+    assert entry.error is None
+    splits = task["splits"]
+    if not entry.stochastic(parameters) and task["protocol"] != "repeated-cv":
+        splits = [split for split in splits if split["seed"] == 39]
+    assert list(probabilities) == [split["name"] for split in splits]
+    for split in splits:
+        values, said = probabilities[split["name"]], meta["splits"][split["name"]]
+        assert len(values) == len(split["test"])
+        assert said["split"] == split["digest"]
+        assert np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
+        assert np.isfinite(said["threshold"])
+        assert len(said["key"]) == 64
+
+
+@pytest.mark.parametrize("path", ROWS, ids=str)
+def test_the_stated_figures_follow_from_the_stored_predictions_by_scikit_learn(path: Path, stated):
+    meta, probabilities = row_of(path)
+    task = task_of(path.parent)
+    labels = np.array(task["labels"])
+    row = stated[task["dataset"], task["protocol"], meta["method"]]
+    by_part: dict[str, dict[str, list[float]]] = {}
+    for split in (split for split in task["splits"] if split["name"] in probabilities):
+        truth, values = labels[split["test"]], probabilities[split["name"]]
+        if split["site"] and min(truth.sum(), len(truth) - truth.sum()) < 5:
+            continue  # a small site: left out of the mean by the fixed rule
+        votes = (values > meta["splits"][split["name"]]["threshold"]).astype(int)
+        part = by_part.setdefault(split["site"] or split["name"], {})
+        for name, score in OF_PROBABILITIES.items():
+            part.setdefault(name, []).append(score(truth, values))
+        for name, score in AT_THRESHOLD.items():
+            part.setdefault(name, []).append(score(truth, votes))
+    for name in (*OF_PROBABILITIES, *AT_THRESHOLD):
+        mean = np.mean([np.mean(part[name]) for part in by_part.values()])  # over seeds within a site, then over sites
+        assert row["metrics"][name]["mean"] == pytest.approx(mean, abs=1e-9), name
+
+
+def test_every_published_row_is_shown_by_a_suite(stated):
+    published = {
+        (task_of(path.parent)["dataset"], task_of(path.parent)["protocol"], row_of(path)[0]["method"]) for path in ROWS
+    }
+    assert published <= set(stated)
