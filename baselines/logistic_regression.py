@@ -31,7 +31,10 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 )
 @dataclass
 class LogisticRegressionMethod(EstimatorMethod):
-    """L2-penalised logistic regression: C = 1 on the table, elsewhere C by inner 5-fold cross-validation of the AUC."""
+    """L2-penalised logistic regression: C = 1 on the table, elsewhere C by inner 5-fold cross-validation of the log loss.
+
+    By the AUC alone C may be so small that all probabilities lie near the share of label 1.
+    """
 
     stochastic = False
     max_iter: int = 1000
@@ -45,4 +48,4 @@ class LogisticRegressionMethod(EstimatorMethod):
         if self.features == "table":
             return model
         folds = StratifiedKFold(5, shuffle=True, random_state=0)
-        return GridSearchCV(model, {"C": list(PENALTIES)}, scoring="roc_auc", cv=folds)
+        return GridSearchCV(model, {"C": list(PENALTIES)}, scoring="neg_log_loss", cv=folds)

@@ -35,7 +35,8 @@ class Method(Protocol):
 class EstimatorMethod:
     """A method made of a scikit-learn classifier: subclass it, and return the classifier from `estimator(seed)`.
 
-    It trains on train + validation. The fields that every such method has:
+    It trains on train + validation. What a search such as `GridSearchCV` chooses is stored with the cell. The fields that
+    every such method has:
 
     features : the columns of the design matrix: modalities joined by "+", of "table", "image" and "text" (pooled vectors of
         the dataset's default encoders) and "derived" (the named image-derived columns).
@@ -62,6 +63,7 @@ class EstimatorMethod:
         if self.smote:
             x, y = replicate(x, y, self._matrix.measured, self.smote, seed)
         self._fitted = self.estimator(seed).fit(x, y, **self._weights(y))
+        self.chosen = dict(getattr(self._fitted, "best_params_", {}))
 
     def _weights(self, labels: NDArray[Any]) -> dict[str, Any]:
         from sklearn.utils.class_weight import compute_sample_weight

@@ -68,6 +68,16 @@ def test_balanced_weights_give_both_classes_the_same_sum() -> None:
     assert weights.sum() == pytest.approx(30)
 
 
+def test_what_a_search_chooses_inside_the_training_part_is_told() -> None:
+    from benchmark.discovery import discover
+
+    tree, forest = (discover().methods.get(name).configure({}) for name in ("decision-tree", "random-forest"))
+    for method in (tree, forest):
+        method.fit(*parts(40, 160), seed=1)
+    assert tree.chosen["max_leaf_nodes"] in (4, 8, 16, 32)
+    assert forest.chosen == {}
+
+
 def test_another_word_for_the_weights_is_refused() -> None:
     with pytest.raises(BenchmarkError, match="class_weight=auto: give 'balanced' or 'none'"):
         Recording(class_weight="auto").fit(*parts(), seed=1)

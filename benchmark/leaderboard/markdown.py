@@ -16,6 +16,8 @@ from benchmark.suite import DEFAULT, Suite, suite_names
 
 WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")
 TESTS = {"p": "p", "p_holm": "p (Holm)", "p_delong": "p (DeLong, second opinion)"}
+FEW_SITES = 10
+"""More sites than these are folded away."""
 BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 READING = """\
 How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of
@@ -142,30 +144,34 @@ def _descriptive(table: Standings) -> str:
 
 
 def _sites(table: Standings) -> str:
+    """The ranked rows (all, where none is) by held-out site; folded away where the sites are many."""
     found = table.comparison
     assert found is not None
     if found.per_site is None:
         return ""
     sites = found.per_site
-    names = [str(name) for name in found.metrics.index]
+    names = table.ranked or table.descriptive
     rows = [
         [f"{site}{' (small: left out of the mean)' if row['small'] else ''}", str(int(row["n"])), str(int(row["positives"]))]
         + [figure(row[name]) for name in names]
         for site, row in sites.iterrows()
     ]
     word = table.rows.dataset.metadata["site"]
-    shown_rows = grid([f"site ({word})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
-    said = f"{metric_name(table.metric)} by held-out site (mean over training seeds):\n\n{shown_rows}"
-    return "\n\n".join(filter(None, [said, _heterogeneity(found)]))
+    by_site = grid([f"site ({word})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
+    said = f"{metric_name(table.metric)} by held-out site (mean over training seeds):"
+    if len(rows) > FEW_SITES:
+        summary = f"{metric_name(table.metric)} by held-out site, {len(rows)} sites (mean over training seeds)"
+        by_site, said = f"{by_site}\n\n</details>", f"<details><summary>{summary}</summary>"
+    return "\n\n".join(filter(None, [said, by_site, _heterogeneity(found, names)]))
 
 
-def _heterogeneity(found: Comparison) -> str:
+def _heterogeneity(found: Comparison, names: Sequence[str]) -> str:
     """How much the AUC differs between sites: tau, I2 and the worst site; nothing where there are too few sites."""
     if found.heterogeneity is None or not np.isfinite(found.heterogeneity["tau"].astype(float)).any():
         return ""
     rows = [
         [f"`{name}`", figure(row["tau"]), f"{100 * row['i2']:.0f} %", f"{row['worst_site']} ({figure(row['worst_auc'])})"]
-        for name, row in found.heterogeneity.iterrows()
+        for name, row in found.heterogeneity.loc[list(names)].iterrows()
     ]
     return "AUC between sites:\n\n" + grid(["method", "tau", "I2", "worst site"], rows)
 
