@@ -17,7 +17,7 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Figures of speed and memory, side by side with their goals (a few minutes).
+# Figures of speed and memory, side by side with their goals (with all datasets fetched about 15 minutes).
 speed: env
 	$(BIN)/python -m tests.speed
 
