@@ -42,12 +42,19 @@ class EstimatorMethod:
         the dataset's default encoders) and "derived" (the named image-derived columns).
     smote : neighbours of replication SMOTE on the training part (the source paper's value is 1); 0 for none. Probabilities
         then follow the evened class counts, and inner cross-validation sees the copies as well.
-    class_weight : "balanced" weighs each case by the inverse share of its class; "none" weighs all alike.
+    class_weight : "balanced" weighs each case by the inverse share of its class; None weighs all alike.
     """
 
     features: str = "table"
     smote: int = 0
-    class_weight: str = "none"
+    class_weight: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the options cannot mean. Raises `BenchmarkError`."""
+        if type(self.smote) is not int or self.smote < 0:
+            raise BenchmarkError(f"smote={self.smote}: give a number of neighbours such as 1, or 0 for none")
+        if self.class_weight not in (None, "balanced"):
+            raise BenchmarkError(f"class_weight={self.class_weight}: give 'balanced' or 'none'")
 
     def estimator(self, seed: int) -> Any:
         """The unfitted classifier; it has `fit(X, y)`, `predict_proba(X)` and `classes_`."""
@@ -55,6 +62,8 @@ class EstimatorMethod:
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Fit preprocessing and classifier on train + validation."""
+        from sklearn.utils.class_weight import compute_sample_weight
+
         from benchmark.preprocessing import DesignMatrix, replicate
 
         cases = train.join(validation)
@@ -62,15 +71,9 @@ class EstimatorMethod:
         x, y = self._matrix.transform(cases), np.asarray(cases.labels)
         if self.smote:
             x, y = replicate(x, y, self._matrix.measured, self.smote, seed)
-        self._fitted = self.estimator(seed).fit(x, y, **self._weights(y))
+        weights = {} if self.class_weight is None else {"sample_weight": compute_sample_weight(self.class_weight, y)}
+        self._fitted = self.estimator(seed).fit(x, y, **weights)
         self.chosen = dict(getattr(self._fitted, "best_params_", {}))
-
-    def _weights(self, labels: NDArray[Any]) -> dict[str, Any]:
-        from sklearn.utils.class_weight import compute_sample_weight
-
-        if self.class_weight not in ("none", "balanced"):
-            raise BenchmarkError(f"class_weight={self.class_weight}: give 'balanced' or 'none'")
-        return {} if self.class_weight == "none" else {"sample_weight": compute_sample_weight("balanced", labels)}
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
         """P(label = 1), (n,)."""

@@ -94,6 +94,12 @@ class SyntheticStroke:
                 "mri": ImageView(draw_scans(patients), scale=1 / 255),
             },
             derived=derived,
+            strata=pd.DataFrame(
+                {
+                    "age": [patient.admission.age for patient in patients],
+                    "sex": ["female" if patient.admission.female else "male" for patient in patients],
+                }
+            ),
             present={modality: np.ones(n, dtype=bool) for modality in MODALITIES},
             atlas=load_brain().atlas,
             encoders={"image": "territories", "text": "minilm"},

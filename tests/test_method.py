@@ -78,9 +78,24 @@ def test_what_a_search_chooses_inside_the_training_part_is_told() -> None:
     assert forest.chosen == {}
 
 
-def test_another_word_for_the_weights_is_refused() -> None:
-    with pytest.raises(BenchmarkError, match="class_weight=auto: give 'balanced' or 'none'"):
-        Recording(class_weight="auto").fit(*parts(), seed=1)
+@pytest.mark.parametrize("given", [-1, 0.5, True, "1"])
+def test_a_number_of_neighbours_that_is_none_is_refused(given: Any) -> None:
+    with pytest.raises(BenchmarkError, match=f"smote={given}: give a number of neighbours such as 1, or 0 for none"):
+        Recording(smote=given)
+
+
+@pytest.mark.parametrize("given", ["auto", "Balanced", 1])
+def test_another_word_for_the_weights_is_refused(given: Any) -> None:
+    with pytest.raises(BenchmarkError, match=f"class_weight={given}: give 'balanced' or 'none'"):
+        Recording(class_weight=given)
+
+
+@pytest.mark.parametrize("spelled", ["xgboost[smote=0]", "xgboost[class_weight=none]", "xgboost[features=table,smote=0]"])
+def test_an_option_at_its_default_is_the_plain_row(spelled: str) -> None:
+    from benchmark.discovery import discover
+    from benchmark.suite import canonical
+
+    assert canonical("method", spelled, discover()) == "xgboost"
 
 
 @pytest.mark.parametrize("name", ["logistic-regression", "decision-tree", "random-forest", "svm", "xgboost", "lightgbm"])
