@@ -1,4 +1,4 @@
-"""A single pruned classification tree."""
+"""A single classification tree of few leaves."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ LEAVES = (4, 8, 16, 32)
     "decision-tree",
     family="classical",
     reference="Breiman, Friedman, Olshen and Stone 1984 (CART)",
+    differences="the number of leaves is bounded while growing, in place of pruning by cost and complexity",
     fit_modalities={"table"},
     predict_modalities={"table"},
     variants={
@@ -31,7 +32,7 @@ LEAVES = (4, 8, 16, 32)
 )
 @dataclass
 class DecisionTree(EstimatorMethod):
-    """CART whose number of leaves is chosen by inner 5-fold cross-validation of the AUC; an unpruned tree votes 0 or 1.
+    """CART whose number of leaves is chosen by inner 5-fold cross-validation of the AUC; an unbounded tree votes 0 or 1.
 
     The order in which equally good splits are tried, and the inner folds, are the same for every seed.
     """

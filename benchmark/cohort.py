@@ -197,7 +197,7 @@ class Cohort:
         )
 
     def only(self, modalities: frozenset[str] | set[str]) -> Cohort:
-        """The view that holds just these modalities (the pool likewise); others cannot be reached through it."""
+        """The view that holds just these modalities (the pool likewise), neither strata nor folder."""
         image = "image" in modalities
         return replace(
             self,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Source = Literal["local", "reference"]
+SECONDS = "seconds.json"
+"""Beside a table's published rows: mean seconds per cell of each."""
 PER_SPLIT = ("split", "seed")
 """The ingredients in which the cells of one row differ."""
 
@@ -252,23 +254,32 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> 
     )
 
 
-def seconds(record: CellRecord) -> float | None:
+def seconds_taken(record: CellRecord) -> float | None:
     """How long a cell took to fit and to predict, if it came so far."""
     fit, predict = (record.measured.get(f"{part}_seconds") for part in ("fit", "predict"))
-    return None if fit is None or predict is None else round(float(fit) + float(predict), 3)
+    return None if fit is None or predict is None else float(fit) + float(predict)
 
 
-def published_seconds(dataset: str, protocol: str, method: str) -> float | None:
-    """Mean seconds per cell of a published row, on the machine that computed it; None where there is none."""
-    import pyarrow.parquet as pq
+def published_seconds(dataset: str, protocol: str) -> dict[str, float]:
+    """Method -> mean seconds per cell of its published row, on the machine that computed it."""
+    known: dict[str, float] = {}
+    for folder in reversed(reference_folders(dataset, protocol)):
+        path = folder / SECONDS
+        known |= json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return known
 
-    for folder in reference_folders(dataset, protocol):
-        path = folder / f"{safe(method)}.parquet"
-        if path.is_file():
-            meta = json.loads(pq.read_schema(path).metadata[b"strokebench"])
-            known = [item["seconds"] for item in meta["splits"].values() if item.get("seconds") is not None]
-            return sum(known) / len(known) if known else None
-    return None
+
+def publish_seconds(task: Task, rows: Mapping[str, Sequence[CellRecord]]) -> None:
+    """Note how long the cells of published rows took; measured, so apart from the rows, whose bytes a re-run repeats."""
+    path = results_folder() / "reference" / safe(task.dataset) / safe(task.protocol) / SECONDS
+    known: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not rows:
+        return
+    for method, records in rows.items():
+        taken = [seconds for record in records if (seconds := seconds_taken(record)) is not None]
+        if taken:
+            known[method] = round(sum(taken) / len(taken), 3)
+    write_if_changed(path, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
 
 
 def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
@@ -291,7 +302,6 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
                 "threshold": record.threshold,
                 "chosen": record.chosen,
                 "key": record.key,
-                "seconds": seconds(record),
             }
             for record in records
         },

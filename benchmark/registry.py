@@ -115,7 +115,8 @@ class Entry(Generic[T]):
 
     def stochastic(self, parameters: Mapping[str, Any]) -> bool:
         """Whether the seed changes the predictions of a method so configured: as its class says, or by SMOTE's draws."""
-        return bool(self.constants.get("stochastic", True) or parameters.get("smote"))
+        options = {**self.constants, **parameters}
+        return bool(options.get("stochastic", True) or options.get("smote"))
 
     def defaults(self) -> dict[str, Any]:
         """Field -> default of the component's dataclass, inherited fields included. Raises `BenchmarkError` if it is broken."""

@@ -71,10 +71,7 @@ class Task:
     @cached_property
     def seeds_repeat_the_cut(self) -> bool:
         """Whether all seeds have the same test parts."""
-        seeds: dict[int, list[str]] = {}
-        for split in self.splits:
-            seeds.setdefault(split.seed, []).append(self.first_with_test[split.name])
-        return len({tuple(sorted(parts)) for parts in seeds.values()}) == 1
+        return all(self.by_name[name].seed == self.splits[0].seed for name in self.first_with_test.values())
 
     @cached_property
     def first_with_test(self) -> dict[str, str]:

@@ -10,17 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.cohort import LESION_VOLUME, Cohort, ImageView
-from benchmark.sources import Sources
 from datasets._soop_files import SoopFiles
 from datasets.reports.measurement import write_reports
 
 WORDS = {"sex": {"F": "female", "M": "male"}, "race": {"b": "Black or African American", "w": "White"}}
-"""What the codes of the table mean, for reports."""
+"""What the codes of the table mean, as `rank --by` shows them."""
 
 
 def soop_cohort(
     files: SoopFiles,
-    sources: Sources,
     label: str,
     good: NDArray[np.bool_],
     columns: Sequence[str],
@@ -40,7 +38,6 @@ def soop_cohort(
         _view(files, chosen, columns, made_of),
         labels=good[chosen].astype(np.int8),
         pool=_view(files, rest, columns, made_of),
-        source_digest=sources.digest,
     )
 
 

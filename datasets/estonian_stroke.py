@@ -61,7 +61,6 @@ class EstonianStroke:
             groups=ids,
             table=table,
             strata=pd.DataFrame({"age": table["AGE"], "sex": table["SEX"], "diagnosis": table["DGN"]}),
-            source_digest=sources.digest,
         )
 
 

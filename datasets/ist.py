@@ -100,7 +100,6 @@ class InternationalStrokeTrial:
             groups=ids,
             table=_table(frame),
             strata=strata.astype({"age": np.float64}).reset_index(drop=True),
-            source_digest=sources.digest,
         )
 
     def _sites(self, countries: pd.Series[str], hospitals: NDArray[np.int64]) -> NDArray[np.str_]:

@@ -61,4 +61,4 @@ class Soop:
             raise DataError(f"soop: cases={self.cases}: give 'complete' or 'any'")
         files = read_files(sources)
         good = (files.table["gs_rankin_6isdeath"] <= 2).to_numpy()
-        return soop_cohort(files, sources, "gs_rankin_6isdeath", good, INPUTS, complete=self.cases == "complete")
+        return soop_cohort(files, "gs_rankin_6isdeath", good, INPUTS, complete=self.cases == "complete")

@@ -51,4 +51,4 @@ class SoopNihss:
     def build(self, sources: Sources) -> Cohort:
         """Read the files. Raises `DataError` where one is not as expected."""
         files = read_files(sources)
-        return soop_cohort(files, sources, "nihss", (files.table["nihss"] < 7).to_numpy(), INPUTS, complete=True)
+        return soop_cohort(files, "nihss", (files.table["nihss"] < 7).to_numpy(), INPUTS, complete=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,3 +123,6 @@ def test_the_seed_counts_where_smote_draws_and_nowhere_else_in_a_deterministic_r
     assert not entry.stochastic({})
     assert not entry.stochastic({"class_weight": "balanced"})
     assert entry.stochastic({"smote": 1})
+    evened = replace(entry, constants={**entry.constants, "smote": 1})
+    assert evened.stochastic({}), "a class may have SMOTE as its default"
+    assert not evened.stochastic({"smote": 0})

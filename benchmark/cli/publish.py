@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where no row of the selection is complete here."""
-    from benchmark.predictions import complete_records, publish_row
+    from benchmark.planning import why_not_applicable
+    from benchmark.predictions import complete_records, publish_row, publish_seconds
     from benchmark.store import Store
     from benchmark.task import read_task
 
@@ -23,18 +24,23 @@ def run(options: argparse.Namespace) -> int:
     store = Store()
     published, incomplete = 0, []
     for dataset in suite.datasets:
+        card = catalogue.datasets.resolve(dataset)[0]
         for protocol in suite.protocols:
             task = read_task(store.task_path(dataset, protocol))
             if task is None:
                 continue
+            rows = {}
             for method in suite.methods:
                 entry, parameters = catalogue.methods.resolve(method)
                 records = complete_records(store, task, method, stochastic=entry.stochastic(parameters))
-                if records is None:
+                if records is not None:
+                    rows[method] = records
+                elif not why_not_applicable(entry, parameters, card.modalities, task.absent, len(task.case_ids), dataset):
                     incomplete.append(f"{dataset}/{protocol}/{method}")
-                else:
-                    publish_row(task, method, records)
-                    published += 1
+            for method, records in rows.items():
+                publish_row(task, method, records)
+            publish_seconds(task, rows)
+            published += len(rows)
     print(f"{published} rows published to results/reference; commit them together with the leaderboard that `rank` writes")
     for row in incomplete:
         print(f"not published: {row} is not complete here")

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         metavar="ATTRIBUTE",
-        help="print metrics by subgroup of the cases (site; age, sex, ... where the dataset tells), and write no leaderboard",
+        help="print metrics by subgroup (site; or age, sex, ... read from the dataset on this machine), write no leaderboard",
     )
     parser.add_argument(
         "--dataset", action="append", default=[], metavar="NAME", help="with --by: only this dataset; repeatable"

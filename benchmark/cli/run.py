@@ -111,17 +111,16 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
     reporter = ConsoleReporter()
     planned, _ = prepare_plan(request.suite, request.seeds, catalogue, reporter)
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
+    counts = Counter((cell.address.dataset, cell.address.protocol, cell.address.method) for cell in cells)
+    published = {table: published_seconds(*table) for table in {row[:2] for row in counts}}
     here = _seconds_here(planned)
-    rows = Counter((cell.address.dataset, cell.address.protocol, cell.address.method) for cell in cells)
-    elsewhere = {row: published_seconds(*row) for row in rows if row not in here}
-    total, foreign, unknown = 0.0, 0, 0
-    for row, count in rows.items():
-        known = here.get(row, elsewhere.get(row))
-        total += (known or 0.0) * count
-        unknown += count * (known is None)
-        foreign += count * (row not in here and known is not None)
-        each = "time unknown" if known is None else f"{known:.2g} s each"
-        reporter.say(f"{'  '.join(row)}: {count} cells, {each}")
+    known = {row: here.get(row, published[row[:2]].get(row[2])) for row in counts}
+    for row, count in counts.items():
+        each = known[row]
+        reporter.say(f"{'  '.join(row)}: {count} cells, {'time unknown' if each is None else f'{each:.2g} s each'}")
+    total = sum(each * counts[row] for row, each in known.items() if each is not None)
+    unknown = sum(counts[row] for row, each in known.items() if each is None)
+    foreign = sum(counts[row] for row, each in known.items() if each is not None and row not in here)
     said = [f"{len(cells)} of {len(planned.cells)} cells to compute"]
     if unknown < len(cells):
         said.append(f"about {_duration(total / request.jobs)} with {request.jobs} jobs")
@@ -137,11 +136,11 @@ def _seconds_here(planned: Plan) -> dict[tuple[str, str, str], float]:
     """(dataset, protocol, method) -> mean seconds of the row's cells that are stored on this machine."""
     from collections import defaultdict
 
-    from benchmark.predictions import seconds
+    from benchmark.predictions import seconds_taken
 
     known: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for cell in planned.cells:
-        took = None if cell.stored is None else seconds(cell.stored)
+        took = None if cell.stored is None else seconds_taken(cell.stored)
         if took is not None:
             known[cell.address.dataset, cell.address.protocol, cell.address.method].append(took)
     return {row: sum(each) / len(each) for row, each in known.items()}

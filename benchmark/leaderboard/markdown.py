@@ -139,8 +139,8 @@ def _descriptive(table: Standings) -> str:
         for name in table.descriptive
     ]
     shown = " (95 % CI)" if np.isfinite(found.low[table.metric]).any() else ""
-    shown_rows = grid(["method", f"{metric_name(table.metric)}{shown}", "cells", "source"], rows)
-    return f"Descriptive rows (shown, never ranked or tested against the family):\n\n{shown_rows}"
+    table_text = grid(["method", f"{metric_name(table.metric)}{shown}", "cells", "source"], rows)
+    return f"Descriptive rows (shown, never ranked or tested against the family):\n\n{table_text}"
 
 
 def _sites(table: Standings) -> str:
@@ -188,11 +188,11 @@ def _secondary(table: Standings) -> str:
     blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
     for suffix, said in (("", card["positive"]), ("_label0", card["negative"])):
         base = found.auprc_baseline if not suffix else 1 - found.auprc_baseline
-        shown_rows = grid(
+        table_text = grid(
             ["method", *(metric_name(metric) for metric in BY_CLASS)],
             [[f"`{name}`", *(figure(found.metrics.at[name, metric + suffix]) for metric in BY_CLASS)] for name in names],
         )
-        blocks.append(f"Positive = {said} (AUPRC of a constant: {base:.3f}):\n\n{shown_rows}")
+        blocks.append(f"Positive = {said} (AUPRC of a constant: {base:.3f}):\n\n{table_text}")
     return "\n\n".join(blocks) + "\n\n</details>"
 
 
@@ -227,16 +227,16 @@ def _incomplete(table: Standings) -> str:
             ]
         )
     name = metric_name(table.metric)
-    shown_rows = grid(["method", "cells ok", f"{name} on these cells", "first row on the same cells", "why"], rows)
-    return f"Incomplete rows (estimates on the cells they have; never ranked):\n\n{shown_rows}"
+    table_text = grid(["method", "cells ok", f"{name} on these cells", "first row on the same cells", "why"], rows)
+    return f"Incomplete rows (estimates on the cells they have; never ranked):\n\n{table_text}"
 
 
 def _not_applicable(tables: Sequence[Standings]) -> list[str]:
     rows = list(dict.fromkeys((table.task.dataset, *item) for table in tables for item in table.rows.not_applicable))
     if not rows:
         return []
-    shown_rows = grid(["dataset", "method", "why"], [[dataset, f"`{method}`", reason] for dataset, method, reason in rows])
-    return ["## Not applicable", shown_rows]
+    table_text = grid(["dataset", "method", "why"], [[dataset, f"`{method}`", reason] for dataset, method, reason in rows])
+    return ["## Not applicable", table_text]
 
 
 def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> list[str]:
@@ -300,7 +300,7 @@ def _p(value: float) -> str:
 
 
 def figure(value: Any, metric: str = "") -> str:
-    """Three decimals; n/a where undefined."""
+    """Three decimals, a calibration intercept with its sign and two; n/a where undefined."""
     if value is None or not np.isfinite(value):
         return "n/a"
     return f"{value:+.2f}" if metric in UNORDERED and "intercept" in metric else f"{value:.3f}"

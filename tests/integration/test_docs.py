@@ -1,4 +1,4 @@
-"""The code blocks of the documents run as they stand."""
+"""The examples of the documents run as they stand: the table dataset, and the classifier in ten lines."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -164,10 +165,42 @@ def test_two_runs_at_once_are_refused(made):
     assert "another run is writing" in done.stderr
 
 
-def test_dry_run_computes_nothing(made):
+def test_dry_run_computes_nothing_and_says_what_was_never_timed(made):
     out = made.run("--dry-run").stdout
-    assert f"{CELLS} of {CELLS} cells to compute" in out
+    assert f"{CELLS} of {CELLS} cells to compute, {CELLS} of rows that were never timed" in out
+    assert "made  repeated-cv  steady: 20 cells, time unknown" in out
     assert made.cells() == {}
+
+
+def test_dry_run_estimates_by_this_machines_cells(made):
+    row = ["--method", "dicey[pause=0.5]", "--protocol", "repeated-cv"]
+    made.run(*row, "--seeds", "39")
+    out = made.run(*row, "--dry-run", "--jobs", "1").stdout
+    assert re.search(r"dicey\[pause=0.5\]: 15 cells, 0\.5\d? s each", out)
+    assert "15 of 20 cells to compute, about 8 s with 1 jobs" in out
+
+
+def test_dry_run_on_a_machine_that_never_ran_a_row_takes_the_published_times(made):
+    made.run("--method", "dicey", "--method", "steady", "--protocol", "repeated-cv")
+    made.cli("publish", *made.options, "--method", "dicey", "--protocol", "repeated-cv")
+    seconds = made.output / "results" / "reference" / "made" / "repeated-cv" / "seconds.json"
+    assert set(json.loads(seconds.read_text())) == {"dicey"}
+    seconds.write_text('{"dicey": 6.0}')
+    shutil.rmtree(made.output / "results" / "cells")
+    out = made.run("--method", "dicey", "--method", "steady", "--protocol", "repeated-cv", "--dry-run", "--jobs", "2").stdout
+    assert "40 of 40 cells to compute, about 60 s with 2 jobs, 20 of them timed on the machine of the published rows" in out
+    assert "20 of rows that were never timed" in out
+
+
+def test_publishing_again_after_a_recomputation_changes_no_byte_of_a_row(made):
+    row = ["--method", "steady", "--protocol", "repeated-cv"]
+    made.run(*row)
+    made.cli("publish", *made.options, *row)
+    path = made.output / "results" / "reference" / "made" / "repeated-cv" / "steady.parquet"
+    before = path.read_bytes()
+    made.run(*row, "--recompute")
+    made.cli("publish", *made.options, *row)
+    assert path.read_bytes() == before
 
 
 def test_explain_says_why(made):
