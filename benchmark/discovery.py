@@ -119,8 +119,7 @@ def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Cal
         if not isinstance(metadata.get(field_name, set()), set | frozenset | list | tuple):
             said = f"{field_name} must be a set of modalities, such as {{'table'}}"
             return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
-    functions = frozenset(item.name for item in node.body if isinstance(item, ast.FunctionDef))
-    return Entry(kind, name, path, node.name, metadata, _constants(node), _fields(node), functions)
+    return Entry(kind, name, path, node.name, metadata, _constants(node), _fields(node))
 
 
 def _constants(node: ast.ClassDef) -> dict[str, Any]:

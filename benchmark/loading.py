@@ -18,7 +18,7 @@ from benchmark import provenance
 from benchmark.cohort import Atlas, Cohort, ImageView
 from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError, DataError
-from benchmark.fetching import open_sources
+from benchmark.fetching import needs_files, open_sources
 from benchmark.folders import check_sealed, seal
 from benchmark.locations import data_folder
 from benchmark.registry import Catalogue, Entry
@@ -73,14 +73,24 @@ def _sources(entry: Entry[Any], parameters: Mapping[str, Any]) -> Sources:
 
     Raises `NotFetchedError` where a listed file is missing, `DataError` where one of its own is.
     """
-    if "files" not in entry.functions:
+    if needs_files(entry.name) or not hasattr(entry.load(), "files"):
         return open_sources(entry.name)
-    paths = [Path(path).expanduser().resolve() for path in entry.configure(parameters).files()]
-    for path in paths:
-        if not path.is_file():
-            raise DataError(f"{entry.name}: {path} does not exist, and the dataset reads it")
-    digests = {path.as_posix().lstrip("/"): provenance.file_digest(path) for path in paths}
+    try:
+        paths = [Path(path).expanduser().resolve() for path in _listed(entry.configure(parameters).files())]
+        digests = {path.as_posix().lstrip("/"): provenance.file_digest(path) for path in paths}
+    except BenchmarkError:
+        raise
+    except OSError as error:
+        raise DataError(f"{entry.name}: {error.filename}, which the dataset reads: {error.strerror}") from error
+    except Exception as error:  # files() is somebody's code
+        raise DataError(f"{entry.name}: files() in {entry.path.name}: {type(error).__name__}: {error}") from error
     return Sources(Path("/"), digests, provenance.digest([[path.name for path in paths], list(digests.values())]))
+
+
+def _listed(paths: Any) -> list[Any]:
+    if not isinstance(paths, list | tuple):
+        raise TypeError(f"it must return a list of paths, not {paths!r}")
+    return list(paths)
 
 
 def prepare(spelled: str, catalogue: Catalogue) -> Path:
@@ -122,6 +132,11 @@ def _checked(cohort: Cohort) -> Cohort:
     if not np.isin(cohort.labels, (0, 1)).all():
         raise DataError(f"{cohort.name}: labels must be 0 or 1, found {sorted(set(cohort.labels.tolist()))[:5]}")
     _check_lengths(cohort)
+    for name, column in cohort.strata.items() if cohort.strata is not None else ():
+        kinds = {type(value) for value in column.dropna()}
+        if len(kinds) > 1:
+            both_kinds = " and ".join(sorted(kind.__name__ for kind in kinds))
+            raise DataError(f"{cohort.name}: strata column '{name}' mixes {both_kinds}: make it numbers or words")
     pool = cohort.pool
     if pool is not None:
         both = np.intersect1d(ids, np.asarray(pool.case_ids, dtype=np.str_))
@@ -224,14 +239,11 @@ def _read(folder: Path) -> Cohort:
         groups=column("groups"),
         table=frame("table"),
         reports=tuple(tuple(drafts) for drafts in json.loads(reports.read_text("utf-8"))) if reports.is_file() else None,
-        images={
-            name: ImageView(np.load(folder / f"image-{name}.npy", mmap_mode="r"), scale=scale)
-            for name, scale in meta["views"].items()
-        },
+        images={name: ImageView(_mapped(folder / f"image-{name}.npy"), scale=scale) for name, scale in meta["views"].items()},
         derived=frame("derived"),
         strata=frame("strata"),
         present={name.removeprefix("present."): cases[name].to_numpy(dtype=bool) for name in present},
-        atlas=Atlas(np.load(folder / "atlas.npy", mmap_mode="r"), tuple(atlas["names"]), atlas["voxel_mm"]) if atlas else None,
+        atlas=Atlas(_mapped(folder / "atlas.npy"), tuple(atlas["names"]), atlas["voxel_mm"]) if atlas else None,
         pool=_read(folder / "pool") if (folder / "pool").is_dir() else None,
         encoders=meta["encoders"],
         facts=meta["facts"],
@@ -240,6 +252,11 @@ def _read(folder: Path) -> Cohort:
         content_digest=meta["content_digest"],
         folder=str(folder),
     )
+
+
+def _mapped(path: Path) -> Any:
+    """An array on disk, without the name of its file: labels lie beside it."""
+    return np.load(path, mmap_mode="r").view(np.ndarray)
 
 
 def _task_digest(cohort: Cohort) -> str:

@@ -40,8 +40,8 @@ class EstimatorMethod:
 
     features : the columns of the design matrix: modalities joined by "+", of "table", "image" and "text" (pooled vectors of
         the dataset's default encoders) and "derived" (the named image-derived columns).
-    smote : neighbours of replication SMOTE on the training part (the source paper's value is 1); 0 for none. Probabilities
-        then follow the evened class counts, and inner cross-validation sees the copies as well.
+    smote : neighbours of replication SMOTE on the cases that it trains on (the source paper's value is 1); 0 for none.
+        Probabilities then follow the evened class counts, unless the estimator calibrates them.
     class_weight : "balanced" weighs each case by the inverse share of its class; None weighs all alike.
     """
 
@@ -51,10 +51,15 @@ class EstimatorMethod:
 
     def __post_init__(self) -> None:
         """Refuse what the options cannot mean. Raises `BenchmarkError`."""
+        from benchmark.preprocessing import parts_of
+
+        parts_of(self.features)
         if type(self.smote) is not int or self.smote < 0:
             raise BenchmarkError(f"smote={self.smote}: give a number of neighbours such as 1, or 0 for none")
         if self.class_weight not in (None, "balanced"):
             raise BenchmarkError(f"class_weight={self.class_weight}: give 'balanced' or 'none'")
+        if self.smote and self.class_weight:
+            raise BenchmarkError("smote and class_weight would even the classes twice: choose one")
 
     def estimator(self, seed: int) -> Any:
         """The unfitted classifier; it has `fit(X, y)`, `predict_proba(X)` and `classes_`."""
@@ -64,15 +69,17 @@ class EstimatorMethod:
         """Fit preprocessing and classifier on train + validation."""
         from sklearn.utils.class_weight import compute_sample_weight
 
-        from benchmark.preprocessing import DesignMatrix, replicate
+        from benchmark.preprocessing import DesignMatrix
+        from benchmark.resampling import evened
 
         cases = train.join(validation)
         self._matrix = DesignMatrix(self.features).fit(cases)
         x, y = self._matrix.transform(cases), np.asarray(cases.labels)
+        model = self.estimator(seed)
         if self.smote:
-            x, y = replicate(x, y, self._matrix.measured, self.smote, seed)
+            model = evened(model, self._matrix.measured, self.smote, seed)
         weights = {} if self.class_weight is None else {"sample_weight": compute_sample_weight(self.class_weight, y)}
-        self._fitted = self.estimator(seed).fit(x, y, **weights)
+        self._fitted = model.fit(x, y, **weights)
         self.chosen = dict(getattr(self._fitted, "best_params_", {}))
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:

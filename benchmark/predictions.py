@@ -264,17 +264,24 @@ def published_seconds(dataset: str, protocol: str) -> dict[str, float]:
     """Method -> mean seconds per cell of its published row, on the machine that computed it."""
     known: dict[str, float] = {}
     for folder in reversed(reference_folders(dataset, protocol)):
-        path = folder / SECONDS
-        known |= json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        known |= _read_seconds(folder / SECONDS)
     return known
+
+
+def _read_seconds(path: Path) -> dict[str, float]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return {str(method): float(seconds) for method, seconds in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} holds no times ({error}): restore it with git, or delete it") from error
 
 
 def publish_seconds(task: Task, rows: Mapping[str, Sequence[CellRecord]]) -> None:
     """Note how long the cells of published rows took; measured, so apart from the rows, whose bytes a re-run repeats."""
     path = results_folder() / "reference" / safe(task.dataset) / safe(task.protocol) / SECONDS
-    known: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if not rows:
         return
+    known = _read_seconds(path)
     for method, records in rows.items():
         taken = [seconds for record in records if (seconds := seconds_taken(record)) is not None]
         if taken:

@@ -25,12 +25,11 @@ class DesignMatrix:
     """
 
     def __init__(self, features: str) -> None:
-        self.parts = tuple(features.split("+"))
-        for part in self.parts:
-            if part not in PARTS:
-                raise BenchmarkError(f"features={features}: '{part}' is not one of {', '.join(PARTS)} (join them by +)")
+        self.parts = parts_of(features)
         self._tables: dict[str, Any] = {}
         self._lacked: list[str] = []
+        self.measured = np.zeros(0, dtype=bool)
+        """(p,) which columns are measured numbers of the table: neither indicators nor flags, image nor text."""
 
     def fit(self, cases: Cohort) -> DesignMatrix:
         """Learn imputation, categories and scales from `cases`."""
@@ -38,6 +37,9 @@ class DesignMatrix:
             self._tables[part] = _column_transformer(part, _columns(cases, part)).fit(_columns(cases, part))
         modalities = dict.fromkeys(PARTS[part] for part in self.parts)
         self._lacked = [modality for modality in modalities if not _there(cases, modality).all()]
+        self.measured = np.concatenate([*map(self._measured, self.parts), np.zeros(len(self._lacked), dtype=bool)])
+        x = self.transform(cases)
+        self.measured &= np.array([len(np.unique(column)) > 2 for column in x.T], dtype=bool)
         return self
 
     def transform(self, cases: Cohort) -> Matrix:
@@ -46,42 +48,23 @@ class DesignMatrix:
         lacks = [~_there(cases, modality)[:, None] for modality in self._lacked]
         return np.concatenate([*blocks, *lacks], axis=1, dtype=np.float64)
 
-    @property
-    def measured(self) -> NDArray[np.bool_]:
-        """(p,) which columns are numbers of the table, neither indicators nor image nor text."""
-        flags = []
-        for part, fitted in self._tables.items():
-            flag = np.zeros(max(places.stop for places in fitted.output_indices_.values()), dtype=bool)
-            flag[fitted.output_indices_["numbers"]] = part == "table"
-            flags.append(flag)
-        return np.concatenate([*flags, np.zeros(len(self._lacked), dtype=bool)])
+    def _measured(self, part: str) -> NDArray[np.bool_]:
+        """Which columns of a block are numbers of the table."""
+        places = self._tables[part].output_indices_
+        flags = np.zeros(max(place.stop for place in places.values()), dtype=bool)
+        flags[places["numbers"]] = part == "table"
+        return flags
 
 
-def replicate(
-    x: Matrix, labels: NDArray[Any], measured: NDArray[np.bool_], neighbours: int, seed: int
-) -> tuple[Matrix, NDArray[Any]]:
-    """Replication SMOTE: the smaller class is brought to the size of the larger one by altered copies of its cases.
-
-    A copy is a case drawn with replacement whose measured numbers go a random part of the way to one of its `neighbours`
-    nearest cases of the same class; all else (categories, image, text) is replicated as it is. Without measured columns the
-    copies are plain. x (n, p), labels (n,) of 0 and 1, measured (p,); returns both with the copies appended.
-    Source: Chawla et al. 2002 (SMOTE); what is copied and what interpolated is this project's reading [A].
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    ones = int(labels.sum())
-    smaller = int(ones < len(labels) - ones)
-    own = np.flatnonzero(labels == smaller)
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(own), size=len(labels) - 2 * len(own))
-    copies = x[own[drawn]]
-    most = min(neighbours, len(own) - 1)
-    if measured.any() and most:
-        numbers = x[np.ix_(own, measured)]
-        near = NearestNeighbors(n_neighbors=most).fit(numbers).kneighbors(return_distance=False)
-        chosen = near[drawn, rng.integers(most, size=len(drawn))]
-        copies[:, measured] += rng.random((len(drawn), 1)) * (numbers[chosen] - numbers[drawn])
-    return np.concatenate([x, copies]), np.concatenate([labels, np.full(len(drawn), smaller, dtype=labels.dtype)])
+def parts_of(features: str) -> tuple[str, ...]:
+    """`table+derived` -> its blocks. Raises `BenchmarkError` for an unknown block and for one that is named twice."""
+    parts = tuple(features.split("+"))
+    for part in parts:
+        if part not in PARTS:
+            raise BenchmarkError(f"features={features}: '{part}' is not one of {', '.join(PARTS)} (join them by +)")
+        if parts.count(part) > 1:
+            raise BenchmarkError(f"features={features}: '{part}' is named twice")
+    return parts
 
 
 def _there(cases: Cohort, modality: str) -> NDArray[np.bool_]:

@@ -103,7 +103,6 @@ class Entry(Generic[T]):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     fields: frozenset[str] = frozenset()
-    functions: frozenset[str] = frozenset()
     error: str | None = None
 
     @property
@@ -193,11 +192,10 @@ class Catalogue:
 
 def import_file(path: Path, root: Path = ROOT) -> ModuleType:
     """Import a component's file: under its dotted name inside the checkout, under a name of its own elsewhere."""
+    name = _module_name(path, root)
     if path.is_relative_to(root):
-        name = ".".join(path.relative_to(root).with_suffix("").parts)
         _claim_package(name.partition(".")[0], root)
         return importlib.import_module(name)
-    name = f"strokebench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
@@ -210,6 +208,23 @@ def import_file(path: Path, root: Path = ROOT) -> ModuleType:
             del sys.modules[name]
             raise
     return sys.modules[name]
+
+
+def forget(path: Path, root: Path = ROOT) -> None:
+    """Have the next import of a component's file run it anew, so that nothing is left of what it kept in module or class."""
+    inside = path.is_relative_to(root)
+    sys.modules.pop(_module_name(path, root), None)
+    if inside:
+        package = sys.modules.get(_module_name(path.parent, root))
+        if package is not None and hasattr(package, path.stem):
+            delattr(package, path.stem)
+
+
+def _module_name(path: Path, root: Path) -> str:
+    """The dotted name inside the checkout, a name of its own elsewhere."""
+    if path.is_relative_to(root):
+        return ".".join(path.relative_to(root).with_suffix("").parts)
+    return f"strokebench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 
 def _claim_package(top: str, root: Path) -> None:

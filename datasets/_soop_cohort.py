@@ -68,6 +68,7 @@ def _view(files: SoopFiles, index: NDArray[np.intp], columns: Sequence[str], mad
                 "age": table["age"],
                 **{name: table[name].map(words) for name, words in WORDS.items()},
                 "field_strength": files.tesla[index],
+                "image": np.where(files.has_mask[index], "yes", "no"),
             }
         ),
         present={

@@ -11,6 +11,7 @@ from benchmark.cohort import Cohort
 from benchmark.errors import DataError
 from benchmark.registry import register_dataset
 from benchmark.sources import Sources
+from datasets._row_ids import row_ids
 
 FILE = "raw.githubusercontent.com/cran/ISwR/b841213021ddcd8bb0ca07bc511da5a511dae69b/inst/rawdata/stroke.csv"
 INPUTS = ("AGE", "COMA", "DIAB", "MINF", "HAN", "SEX", "DGN")
@@ -49,7 +50,7 @@ class EstonianStroke:
         """Read the file. Raises `DataError` where it is not as expected."""
         frame = read_register(sources)
         days = (frame["DIED"] - frame["DSTR"]).dt.days
-        ids = np.array([f"tartu-{row:03d}" for row in range(1, len(frame) + 1)])
+        ids = row_ids("tartu", range(1, len(frame) + 1))
         categories = {"SEX": frame["SEX"].map({0: "female", 1: "male"}), "DGN": frame["DGN"]}
         table = frame[list(INPUTS)].astype({name: np.float64 for name in INPUTS if name not in categories})
         table = table.assign(**{name: values.astype("category") for name, values in categories.items()})

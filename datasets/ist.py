@@ -12,6 +12,7 @@ from benchmark.cohort import Cohort
 from benchmark.errors import DataError
 from benchmark.registry import register_dataset
 from benchmark.sources import Sources
+from datasets._row_ids import row_ids
 
 FILE = "raw.githubusercontent.com/cran/RESIDE/0ce8b9fa9444f372caa210dda662738d6783b854/data/IST.rda"
 NUMBERS = ("RDELAY", "AGE", "RSBP")
@@ -89,7 +90,7 @@ class InternationalStrokeTrial:
         countries = frame["COUNTRY"].map(COUNTRIES)
         if countries.isna().any():
             raise DataError(f"ist: country code '{frame['COUNTRY'][countries.isna()].iloc[0]}' is not known")
-        ids = np.array([f"ist-{row + 1:05d}" for row in frame.index])
+        ids = row_ids("ist", frame.index + 1)
         sexes = frame["SEX"].map({"F": "female", "M": "male"})
         strata = pd.DataFrame({"age": frame["AGE"], "sex": sexes, "stroke_type": frame["STYPE"], "country": countries})
         return Cohort(

@@ -40,7 +40,8 @@ INPUTS = ("age", "bmi", "nihss", "priorstroke", "sex", "race")
         "acuteischaemicstroke": "1 for every patient who has a table: it says nothing but that there is one",
     },
     scope="The image is an expert's lesion mask and FLAIR slices in three fixed planes, whose red lesion tint is taken out but "
-    "for traces; the text is computed from the mask; one centre group, label at discharge.",
+    "for traces; the text is computed from the mask; one centre group, label at discharge. With `cases=any`, to lack an image "
+    "says something by itself: 73 % of those 120 patients do well, 48 % of the others.",
     modalities={"table", "image", "text"},
     cases=618,
     sites=4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,6 +69,17 @@ def test_balanced_weights_give_both_classes_the_same_sum() -> None:
     assert weights.sum() == pytest.approx(30)
 
 
+def test_smote_and_weights_at_once_are_refused() -> None:
+    with pytest.raises(BenchmarkError, match="even the classes twice"):
+        Recording(smote=1, class_weight="balanced")
+
+
+@pytest.mark.parametrize("given", ["tabel", "table+table", ""])
+def test_features_that_cannot_be_are_refused_when_they_are_spelled(given: str) -> None:
+    with pytest.raises(BenchmarkError, match=re.escape(f"features={given}: ")):
+        Recording(features=given)
+
+
 def test_what_a_search_chooses_inside_the_training_part_is_told() -> None:
     from benchmark.discovery import discover
 
@@ -101,19 +113,27 @@ def test_an_option_at_its_default_is_the_plain_row(spelled: str) -> None:
 @pytest.mark.parametrize("name", ["logistic-regression", "decision-tree", "random-forest", "svm", "xgboost", "lightgbm"])
 @pytest.mark.parametrize("option", ["smote=1", "class_weight=balanced"])
 def test_every_classical_row_is_moved_by_either_option(name: str, option: str) -> None:
-    """On 1 good case in 5 the mean probability of the plain row follows the share, and that of the option lies above."""
+    """On 1 good case in 5 the mean probability of the plain row follows the share, and that of the option lies above.
+
+    But for `svm[smote=1]`, whose calibration sees the cases alone and puts the mean right.
+    """
     from benchmark.discovery import discover
 
     registry = discover().methods
     train, validation = parts(40, 160)
     plain, moved = (registry.resolve(spelled) for spelled in (name, f"{name}[{option}]"))
-    means = []
+    predictions = []
     for entry, parameters in (plain, moved):
         method = entry.configure(parameters)
         method.fit(train, validation, 1)
-        means.append(method.predict_proba(train.blind()).mean())
-    assert means[0] == pytest.approx(0.2, abs=0.06)
-    assert means[1] > means[0] + 0.05
+        predictions.append(method.predict_proba(train.blind()))
+    before, after = predictions
+    assert before.mean() == pytest.approx(0.2, abs=0.06)
+    assert np.abs(after - before).max() > 0.001
+    if (name, option) == ("svm", "smote=1"):
+        assert after.mean() == pytest.approx(0.2, abs=0.06)
+    else:
+        assert after.mean() > before.mean() + 0.05
 
 
 def test_the_seed_counts_where_smote_draws_and_nowhere_else_in_a_deterministic_row() -> None:

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from benchmark.cohort import Cohort, Features
 from benchmark.errors import BenchmarkError
-from benchmark.preprocessing import DesignMatrix, replicate
+from benchmark.preprocessing import DesignMatrix
 
 
 def cohort(table: pd.DataFrame | None = None, derived: pd.DataFrame | None = None, n: int | None = None) -> Cohort:
@@ -144,58 +144,17 @@ def test_vectors_of_a_lacking_modality_are_not_read() -> None:
 
 
 def test_only_the_tables_numbers_count_as_measured() -> None:
-    table = pd.DataFrame({"k": category(["a", "b", "a"]), "x": [0.0, 1.0, 2.0], "y": [1.0, 1.0, 0.0]})
+    table = pd.DataFrame({"k": category(["a", "b", "a"]), "x": [0.0, 1.0, 2.0], "flag": [1.0, 1.0, 0.0]})
     derived = pd.DataFrame({"u": [1.0, 3.0, np.nan]})
     cases = replace(cohort(table, derived), present={"image": np.array([True, True, False])})
     fitted = DesignMatrix("derived+table").fit(cases)
     assert fitted.transform(cases).shape == (3, 1 + 2 + 2 + 1)
-    assert fitted.measured.tolist() == [False, True, True, False, False, False]
+    assert fitted.measured.tolist() == [False, True, False, False, False, False], "a flag is no measured number"
 
 
 def test_a_table_without_numbers_has_nothing_measured() -> None:
     fitted = DesignMatrix("table").fit(cohort(pd.DataFrame({"k": category(["a", "b"])})))
     assert fitted.measured.tolist() == [False, False]
-
-
-def test_replication_brings_the_smaller_class_to_the_size_of_the_larger() -> None:
-    rng = np.random.default_rng(1)
-    x, labels = rng.normal(size=(30, 3)), np.array([1] * 8 + [0] * 22)
-    measured = np.array([True, True, False])
-    more, classes = replicate(x, labels, measured, 1, seed=3)
-    assert np.bincount(classes).tolist() == [22, 22]
-    np.testing.assert_array_equal(more[:30], x)
-    np.testing.assert_array_equal(classes[:30], labels)
-
-
-def test_a_copy_lies_between_a_case_and_its_nearest_neighbour_and_keeps_all_that_is_not_measured() -> None:
-    rng = np.random.default_rng(2)
-    x, labels = rng.normal(size=(40, 3)), np.array([0] * 10 + [1] * 30)
-    copies = replicate(x, labels, np.array([True, True, False]), 1, seed=5)[0][40:]
-    own = x[:10]
-    for copy in copies:
-        base = own[own[:, 2] == copy[2]]
-        assert len(base) == 1, "what is not measured is copied from one case"
-        distances = np.linalg.norm(own[:, :2] - base[0, :2], axis=1)
-        neighbour = own[np.argsort(distances)[1], :2]
-        way = (copy[:2] - base[0, :2]) / (neighbour - base[0, :2])
-        assert 0 <= way[0] <= 1
-        assert way[0] == pytest.approx(way[1])
-
-
-def test_without_measured_columns_the_copies_are_plain() -> None:
-    x, labels = np.arange(12.0).reshape(6, 2), np.array([1, 0, 0, 0, 0, 1])
-    copies = replicate(x, labels, np.zeros(2, bool), 1, seed=0)[0][6:]
-    assert {tuple(row) for row in copies} <= {(0.0, 1.0), (10.0, 11.0)}
-
-
-def test_a_single_case_of_a_class_is_copied() -> None:
-    x, labels = np.arange(4.0)[:, None], np.array([0, 0, 0, 1])
-    assert replicate(x, labels, np.ones(1, bool), 1, seed=0)[0][4:].ravel().tolist() == [3, 3]
-
-
-def test_equal_classes_are_left_as_they_are() -> None:
-    x, labels = np.arange(4.0)[:, None], np.array([0, 1, 0, 1])
-    assert len(replicate(x, labels, np.ones(1, bool), 1, seed=0)[0]) == 4
 
 
 def test_an_unknown_block_is_met_with_the_known_ones() -> None:

@@ -19,9 +19,8 @@ from benchmark.cohort import Cohort
 from benchmark.discovery import discover
 from benchmark.errors import DataError
 from benchmark.sources import Sources
-from datasets._soop_files import DEMO, OPENNEURO, SoopFiles, read_files, read_picture, shrink
+from datasets._soop_files import DEMO, OPENNEURO, read_picture, shrink
 from datasets.soop import INPUTS, Soop
-from datasets.soop_nihss import SoopNihss
 
 
 @pytest.fixture(scope="session")
@@ -30,30 +29,18 @@ def real_sources(source_files: Callable[[str], Sources]) -> Sources:
 
 
 @pytest.fixture(scope="session")
-def files(real_sources: Sources) -> SoopFiles:
-    return read_files(real_sources)
+def any_cases(real_cohort: Callable[[str], Cohort]) -> Cohort:
+    return real_cohort("soop[cases=any]")
 
 
 @pytest.fixture(scope="session")
-def any_cases(files: SoopFiles, real_sources: Sources) -> Cohort:
-    """`soop[cases=any]`, from files that are read once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datasets.soop.read_files", lambda sources: files)
-        return Soop(cases="any").build(real_sources)
+def nihss(real_cohort: Callable[[str], Cohort]) -> Cohort:
+    return real_cohort("soop-nihss")
 
 
 @pytest.fixture(scope="session")
-def nihss(files: SoopFiles, real_sources: Sources) -> Cohort:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datasets.soop_nihss.read_files", lambda sources: files)
-        return SoopNihss().build(real_sources)
-
-
-@pytest.fixture(scope="session")
-def soop(files: SoopFiles, real_sources: Sources) -> Cohort:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datasets.soop.read_files", lambda sources: files)
-        return Soop().build(real_sources)
+def soop(real_cohort: Callable[[str], Cohort]) -> Cohort:
+    return real_cohort("soop")
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +124,7 @@ def test_another_choice_of_cases_is_refused(real_sources: Sources) -> None:
 
 
 def test_field_strength_age_sex_and_race_are_strata_and_no_inputs_by_themselves(soop: Cohort) -> None:
-    assert list(soop.strata) == ["age", "sex", "race", "field_strength"]
+    assert list(soop.strata) == ["age", "sex", "race", "field_strength", "image"]
     assert set(soop.strata["sex"]) == {"female", "male"}
     assert dict(soop.strata["field_strength"].value_counts()) == {1.5: 474, 3.0: 144}
     assert "field_strength" not in {*soop.table, *soop.derived}
@@ -345,7 +332,6 @@ def test_a_made_tree_is_read(tree: Tree) -> None:
     assert cohort.pool.case_ids.tolist() == ["sub-3", "sub-4"]
     assert cohort.pool.present["table"].tolist() == cohort.pool.present["flair"].tolist() == [True, False]
     assert cohort.derived["anterior cerebral artery left"].tolist() == [16 / 256] * 2
-    assert cohort.source_digest == "made"
 
 
 @pytest.mark.parametrize(

@@ -118,12 +118,13 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
     for row, count in counts.items():
         each = known[row]
         reporter.say(f"{'  '.join(row)}: {count} cells, {'time unknown' if each is None else f'{each:.2g} s each'}")
-    total = sum(each * counts[row] for row, each in known.items() if each is not None)
-    unknown = sum(counts[row] for row, each in known.items() if each is None)
-    foreign = sum(counts[row] for row, each in known.items() if each is not None and row not in here)
+    timed = {row: each for row, each in known.items() if each is not None}
+    work = sum(each * counts[row] for row, each in timed.items()) / min(request.jobs, len(cells) or 1)
+    unknown = sum(counts[row] for row in counts if row not in timed)
+    foreign = sum(counts[row] for row in timed if row not in here)
     said = [f"{len(cells)} of {len(planned.cells)} cells to compute"]
     if unknown < len(cells):
-        said.append(f"about {_duration(total / request.jobs)} with {request.jobs} jobs")
+        said.append(f"about {_duration(max([work, *timed.values()]))} with {request.jobs} jobs")
     if foreign:
         said.append(f"{foreign} of them timed on the machine of the published rows")
     if unknown:
