@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmark import specimens
-from benchmark.cohort import MODALITIES, Cohort
-from benchmark.discovery import discover
+from benchmark.cohort import MODALITIES
 from benchmark.errors import UnknownNameError
-from benchmark.loading import load_cohort
-from benchmark.locations import data_folder
-from benchmark.planning import PlannedRow, describe_row, modalities_of
-from benchmark.protocols import Holdout, Split
+from benchmark.planning import describe_row, modalities_of
+from benchmark.protocols import Holdout
 from benchmark.registry import Catalogue, Entry
+from benchmark.spelling import spell
 from benchmark.suite import DEFAULT, load_suite
-from benchmark.watching import digests, unpickling
-from benchmark.worker import blind_view, finite, learning_views, plain, seed_everything, traceback_tail, what_is_invalid
+from benchmark.trial import Attempt, Misbehaviour, Probabilities, Trial, calling, first_attempt, specimen, with_specimens
+from benchmark.worker import blind_view, saved_attributes
 
 State = Literal["good", "warning", "error", "skipped"]
-SHAPES = tuple(specimens.SHAPES)
-SEED, OTHER_SEED = 39, 40
+OTHER_SEED = 40
 TOLERANCE = 1e-6
-"""Predictions of a case may differ by so much with the cases beside it: float32 sums depend on the batch."""
-
-Probabilities = NDArray[np.float64]
+"""Predictions may differ by so much with the cases beside a case, or from one time to the next: sums depend on their order."""
+SWAPPED = 0.25
+"""An AUC below this on a specimen, whose every modality tells of the label, is that of P(label = 0)."""
 
 
 @dataclass(frozen=True)
@@ -47,120 +37,9 @@ class Finding:
     said: str
 
 
-class Misbehaviour(Exception):
-    """What a method did when it was called: it raised, or gave something that is no probability."""
-
-
-@dataclass(frozen=True, eq=False)
-class Views:
-    """What a cell hands to a method: the training and the validation part, and the blind test part."""
-
-    train: Cohort
-    validation: Cohort
-    test: Cohort
-
-    def digests(self) -> dict[str, str]:
-        """`train.table` and every other part that a method could change in place -> its digest."""
-        named = {"train": self.train, "train.pool": self.train.pool, "validation": self.validation, "test": self.test}
-        return {f"{view}.{part}": told for view, cohort in named.items() if cohort for part, told in digests(cohort).items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One configuration of a method on one specimen."""
-
-    entry: Entry[Any]
-    parameters: Mapping[str, Any]
-    row: PlannedRow
-    shape: str
-    catalogue: Catalogue
-    split: Split
-    limit_seconds: float
-
-    @property
-    def held(self) -> frozenset[str]:
-        """The modalities that the specimen has."""
-        return specimens.SHAPES[self.shape]
-
-    def cohort(self, permuted: frozenset[str] = frozenset()) -> Cohort:
-        """The specimen with its features in the cache, as they are before a cell begins."""
-        cohort = specimen(self.shape, self.catalogue, permuted)
-        for modality, encoder in self.row.encoders.items():
-            with calling(f"encoder {encoder}"):
-                for part in filter(None, (cohort, cohort.pool)):
-                    part.features(modality, encoder)
-        return cohort
-
-    def views(self, permuted: frozenset[str] = frozenset()) -> Views:
-        """Fresh views of the specimen, or of the one with permuted modalities."""
-        cohort = self.cohort(permuted)
-        train, validation = learning_views(cohort, self.split, self.row.fit_modalities)
-        return Views(train, validation, blind_view(cohort, self.split.test, self.row.predict_modalities))
-
-    def fit(self, given: Views, seed: int = SEED) -> Any:
-        """A fresh instance, fitted. Raises `Misbehaviour`."""
-        method = self.entry.configure(self.parameters)
-        self.seed_generators(seed)
-        with calling("fit"):
-            method.fit(given.train, given.validation, seed)
-        return method
-
-    def seed_generators(self, seed: int) -> None:
-        """Seed the global generators as a cell does; the first call may import torch."""
-        seed_everything(seed, torch="torch" in self.row.ingredients.get("libraries", ()))
-
-    def predict(self, method: Any, cases: Cohort) -> Probabilities:
-        """The method's probabilities, (n,). Raises `Misbehaviour` for what a cell would not accept."""
-        with calling("predict_proba"):
-            told = method.predict_proba(cases)
-        wrong = what_is_invalid(told, len(cases))
-        if wrong:
-            raise Misbehaviour(wrong)
-        return np.asarray(told, dtype=np.float64)
-
-    def run(self, given: Views, seed: int = SEED) -> Probabilities:
-        """Fit a fresh instance and predict the test part."""
-        return self.predict(self.fit(given, seed), given.test)
-
-
-@dataclass(frozen=True, eq=False)
-class Attempt:
-    """The first fit and prediction, which all further ones are compared with, and what was noticed meanwhile."""
-
-    method: Any
-    probabilities: Probabilities
-    fit_seconds: float
-    predict_seconds: float
-    changed: tuple[str, ...]
-    unpickled: tuple[str, ...]
-
-
-def specimen(shape: str, catalogue: Catalogue | None = None, permuted: frozenset[str] = frozenset()) -> Cohort:
-    """A made cohort of 72 cases, prepared and encoded as datasets are; the modalities in `permuted` tell nothing.
-
-    `catalogue` offers encoders of one's own. Raises `UnknownNameError` where there is no such shape.
-    """
-    if shape not in SHAPES:
-        raise UnknownNameError("shape", shape, SHAPES)
-    parameters = {"shape": shape} | ({"permuted": "+".join(sorted(permuted))} if permuted else {})
-    return _loaded(_spelled(parameters), catalogue.plugins if catalogue else (), data_folder())
-
-
-@cache
-def _loaded(spelled: str, plugins: tuple[str, ...], data: Path) -> Cohort:
-    """The specimen below a data folder, read once per process: views are copies of it."""
-    return load_cohort(spelled, _catalogue(plugins))
-
-
-def with_specimens(catalogue: Catalogue | None = None) -> Catalogue:
-    """The catalogue, with the specimens and their encoder in it."""
-    if catalogue is not None and "specimen" in catalogue.datasets:
-        return catalogue
-    return _catalogue(catalogue.plugins if catalogue else ())
-
-
-def _catalogue(plugins: tuple[str, ...]) -> Catalogue:
-    return discover(list(dict.fromkeys([*plugins, str(specimens.__file__)])))
+def has_error(findings: Collection[Finding]) -> bool:
+    """Whether a finding breaks the contract."""
+    return any(finding.state == "error" for finding in findings)
 
 
 def check_method(
@@ -187,7 +66,7 @@ def check_method(
     if has_error(card):
         return card
     cohort = specimen(shape, catalogue)
-    row = describe_row(_spelled({"shape": shape}), spelled, cohort, catalogue)
+    row = describe_row(spell("specimen", {"shape": shape}), spelled, cohort, catalogue)
     if row.not_applicable:
         return [*card, Finding("applicability", "skipped", row.not_applicable)]
     limit = load_suite(DEFAULT).limits.seconds if limit_seconds is None else limit_seconds
@@ -198,9 +77,12 @@ def check_method(
 
 def _behaviour(trial: Trial, checks: Collection[str]) -> Iterator[Finding]:
     try:
-        first = _first_attempt(trial)
+        first = first_attempt(trial)
     except Misbehaviour as error:
-        yield Finding("probabilities", "error", str(error))
+        cases = f"the specimen trains on {len(trial.split.train)} cases and validates on {len(trial.split.validation)}"
+        yield Finding(
+            "probabilities", "error", f"{error}\n({cases}: should the method need more, this says nothing against it)"
+        )
         return
     reliable = True
     for name, check in CHECKS.items():
@@ -215,21 +97,6 @@ def _behaviour(trial: Trial, checks: Collection[str]) -> Iterator[Finding]:
             found = [Finding(name, "error", str(error))]
         reliable = reliable and not (name == "determinism" and has_error(found))
         yield from found
-
-
-def _first_attempt(trial: Trial) -> Attempt:
-    given = trial.views()
-    before = given.digests()
-    trial.seed_generators(SEED)  # so that importing torch is not counted as the method's time
-    with unpickling() as unpickled:
-        started = time.perf_counter()
-        method = trial.fit(given)
-        fitted = time.perf_counter()
-        probabilities = trial.predict(method, given.test)
-        predicted = time.perf_counter()
-    after = given.digests()
-    changed = tuple(name for name in before | after if before.get(name) != after.get(name))
-    return Attempt(method, probabilities, fitted - started, predicted - fitted, changed, tuple(dict.fromkeys(unpickled)))
 
 
 # The card
@@ -255,8 +122,7 @@ def _what_lacks(entry: Entry[Any]) -> str:
     variants = entry.metadata.get("variants") or {}
     named = entry.modalities.union(*(needed for values in variants.values() for needed in values.values()))
     for modality in sorted(named.difference(MODALITIES)):
-        near = difflib.get_close_matches(str(modality), MODALITIES, n=1)
-        return f"'{modality}' is no modality: " + (f"did you mean '{near[0]}'?" if near else f"use {', '.join(MODALITIES)}")
+        return str(UnknownNameError("modality", str(modality), MODALITIES))
     return ""
 
 
@@ -292,24 +158,38 @@ def _what_is_wrong_with_the_class(entry: Entry[Any], parameters: Mapping[str, An
 Said = Iterator[tuple[State, str]]
 
 
+def _difference(before: Probabilities, after: Probabilities, tolerance: float = TOLERANCE) -> str:
+    """How two sets of predictions differ by more than rounding, in words; empty where they do not."""
+    gaps = np.abs(before - after)
+    return f"{int((gaps > tolerance).sum())} of {len(before)} by up to {gaps.max():.2g}" if gaps.max() > tolerance else ""
+
+
 def _probabilities(trial: Trial, first: Attempt) -> Said:
+    from sklearn.metrics import roc_auc_score
+
     p = first.probabilities
-    yield "good", f"{len(p)} finite numbers from {p.min():.3f} to {p.max():.3f}"
+    labels = np.asarray(trial.cohort().labels)[trial.split.test]
+    if roc_auc_score(labels, p) < SWAPPED:
+        yield "warning", "they rank the test cases the wrong way round: is it P(label = 0)?"
+    else:
+        yield "good", f"{len(p)} finite numbers from {p.min():.3f} to {p.max():.3f}"
 
 
 def _determinism(trial: Trial, first: Attempt) -> Said:
-    asked_again = _difference(first.probabilities, trial.predict(first.method, trial.views().test))
-    fitted_again = _difference(first.probabilities, trial.run(trial.views()))
-    if asked_again:
-        yield (
-            "error",
-            f"asked again, predict_proba tells otherwise ({asked_again}): draw nothing there, or from a generator made anew",
-        )
-    elif fitted_again:
-        yield (
-            "error",
-            f"fitted again with the same seed, it predicts otherwise ({fitted_again}): take all randomness from `seed`",
-        )
+    again = {
+        "asked again, predict_proba": trial.predict(first.method, trial.views().test),
+        "fitted again with the same seed, it": trial.run(trial.views()),
+    }
+    for when, told in again.items():
+        changed = _difference(first.probabilities, told)
+        if changed:
+            yield (
+                "error",
+                f"{when} tells otherwise ({changed}): take all randomness from `seed`, and draw nothing in predict_proba",
+            )
+            return
+    if any(_difference(first.probabilities, told, 0) for told in again.values()):
+        yield "warning", "the same seed gives the same predictions but for the last bits: sums of several threads?"
     else:
         yield "good", "the same seed gives the same predictions, to the last bit"
 
@@ -322,6 +202,30 @@ def _seed(trial: Trial, first: Attempt) -> Said:
         yield "good", "the seed changes nothing here: `stochastic = False` would save cells"
     else:
         yield "good", "another seed predicts otherwise" if changed else "no seed changes anything, as `stochastic = False` says"
+
+
+def _labels(trial: Trial, first: Attempt) -> Said:
+    given = trial.views()
+    turned = {name: replace(view, labels=1 - view.labels) for name, view in vars(given).items() if view.labels is not None}
+    if _difference(first.probabilities, trial.run(replace(given, **turned))):
+        yield "good", "with all labels turned round it predicts otherwise"
+    else:
+        yield (
+            "warning",
+            "with all labels turned round it predicts the same: a fixed score, or a model kept from an earlier fit?",
+        )
+
+
+def _earlier_cells(trial: Trial, first: Attempt) -> Said:
+    split = trial.split
+    seen = replace(split, train=np.sort(np.r_[split.test, split.train[::2]]), test=split.train[1::2])
+    trial.run(replace(trial, split=seen).views())
+    changed = _difference(first.probabilities, trial.run(trial.views()))
+    if changed:
+        said = f"after a fit on the test cases it predicts otherwise ({changed})"
+        yield "error", f"{said}: keep nothing in the module or the class from one cell to the next"
+    else:
+        yield "good", "a cell that saw the test cases before changes nothing"
 
 
 def _independence(trial: Trial, first: Attempt) -> Said:
@@ -371,8 +275,9 @@ def _inputs(trial: Trial, first: Attempt) -> Said:
 
 def _pickle(trial: Trial, first: Attempt) -> Said:
     if first.unpickled:
-        mend = "a pickle can run any code: load weights with weights_only=True (and keep n_jobs at 1: it pickles, too)"
-        yield "error", f"unpickled {', '.join(first.unpickled[:5])}: {mend}"
+        mend = "a pickle can run any code: load weights with weights_only=True"
+        aside = "(worker processes exchange pickles: keep n_jobs at 1 where they do)"
+        yield "error", f"unpickled {', '.join(first.unpickled[:5])}: {mend} {aside}"
     else:
         yield "good", "nothing was unpickled"
 
@@ -386,8 +291,7 @@ def _time(trial: Trial, first: Attempt) -> Said:
 def _saved(trial: Trial, first: Attempt) -> Said:
     there = [name for name in ("threshold", "chosen") if hasattr(first.method, name)]
     try:
-        threshold = finite("threshold", float(getattr(first.method, "threshold", 0.5)))
-        chosen = plain("chosen", dict(getattr(first.method, "chosen", {})))
+        threshold, chosen = saved_attributes(first.method)
     except (TypeError, ValueError) as error:
         yield "error", str(error)
         return
@@ -400,8 +304,10 @@ CHECKS: Mapping[str, Callable[[Trial, Attempt], Said]] = MappingProxyType(
         "probabilities": _probabilities,
         "determinism": _determinism,
         "seed": _seed,
+        "labels": _labels,
         "independence": _independence,
         "modalities": _modalities,
+        "earlier cells": _earlier_cells,
         "inputs": _inputs,
         "pickle": _pickle,
         "time": _time,
@@ -409,34 +315,5 @@ CHECKS: Mapping[str, Callable[[Trial, Attempt], Said]] = MappingProxyType(
     }
 )
 """What is checked of a method that can be had, applies, and gives probabilities."""
-COMPARING = frozenset({"seed", "independence", "modalities"})
+COMPARING = frozenset({"seed", "labels", "earlier cells", "independence", "modalities"})
 """Checks that compare predictions, and so mean nothing where these differ from one time to the next."""
-
-
-# What is watched
-
-
-@contextmanager
-def calling(what: str) -> Iterator[None]:
-    """Turn whatever the method's own code raises into `Misbehaviour`, with the end of its traceback."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:  # a method may raise anything; a cell calls each of them a failure
-        raise Misbehaviour(f"{what} raised {type(error).__name__}: {error}\n{traceback_tail()}".rstrip()) from error
-
-
-def _difference(before: Probabilities, after: Probabilities) -> str:
-    """How two sets of predictions differ, in words; empty where they are equal to the last bit."""
-    differ = before != after
-    return f"{int(differ.sum())} of {len(before)} by up to {np.abs(before - after).max():.2g}" if differ.any() else ""
-
-
-def has_error(findings: Collection[Finding]) -> bool:
-    """Whether a finding breaks the contract."""
-    return any(finding.state == "error" for finding in findings)
-
-
-def _spelled(parameters: Mapping[str, str]) -> str:
-    from benchmark.spelling import spell
-
-    return spell("specimen", parameters)

@@ -25,10 +25,10 @@ from benchmark.sources import Sources
 SHAPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "complete": frozenset(MODALITIES),
-        "table only": frozenset({"table"}),
-        "no text": frozenset({"image", "table"}),
-        "one site": frozenset(MODALITIES),
-        "missing modalities": frozenset(MODALITIES),
+        "table-only": frozenset({"table"}),
+        "no-text": frozenset({"image", "table"}),
+        "one-site": frozenset(MODALITIES),
+        "missing-modalities": frozenset(MODALITIES),
     }
 )
 """Shape -> the modalities that a specimen of it has."""
@@ -86,7 +86,7 @@ class Specimen:
         """Every modality of the shape, without labels, (n,) severities."""
         n = len(severity)
         case = np.arange(n)
-        whole = self.shape != "missing modalities"
+        whole = self.shape != "missing-modalities"
         image_there = np.full(n, whole) | (case % 6 != 0)
         table_there = np.full(n, whole) | (case % 6 != 3)
         lesions = _lesions(severity, rng)
@@ -96,7 +96,7 @@ class Specimen:
         cohort = Cohort(
             name="specimen",
             case_ids=ids,
-            sites=np.array([SITES[0 if self.shape == "one site" else i % len(SITES)] for i in case]),
+            sites=np.array([SITES[0 if self.shape == "one-site" else i % len(SITES)] for i in case]),
             groups=np.char.replace(ids, "specimen", "patient"),
             table=_table(severity, table_there, rng),
             reports=tuple(_drafts(row, i) if image_there[i] else () for i, row in enumerate(_rows(derived))),

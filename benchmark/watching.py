@@ -47,7 +47,10 @@ def unpickling() -> Iterator[list[str]]:
 
 
 def digests(cohort: Cohort) -> dict[str, str]:
-    """Part of a view -> its digest, for every part that a method could change in place; `present` and images by name."""
+    """Part of a view -> its digest, for every part that a method could change in place; `present` by name.
+
+    Images and atlas are memory maps opened for reading: writing into them raises.
+    """
     return {name: _digest(value) for name, value in _parts(cohort).items()}
 
 
@@ -55,9 +58,7 @@ def _parts(cohort: Cohort) -> dict[str, Any]:
     plain = ("case_ids", "labels", "sites", "groups", "table", "reports", "derived", "rows")
     return {
         **{name: getattr(cohort, name) for name in plain},
-        **{f"images['{name}']": view.array[view.rows] for name, view in cohort.images.items()},
         **{f"present['{name}']": there for name, there in cohort.present.items()},
-        **({"atlas": cohort.atlas.labels} if cohort.atlas else {}),
     }
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from benchmark.loading import load_prepared
 from benchmark.planning import Cell
 from benchmark.protocols import Split
 from benchmark.provenance import code_digest
-from benchmark.registry import Catalogue
+from benchmark.registry import Catalogue, forget
 from benchmark.store import CellAddress, CellRecord, Outcome
 
 TRACEBACK_LINES = 15
@@ -47,7 +47,6 @@ class _Worker:
 
     catalogue: Catalogue | None = None
     cohort: Cohort | None = None
-    codes: dict[Path, str] = field(default_factory=dict)
 
 
 _WORKER = _Worker()
@@ -134,9 +133,9 @@ def _computed(job: Job) -> CellRecord:
     catalogue = _catalogue(job.plugins)
     cohort = _cohort(job.folder, job.plugins)
     entry, parameters = catalogue.methods.resolve(job.address.method)
+    forget(entry.path)  # a method keeps nothing in its module or class from one cell to the next
     method = entry.configure(parameters)
-    # A worker keeps the module that it imported first: what counts is the code at that time.
-    if _WORKER.codes.setdefault(entry.path, code_digest(entry.path)) != job.ingredients["method code"]:
+    if code_digest(entry.path) != job.ingredients["method code"]:
         raise BenchmarkError(f"{entry.path.name} was edited during the run: run again")
     split = job.split
     train, validation = learning_views(cohort, split, job.fit_modalities)
@@ -151,6 +150,7 @@ def _computed(job: Job) -> CellRecord:
     wrong = what_is_invalid(probabilities, len(test))
     if wrong:
         return failure(job, "invalid", wrong, measured=measured)
+    threshold, chosen = saved_attributes(method)
     return CellRecord(
         address=job.address,
         seed=split.seed,
@@ -158,8 +158,8 @@ def _computed(job: Job) -> CellRecord:
         key=job.key,
         outcome="ok",
         probabilities=np.asarray(probabilities, dtype=np.float64).tolist(),
-        threshold=finite("threshold", float(getattr(method, "threshold", 0.5))),
-        chosen=plain("chosen", dict(getattr(method, "chosen", {}))),
+        threshold=threshold,
+        chosen=chosen,
         measured=measured,
     )
 
@@ -176,14 +176,20 @@ def blind_view(cohort: Cohort, rows: Index, modalities: frozenset[str]) -> Cohor
     return cohort.take(rows).only(modalities).sealed().blind()
 
 
-def finite(name: str, value: float) -> float:
+def saved_attributes(method: Any) -> tuple[float, dict[str, Any]]:
+    """`threshold` and `chosen` as the cell stores them. Raises `TypeError` or `ValueError` for what it cannot store."""
+    threshold = _finite("threshold", float(getattr(method, "threshold", 0.5)))
+    return threshold, _plain("chosen", dict(getattr(method, "chosen", {})))
+
+
+def _finite(name: str, value: float) -> float:
     """The value. Raises `ValueError` where it is no finite number."""
     if not np.isfinite(value):
         raise ValueError(f"the method's {name} is {value}: it must be a finite number")
     return value
 
 
-def plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
+def _plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
     """The value as JSON has it, numpy's numbers as Python's. Raises `TypeError` or `ValueError` for what JSON has not."""
     import json
 

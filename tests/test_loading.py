@@ -104,8 +104,13 @@ def test_images_keep_their_voxels_types_and_scales(loaded: Cohort) -> None:
 
 def test_images_are_memory_maps_that_cannot_be_written(loaded: Cohort) -> None:
     array = loaded.images["adc"].array
-    assert isinstance(array, np.memmap)
+    assert isinstance(array.base, np.memmap)
     assert not array.flags.writeable
+
+
+def test_an_array_does_not_name_its_file_for_labels_lie_beside_it(loaded: Cohort) -> None:
+    assert not hasattr(loaded.images["adc"].array, "filename")
+    assert not hasattr(loaded.atlas.labels, "filename")
 
 
 def test_atlas_pool_facts_and_encoders_come_back(loaded: Cohort) -> None:

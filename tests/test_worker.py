@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from benchmark.cohort import Cohort
 from benchmark.discovery import discover
 from benchmark.loading import load_cohort
 from benchmark.planning import plan
-from benchmark.registry import import_file
 from benchmark.store import CellRecord, Store
 from benchmark.suite import Suite
 from benchmark.worker import Job, compute, job
@@ -22,11 +21,13 @@ from tests.conftest import Run
 
 WATCHERS = """
 import contextlib
+import sys
 from dataclasses import dataclass
 import numpy as np
 from benchmark import register_method
 
-SEEN = {}
+KEPT = []
+SEEN = sys.__dict__.setdefault("seen_by_watchers", {})  # outlives the module, which each cell imports anew
 
 @register_method("spy", family="f", reference="r", fit_modalities={"table", "image"}, predict_modalities={"table"})
 @dataclass
@@ -77,6 +78,19 @@ class Vandal:
             with contextlib.suppress(Exception):
                 mapping.clear()
 
+@register_method("hoarding", family="f", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Hoarding:
+    kept = []
+
+    def fit(self, train, validation, seed):
+        self.before = len(self.kept) + len(KEPT)
+        self.kept.append(train.labels)
+        KEPT.append(train.labels)
+
+    def predict_proba(self, cases):
+        return np.full(len(cases), float(self.before > 0))
+
 @register_method("remembering", family="f", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
 @dataclass
 class Remembering:
@@ -103,8 +117,7 @@ def watchers(tmp_path: Path) -> Path:
 @pytest.fixture
 def seen(watchers: Path) -> dict[str, Any]:
     """What `spy` and `witness` were given last."""
-    module: ModuleType = import_file(watchers)
-    return module.SEEN
+    return sys.__dict__.setdefault("seen_by_watchers", {})
 
 
 @pytest.fixture
@@ -226,6 +239,12 @@ def test_what_one_method_does_to_its_inputs_does_not_reach_the_next_cell(job_of:
     for part, values in before.items():
         for was, now in zip(values, snapshot(seen[part]), strict=True):
             assert now == was, part
+
+
+def test_what_a_method_keeps_in_its_module_or_class_does_not_reach_the_next_cell(job_of: JobOf) -> None:
+    """A cell's predictions are the same whatever the worker computed before."""
+    alone = [compute(job_of("hoarding")).probabilities for _ in range(2)]
+    assert alone[0] == alone[1] == [0.0] * len(alone[0]), "how many fits came before it"
 
 
 # What becomes of what it gives

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from benchmark.conformance import Finding
     from benchmark.registry import Catalogue
 
-Shapes = Mapping[str, Sequence["Finding"]]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `check`."""
@@ -31,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 where every method conforms, 1 where a check found an error."""
-    from benchmark.conformance import SHAPES, has_error
+    from benchmark.conformance import has_error
+    from benchmark.specimens import SHAPES
 
     if options.shape not in (*SHAPES, "all"):
         raise UnknownNameError("shape", options.shape, (*SHAPES, "all"))
     methods, catalogue = _methods(options.method, options.plugin)
-    shapes = SHAPES if options.shape == "all" else (options.shape,)
+    shapes = tuple(SHAPES) if options.shape == "all" else (options.shape,)
     rows, conform = [], True
     for method in methods:
         found: dict[str, Sequence[Finding]] = {}
@@ -90,18 +89,17 @@ def _line(finding: Finding) -> str:
     return "\n".join([f"    {finding.state:8}{finding.check}: {first}", *(f"            {line}" for line in more)])
 
 
-def _verdict(method: str, found: Shapes) -> str:
+def _verdict(method: str, found: Mapping[str, Sequence[Finding]]) -> str:
     states = Counter(finding.state for findings in found.values() for finding in findings)
     if states["error"]:
         return f"{method} does not conform: {_counted(states['error'], 'error')}"
-    applied = sum(finding.check == "probabilities" for findings in found.values() for finding in findings)
-    if not applied:
+    tried = [checks for findings in found.values() if "probabilities" in (checks := {finding.check for finding in findings})]
+    if not tried:
         return f"{method} was not tried: it applies to no shape that was asked for"
-    checks = states.total() - states["skipped"]
-    asides = [f"{states['skipped']} skipped"] if states["skipped"] else []
-    asides += [_counted(states["warning"], "warning")] if states["warning"] else []
-    said = ", ".join([f"{_counted(checks, 'check')} on {_counted(len(found), 'shape')}", *asides])
-    return f"{method} conforms ({said})"
+    partly = f"{len(tried)} of " if len(tried) < len(found) else ""
+    said = f"{_counted(sum(map(len, tried)), 'check')} on {partly}{_counted(len(found), 'shape')}"
+    warned = f", {_counted(states['warning'], 'warning')}" if states["warning"] else ""
+    return f"{method} conforms ({said}{warned})"
 
 
 def _counted(count: int, thing: str) -> str:

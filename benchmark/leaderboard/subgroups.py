@@ -5,7 +5,8 @@ Predictions are stored, attributes are not: but for the site, which the task hol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,14 +72,14 @@ def break_down(suite: Suite, catalogue: Catalogue, by: str, *, local: bool = Tru
     gathered = gather(suite, catalogue, local=local)
     if not gathered:
         raise BenchmarkError(f"suite {suite.name}: no predictions of {', '.join(suite.datasets)} are stored: `run` comes first")
-    attributes = Attributes(catalogue)
+    load = functools.cache(lambda dataset: load_cohort(dataset, catalogue))
     tables: list[SubgroupTable] = []
     errors: list[BenchmarkError] = []
     for rows in gathered:
         try:
             if not rows.complete:
                 raise BenchmarkError(f"{rows.task.dataset}, {rows.task.protocol}: no row is complete")
-            values = attributes.of(rows.task, by)
+            values = attribute(rows.task, by, load)
         except BenchmarkError as error:
             errors.append(error)
         else:
@@ -86,51 +87,23 @@ def break_down(suite: Suite, catalogue: Catalogue, by: str, *, local: bool = Tru
     skipped = tuple(dict.fromkeys(" ".join(str(error).split()) for error in errors))
     if tables:
         return Breakdown(suite, by, tuple(tables), skipped)
-    names = {name for error in errors if isinstance(error, NoAttributeError) for name in error.names}
-    everywhere = names and all(isinstance(error, NoAttributeError) for error in errors)
-    said = str(UnknownNameError("attribute", by, names)) if everywhere else f"no table by '{by}'"
-    raise BenchmarkError(f"{said} ({'; '.join(skipped)})")
+    raise BenchmarkError(f"no table by '{by}' ({'; '.join(skipped)})")
 
 
-class NoAttributeError(BenchmarkError):
-    """A dataset without the attribute; `names` are those that it has."""
+def attribute(task: Task, by: str, load: Callable[[str], Cohort]) -> pd.Series[Any]:
+    """What is known as `by` of the task's cases, in their order, under its own name; `load` gives a dataset's cohort.
 
-    def __init__(self, dataset: str, by: str, names: Iterable[str]) -> None:
-        self.names = sorted(names)
-        super().__init__(f"{dataset} has no attribute '{by}', it has {', '.join(self.names) or 'none'}")
-
-
-class Attributes:
-    """What is known of the cases on this machine; each dataset's cohort is loaded once."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        self._cohorts: dict[str, Cohort | BenchmarkError] = {}
-
-    def of(self, task: Task, by: str) -> pd.Series[Any]:
-        """The attribute, under its own name, in the order of the task's cases.
-
-        Raises `NoAttributeError`, and `BenchmarkError` where the dataset cannot be had here or is of other cases.
-        """
-        found = {} if task.sites is None else {SITE: pd.Series(task.sites, name=SITE)}
-        if _plain(by) != SITE or not found:
-            found = {**_strata(task, self._cohort(task.dataset)), **found}
-        for same in (str, _plain):
-            for name, values in found.items():
-                if same(name) == same(by):
-                    return values
-        raise NoAttributeError(task.dataset, by, found)
-
-    def _cohort(self, dataset: str) -> Cohort:
-        if dataset not in self._cohorts:
-            try:
-                self._cohorts[dataset] = load_cohort(dataset, self.catalogue)
-            except BenchmarkError as error:
-                self._cohorts[dataset] = error
-        found = self._cohorts[dataset]
-        if isinstance(found, BenchmarkError):
-            raise found
-        return found
+    Raises `UnknownNameError` where the dataset has none so called, `BenchmarkError` where its cohort cannot be had here or is
+    of other cases.
+    """
+    known = [] if task.sites is None else [SITE]
+    if known and _plain(by) == SITE:
+        return pd.Series(task.sites, name=SITE)
+    found = _strata(task, load(task.dataset))
+    for name, values in found.items():
+        if _plain(name) == _plain(by):
+            return values
+    raise UnknownNameError(f"attribute of {task.dataset}", by, [*found, *known])
 
 
 def _strata(task: Task, cohort: Cohort) -> dict[str, pd.Series[Any]]:

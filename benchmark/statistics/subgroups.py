@@ -72,7 +72,8 @@ def group_cases(values: pd.Series[Any]) -> Grouping:
     distinct = np.unique(numbers[known])
     if len(distinct) <= CATEGORIES:
         return _grouping(np.where(known, np.searchsorted(distinct, numbers), -1), [_shown(value) for value in distinct])
-    edges = _quartiles(numbers[known])
+    edges = np.unique(np.quantile(numbers[known], (0.25, 0.5, 0.75), method="inverted_cdf"))
+    # Observed values in all their digits, so that a subgroup's name is true of its cases.
     shown = [_shown(edge) for edge in edges]
     between = [f"above {low} to {high}" for low, high in zip(shown, shown[1:], strict=False)]
     names = [f"up to {shown[0]}", *between, f"above {shown[-1]}"]
@@ -85,19 +86,6 @@ def _grouping(codes: NDArray[np.integer], names: list[str]) -> Grouping:
     held = set(by_case)
     kept = [name for name in dict.fromkeys([*(name for name in names if name != UNKNOWN), UNKNOWN]) if name in held]
     return Grouping(tuple(kept), pd.Index(kept).get_indexer(pd.Index(by_case)).astype(np.intp))
-
-
-def _quartiles(numbers: Floats) -> Floats:
-    """The distinct quartiles, rounded to so few digits that they still part the same cases into the same subgroups.
-
-    A subgroup's name shows its edges, and must be true of its cases: so it is the rounded edges that cut.
-    """
-    exact = np.unique(np.quantile(numbers, (0.25, 0.5, 0.75), method="inverted_cdf"))
-    for digits in range(2, 17):
-        edges = np.array([float(f"{edge:.{digits}g}") for edge in exact])
-        if np.array_equal(np.searchsorted(edges, numbers), np.searchsorted(exact, numbers)):
-            return edges
-    return exact
 
 
 def _shown(value: float) -> str:

@@ -21,10 +21,11 @@ def test_every_verb_has_help(made, verb):
     assert made.cli(verb, "--help").stdout.startswith(f"usage: python -m benchmark {verb}")
 
 
-def test_help_imports_nothing_heavy(made):
+@pytest.mark.parametrize("words", [["--help"], ["check", "--help"], ["list", "--help"]], ids=" ".join)
+def test_help_imports_nothing_heavy(made, words):
     code = (
         "import sys\nfrom benchmark.cli.main import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"try:\n    main({words})\nexcept SystemExit:\n    pass\n"
         "heavy = {'numpy', 'pandas', 'scipy', 'torch', 'sklearn', 'rich', 'mlflow'} & set(sys.modules)\nassert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -80,7 +80,37 @@ def test_an_edited_file_of_the_datasets_own_makes_the_cohort_anew(made: MadeBenc
 def test_a_missing_file_of_the_datasets_own_is_named(made: MadeBenchmark, lab: list[str]):
     (made.folder / "lab.csv").unlink()
     done = made.cli("run", *lab, "--no-sync", code=2)
-    assert f"lab-cohort: {made.folder}/lab.csv does not exist" in done.stderr
+    assert f"lab-cohort: {made.folder}/lab.csv, which the dataset reads: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("gives", "said"),
+    [
+        ("self.csv", "files() in lab_cohort.py: TypeError: it must return a list of paths, not '"),
+        ("[Path(self.csv).parent]", "which the dataset reads: Is a directory"),
+        ("[self.cvs]", "files() in lab_cohort.py: AttributeError: 'LabCohort' object has no attribute 'cvs'"),
+    ],
+)
+def test_a_slip_in_files_is_told_in_one_line(made: MadeBenchmark, lab: list[str], gives: str, said: str):
+    plugin = made.folder / "lab_cohort.py"
+    plugin.write_text(plugin.read_text().replace("return [self.csv]", f"return {gives}"))
+    done = made.cli("run", *lab, "--no-sync", code=2)
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_files_that_a_parent_class_names_count_as_well(made: MadeBenchmark, lab: list[str]):
+    plugin = made.folder / "lab_cohort.py"
+    code = plugin.read_text()
+    parent = "class Reading:\n    def files(self):\n        return [self.csv]\n\n\n"
+    code = code.replace("@register_dataset(", parent + "@register_dataset(", 1).replace(
+        "class LabCohort:", "class LabCohort(Reading):"
+    )
+    code = code.replace("    def files(self) -> list[str]:", "    def not_files(self) -> list[str]:")
+    plugin.write_text(code)
+    made.cli("run", *lab, "--no-sync", "--in-process", "--seeds", "39")
+    frame = pd.read_csv(made.folder / "lab.csv", dtype={"patient": str})
+    frame.assign(age=frame["age"] + 1).to_csv(made.folder / "lab.csv", index=False)
+    assert "preparing lab-cohort" in made.cli("run", *lab, "--no-sync", "--in-process", "--seeds", "39").stdout
 
 
 def test_subgroups_of_the_example_are_told_by_age(made: MadeBenchmark, lab: list[str]):

@@ -1,0 +1,65 @@
+"""Specimens: what each shape holds, and that every modality can be encoded, permuted, and told from noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from benchmark import specimens
+from benchmark.discovery import discover
+from benchmark.errors import BenchmarkError
+from benchmark.specimens import SHAPES
+from benchmark.trial import specimen
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_permuting_a_modality_moves_it_and_nothing_else(shape: str) -> None:
+    whole = specimen(shape)
+    for modality in whole.modalities:
+        other = specimen(shape, permuted=frozenset({modality}))
+        assert np.array_equal(whole.labels, other.labels)
+        assert np.array_equal(whole.sites, other.sites)
+        same = {
+            "table": whole.table is None or whole.table.equals(other.table),
+            "text": whole.reports == other.reports,
+            "image": whole.derived is None or whole.derived.equals(other.derived),
+        }
+        assert [name for name in whole.modalities if not same[name]] == [modality]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_modality_of_a_specimen_can_be_encoded_and_tells_of_the_label(shape: str) -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_score
+
+    from benchmark.preprocessing import PARTS, DesignMatrix
+
+    cases = specimen(shape)
+    for part in (name for name, modality in PARTS.items() if modality in cases.modalities):
+        x = DesignMatrix(part).fit(cases).transform(cases)
+        with threadpool_limits(1):
+            aucs = cross_val_score(LogisticRegression(max_iter=1000), x, cases.labels, scoring="roc_auc")
+        assert aucs.mean() > 0.7
+
+
+def test_a_specimen_lacks_what_its_shape_says() -> None:
+    assert specimen("table-only").modalities == {"table"}
+    assert specimen("no-text").modalities == {"table", "image"}
+    assert set(specimen("one-site").sites) == {"East"}
+    lacking = specimen("missing-modalities")
+    assert lacking.absent == {"table": 12, "image": 12, "text": 12}
+    assert lacking.table[~lacking.present["table"]].isna().all(axis=None)
+    assert lacking.derived[~lacking.present["image"]].isna().all(axis=None)
+    assert not lacking.images["flair"].load()[~lacking.present["image"]].any()
+    assert all((not drafts) == (not there) for drafts, there in zip(lacking.reports, lacking.present["text"], strict=True))
+    assert specimen("complete").absent == {}
+
+
+def test_a_dataset_of_that_name_is_not_taken_for_a_specimen(tmp_path: Path) -> None:
+    path = tmp_path / "specimen.py"
+    path.write_text(Path(specimens.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="registered twice"):
+        specimen("complete", discover([str(path)]))
