@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pandas as pd
 import pytest
 
+from benchmark.cohort import Cohort
 from benchmark.discovery import discover
-from benchmark.fetching import is_fetched, open_sources, read_manifest
-from benchmark.locations import ROOT
+from benchmark.fetching import read_manifest
+from benchmark.locations import ROOT, data_folder
 from benchmark.registry import Catalogue
 from benchmark.sources import Sources
+
+if TYPE_CHECKING:
+    from datasets._soop_files import SoopFiles
 
 hypothesis.settings.register_profile("strokebench", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("strokebench")
@@ -101,6 +108,7 @@ class Tiny:
             derived=pd.DataFrame(
                 {"lesion_volume_ml": 10 * np.exp(severity), "ACA left": share, "MCA left": share**2}
             ),
+            strata=pd.DataFrame({"severity": severity}),
             present={"image": np.ones(last - first, dtype=bool)},
             atlas=atlas,
             encoders={"image": "territories"},
@@ -287,23 +295,33 @@ memory_gib = 2
 """
 
 
-MIRROR = ROOT.parent / "shared" / "data" / "mirror"
+MIRRORS = (data_folder() / "sources", ROOT.parent / "shared" / "data" / "mirror")
+"""Where source files of real datasets may lie: fetched on this machine, or in a mirror beside the checkout."""
+READERS = {
+    "ist": ("datasets.ist.read_trial", "trial"),
+    "soop": ("datasets.soop.read_files", "files"),
+    "soop-nihss": ("datasets.soop_nihss.read_files", "files"),
+}
+"""Dataset -> the function by which it reads its source files, and the fixture that holds what that function gives."""
+
+
+def mirror_of(dataset: str) -> Path | None:
+    """A folder that holds all source files of a dataset, or None."""
+    files = read_manifest(dataset)[0]
+    return next((folder for folder in MIRRORS if all((folder / file).is_file() for file in files)), None)
 
 
 @pytest.fixture(scope="session")
 def source_files() -> Callable[[str], Sources]:
-    """`source_files("soop")` -> the dataset's real source files, fetched here or in a mirror beside the checkout."""
-    fetched = {entry.name: open_sources(entry.name) for entry in discover().datasets if is_fetched(entry.name)}
+    """`source_files("soop")` -> the dataset's real source files; the test is skipped where they are absent."""
 
     def files(name: str) -> Sources:
-        if name in fetched:
-            return fetched[name]
-        listed = Sources(MIRROR, *read_manifest(name))
-        if not all((MIRROR / file).is_file() for file in listed.files):
+        mirror = mirror_of(name)
+        if mirror is None:
             pytest.skip(
                 f"{name} is not fetched, and no mirror beside the checkout has it: run `python -m benchmark fetch {name}`"
             )
-        return listed
+        return Sources(mirror, *read_manifest(name))
 
     return files
 
@@ -314,6 +332,46 @@ def trial(source_files: Callable[[str], Sources]) -> pd.DataFrame:
     from datasets.ist import read_trial
 
     return read_trial(source_files("ist"))
+
+
+@pytest.fixture(scope="session")
+def files(source_files: Callable[[str], Sources]) -> SoopFiles:
+    """All masks, pictures and tables of SOOP; reading them takes 8 s."""
+    from datasets._soop_files import read_files
+
+    return read_files(source_files("soop"))
+
+
+@pytest.fixture(scope="session")
+def read_once(request: pytest.FixtureRequest) -> Callable[[str], AbstractContextManager[None]]:
+    """`with read_once("ist"):` -> therein the dataset's own code receives its source files as this session has read them."""
+
+    @contextmanager
+    def patched(name: str) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            if name in READERS:
+                reader, fixture = READERS[name]
+                read = request.getfixturevalue(fixture)
+                patch.setattr(reader, lambda sources: read)
+            yield
+
+    return patched
+
+
+@pytest.fixture(scope="session")
+def real_cohort(
+    source_files: Callable[[str], Sources], read_once: Callable[[str], AbstractContextManager[None]]
+) -> Callable[[str], Cohort]:
+    """`real_cohort("soop[cases=any]")` -> what the dataset's own code builds of its real files, once per spelling."""
+
+    @functools.cache
+    def build(spelled: str) -> Cohort:
+        entry, parameters = discover().datasets.resolve(spelled)
+        sources = source_files(entry.name)
+        with read_once(entry.name):
+            return entry.configure(parameters).build(sources)
+
+    return build
 
 
 @pytest.fixture(autouse=True)

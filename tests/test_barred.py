@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ import pytest
 from benchmark.cohort import MODALITIES, Cohort
 from benchmark.discovery import discover
 from benchmark.sources import Sources
+from datasets._row_ids import row_ids
+from datasets._soop_files import OPENNEURO
+from datasets.estonian_stroke import FILE
 
 CARDS = {entry.name: entry.metadata for entry in discover().datasets}
 BARRING = [name for name, card in CARDS.items() if card["barred"]]
@@ -23,49 +26,37 @@ def barred_columns(name: str) -> list[str]:
     return [column for key in CARDS[name]["barred"] for column in re.split(r",\s*", key)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built(
-    source_files: Callable[[str], Sources], request: pytest.FixtureRequest
+    real_cohort: Callable[[str], Cohort], source_files: Callable[[str], Sources], request: pytest.FixtureRequest
 ) -> Callable[[str], tuple[Cohort, pd.DataFrame]]:
     """`built(name)` -> the dataset's cohort and the source's own columns of its cases, as text."""
 
-    def soop(name: str) -> tuple[Cohort, pd.DataFrame]:
-        from datasets._soop_files import OPENNEURO
+    def soop(cohort: Cohort) -> pd.DataFrame:
+        path = source_files("soop").path(f"{OPENNEURO}participants.tsv")
+        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False).set_index("participant_id").loc[cohort.case_ids]
 
-        cohort = discover().datasets.get(name).configure({}).build(source_files(name))
-        path = source_files(name).path(f"{OPENNEURO}participants.tsv")
-        raw = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False).set_index("participant_id")
-        return cohort, raw.loc[cohort.case_ids].reset_index(drop=True)
-
-    def ist(name: str) -> tuple[Cohort, pd.DataFrame]:
+    def ist(cohort: Cohort) -> pd.DataFrame:
         trial = request.getfixturevalue("trial")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("datasets.ist.read_trial", lambda sources: trial)
-            cohort = discover().datasets.get(name).configure({}).build(source_files(name))
-        rows = [int(case.removeprefix("ist-")) - 1 for case in cohort.case_ids]
-        return cohort, trial.iloc[rows].reset_index(drop=True).astype(str)
+        return trial.set_index(row_ids("ist", range(1, len(trial) + 1))).loc[cohort.case_ids].astype(str)
 
-    def estonian(name: str) -> tuple[Cohort, pd.DataFrame]:
-        from datasets.estonian_stroke import FILE
-
-        cohort = discover().datasets.get(name).configure({}).build(source_files(name))
-        return cohort, pd.read_csv(source_files(name).path(FILE), sep=";", dtype=str)
+    def estonian(cohort: Cohort) -> pd.DataFrame:
+        return pd.read_csv(source_files("estonian-stroke").path(FILE), sep=";", dtype=str)
 
     readers = {"soop": soop, "soop-nihss": soop, "ist": ist, "estonian-stroke": estonian}
-    done: dict[str, tuple[Cohort, pd.DataFrame]] = {}
 
+    @functools.cache
     def reader(name: str) -> tuple[Cohort, pd.DataFrame]:
         assert name in readers, f"{name} bars columns: add a reader of its source's own columns to this test"
-        if name not in done:
-            done[name] = readers[name](name)
-        return done[name]
+        cohort = real_cohort(name)
+        return cohort, readers[name](cohort).reset_index(drop=True)
 
     return reader
 
 
 def view(cohort: Cohort) -> Cohort:
     """The most that any method receives for training."""
-    return replace(cohort, feature_source=None).only(set(MODALITIES))
+    return cohort.only(set(MODALITIES))
 
 
 @pytest.mark.parametrize("name", BARRING)
@@ -107,12 +98,3 @@ def test_no_draft_speaks_of_a_barred_column(built, name: str) -> None:
     drafts = {draft.lower() for case in cohort.reports or () for draft in case}
     words = {"rankin" if column.startswith("gs_rankin") else column.lower() for column in barred_columns(name)}
     assert not [draft for draft in drafts for word in words if re.search(rf"\b{re.escape(word)}\b", draft)]
-
-
-@pytest.mark.parametrize("name", BARRING)
-def test_sites_groups_and_strata_reach_no_prediction_and_strata_no_training(built, name: str) -> None:
-    cohort, _ = built(name)
-    held = view(cohort)
-    assert held.strata is None
-    blind = cohort.only(set(MODALITIES)).blind()
-    assert (blind.labels, blind.sites, blind.groups, blind.strata) == (None, None, None, None)

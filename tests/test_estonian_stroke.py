@@ -16,8 +16,8 @@ from datasets.estonian_stroke import FILE, INPUTS, EstonianStroke
 
 
 @pytest.fixture(scope="module")
-def register(source_files: Callable[[str], Sources]) -> Cohort:
-    return EstonianStroke().build(source_files("estonian-stroke"))
+def register(real_cohort: Callable[[str], Cohort]) -> Cohort:
+    return real_cohort("estonian-stroke")
 
 
 def made(tmp_path, *rows: str) -> Sources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,24 +13,15 @@ from benchmark.cohort import Cohort
 from benchmark.discovery import discover
 from benchmark.errors import DataError
 from benchmark.sources import Sources
+from datasets._row_ids import row_ids
 from datasets.ist import CATEGORIES, COUNTRIES, FILE, NUMBERS, InternationalStrokeTrial, read_trial
 
-Build = Callable[..., Cohort]
+Build = Callable[[str], Cohort]
 
 
 @pytest.fixture(scope="module")
-def build(trial: pd.DataFrame) -> Build:
-    def made(site: str = "country", frame: pd.DataFrame = trial) -> Cohort:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("datasets.ist.read_trial", lambda sources: frame)
-            return InternationalStrokeTrial(site).build(Sources(None, {}, "digest"))
-
-    return made
-
-
-@pytest.fixture(scope="module")
-def ist(build: Build) -> Cohort:
-    return build()
+def ist(real_cohort: Build) -> Cohort:
+    return real_cohort("ist")
 
 
 def test_19285_patients_of_36_countries_7160_of_them_independent(ist: Cohort, trial: pd.DataFrame) -> None:
@@ -41,7 +33,7 @@ def test_19285_patients_of_36_countries_7160_of_them_independent(ist: Cohort, tr
 
 
 def test_labels_are_the_outcome_codes_of_the_file(ist: Cohort, trial: pd.DataFrame) -> None:
-    code = {f"ist-{row + 1:05d}": int(value) for row, value in enumerate(trial["OCCODE"])}
+    code = dict(zip(row_ids("ist", range(1, len(trial) + 1)), trial["OCCODE"].astype(int), strict=True))
     assert [code[case] in (3, 4) for case in ist.case_ids] == ist.labels.astype(bool).tolist()
     assert {code[case] for case in ist.case_ids} == {1, 2, 3, 4}
 
@@ -64,14 +56,14 @@ def test_heparin_has_its_fourth_level(ist: Cohort) -> None:
     assert set(ist.table["RXHEP"].cat.categories) == {"N", "L", "M", "H"}
 
 
-def test_hospitals_as_sites_are_464_each_in_one_country(build: Build, ist: Cohort) -> None:
-    hospitals = build("hospital").sites
+def test_hospitals_as_sites_are_464_each_in_one_country(real_cohort: Build, ist: Cohort) -> None:
+    hospitals = real_cohort("ist[site=hospital]").sites
     assert len(np.unique(hospitals)) == 464
     assert pd.crosstab(hospitals, ist.sites).astype(bool).sum(axis=1).max() == 1
 
 
-def test_hospital_groups_hold_whole_hospitals_and_about_equally_many_patients(build: Build) -> None:
-    groups, hospitals = build("hospital-group").sites, build("hospital").sites
+def test_hospital_groups_hold_whole_hospitals_and_about_equally_many_patients(real_cohort: Build) -> None:
+    groups, hospitals = (real_cohort(f"ist[site={site}]").sites for site in ("hospital-group", "hospital"))
     assert pd.crosstab(hospitals, groups).astype(bool).sum(axis=1).max() == 1
     sizes = np.unique(groups, return_counts=True)[1]
     assert len(sizes) == 20
@@ -84,14 +76,15 @@ def test_strata_are_told_in_words(ist: Cohort) -> None:
     assert (ist.strata["country"] == ist.sites).all()
 
 
-def test_another_kind_of_site_is_refused(build: Build) -> None:
+def test_another_kind_of_site_is_refused(real_cohort: Build) -> None:
     with pytest.raises(DataError, match="ist: site=city: give 'country', 'hospital' or 'hospital-group'"):
-        build("city")
+        real_cohort("ist[site=city]")
 
 
-def test_an_unknown_country_is_named(build: Build, trial: pd.DataFrame) -> None:
+def test_an_unknown_country_is_named(trial: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.ist.read_trial", lambda sources: trial.head(50).assign(COUNTRY="ATLA"))
     with pytest.raises(DataError, match="ist: country code 'ATLA' is not known"):
-        build(frame=trial.head(50).assign(COUNTRY="ATLA"))
+        InternationalStrokeTrial().build(Sources(Path(), {}, ""))
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path) -> None:

@@ -154,6 +154,7 @@ def test_a_method_gets_only_the_modalities_that_it_declares(job_of: JobOf, seen:
     compute(job_of("spy"))
     assert seen["train"].modalities == seen["validation"].modalities == seen["train"].pool.modalities == {"table", "image"}
     assert seen["test"].modalities == {"table"}
+    assert (seen["train"].strata, seen["train"].pool.strata) == (None, None)
     with pytest.raises(Exception, match="holds no text"):
         seen["train"].features("text")
 

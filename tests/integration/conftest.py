@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark.fetching import needs_files, read_manifest
-from benchmark.locations import data_folder
+from benchmark.cli import fetch
+from benchmark.fetching import needs_files
+from benchmark.sources import Sources
+from benchmark.spelling import parse_spelling
 
 ROOT = Path(__file__).resolve().parents[2]
-MIRRORS = (data_folder() / "sources", ROOT.parent / "shared" / "data" / "mirror")
-"""Where source files of real datasets may lie: fetched on this machine, or in a mirror beside the checkout."""
-
-
-def mirror_of(dataset: str) -> Path | None:
-    """A folder that holds all source files of a dataset, or None."""
-    files = read_manifest(dataset)[0]
-    return next((folder for folder in MIRRORS if all((folder / file).is_file() for file in files)), None)
 
 
 @dataclass(frozen=True)
@@ -31,24 +28,33 @@ class RealData:
     """A data folder of its own, into which datasets are fetched and prepared once per session."""
 
     folder: Path
+    source_files: Callable[[str], Sources]
+    read_once: Callable[[str], AbstractContextManager[None]]
     fetched: set[str] = field(default_factory=set)
 
-    def fetch(self, dataset: str) -> dict[str, str]:
-        """Fetch and prepare a dataset, or skip the test; returns the environment that uses it."""
-        mirror = mirror_of(dataset) if needs_files(dataset) else self.folder
-        if mirror is None:
-            pytest.skip(f"{dataset} is not fetched, and no mirror beside the checkout has it")
-        environment = {**os.environ, "STROKEBENCH_DATA": str(self.folder / "data")}
-        if dataset not in self.fetched:
-            command(environment, "fetch", dataset, "--mirror", str(mirror))
-            self.fetched.add(dataset)
-        return environment
+    def fetch(self, spelled: str) -> dict[str, str]:
+        """Fetch and prepare a dataset, or skip the test; returns the environment that uses it.
+
+        The verb `fetch` does it, in this process: so the slow files are read once for all tests.
+        """
+        if spelled not in self.fetched:
+            name, _ = parse_spelling(spelled)
+            mirror = str(self.source_files(name).folder) if needs_files(name) else None
+            with self.read_once(name), pytest.MonkeyPatch.context() as patch:
+                patch.setenv("STROKEBENCH_DATA", str(self.folder))
+                assert fetch.run(argparse.Namespace(name=spelled, mirror=mirror, jobs=8)) == 0
+            self.fetched.add(spelled)
+        return {**os.environ, "STROKEBENCH_DATA": str(self.folder)}
 
 
 @pytest.fixture(scope="session")
-def real_data(tmp_path_factory: pytest.TempPathFactory) -> RealData:
+def real_data(
+    tmp_path_factory: pytest.TempPathFactory,
+    source_files: Callable[[str], Sources],
+    read_once: Callable[[str], AbstractContextManager[None]],
+) -> RealData:
     """`real_data.fetch("soop")` -> the environment in which the dataset's prepared cohort is at hand."""
-    return RealData(tmp_path_factory.mktemp("real"))
+    return RealData(tmp_path_factory.mktemp("real"), source_files, read_once)
 
 
 def command(environment: dict[str, str], *words: str) -> str:

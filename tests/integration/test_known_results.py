@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 
-from tests.integration.conftest import RealData, command, mirror_of
+from datasets import estonian_stroke
+from datasets._row_ids import row_ids
+from datasets._soop_files import OPENNEURO
+from tests.integration.conftest import RealData, command
 
 KNOWN = {"logistic-regression": 0.755, "svm": 0.746, "random-forest": 0.701, "lightgbm": 0.700, "xgboost": 0.690}
 """Mean AUC over the 20 splits of these configurations on `soop`, computed before by a separate script."""
@@ -31,6 +36,19 @@ def local_table(environment: dict[str, str], dataset: str, protocol: str) -> dic
 
 def local_auc(table: dict) -> dict[str, float]:
     return {row["method"]: row["metrics"]["auc"]["mean"] for row in table["rows"] if row["source"] == "local"}
+
+
+def plain_logistic(numbers: list[str], categories: list[str]):
+    """Logistic regression as a script of scikit-learn's own parts would have it."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    scaled = make_pipeline(SimpleImputer(strategy="most_frequent"), StandardScaler())
+    coded = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
+    return make_pipeline(make_column_transformer((scaled, numbers), (coded, categories)), LogisticRegression(max_iter=1000))
 
 
 def test_the_known_auc_of_618_patients_comes_out_within_half_a_point(fetched):
@@ -57,29 +75,15 @@ def test_leaving_one_country_out_of_19285_patients_gives_the_known_auc_under_the
     )
 
 
-def test_one_year_mortality_in_tartu_equals_a_plain_scikit_learn_script(real_data, tmp_path):
-    from sklearn.compose import make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
+def test_one_year_mortality_in_tartu_equals_a_plain_scikit_learn_script(real_data, source_files, tmp_path):
     environment = {**real_data.fetch("estonian-stroke"), "STROKEBENCH_OUTPUT": str(tmp_path)}
     command(environment, "run", "--dataset", "estonian-stroke", "--method", "logistic-regression", "--no-sync")
     ours = local_auc(local_table(environment, "estonian-stroke", "repeated-cv"))["logistic-regression"]
-    mirror = mirror_of("estonian-stroke")
-    frame = pd.read_csv(next(mirror.rglob("stroke.csv")), sep=";", na_values=".")
-    died, stroke = (pd.to_datetime(frame[name], dayfirst=True, format="%d.%m.%Y") for name in ("DIED", "DSTR"))
+    frame = pd.read_csv(source_files("estonian-stroke").path(estonian_stroke.FILE), sep=";", na_values=".")
+    frame = frame.iloc[np.argsort(row_ids("tartu", range(1, len(frame) + 1)))]  # splits are made of the cases in order of id
+    died, stroke = (pd.to_datetime(frame[name], format="%d.%m.%Y") for name in ("DIED", "DSTR"))
     alive = (~((died - stroke).dt.days <= 365)).to_numpy(int)
-    fill = SimpleImputer(strategy="most_frequent")
-    model = make_pipeline(
-        make_column_transformer(
-            (make_pipeline(fill, StandardScaler()), ["AGE", "COMA", "DIAB", "MINF", "HAN"]), (OneHotEncoder(), ["SEX", "DGN"])
-        ),
-        LogisticRegression(max_iter=1000),
-    )
+    model = plain_logistic(["AGE", "COMA", "DIAB", "MINF", "HAN"], ["SEX", "DGN"])
     areas = []
     for seed in (39, 40, 41, 42):
         for learn, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(alive, alive):
@@ -89,42 +93,27 @@ def test_one_year_mortality_in_tartu_equals_a_plain_scikit_learn_script(real_dat
     assert 0.75 < ours < 0.95, "age, coma and the kind of stroke foretell death within a year"
 
 
-def test_the_engines_cells_equal_a_plain_scikit_learn_script(fetched):
-    """Logistic regression on the prepared table, split by hand: the same probabilities to rounding."""
-    from sklearn.compose import make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
+def test_the_engines_cells_equal_a_plain_scikit_learn_script(fetched, source_files):
+    """Logistic regression on the source's own table, split by hand: the same probabilities to rounding."""
     row = ["--dataset", "soop", "--protocol", "repeated-cv", "--method", "logistic-regression"]
     rows = json.loads(command(fetched, "show", "predictions", *row, "--json"))
     stored = {(row["split"], row["case"]): row["probability"] for row in rows}
-    source = mirror_of("soop") / "raw.githubusercontent.com/OpenNeuroDatasets/ds004889/a62344db73f18f384a95b452f4a1a423087e059b"
-    frame = pd.read_csv(source / "participants.tsv", sep="\t", na_values="n/a", keep_default_na=False).set_index(
-        "participant_id"
-    )
+    path = source_files("soop").path(f"{OPENNEURO}participants.tsv")
+    frame = pd.read_csv(path, sep="\t", na_values="n/a", keep_default_na=False).set_index("participant_id")
     cases = sorted({case for _, case in stored})
     frame = frame.loc[cases]
     label = (frame["gs_rankin_6isdeath"].astype(float) <= 2).astype(int).to_numpy()
     numbers = frame[["age", "bmi", "nihss", "priorstroke"]].replace("89+", "89").astype(float)
     categories = frame[["sex", "race"]].astype(object)
     table = pd.concat([numbers, categories.where(categories.notna(), np.nan)], axis=1)
-    model = make_pipeline(
-        make_column_transformer(
-            (make_pipeline(SimpleImputer(strategy="most_frequent"), StandardScaler()), list(numbers)),
-            (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")), list(categories)),
-        ),
-        LogisticRegression(max_iter=1000),
-    )
+    model = plain_logistic(list(numbers), list(categories))
     for fold, (learn, test) in enumerate(StratifiedKFold(5, shuffle=True, random_state=39).split(label, label)):
         probabilities = model.fit(table.iloc[learn], label[learn]).predict_proba(table.iloc[test])[:, 1]
         ours = [stored[f"seed39-fold{fold}", cases[i]] for i in test]
         np.testing.assert_allclose(ours, probabilities, atol=1e-4)
 
 
-def test_a_second_fetch_downloads_nothing(fetched):
+def test_a_second_fetch_downloads_nothing(fetched, source_files):
     before = {path: path.stat().st_mtime_ns for path in Path(fetched["STROKEBENCH_DATA"], "sources").rglob("*.gz")}
-    command(fetched, "fetch", "soop", "--mirror", str(mirror_of("soop")))
+    command(fetched, "fetch", "soop", "--mirror", str(source_files("soop").folder))
     assert before == {path: path.stat().st_mtime_ns for path in before}

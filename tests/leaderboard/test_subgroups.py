@@ -105,12 +105,13 @@ def test_a_cohort_of_other_cases_or_labels_is_refused_by_the_tables_name(broken_
         broken_down("sex", here=here)
 
 
-def test_a_wrong_name_is_answered_with_the_nearest_and_with_all_that_exist(broken_down):
+@pytest.mark.parametrize(
+    ("by", "hint"), [("sx", "did you mean 'sex'?"), ("weight", "known: age, a|b, field_strength, sex, site")]
+)
+def test_a_wrong_name_is_answered_with_the_nearest_or_with_all_that_exist(broken_down, by, hint):
     with pytest.raises(BenchmarkError) as raised:
-        broken_down("sx")
-    assert str(raised.value) == (
-        "unknown attribute 'sx': did you mean 'sex'? (made has no attribute 'sx', it has age, a|b, field_strength, sex, site)"
-    )
+        broken_down(by)
+    assert str(raised.value) == f"no table by '{by}' (unknown attribute of made '{by}': {hint})"
 
 
 def test_a_dataset_that_is_not_here_is_no_reason_to_call_the_name_unknown(broken_down):
@@ -118,10 +119,17 @@ def test_a_dataset_that_is_not_here_is_no_reason_to_call_the_name_unknown(broken
         broken_down("sex", here=BenchmarkError("made is not fetched"))
 
 
-def test_a_name_is_unknown_only_where_every_dataset_could_be_asked(broken_down):
+def test_where_no_table_is_left_each_reason_is_said(broken_down):
     empty = TableRows(**{**vars(table(made_task())), "complete": ()})
-    with pytest.raises(BenchmarkError, match=r"^no table by 'sx' \(made has no attribute .*; made, repeated-cv: no row"):
+    with pytest.raises(BenchmarkError, match=r"^no table by 'sx' \(unknown attribute of .*; made, repeated-cv: no row is"):
         broken_down("sx", tables=[table(made_task()), empty])
+
+
+def test_the_cohort_of_two_tables_is_loaded_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(subgroups, "load_cohort", lambda name, _: asked.append(name) or cohort())
+    monkeypatch.setattr(subgroups, "gather", lambda *_, **__: [table(made_task()), table(made_task("leave-one-site-out"))])
+    assert len(break_down(SUITE, discover(), "sex").tables) == 2 and asked == ["made"]
 
 
 def test_the_site_needs_no_cohort(broken_down):
