@@ -8,10 +8,12 @@ import sys
 
 import pytest
 
+from benchmark.discovery import discover
+from benchmark.planning import modalities_of
+from benchmark.registry import Catalogue
 from tests.integration.conftest import ROOT
 
 DATASETS = {"synthetic-stroke": 939, "soop": 618, "soop-nihss": 944, "ist": 19285, "estonian-stroke": 829}
-NO_IMAGE = {"ist", "estonian-stroke"}
 
 
 def rank(tmp_path, *words: str) -> str:
@@ -36,10 +38,12 @@ def test_ranking_the_reference_gives_the_committed_leaderboard_byte_for_byte(tmp
     assert (tmp_path / "leaderboard.md").read_bytes() == committed
 
 
-def applies(dataset: str, method: str) -> bool:
-    """Whether a row of the default suite can be on a dataset: the image and the text, and the size for the kernel machine."""
-    needs_image = method == "lesion-volume" or any(part in method for part in ("image", "text", "derived"))
-    return not (dataset in NO_IMAGE and needs_image) and not (dataset == "ist" and method.startswith("svm"))
+def applies(catalogue: Catalogue, dataset: str, spelled: str) -> bool:
+    """Whether a row of the default suite can be on a dataset, by the two cards: its modalities and its size."""
+    entry, parameters = catalogue.methods.resolve(spelled)
+    card = catalogue.datasets.get(dataset)
+    needed = frozenset().union(*modalities_of(entry, parameters))
+    return needed <= card.modalities and DATASETS[dataset] <= entry.constants.get("max_cases", 10**9)
 
 
 def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complete(tmp_path):
@@ -57,9 +61,11 @@ def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complet
             check=True,
         ).stdout
     )
+    catalogue = discover()
     for table in tables:
         methods = {*suite["ranked"], *suite["descriptive"]}
-        assert {row["method"] for row in table["rows"]} == {name for name in methods if applies(table["dataset"], name)}
+        expected = {name for name in methods if applies(catalogue, table["dataset"], name)}
+        assert {row["method"] for row in table["rows"]} == expected
         assert all(row["source"] == "reference" and row["cells_ok"] == row["cells"] for row in table["rows"])
         assert table["cases"] == DATASETS[table["dataset"]]
 
@@ -79,6 +85,13 @@ def test_the_other_suites_are_published_complete(tmp_path, suite: str, tables: i
         assert len([row for row in table["rows"] if row["ranked"]]) >= 6
         assert all(row["cells_ok"] == row["cells"] for row in table["rows"])
         assert not table["interim"]
+
+
+def test_rows_that_cannot_be_are_told_with_the_reason(tmp_path):
+    rank(tmp_path)
+    leaderboard = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
+    assert "| ist | `svm` | 19285 cases, at most 5000: training time of an RBF kernel" in leaderboard
+    assert "| estonian-stroke | `lesion-volume` | estonian-stroke has no image |" in leaderboard
 
 
 def test_reference_predictions_load_as_a_frame_whose_auc_is_the_leaderboards(tmp_path, monkeypatch):
