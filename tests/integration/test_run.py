@@ -74,6 +74,7 @@ def test_ctrl_c_keeps_every_finished_cell_and_ends_with_130(made):
     child = subprocess.Popen(
         made.command("run", *made.options, "--no-sync", *slow), cwd=ROOT, env=made.variables,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background of a shell inherit "ignored"
     )  # fmt: skip
     until = time.monotonic() + 60
     while len(made.cells()) < 3 and time.monotonic() < until:
