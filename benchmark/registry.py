@@ -212,12 +212,7 @@ def import_file(path: Path, root: Path = ROOT) -> ModuleType:
 
 def forget(path: Path, root: Path = ROOT) -> None:
     """Have the next import of a component's file run it anew, so that nothing is left of what it kept in module or class."""
-    inside = path.is_relative_to(root)
     sys.modules.pop(_module_name(path, root), None)
-    if inside:
-        package = sys.modules.get(_module_name(path.parent, root))
-        if package is not None and hasattr(package, path.stem):
-            delattr(package, path.stem)
 
 
 def _module_name(path: Path, root: Path) -> str:
