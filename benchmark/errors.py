@@ -35,3 +35,7 @@ class DataError(BenchmarkError):
 
 class StoreError(BenchmarkError):
     """The results folder cannot be written or read."""
+
+
+class InvalidTraining(BenchmarkError):
+    """Training whose loss is no finite number: the cell's outcome is `invalid`."""

@@ -20,8 +20,8 @@ class Method(Protocol):
     `max_cases_reason = "..."`.
     Fields named `image_encoder` and `text_encoder`, if there are any, choose another encoder than the dataset's default; the
     cell's key and the feature cache follow them. Instance attributes read after `fit`, optional: `threshold` (default 0.5),
-    the probability above which a case counts as label 1, and `chosen`, a dict of hyper-parameters chosen inside the training
-    part.
+    the probability above which a case counts as label 1, `chosen`, a dict of hyper-parameters chosen inside the training
+    part, and `history`, figures of training by name, one list each.
     """
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:

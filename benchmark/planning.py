@@ -18,6 +18,7 @@ from benchmark.registry import Catalogue, Entry
 from benchmark.store import CellAddress, CellRecord, Store
 from benchmark.suite import Suite
 from benchmark.task import Task, make_task
+from benchmark.threads import device
 
 State = Literal["fresh", "stale", "missing"]
 
@@ -130,6 +131,8 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
         "encoders": {name: _identity(name, modality, catalogue) for modality, name in encoders.items()},
         "libraries": provenance.library_versions(entry.path) if entry.path.is_file() else {},
     }
+    if device() != "cpu" and "torch" in ingredients["libraries"]:
+        ingredients["device"] = device()
     return PlannedRow(
         dataset=dataset,
         folder=cohort.folder,

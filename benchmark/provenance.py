@@ -18,7 +18,7 @@ from benchmark.locations import ROOT
 PROJECT = ("benchmark", "datasets", "baselines", "methods")
 CONTRACTS = frozenset(
     f"benchmark.{name}"
-    for name in ("registry", "discovery", "spelling", "cohort", "errors", "locations")
+    for name in ("registry", "discovery", "spelling", "cohort", "errors", "locations", "threads")
     + ("sources", "protocols", "loading", "features")
 ) | {"benchmark"}
 """Modules whose edit makes no result stale: they pass data on."""

@@ -45,8 +45,8 @@ class CellRecord:
 
     The deterministic part: `seed` of the split, `ingredients` (all that the cell depends on, each by name), `key` (their
     digest), `outcome`, `probabilities` (test-index order; empty unless ok), `threshold`, `chosen` (hyper-parameters chosen
-    inside the training part). The measured part: `reason` and `traceback` of an outcome that is not ok, and `measured`
-    (times in seconds, memory in MiB, the run's id).
+    inside the training part), `history` (figures of training by name, an entry per epoch). The measured part: `reason` and
+    `traceback` of an outcome that is not ok, and `measured` (times in seconds, memory in MiB, the run's id).
     """
 
     address: CellAddress
@@ -57,6 +57,7 @@ class CellRecord:
     probabilities: list[float] = field(default_factory=list)
     threshold: float = 0.5
     chosen: dict[str, Any] = field(default_factory=dict)
+    history: dict[str, list[float]] = field(default_factory=dict)
     reason: str = ""
     traceback: str = ""
     measured: dict[str, Any] = field(default_factory=dict)

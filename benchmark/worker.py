@@ -15,7 +15,8 @@ import numpy as np
 
 from benchmark.cohort import Cohort, Index
 from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, InvalidTraining
+from benchmark.features import bound_to_pool
 from benchmark.loading import load_prepared
 from benchmark.planning import Cell
 from benchmark.protocols import Split
@@ -78,9 +79,10 @@ def initialise(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
-def encode(folder: str, modality: str, encoder: str, plugins: tuple[str, ...]) -> None:
-    """Make sure that the features of a prepared cohort are in the cache."""
-    _cohort(folder, plugins).features(modality, encoder)
+def encode(folder: str, modality: str, encoder: str, plugins: tuple[str, ...], pool: Index | None = None) -> None:
+    """Make sure that the features of a prepared cohort are in the cache, `pool` (positions) being what a split allows of it."""
+    cohort = _cohort(folder, plugins)
+    (cohort if pool is None else bound_to_pool(cohort, pool)).features(modality, encoder)
 
 
 def compute(job: Job, *, debug: bool = False) -> CellRecord:
@@ -119,7 +121,9 @@ def _storable(text: str) -> str:
 
 
 def _outcome(error: BaseException) -> Outcome:
-    """A RuntimeError of torch's or xgboost's allocator is a lack of memory as well."""
+    """A RuntimeError of torch's or xgboost's allocator is a lack of memory as well; a loss that is no number is invalid."""
+    if isinstance(error, InvalidTraining):
+        return "invalid"
     words = str(error).lower()
     return "out-of-memory" if "can't allocate memory" in words or "bad_alloc" in words else "failed"
 
@@ -138,6 +142,7 @@ def _computed(job: Job) -> CellRecord:
     if code_digest(entry.path) != job.ingredients["method code"]:
         raise BenchmarkError(f"{entry.path.name} was edited during the run: run again")
     split = job.split
+    cohort = bound_to_pool(cohort, split.pool)
     train, validation = learning_views(cohort, split, job.fit_modalities)
     test = blind_view(cohort, split.test, job.predict_modalities)
     seed_everything(job.training_seed, torch="torch" in job.ingredients.get("libraries", ()))
@@ -160,6 +165,7 @@ def _computed(job: Job) -> CellRecord:
         probabilities=np.asarray(probabilities, dtype=np.float64).tolist(),
         threshold=threshold,
         chosen=chosen,
+        history=_plain("history", dict(getattr(method, "history", {}))),
         measured=measured,
     )
 

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_parts(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[], metavar="SEED", help="only splits of these seeds")
     parser.add_argument("--jobs", type=int, default=None, metavar="N", help="worker processes (default: the cores)")
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="where neural methods compute: cpu, cuda or cuda:N")
     parser.add_argument("--in-process", action="store_true", help="no workers and no hard limits: for debugging a method")
     parser.add_argument("--retry", default="", metavar="OUTCOMES", help="only cells with these outcomes, e.g. failed,timeout")
     parser.add_argument("--recompute", action="store_true", help="compute fresh cells again as well")
@@ -38,8 +39,10 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.runner import Request
     from benchmark.runner import run as run_suite
     from benchmark.store import exclusive
+    from benchmark.threads import use_device
     from benchmark.tracking import Mirror
 
+    use_device(options.device)
     retry = _outcomes(options.retry)
     jobs = default_jobs() if options.jobs is None else options.jobs
     if jobs < 1:

@@ -1,0 +1,45 @@
+"""Concatenation: pooled image and text vectors and the table side by side into a perceptron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.registry import register_method
+from benchmark.training import Batch, NeuralMethod, Shapes
+from methods.layers.perceptron import perceptron, widths
+
+
+@register_method(
+    "concat",
+    family="neural",
+    reference="early fusion by concatenation, as the comparison of VDAFM (arXiv 2605.14710) names it",
+    differences="[A] hidden sizes 512:256, dropout 0.5",
+    fit_modalities={"image", "table", "text"},
+    predict_modalities={"image", "table", "text"},
+    validation="early-stopping",
+)
+@dataclass
+class Concat(NeuralMethod):
+    """[E_v ; E_t ; x] -> MLP -> logit. hidden : widths of its layers."""
+
+    hidden: str = "512:256"
+    dropout: float = 0.5
+
+    def module(self, shapes: Shapes) -> nn.Module:
+        """The perceptron."""
+        return Network(shapes, widths(self.hidden), self.dropout)
+
+
+class Network(nn.Module):
+    """A perceptron on everything."""
+
+    def __init__(self, shapes: Shapes, hidden: list[int], dropout: float) -> None:
+        super().__init__()
+        self.classifier = perceptron([shapes.pooled, *hidden, 1], dropout)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (b,)."""
+        return self.classifier(torch.cat(batch.vectors, dim=1)).squeeze(1)

@@ -1,0 +1,45 @@
+"""A perceptron on the clinical table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from benchmark.registry import register_method
+from benchmark.training import Batch, NeuralMethod, Shapes
+from methods.layers.perceptron import perceptron, widths
+
+
+@register_method(
+    "mlp",
+    family="neural",
+    reference="multi-layer perceptron on the table, as the comparison of VDAFM (arXiv 2605.14710) names it",
+    differences="[A] hidden sizes 256:128, dropout 0.5",
+    fit_modalities={"table"},
+    predict_modalities={"table"},
+    validation="early-stopping",
+    variants={"table_features": {"table+derived": {"table", "image"}}},
+)
+@dataclass
+class MLP(NeuralMethod):
+    """x -> MLP -> logit. hidden : widths of its layers."""
+
+    hidden: str = "256:128"
+    dropout: float = 0.5
+
+    def module(self, shapes: Shapes) -> nn.Module:
+        """The perceptron."""
+        return Network(shapes, widths(self.hidden), self.dropout)
+
+
+class Network(nn.Module):
+    """A perceptron on the table."""
+
+    def __init__(self, shapes: Shapes, hidden: list[int], dropout: float) -> None:
+        super().__init__()
+        self.classifier = perceptron([shapes.table or 0, *hidden, 1], dropout)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (b,)."""
+        return self.classifier(batch.table).squeeze(1)

@@ -1,0 +1,208 @@
+"""What a module sees of the cases: standardised tensors of table, image and text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Features of one modality: pooled (n, p), tokens (n, t, d), mask (n, t) bool, lesion_share (n, t).
+
+    Tokens, mask and lesion share are None for a method that uses pooled vectors alone, and lesion share also where no mask
+    exists. Standardised by the training part; absent tokens are zero. `grid` is the token grid's shape for images on a grid.
+    """
+
+    pooled: Tensor
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+    lesion_share: Tensor | None = None
+    grid: tuple[int, ...] | None = None
+
+    def at(self, index: Tensor) -> Tokens:
+        """The cases at `index`, an index tensor."""
+        return Tokens(
+            self.pooled[index], _at(self.tokens, index), _at(self.mask, index), _at(self.lesion_share, index), self.grid
+        )
+
+    def to(self, device: str) -> Tokens:
+        """The same on another device."""
+        return Tokens(
+            self.pooled.to(device),
+            None if self.tokens is None else self.tokens.to(device),
+            None if self.mask is None else self.mask.to(device),
+            None if self.lesion_share is None else self.lesion_share.to(device),
+            self.grid,
+        )
+
+    def zeroed(self) -> Tokens:
+        """All features at the training part's mean, which is zero; the mask stays as it is."""
+        return replace(
+            self,
+            pooled=torch.zeros_like(self.pooled),
+            tokens=None if self.tokens is None else torch.zeros_like(self.tokens),
+            lesion_share=None if self.lesion_share is None else torch.zeros_like(self.lesion_share),
+        )
+
+    def noisy(self, deviation: float) -> Tokens:
+        """Gaussian noise on pooled vectors and on the tokens that are there."""
+        pooled = self.pooled + deviation * torch.randn_like(self.pooled)
+        if self.tokens is None or self.mask is None:
+            return replace(self, pooled=pooled)
+        noise = deviation * torch.randn_like(self.tokens)
+        return replace(self, pooled=pooled, tokens=self.tokens + noise * self.mask[..., None])
+
+    def blended(self, other: Tokens, weight: float) -> Tokens:
+        """`weight` of these features and the rest of the other's; a token is there where either has it."""
+        return Tokens(
+            torch.lerp(other.pooled, self.pooled, weight),
+            _blended(self.tokens, other.tokens, weight),
+            None if self.mask is None or other.mask is None else self.mask | other.mask,
+            _blended(self.lesion_share, other.lesion_share, weight),
+            self.grid,
+        )
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """Features of one modality with an axis of drafts, as encoders give them, standardised.
+
+    pooled (n, drafts, p), there (n, drafts) bool; tokens (n, drafts, t, d) and mask (n, drafts, t), or None; lesion_share
+    (n, t) or None.
+    """
+
+    pooled: Tensor
+    there: Tensor
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+    lesion_share: Tensor | None = None
+    grid: tuple[int, ...] | None = None
+
+    def at(self, index: Tensor) -> Drafts:
+        """The cases at `index`, an index tensor."""
+        return Drafts(
+            self.pooled[index],
+            self.there[index],
+            _at(self.tokens, index),
+            _at(self.mask, index),
+            _at(self.lesion_share, index),
+            self.grid,
+        )
+
+    def drawn(self, rng: np.random.Generator) -> Tokens:
+        """One of the drafts that each case has, at random."""
+        n, drafts = self.there.shape
+        chosen = np.zeros(n, dtype=np.int64)
+        if drafts > 1:
+            chosen = (rng.random((n, drafts)) * self.there.numpy()).argmax(axis=1)
+        place = (torch.arange(n), torch.from_numpy(chosen))
+        return Tokens(self.pooled[place], _at(self.tokens, place), _at(self.mask, place), self.lesion_share, self.grid)
+
+    def averaged(self) -> Tokens:
+        """The mean of the drafts that each case has; tokens are averaged place by place."""
+        pooled = (self.pooled * _shares(self.there)[..., None]).sum(1)
+        if self.tokens is None or self.mask is None:
+            return Tokens(pooled, lesion_share=self.lesion_share, grid=self.grid)
+        tokens = (self.tokens * _shares(self.mask)[..., None]).sum(1)
+        return Tokens(pooled, tokens, self.mask.any(1), self.lesion_share, self.grid)
+
+    def zeroed(self) -> Drafts:
+        """All features at the training part's mean, which is zero; the masks stay as they are."""
+        return replace(
+            self,
+            pooled=torch.zeros_like(self.pooled),
+            tokens=None if self.tokens is None else torch.zeros_like(self.tokens),
+            lesion_share=None if self.lesion_share is None else torch.zeros_like(self.lesion_share),
+        )
+
+    @property
+    def shape(self) -> TokenShape:
+        """The sizes of the features."""
+        tokens, width = (0, 0) if self.tokens is None else self.tokens.shape[-2:]
+        return TokenShape(self.pooled.shape[-1], tokens, width, self.grid)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some cases as a module sees them; a modality that the method does not use is None.
+
+    table (b, p): imputed, one-hot, scaled; image, text: see `Tokens`.
+    """
+
+    table: Tensor | None
+    image: Tokens | None
+    text: Tokens | None
+
+    def __len__(self) -> int:
+        return len(self.vectors[0])
+
+    @property
+    def vectors(self) -> list[Tensor]:
+        """Pooled image, pooled text and table, each (b, p), of those that there are."""
+        parts = (self.image and self.image.pooled, self.text and self.text.pooled, self.table)
+        return [part for part in parts if isinstance(part, Tensor)]
+
+    def at(self, index: Tensor) -> Batch:
+        """The cases at `index`, an index tensor."""
+        return Batch(
+            _at(self.table, index),
+            None if self.image is None else self.image.at(index),
+            None if self.text is None else self.text.at(index),
+        )
+
+    def noisy(self, deviation: float) -> Batch:
+        """Gaussian noise of that standard deviation on everything."""
+        return Batch(
+            None if self.table is None else self.table + deviation * torch.randn_like(self.table),
+            None if self.image is None else self.image.noisy(deviation),
+            None if self.text is None else self.text.noisy(deviation),
+        )
+
+    def blended(self, other: Batch, weight: float) -> Batch:
+        """MixUp: `weight` of these cases and the rest of the others."""
+        return Batch(
+            _blended(self.table, other.table, weight),
+            None if self.image is None or other.image is None else self.image.blended(other.image, weight),
+            None if self.text is None or other.text is None else self.text.blended(other.text, weight),
+        )
+
+
+@dataclass(frozen=True)
+class TokenShape:
+    """The sizes of a modality's features: pooled vector p, tokens t of width d (0 where the method uses none), token grid."""
+
+    pooled: int
+    tokens: int = 0
+    width: int = 0
+    grid: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The sizes that a module is built for; None for a modality that the method does not use."""
+
+    table: int | None
+    image: TokenShape | None
+    text: TokenShape | None
+
+    @property
+    def pooled(self) -> int:
+        """The width of all pooled vectors and the table side by side."""
+        return sum(part.pooled for part in (self.image, self.text) if part) + (self.table or 0)
+
+
+def _at(part: Tensor | None, index: Tensor | tuple[Tensor, ...]) -> Tensor | None:
+    return None if part is None else part[index]
+
+
+def _blended(mine: Tensor | None, theirs: Tensor | None, weight: float) -> Tensor | None:
+    return None if mine is None or theirs is None else torch.lerp(theirs, mine, weight)
+
+
+def _shares(there: Tensor) -> Tensor:
+    """Each draft's share of the mean over axis 1, zero for drafts that are not there."""
+    return there / there.sum(1, keepdim=True).clamp(min=1)

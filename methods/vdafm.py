@@ -1,0 +1,183 @@
+"""VDAFM: vision-guided dual alignment fusion, the proposed model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from benchmark.cohort import Cohort
+from benchmark.registry import register_method
+from benchmark.training import Batch, NeuralMethod, Output, Shapes
+from methods.layers.losses import info_nce, misalignment
+from methods.layers.perceptron import perceptron, widths
+
+
+@register_method(
+    "vdafm",
+    family="proposed",
+    reference="VDAFM, arXiv 2605.14710, equations 5-16",
+    differences="image and text vectors come from the suite's encoders (the paper: MedicalNet, BioBERT); [A] temperature 0.07, "
+    "batch 64, feed-forward width 2d, encoder dropout 0.1, one hidden layer of d in the classifier; semantic loss as in "
+    "equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); `zeroed` sets a modality to the "
+    "training mean at prediction, `modalities` retrains without the others",
+    fit_modalities={"image", "table", "text"},
+    predict_modalities={"image", "table", "text"},
+    validation="early-stopping",
+    variants={
+        "modalities": {
+            "text": {"text"},
+            "image": {"image"},
+            "table": {"table"},
+            "text+image": {"image", "text"},
+            "text+table": {"table", "text"},
+            "image+table": {"image", "table"},
+        },
+        "zeroed": {
+            "image+table": {"image", "table", "text"},
+            "table+text": {"image", "table", "text"},
+            "image+text": {"image", "table", "text"},
+            "table": {"image", "table", "text"},
+            "image": {"image", "table", "text"},
+            "text": {"image", "table", "text"},
+        },
+        "image": {"permuted": set(), "constant": set()},
+        "text": {"permuted": set(), "constant": set()},
+    },
+)
+@dataclass
+class VDAFM(NeuralMethod):
+    """Loss: L_cls + lambda_semantic L_sem + lambda_contrastive 0.95^epoch L_con.
+
+    hidden : widths of the two dimension reductions; the last is the model's width d.
+    layers, heads : of the joint encoder over the two tokens.
+    dropout : of the dimension reductions and the classifier.
+    semantic : "cosine" as in the equations, or "infonce".
+    zeroed : modalities, joined by "+", that are set to the training mean at prediction (the paper's ablation).
+    modalities : says which modalities a variant is retrained with; its views hold no others.
+    """
+
+    hidden: str = "512:256"
+    layers: int = 1
+    heads: int = 16
+    dropout: float = 0.5
+    temperature: float = 0.07
+    lambda_semantic: float = 0.02
+    lambda_contrastive: float = 0.2
+    decay: float = 0.95
+    semantic: str = "cosine"
+    zeroed: str = ""
+    modalities: str = "image+table+text"
+
+    def module(self, shapes: Shapes) -> nn.Module:
+        """The network of the paper's figure 2."""
+        return Network(shapes, self)
+
+    def weights(self, epoch: int) -> Mapping[str, float]:
+        """The contrastive loss fades (equation 16)."""
+        return {"semantic": self.lambda_semantic, "contrastive": self.lambda_contrastive * self.decay**epoch}
+
+    def finish(self, module: nn.Module, train: Batch, validation: Batch) -> dict[str, Any]:
+        """Angle and linear CKA between image and text embeddings, before and after the joint encoding (validation cases)."""
+        assert isinstance(module, Network)
+        if validation.image is None or validation.text is None:
+            return {}
+        seen = module.fuse(validation)
+        pairs = {"before": (seen.v, seen.t), "after": (seen.v_e, seen.t_e)}
+        angles = {f"angle_{when}": round(angle(a, b), 3) for when, (a, b) in pairs.items()}
+        return angles | {f"alignment_{when}": round(alignment(a, b), 5) for when, (a, b) in pairs.items()}
+
+    def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
+        """P(label = 1), (n,)."""
+        return self.probabilities(without(self.inputs(cases), self.zeroed))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Embeddings of a batch, each (b, d), before and after the joint encoding."""
+
+    v: Tensor
+    t: Tensor
+    v_e: Tensor
+    t_e: Tensor
+
+
+class Network(nn.Module):
+    """Dimension reduction, vision-text perceiver, joint encoder, fusion, classifier."""
+
+    def __init__(self, shapes: Shapes, settings: VDAFM) -> None:
+        super().__init__()
+        self.settings = settings
+        hidden = widths(settings.hidden)
+        d = hidden[-1]
+        self.reduce_image = perceptron([shapes.image.pooled, *hidden], settings.dropout) if shapes.image else None
+        self.reduce_text = perceptron([shapes.text.pooled, *hidden], settings.dropout) if shapes.text else None
+        self.perceiver = perceptron([d, d, d], settings.dropout)
+        layer = nn.TransformerEncoderLayer(d, settings.heads, 2 * d, dropout=0.1, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False)
+        self.text_to_vision = perceptron([d, d, d], settings.dropout)
+        tokens = sum(part is not None for part in (shapes.image, shapes.text))
+        self.fusion = nn.Linear(tokens * d, d) if tokens else None
+        self.fused = nn.Linear(d, d) if tokens else None
+        self.classifier = perceptron([d * (tokens > 0) + (shapes.table or 0), d, 1], settings.dropout)
+
+    def fuse(self, batch: Batch) -> Fusion:
+        """Equations 5-8, with both modalities."""
+        assert batch.image is not None and batch.text is not None and self.reduce_image and self.reduce_text
+        v, t = self.reduce_image(batch.image.pooled), self.reduce_text(batch.text.pooled)
+        encoded = self.encoder(torch.stack([self.perceiver(v), t], dim=1))
+        return Fusion(v, t, encoded[:, 0], encoded[:, 1])
+
+    def forward(self, batch: Batch) -> Output:
+        """Logits (b,) and, with both modalities, the losses `semantic` and `contrastive`."""
+        terms: dict[str, Tensor] = {}
+        tokens: list[Tensor] = []
+        if batch.image is not None and batch.text is not None:
+            seen = self.fuse(batch)
+            tokens = [seen.v_e, seen.t_e]
+            if self.training:
+                terms = self._losses(seen)
+        elif batch.image is not None and self.reduce_image:
+            tokens = [self.encoder(self.perceiver(self.reduce_image(batch.image.pooled))[:, None])[:, 0]]
+        elif batch.text is not None and self.reduce_text:
+            tokens = [self.encoder(self.reduce_text(batch.text.pooled)[:, None])[:, 0]]
+        joined = [] if batch.table is None else [batch.table]
+        if tokens and self.fusion is not None and self.fused is not None:
+            joined.insert(0, self.fused(torch.relu(self.fusion(torch.cat(tokens, dim=1)))))
+        return Output(self.classifier(torch.cat(joined, dim=1)).squeeze(1), terms)
+
+    def _losses(self, seen: Fusion) -> dict[str, Tensor]:
+        """Equations 9-15."""
+        t_v = self.text_to_vision(seen.t_e)
+        temperature = self.settings.temperature
+        if self.settings.semantic == "infonce":
+            semantic = info_nce(seen.v_e, seen.v, temperature) + info_nce(t_v, seen.t, temperature)
+        else:
+            semantic = misalignment(seen.v_e, seen.v) + misalignment(t_v, seen.t)
+        return {"semantic": semantic, "contrastive": info_nce(seen.v, seen.t, temperature)}
+
+
+def without(batch: Batch, zeroed: str) -> Batch:
+    """The batch with these modalities at zero, which is the training part's mean."""
+    for name in filter(None, zeroed.split("+")):
+        part = getattr(batch, name)
+        batch = replace(batch, **{name: torch.zeros_like(part) if isinstance(part, Tensor) else part.zeroed()})
+    return batch
+
+
+def angle(a: Tensor, b: Tensor) -> float:
+    """The mean angle between the rows of a and b, (n, d), in degrees."""
+    return math.degrees(float(torch.acos(cosine_similarity(a, b, dim=1).clamp(-1, 1)).mean()))
+
+
+def alignment(a: Tensor, b: Tensor) -> float:
+    """Linear centred kernel alignment of a and b, (n, d), in [0, 1] (Kornblith et al. 2019, arXiv 1905.00414)."""
+    a, b = (part.double() - part.double().mean(0) for part in (a, b))
+    return float((a.T @ b).square().sum() / ((a.T @ a).norm() * (b.T @ b).norm()).clamp(min=1e-12))

@@ -1,0 +1,267 @@
+"""The training loop through `NeuralMethod`, on the specimen's views and on made tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from benchmark.conformance import check_method  # noqa: E402
+from benchmark.discovery import discover  # noqa: E402
+from benchmark.errors import BenchmarkError, InvalidTraining  # noqa: E402
+from benchmark.protocols import Holdout  # noqa: E402
+from benchmark.training import Batch, NeuralMethod, Output, Shapes, Tokens  # noqa: E402
+from benchmark.training.inputs import Drafts  # noqa: E402
+from benchmark.training.loop import Recipe, Training, augmented, fit_module, probabilities, rate_factor  # noqa: E402
+from benchmark.trial import specimen, with_specimens  # noqa: E402
+from benchmark.worker import blind_view, learning_views  # noqa: E402
+
+RECIPE = Recipe(learning_rate=1e-2, epochs=20, patience=30, warmup=2, batch_size=16, clip=1.0, noise=0.0, mixup=0.0)
+
+
+class Linear(torch.nn.Module):
+    """A linear map of the table."""
+
+    def __init__(self, width: int = 2) -> None:
+        super().__init__()
+        self.map = torch.nn.Linear(width, 1)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return self.map(batch.table).squeeze(1)
+
+
+def _training(n: int = 64, noise: float = 0.5) -> Training:
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(n, 2, generator=generator)
+    labels = (x[:, 0] + noise * torch.randn(n, generator=generator) > 0).float()
+    inputs = Batch(x, None, None)
+    half = torch.arange(n // 2)
+    return Training(lambda rng: inputs, labels, inputs.at(half), labels[half])
+
+
+def _fit(module: torch.nn.Module, data: Training, recipe: Recipe = RECIPE, **options: Any) -> dict[str, list[float]]:
+    torch.manual_seed(3)
+    return fit_module(module, data, recipe, lambda epoch: {}, 7, **options)
+
+
+def test_the_history_has_an_entry_per_epoch_and_the_loss_falls() -> None:
+    history = _fit(Linear(), _training())
+    assert {len(values) for values in history.values()} == {20}
+    assert history["loss"][-1] < history["loss"][0]
+    assert history["learning_rate"][0] == pytest.approx(0.5e-2) and history["learning_rate"][1] == pytest.approx(1e-2)
+
+
+def test_the_weights_of_the_best_epoch_are_kept() -> None:
+    data, module = _training(noise=2.0), Linear()
+    seen: list[tuple[float, dict[str, Any]]] = []
+
+    def watch(epoch: int, score: float) -> None:
+        seen.append((score, {name: value.clone() for name, value in module.state_dict().items()}))
+
+    history = _fit(module, data, on_epoch=watch)
+    best = int(np.argmax(history["validation_auc"]))
+    assert all(torch.equal(value, seen[best][1][name]) for name, value in module.state_dict().items())
+
+
+def test_training_stops_when_patience_is_out() -> None:
+    class Fixed(Linear):
+        def forward(self, batch: Batch) -> torch.Tensor:
+            return 0 * super().forward(batch)
+
+    recipe = Recipe(**{**vars(RECIPE), "patience": 4})
+    assert len(_fit(Fixed(), _training(), recipe)["loss"]) == 5
+
+
+def test_a_loss_that_is_no_number_names_its_epoch() -> None:
+    class Breaking(Linear):
+        def __init__(self) -> None:
+            super().__init__()
+            self.passes = 0
+
+        def forward(self, batch: Batch) -> torch.Tensor:
+            self.passes += self.training
+            return super().forward(batch) * (math.nan if self.passes > 8 else 1)
+
+    with pytest.raises(InvalidTraining, match="epoch 3"):
+        _fit(Breaking(), _training())
+
+
+def test_a_cell_whose_loss_is_no_number_is_invalid(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark.worker import _outcome
+
+    assert _outcome(InvalidTraining("epoch 3: ...")) == "invalid"
+
+
+def test_further_losses_are_weighed_by_epoch() -> None:
+    class WithTerm(Linear):
+        def forward(self, batch: Batch) -> Output:
+            return Output(super().forward(batch), {"extra": torch.full((), 2.0)})
+
+    torch.manual_seed(3)
+    history = fit_module(WithTerm(), _training(), RECIPE, lambda epoch: {"extra": 0.5**epoch}, 7)
+    for epoch, (loss, term) in enumerate(zip(history["loss"], history["classification"], strict=True)):
+        assert loss == pytest.approx(term + 2 * 0.5**epoch, rel=1e-4)
+    assert history["extra"] == [2.0] * 20
+
+
+def test_members_are_averaged_as_probabilities() -> None:
+    class Members(Linear):
+        def forward(self, batch: Batch) -> Output:
+            assert batch.table is not None
+            return Output(batch.table)
+
+    batch = Batch(torch.tensor([[0.0, 3.0]]), None, None)
+    assert float(probabilities(Members(), batch)) == pytest.approx((0.5 + 1 / (1 + math.exp(-3))) / 2)
+
+
+def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:
+    factors = [rate_factor(epoch, 15, 100) for epoch in range(100)]
+    assert factors[:15] == pytest.approx([(i + 1) / 15 for i in range(15)])
+    assert factors[15] == 1 and factors[57] == pytest.approx(0.5 * (1 + math.cos(math.pi * 42 / 85)))
+    assert all(a > b for a, b in zip(factors[15:], factors[16:], strict=False)) and factors[-1] > 0
+
+
+def test_mixup_blends_inputs_and_labels_with_the_same_weight() -> None:
+    n = 32
+    labels = (torch.arange(n) % 2).float()
+    image = Tokens(labels[:, None].clone(), labels[:, None, None].clone(), (labels == 1)[:, None])
+    recipe = Recipe(**{**vars(RECIPE), "mixup": 0.4})
+    rng = np.random.default_rng(1)
+    made = [augmented(Batch(labels[:, None].clone(), image, None), labels, recipe, rng) for _ in range(40)]
+    blended = [(batch, mixed) for batch, mixed in made if not torch.equal(mixed, labels)]
+    assert 10 < len(blended) < 30
+    for batch, mixed in blended:
+        assert batch.table is not None and batch.image is not None and batch.image.tokens is not None
+        assert batch.image.mask is not None
+        for part in (batch.table[:, 0], batch.image.pooled[:, 0], batch.image.tokens[:, 0, 0]):
+            torch.testing.assert_close(part, mixed)
+        assert torch.equal(batch.image.mask[:, 0], mixed > 0)
+
+
+def test_noise_touches_half_of_the_batches_and_no_absent_token() -> None:
+    tokens = Tokens(torch.zeros(8, 3), torch.zeros(8, 2, 3), torch.tensor([[True, False]] * 8))
+    batch = Batch(torch.zeros(8, 3), tokens, None)
+    recipe = Recipe(**{**vars(RECIPE), "noise": 0.01})
+    rng = np.random.default_rng(0)
+    made = [augmented(batch, torch.zeros(8), recipe, rng)[0] for _ in range(60)]
+    noisy = [each for each in made if each.table is not None and bool(each.table.any())]
+    assert 18 < len(noisy) < 42
+    deviation = float(torch.cat([each.table.flatten() for each in noisy if each.table is not None]).std())
+    assert deviation == pytest.approx(0.01, rel=0.1)
+    assert all(each.image and each.image.tokens is not None and not each.image.tokens[:, 1].any() for each in noisy)
+
+
+def test_drafts_are_drawn_among_those_a_case_has_and_averaged_over_them() -> None:
+    pooled = torch.tensor([[[1.0], [3.0], [0.0]], [[5.0], [0.0], [0.0]]])
+    there = torch.tensor([[True, True, False], [True, False, False]])
+    mask = there[..., None]
+    drafts = Drafts(pooled, there, pooled[..., None], mask)
+    rng = np.random.default_rng(2)
+    drawn = torch.stack([drafts.drawn(rng).pooled[:, 0] for _ in range(200)])
+    assert set(drawn[:, 0].tolist()) == {1.0, 3.0} and set(drawn[:, 1].tolist()) == {5.0}
+    assert 60 < int((drawn[:, 0] == 1).sum()) < 140
+    mean = drafts.averaged()
+    assert mean.pooled[:, 0].tolist() == [2.0, 5.0] and mean.tokens is not None
+    assert mean.tokens[:, 0, 0].tolist() == [2.0, 5.0]
+
+
+@pytest.fixture
+def views() -> Callable[..., Any]:
+    catalogue = with_specimens(discover())
+    cohort = specimen("complete", catalogue)
+    split = Holdout().splits(cohort)[0]
+    everything = frozenset({"image", "table", "text"})
+    return lambda: (*learning_views(cohort, split, everything), blind_view(cohort, split.test, everything))
+
+
+@dataclass
+class Recorder(NeuralMethod):
+    """Keeps the shapes it was asked a module for."""
+
+    tokens = True
+    epochs: int = 2
+
+    def module(self, shapes: Shapes) -> torch.nn.Module:
+        self.shapes = shapes
+        assert shapes.table
+        return Linear(shapes.table)
+
+
+def test_replicated_cases_even_the_classes_and_keep_their_own_image(views: Callable[..., Any]) -> None:
+    from benchmark.training.preparation import LearningCases, Preparation
+
+    train = views()[0]
+    prepared = Preparation(train, "table", {}, {}, tokens=True, seed=1)
+    learning = LearningCases(prepared, train, 1, 1)
+    counts = np.bincount(learning.labels.numpy().astype(int))
+    assert counts[0] == counts[1] > min(np.bincount(train.labels))
+    rng = np.random.default_rng(0)
+    batch = learning.epoch(rng)
+    n = len(train)
+    assert batch.image is not None
+    originals = batch.image.pooled[:n]
+    for copy, label in zip(batch.image.pooled[n:], learning.labels[n:], strict=True):
+        same = (originals == copy).all(1) & (learning.labels[:n] == label)
+        assert bool(same.any())
+
+
+def test_standardised_features_have_the_training_parts_moments(views: Callable[..., Any]) -> None:
+    from benchmark.training.preparation import Preparation
+
+    train = views()[0]
+    made = Preparation(train, "table", {}, {}, tokens=True, seed=1).drafts(train, "text")
+    assert made is not None and made.tokens is not None and made.mask is not None
+    present = made.pooled[made.there]
+    unclipped = (present.abs() < 5).all(0)
+    torch.testing.assert_close(present.mean(0)[unclipped], torch.zeros(int(unclipped.sum())), atol=1e-4, rtol=0)
+    assert not made.tokens[~made.mask].any()
+
+
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_controls_take_away_what_a_modality_tells(views: Callable[..., Any], modality: str) -> None:
+    from benchmark.training.preparation import Preparation
+
+    train, _, test = views()
+    own = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(test, modality)
+    permuted = Preparation(train, "table", {}, {modality: "permuted"}, tokens=False, seed=1)
+    constant = Preparation(train, "table", {}, {modality: "constant"}, tokens=False, seed=1).drafts(test, modality)
+    assert own is not None and constant is not None
+    assert not constant.pooled.any() and own.pooled.any()
+    given = permuted.drafts(test, modality)
+    learnt = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(train, modality)
+    assert given is not None and learnt is not None
+    assert all(bool((learnt.pooled == case).flatten(1).all(1).any()) for case in given.pooled)
+    alone = permuted.drafts(test.take([3]), modality)
+    assert alone is not None and torch.equal(alone.pooled[0], given.pooled[3])
+
+
+def test_an_unknown_treatment_is_refused(views: Callable[..., Any]) -> None:
+    train, validation, _ = views()
+    with pytest.raises(BenchmarkError, match="text=shuffled: give one of own, permuted, constant"):
+        Recorder(text="shuffled").fit(train, validation, 1)
+
+
+def test_shapes_tell_the_sizes_of_all_inputs(views: Callable[..., Any]) -> None:
+    train, validation, test = views()
+    method = Recorder()
+    method.fit(train, validation, 1)
+    batch = method.inputs(test)
+    assert batch.table is not None and batch.image is not None and batch.text is not None
+    assert method.shapes.table == batch.table.shape[1]
+    for part, shape in ((batch.image, method.shapes.image), (batch.text, method.shapes.text)):
+        assert part.tokens is not None and shape is not None
+        assert (shape.pooled, shape.tokens, shape.width) == (part.pooled.shape[1], *part.tokens.shape[1:])
+    assert method.shapes.pooled == sum(part.shape[1] for part in batch.vectors)
+
+
+def test_vdafm_conforms_and_stores_its_history(views: Callable[..., Any]) -> None:
+    found = check_method(
+        "vdafm[epochs=3]", discover(), checks=["determinism", "independence", "saved attributes", "modalities"]
+    )
+    assert not [finding for finding in found if finding.state in ("error", "warning")]
