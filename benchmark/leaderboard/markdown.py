@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmark.leaderboard.conclusions import conclusion, listed, metric_name
+from benchmark.leaderboard.reported import side_by_side
 from benchmark.leaderboard.standings import Standings
-from benchmark.metrics import UNORDERED
+from benchmark.leaderboard.tables import figure, grid, one_line
+from benchmark.predictions import stored_figures
 from benchmark.registry import Catalogue
 from benchmark.statistics.comparison import Comparison
 from benchmark.suite import DEFAULT, Suite, suite_names
@@ -40,6 +42,7 @@ def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> s
         parts.append("No predictions are stored yet: run `python -m benchmark run`.")
     for table in tables:
         parts += _table(table)
+    parts += side_by_side(suite, tables)
     parts += _not_applicable(tables)
     parts += _footnotes(suite, tables, catalogue)
     parts += _reproduce(suite, tables)
@@ -61,7 +64,7 @@ def _anchor(title: str) -> str:
 def _table(table: Standings) -> list[str]:
     parts = [f"## {_title(table)}", _stamp(table), _scope(table), f"**What this shows.** {conclusion(table)}"]
     if table.comparison is not None:
-        parts += [_ranked(table), _descriptive(table), _sites(table), _secondary(table), _notes(table)]
+        parts += [_ranked(table), _descriptive(table), _sites(table), _secondary(table), _stored(table), _notes(table)]
     parts.append(_incomplete(table))
     return parts
 
@@ -196,6 +199,20 @@ def _secondary(table: Standings) -> str:
     return "\n\n".join(blocks) + "\n\n</details>"
 
 
+def _stored(table: Standings) -> str:
+    """Numbers that methods stored with their cells (what was chosen in training, angles, shares), folded away."""
+    lines = []
+    for row in table.rows.complete:
+        figures = stored_figures(row)
+        if figures:
+            told = ", ".join(f"{name} {mean:.4g} ({deviation:.2g})" for name, (mean, deviation) in figures.items())
+            lines.append(f"- `{row.method}`: {told}")
+    if not lines:
+        return ""
+    summary = "Figures that methods stored with their cells, mean (SD over cells)"
+    return f"<details><summary>{summary}</summary>\n\n" + "\n".join(sorted(lines)) + "\n\n</details>"
+
+
 def _notes(table: Standings) -> str:
     found = table.comparison
     assert found is not None
@@ -269,12 +286,6 @@ def _reproduce(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     ]
 
 
-def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; a `|` inside a cell is escaped."""
-    head_line, *lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (head, *rows))
-    return "\n".join([head_line, "|" + "---|" * len(head), *lines])
-
-
 def _estimate(found: Any, name: str, metric: str) -> str:
     low, high, spread = (frame.at[name, metric] for frame in (found.low, found.high, found.spread))
     interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) and np.isfinite(high) else ""
@@ -297,16 +308,3 @@ def _p(value: float) -> str:
     if not np.isfinite(value):
         return "n/a"
     return "<.001" if value < 0.001 else f"{value:.3f}"
-
-
-def figure(value: Any, metric: str = "") -> str:
-    """Three decimals, a calibration intercept with its sign and two; n/a where undefined."""
-    if value is None or not np.isfinite(value):
-        return "n/a"
-    return f"{value:+.2f}" if metric in UNORDERED and "intercept" in metric else f"{value:.3f}"
-
-
-def one_line(text: str) -> str:
-    """The text in one line of at most 160 characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= 160 else line[:157] + "..."

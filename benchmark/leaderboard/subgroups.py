@@ -16,8 +16,8 @@ import pandas as pd
 from benchmark.cohort import Cohort
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.leaderboard.conclusions import metric_name
-from benchmark.leaderboard.markdown import figure, grid, one_line
 from benchmark.leaderboard.standings import frames, number
+from benchmark.leaderboard.tables import figure, grid, one_line
 from benchmark.loading import load_cohort
 from benchmark.predictions import TableRows, gather
 from benchmark.registry import Catalogue
