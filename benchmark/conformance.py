@@ -15,9 +15,10 @@ from benchmark.errors import UnknownNameError
 from benchmark.planning import describe_row, modalities_of
 from benchmark.protocols import Holdout
 from benchmark.registry import Catalogue, Entry
-from benchmark.spelling import spell
+from benchmark.spelling import TUNED, spell
 from benchmark.suite import DEFAULT, load_suite
 from benchmark.trial import Attempt, Misbehaviour, Probabilities, Trial, calling, first_attempt, specimen, with_specimens
+from benchmark.tuning.space import read_space
 from benchmark.worker import blind_view, saved_attributes
 
 State = Literal["good", "warning", "error", "skipped"]
@@ -150,6 +151,12 @@ def _what_is_wrong_with_the_class(entry: Entry[Any], parameters: Mapping[str, An
         if isinstance(error.__cause__, UnknownNameError):
             raise error.__cause__ from None
         return str(error)
+    if TUNED not in parameters and hasattr(cls, "search_space"):
+        try:
+            with calling("search_space"):
+                read_space(entry, {})
+        except Misbehaviour as error:
+            return str(error)
     return ""
 
 

@@ -119,7 +119,8 @@ def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Cal
         if not isinstance(metadata.get(field_name, set()), set | frozenset | list | tuple):
             said = f"{field_name} must be a set of modalities, such as {{'table'}}"
             return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
-    return Entry(kind, name, path, node.name, metadata, _constants(node), _fields(node))
+    searched = any(isinstance(item, ast.FunctionDef) and item.name == "search_space" for item in node.body)
+    return Entry(kind, name, path, node.name, metadata, _constants(node), _fields(node), searched)
 
 
 def _constants(node: ast.ClassDef) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class CellExecutor(Protocol):
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run a function; its future fails with TimeoutError, or with another exception where the worker died."""
 
+    def submit_for(self, fits: int, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """The same with so many times the time limit, for a cell that fits its method so often."""
+
     def prepare(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """The same for what is no cell, such as encoding a dataset: without a time limit."""
 
@@ -52,6 +55,10 @@ class InProcess:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def submit_for(self, fits: int, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """A future that is done."""
+        return self.submit(fn, *args, **kwargs)
 
     prepare = submit
 
@@ -84,7 +91,11 @@ class LocalProcesses:
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run a function in a worker; past the time limit the worker is killed and the future holds a TimeoutError."""
-        future: Future[R] = self._pool.schedule(fn, args=list(args), kwargs=kwargs, timeout=self._seconds)
+        return self.submit_for(1, fn, *args, **kwargs)
+
+    def submit_for(self, fits: int, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """The same with so many times the time limit."""
+        future: Future[R] = self._pool.schedule(fn, args=list(args), kwargs=kwargs, timeout=fits * self._seconds)
         return future
 
     def prepare(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:

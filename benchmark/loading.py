@@ -40,17 +40,20 @@ def load_cohort(spelled: str, catalogue: Catalogue | None = None) -> Cohort:
 
 def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
     """The cohort of a prepared folder, with its encoders at hand."""
-    from benchmark.features import FeatureCache
+    from benchmark.features import FeatureCache, Pool
 
     check_sealed(folder, "`clean --prepared --yes`")
     cohort = _read(folder)
     if _task_digest(cohort) != cohort.task_digest:
         raise BenchmarkError(f"{folder} was edited: `clean --prepared --yes`, then run again")
-    whole = replace(cohort, feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder)))
-    if cohort.pool is not None:
-        source = FeatureCache(cohort.pool, catalogue, lambda: _read(folder / "pool"))
-        whole = replace(whole, pool=replace(cohort.pool, feature_source=source))
-    return whole
+    if cohort.pool is None:
+        return replace(cohort, feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder)))
+    pool = Pool(cohort.pool.content_digest, lambda: _read(folder / "pool"))
+    return replace(
+        cohort,
+        feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder), pool),
+        pool=replace(cohort.pool, feature_source=FeatureCache(cohort.pool, catalogue, pool.load, pool)),
+    )
 
 
 def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:

@@ -21,7 +21,9 @@ class Method(Protocol):
     Fields named `image_encoder` and `text_encoder`, if there are any, choose another encoder than the dataset's default; the
     cell's key and the feature cache follow them. Instance attributes read after `fit`, optional: `threshold` (default 0.5),
     the probability above which a case counts as label 1, `chosen`, a dict of hyper-parameters chosen inside the training
-    part, and `history`, figures of training by name, one list each.
+    part, and `history`, figures of training by name, one list each. A method that can be tuned has `search_space()`, which
+    returns field -> values to try (see `benchmark.tuning.space`); its trials are pruned if it has an attribute `on_epoch`, None
+    by default, and calls it with epoch and validation AUC.
     """
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:

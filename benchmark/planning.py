@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,17 +16,23 @@ from benchmark.errors import BenchmarkError
 from benchmark.features import encoder_identity
 from benchmark.protocols import Split
 from benchmark.registry import Catalogue, Entry
+from benchmark.spelling import TUNED
 from benchmark.store import CellAddress, CellRecord, Store
 from benchmark.suite import Suite
 from benchmark.task import Task, make_task
 from benchmark.threads import device
+from benchmark.tuning.budget import budget_of
 
 State = Literal["fresh", "stale", "missing"]
 
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A method in one of its configurations on one dataset: what all its cells have in common."""
+    """A method in one of its configurations on one dataset: what all its cells have in common.
+
+    `fits` is how often a cell fits the method at most, and so how many times the time limit it has: more than once where it is
+    tuned.
+    """
 
     dataset: str
     folder: str
@@ -36,6 +43,7 @@ class PlannedRow:
     ingredients: Mapping[str, Any]
     stochastic: bool
     not_applicable: str = ""
+    fits: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +93,7 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     for dataset in (name for name in suite.datasets if name in cohorts):
         cohort = cohorts[dataset]
         rows = [describe_row(dataset, method, cohort, catalogue) for method in suite.methods]
+        rows = [_unless_skipped(row, suite) for row in rows]
         not_applicable += [row for row in rows if row.not_applicable]
         for protocol in suite.protocols:
             entry, parameters = catalogue.protocols.resolve(protocol)
@@ -111,14 +120,19 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     return Plan(tuple(cells), tuple(tasks), tuple(not_applicable), tuple(impossible))
 
 
+def _unless_skipped(row: PlannedRow, suite: Suite) -> PlannedRow:
+    """The row, not applicable where the suite says that it is not run on this dataset."""
+    return replace(row, not_applicable=row.not_applicable or suite.skipped.get(row.dataset, {}).get(row.method, ""))
+
+
 def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> PlannedRow:
     """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
     entry, parameters = catalogue.methods.resolve(method)
     fit, predict = modalities_of(entry, parameters)
+    configuration = _configuration(entry, {name: value for name, value in parameters.items() if name != TUNED})
     encoders = {}
     for modality in sorted((fit | predict) & cohort.modalities - {"table"}):
-        field = f"{modality}_encoder"
-        name = parameters.get(field) or entry.constants.get(field) or cohort.encoders.get(modality)
+        name = configuration.get(f"{modality}_encoder") or cohort.encoders.get(modality)
         if name:
             encoders[modality] = str(name)
     data = catalogue.datasets.resolve(dataset)[0]
@@ -126,13 +140,16 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
         "data": cohort.content_digest,
         "dataset code": provenance.code_digest(data.path),
         "method": method,
-        "configuration": _configuration(entry, parameters),
+        "configuration": configuration,
         "method code": provenance.code_digest(entry.path) if entry.path.is_file() else "",
         "encoders": {name: _identity(name, modality, catalogue) for modality, name in encoders.items()},
         "libraries": provenance.library_versions(entry.path) if entry.path.is_file() else {},
     }
     if device() != "cpu" and "torch" in ingredients["libraries"]:
         ingredients["device"] = device()
+    budget = budget_of(method)
+    if budget is not None:
+        ingredients["tuning"] = _tuning(entry, parameters)
     return PlannedRow(
         dataset=dataset,
         folder=cohort.folder,
@@ -142,19 +159,14 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
         encoders=encoders,
         ingredients=ingredients,
         stochastic=entry.stochastic(parameters),
+        fits=1 if budget is None else budget.fits,
         not_applicable=why_not_applicable(entry, parameters, cohort.modalities, cohort.absent, len(cohort), dataset),
     )
 
 
 def modalities_of(entry: Entry[Any], parameters: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
     """The modalities of a configuration for fitting and for predicting: those of its registered variant, if it is one."""
-    needed: frozenset[str] = frozenset()
-    for name, values in entry.metadata.get("variants", {}).items():
-        needed |= frozenset(values.get(parameters.get(name), ()))
-    if needed:
-        return needed, needed
-    fit, predict = (frozenset(entry.metadata.get(f"{part}_modalities", ())) for part in ("fit", "predict"))
-    return fit, predict
+    return entry.modalities_of(parameters)
 
 
 def why_not_applicable(
@@ -239,6 +251,26 @@ def _configuration(entry: Entry[Any], parameters: Mapping[str, Any]) -> dict[str
     if not is_dataclass(method):
         return dict(parameters)
     return {item.name: _plain(getattr(method, item.name)) for item in fields(method) if item.init}
+
+
+def _tuning(entry: Entry[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a search depends on besides the method: its space, sampler and budget, its code and libraries."""
+    from benchmark.tuning import search
+    from benchmark.tuning.budget import read_budget
+    from benchmark.tuning.space import plain, read_space
+
+    budget = read_budget(parameters[TUNED])
+    path = Path(search.__file__)
+    try:
+        space: Any = plain(read_space(entry, {name: value for name, value in parameters.items() if name != TUNED}))
+    except Exception as error:  # a broken method or space is reported by its cells, not by planning
+        space = f"not available: {error}"
+    return {
+        **asdict(budget),
+        "space": space,
+        "code": provenance.code_digest(path),
+        "libraries": provenance.library_versions(path),
+    }
 
 
 def _plain(value: Any) -> Any:

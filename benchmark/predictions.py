@@ -39,7 +39,7 @@ class Row:
 
     `probabilities` and `thresholds` by split name, of the cells that are ok; `outcomes` counts all stored cells;
     `failures` are (split, outcome, reason); `cells` is the number that a complete row has; `changed` counts cells that gave
-    other predictions when the same key was computed again.
+    other predictions when the same key was computed again; `chosen` by split name is what the method stored with its cell.
     """
 
     method: str
@@ -50,6 +50,7 @@ class Row:
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: tuple[tuple[str, str, str], ...] = ()
     changed: int = 0
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def cells_ok(self) -> int:
@@ -156,6 +157,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         method_entry, parameters = catalogue.methods.resolve(method)
         if method_entry.error is None:
             reason = why_not_applicable(method_entry, parameters, entry.modalities, task.absent, len(task.case_ids), dataset)
+            reason = reason or suite.skipped.get(dataset, {}).get(method, "")
             if reason:
                 not_applicable.append((method, reason))
                 continue
@@ -207,6 +209,7 @@ def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSpl
         outcomes=Counter(record.outcome for record in records),
         failures=tuple((record.address.split, record.outcome, record.reason) for record in records if record.outcome != "ok"),
         changed=sum(bool(record.measured.get("changed_on_recomputation")) for record in good),
+        chosen={record.address.split: record.chosen for record in good},
     )
 
 
@@ -251,7 +254,20 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> 
         probabilities={split.name: part for split, part in zip(expected, parts, strict=True)},
         thresholds={name: item["threshold"] for name, item in meta["splits"].items()},
         outcomes=Counter(ok=len(expected)),
+        chosen={name: item["chosen"] for name, item in meta["splits"].items()},
     )
+
+
+def stored_figures(row: Row) -> dict[str, tuple[float, float]]:
+    """Mean and SD over cells of each number that the method stored with every cell."""
+    cells = list(row.chosen.values())
+    names = [name for name in (cells[0] if cells else {}) if all(_is_number(cell.get(name)) for cell in cells)]
+    values = {name: np.array([cell[name] for cell in cells], dtype=np.float64) for name in names}
+    return {name: (float(each.mean()), float(each.std())) for name, each in values.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def seconds_taken(record: CellRecord) -> float | None:

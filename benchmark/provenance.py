@@ -99,6 +99,7 @@ def _read(path: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[
         if found is not None:
             project.append(found)
     _strip_docstrings(tree)
+    _strip_search_spaces(tree)
     return ast.unparse(tree), tuple(project), frozenset(foreign)
 
 
@@ -130,6 +131,24 @@ def _strip_docstrings(tree: ast.AST) -> None:
         body = getattr(node, "body", None)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
             node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
+
+
+def _strip_search_spaces(tree: ast.AST) -> None:
+    """Leave out every `search_space()` that the file itself never calls: it is no part of a plain row, and a tuned row's key
+    holds the space itself.
+    """
+    kept: list[tuple[ast.ClassDef, list[ast.stmt]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            kept.append((node, node.body))
+            node.body = [item for item in node.body if not _is_search_space(item)] or [ast.Pass()]
+    if any(isinstance(node, ast.Attribute) and node.attr == "search_space" for node in ast.walk(tree)):
+        for node, body in kept:
+            node.body = body
+
+
+def _is_search_space(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name == "search_space"
 
 
 def _is_text(node: ast.stmt) -> bool:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.locations import ROOT
-from benchmark.spelling import parse_spelling
+from benchmark.spelling import TUNED, parse_spelling
 
 Kind = Literal["dataset", "encoder", "method", "protocol"]
 KINDS: tuple[Kind, ...] = ("dataset", "encoder", "method", "protocol")
@@ -60,7 +60,8 @@ def register_dataset(
 def register_encoder(name: str, *, modality: str, reference: str, weights: str) -> Callable[[C], C]:
     """Register a frozen encoder of `modality`; `weights` says where its weights come from ("none" for a computation).
 
-    The class has `encode(cohort) -> Features` and `weights_digest() -> str`.
+    The class has `encode(cohort) -> Features` and `weights_digest() -> str`. With `pretrained_on_pool = True` it has
+    `pretrain(pool) -> named arrays` as well, and `encode(cohort, weights)` receives those of the split's pool.
     """
     return lambda cls: cls
 
@@ -103,6 +104,7 @@ class Entry(Generic[T]):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
     fields: frozenset[str] = frozenset()
+    has_search_space: bool = False
     error: str | None = None
 
     @property
@@ -113,9 +115,19 @@ class Entry(Generic[T]):
         return frozenset(self.metadata.get("fit_modalities", ())) | frozenset(self.metadata.get("predict_modalities", ()))
 
     def stochastic(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether the seed changes the predictions of a method so configured: as its class says, or by SMOTE's draws."""
+        """Whether the seed changes the predictions of a method so configured: as its class says; SMOTE and searches draw."""
         options = {**self.constants, **parameters}
-        return bool(options.get("stochastic", True) or options.get("smote"))
+        return bool(options.get("stochastic", True) or options.get("smote") or TUNED in parameters)
+
+    def modalities_of(self, parameters: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+        """The modalities of a configuration for fitting and for predicting: those of its registered variant, if it is one."""
+        needed: frozenset[str] = frozenset()
+        for name, values in self.metadata.get("variants", {}).items():
+            needed |= frozenset(values.get(parameters.get(name), ()))
+        if needed:
+            return needed, needed
+        fit, predict = (frozenset(self.metadata.get(f"{part}_modalities", ())) for part in ("fit", "predict"))
+        return fit, predict
 
     def defaults(self) -> dict[str, Any]:
         """Field -> default of the component's dataclass, inherited fields included. Raises `BenchmarkError` if it is broken."""
@@ -131,7 +143,14 @@ class Entry(Generic[T]):
         return cls
 
     def configure(self, parameters: Mapping[str, Any]) -> T:
-        """An instance with the given fields; unknown fields are an error with the nearest names."""
+        """An instance with the given fields; unknown fields are an error with the nearest names.
+
+        A method's parameter `tuned` is none of its fields: it makes a method that searches the fields not given.
+        """
+        if self.kind == "method" and TUNED in parameters:
+            from benchmark.tuning.search import Tuned
+
+            return cast(T, Tuned(self, parameters))
         cls = self.load()
         known = {item.name for item in dataclasses.fields(cls) if item.init} if dataclasses.is_dataclass(cls) else set()
         for name in parameters:

@@ -17,6 +17,7 @@ from benchmark import provenance
 from benchmark.cohort import Cohort
 from benchmark.errors import BenchmarkError, NotFetchedError
 from benchmark.executors import CellExecutor, InProcess, LocalProcesses
+from benchmark.features import is_pretrained_on_pool
 from benchmark.loading import load_cohort, prepared_folder
 from benchmark.locations import results_folder
 from benchmark.planning import Cell, Plan, plan
@@ -24,6 +25,7 @@ from benchmark.registry import Catalogue
 from benchmark.store import CellRecord, Outcome, Store, write_durably
 from benchmark.suite import Suite
 from benchmark.task import write_task
+from benchmark.tuning.journal import end_interrupted
 from benchmark.worker import compute, encode, failure, job
 
 
@@ -115,13 +117,16 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
         fresh = sum(cell.state == "fresh" for cell in planned.cells)
         reporter.say(f"{len(cells)} of {summary.planned} cells to compute ({fresh} are fresh)")
         run_id = _record_run(request, catalogue)
-        with _executor(request) as executor:
-            _encode(cells, catalogue, executor, reporter)
-            with reporter.progress(len(cells)) as advance:
-                debug = request.debug and request.in_process
-                for record in _completed(cells, executor, store, run_id, catalogue.plugins, after_seed, debug):
-                    summary.computed += 1
-                    advance(record)
+        try:
+            with _executor(request) as executor:
+                _encode(cells, catalogue, executor, reporter)
+                with reporter.progress(len(cells)) as advance:
+                    debug = request.debug and request.in_process
+                    for record in _completed(cells, executor, store, run_id, catalogue.plugins, after_seed, debug):
+                        summary.computed += 1
+                        advance(record)
+        finally:  # no worker is left: what a killed one tried runs no more
+            end_interrupted({(cell.row.dataset, cell.address.protocol, cell.row.method) for cell in cells if cell.row.fits > 1})
     for cell in planned.cells:
         stored = store.read(cell.address)
         if stored is not None and stored.key == cell.key and stored.outcome != "ok":
@@ -134,20 +139,31 @@ def _executor(request: Request) -> CellExecutor:
 
 
 def _encode(cells: Iterable[Cell], catalogue: Catalogue, executor: CellExecutor, reporter: Reporter) -> None:
-    """Fill the feature cache before the cells, outside their time limits; a failure shows in the cells that need it."""
-    rows = {cell.row.dataset: cell.row for cell in cells}
-    needed = dict.fromkeys((cell.row.dataset, modality, name) for cell in cells for modality, name in cell.row.encoders.items())
-    futures = {
-        (dataset, name): executor.prepare(encode, rows[dataset].folder, modality, name, catalogue.plugins)
-        for dataset, modality, name in needed
-    }
-    for (dataset, name), future in futures.items():
+    """Fill the feature cache before the cells, outside their time limits; a failure shows in the cells that need it.
+
+    An encoder that is trained on the pool runs once for each part of the pool that a split allows.
+    """
+    needed: dict[tuple[str, str, bytes], Future[None]] = {}
+    for cell in cells:
+        for modality, name in cell.row.encoders.items():
+            pool = cell.split.pool if _sees_the_pool(name, catalogue) else None
+            key = (cell.row.dataset, name, b"" if pool is None else pool.tobytes())
+            if key not in needed:
+                needed[key] = executor.prepare(encode, cell.row.folder, modality, name, catalogue.plugins, pool)
+    for (dataset, name, _), future in needed.items():
         started = time.perf_counter()
         error = future.exception()
         if error is not None:
             reporter.say(f"{dataset}: encoder {name}: {error}")
         elif time.perf_counter() - started > 2:
             reporter.say(f"{dataset}: encoder {name} done in {time.perf_counter() - started:.0f} s")
+
+
+def _sees_the_pool(encoder: str, catalogue: Catalogue) -> bool:
+    try:
+        return is_pretrained_on_pool(encoder, catalogue)
+    except BenchmarkError:  # there is no such encoder, as the cells will say
+        return False
 
 
 def _completed(
@@ -170,7 +186,7 @@ def _completed(
             if cell is None:
                 exhausted = True
             else:
-                running[executor.submit(compute, job(cell, plugins), debug=debug)] = cell
+                running[executor.submit_for(cell.row.fits, compute, job(cell, plugins), debug=debug)] = cell
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             cell = running.pop(future)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.locations import results_folder
 from benchmark.registry import Catalogue
-from benchmark.spelling import spell
+from benchmark.spelling import TUNED, spell
+from benchmark.tuning.budget import check_equal, read_budget
 
 FOLDER = Path(__file__).resolve().parent / "suites"
 DEFAULT = "stroke-prognosis"
@@ -27,8 +29,28 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class ReportedRow:
+    """A row as a paper prints it: its name there, metric -> what is printed, and the methods here that follow its recipe."""
+
+    said: str
+    figures: Mapping[str, str]
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a paper reports of its own patients, and where it says so."""
+
+    source: str
+    rows: tuple[ReportedRow, ...]
+
+
+@dataclass(frozen=True)
 class Suite:
-    """A family of comparisons: the ranked methods are tested against each other, descriptive rows are only shown."""
+    """A family of comparisons: the ranked methods are tested against each other, descriptive rows are only shown.
+
+    `reported` is what a paper prints, to stand beside it; `skipped` is dataset -> method -> why it is not run there.
+    """
 
     name: str
     title: str
@@ -38,6 +60,8 @@ class Suite:
     descriptive: tuple[str, ...] = ()
     primary_metric: str = "auc"
     limits: Limits = field(default_factory=Limits)
+    reported: Reported | None = None
+    skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -87,6 +111,10 @@ def _suite(content: dict[str, Any], path: Path) -> Suite:
     for name, value in content.items():
         if name == "limits":
             values[name] = _limits(value, path)
+        elif name == "reported":
+            values[name] = _reported(value, path)
+        elif name == "skipped":
+            values[name] = _skipped(value, path)
         elif name in ("title", "primary_metric"):
             if not isinstance(value, str):
                 raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a string, not {value!r}")
@@ -110,21 +138,54 @@ def _limits(value: Any, path: Path) -> Limits:
     return Limits(**value)
 
 
+def _skipped(value: Any, path: Path) -> dict[str, dict[str, str]]:
+    """`[skipped.DATASET]` with a line `METHOD = "why"` for each method that is not run there."""
+    try:
+        return {str(dataset): {str(method): str(why) for method, why in rows.items()} for dataset, rows in value.items()}
+    except AttributeError as error:
+        raise BenchmarkError(f"suite file {path.name}: field 'skipped' must hold tables of METHOD = reason") from error
+
+
+def _reported(value: Any, path: Path) -> Reported:
+    """`[reported]` with a source, and `[[reported.rows]]` of `said`, `methods` and the printed figures by metric."""
+    wrong = f"suite file {path.name}: field 'reported' must have a source and rows of said, methods and printed figures"
+    try:
+        rows = [(str(row["said"]), tuple(map(str, row["methods"])), row) for row in value["rows"]]
+        source = str(value["source"])
+    except (KeyError, TypeError) as error:
+        raise BenchmarkError(f"{wrong} (wrong or missing: {error})") from error
+    printed = [{str(name): str(figure) for name, figure in row.items() if name not in ("said", "methods")} for *_, row in rows]
+    return Reported(source, tuple(ReportedRow(said, told, names) for (said, names, _), told in zip(rows, printed, strict=True)))
+
+
 def canonical(kind: str, spelled: str, catalogue: Catalogue) -> str:
-    """The one spelling of a configuration: known name, sorted keys, no parameter that equals its default."""
+    """The one spelling of a configuration: known name, sorted keys, no parameter that equals its default.
+
+    A tuned row keeps every parameter that is given, since what is given is not searched.
+    """
     registry = catalogue.datasets if kind == "dataset" else catalogue.methods if kind == "method" else catalogue.protocols
     entry, parameters = registry.resolve(spelled)
+    searched = {}
+    if kind == "method" and TUNED in parameters:
+        searched = {TUNED: str(read_budget(parameters[TUNED]))}
+        if entry.error is None and not entry.has_search_space:
+            entry.configure(parameters)
+        del parameters[TUNED]
     if entry.error is None and parameters:
         defaults = entry.constants
         if not parameters.keys() <= entry.fields:
             entry.configure(parameters)
             defaults = entry.defaults()
-        parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
-    return spell(entry.name, parameters)
+        if not searched:
+            parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
+    return spell(entry.name, {**parameters, **searched})
 
 
 def validated(suite: Suite, catalogue: Catalogue) -> Suite:
-    """The suite with every name in its one spelling. Raises `UnknownNameError` for what is not registered."""
+    """The suite with every name in its one spelling.
+
+    Raises `BenchmarkError` for what is not registered, and for tuned rows of different budgets.
+    """
     from benchmark.metrics import METRICS
 
     def spelled(field_name: str, kind: str) -> tuple[str, ...]:
@@ -137,12 +198,18 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
         error = UnknownNameError("metric", suite.primary_metric, METRICS)
         raise BenchmarkError(f"suite {suite.name}: field 'primary_metric': {error}")
     ranked = spelled("ranked", "method")
+    descriptive = tuple(name for name in spelled("descriptive", "method") if name not in ranked)
+    check_equal(suite.name, ranked + descriptive)
+    for row in suite.reported.rows if suite.reported else ():
+        for name in row.figures:
+            if name not in METRICS:
+                raise BenchmarkError(f"suite {suite.name}: field 'reported': {UnknownNameError('metric', name, METRICS)}")
     return replace(
         suite,
         datasets=spelled("datasets", "dataset"),
         protocols=spelled("protocols", "protocol"),
         ranked=ranked,
-        descriptive=tuple(name for name in spelled("descriptive", "method") if name not in ranked),
+        descriptive=descriptive,
     )
 
 
@@ -154,12 +221,16 @@ def members(suite: str) -> Members:
 
 
 def joined(suite: Suite, extra: Members) -> Suite:
-    """The suite with its members of this machine; methods of theirs are ranked."""
+    """The suite with its members of this machine; methods of theirs are ranked.
+
+    Raises `BenchmarkError` for tuned rows of different budgets.
+    """
 
     def more(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
         return mine + tuple(name for name in theirs if name not in mine)
 
     newcomers = tuple(name for name in extra.methods if name not in suite.descriptive)
+    check_equal(suite.name, suite.methods + newcomers)
     return replace(
         suite,
         datasets=more(suite.datasets, extra.datasets),

@@ -1,4 +1,5 @@
-"""The MLflow mirror: one experiment per suite, a parent run per table, a child run per method. It can be rebuilt at will.
+"""The MLflow mirror: one experiment per suite, a parent run per table, a child run per method, and below a tuned one a run
+per search. It can be rebuilt at will.
 
 The runner never calls MLflow: `Mirror` starts `sync` in a child process with a time limit, so that a server that is
 away costs a run nothing.
@@ -29,6 +30,7 @@ from benchmark.predictions import PER_SPLIT, Row, TableRows, gather
 from benchmark.registry import Catalogue
 from benchmark.store import CellRecord, Store
 from benchmark.suite import Suite
+from benchmark.tuning.budget import budget_of
 
 LIMIT_SECONDS = 90.0
 CONNECT_SECONDS = 2.0
@@ -202,11 +204,15 @@ class _Session:
         known = self.runs.get(name, [])
         if len(known) == 1 and known[0].data.tags.get(DIGEST_TAG) == digest:
             return False
-        for old in known:
+        searches = [run for tag, runs in self.runs.items() if tag.startswith(f"{name} x ") for run in runs]
+        for old in (*known, *searches):
             self.client.delete_run(old.info.run_id)
         tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": row.method, "git revision": self.revision}
         run = self.client.create_run(self.experiment, run_name=row.method, tags=tags).info.run_id
         self._content(run, table, row, records)
+        if budget_of(row.method) is not None:
+            for record in records:
+                self._search(run, f"{name} x {record.address.split}", record)
         self.client.set_tag(run, DIGEST_TAG, digest)
         self.client.set_terminated(run, "FINISHED" if row.complete else "FAILED" if row.failures else "RUNNING")
         return True
@@ -246,6 +252,51 @@ class _Session:
             path = Path(folder) / "predictions.csv"
             _predictions(table, row).to_csv(path, index=False)
             self.client.log_artifact(run, str(path))
+
+    def _search(self, parent: str, name: str, record: CellRecord) -> None:
+        """A cell's trials: a step each of the inner AUC and of the numbers tried, all of them as a file, the values chosen."""
+        from mlflow.entities import Metric, Param
+
+        from benchmark.tuning.journal import trials_of
+
+        trials = trials_of(record.address, record.key)
+        if not trials:
+            return
+        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": record.address.method, "key": record.key}
+        run = self.client.create_run(self.experiment, run_name=record.address.split, tags=tags).info.run_id
+        metrics = []
+        for step, trial in enumerate(trials):
+            tried = {"inner_auc": trial.value, **trial.params} if trial.state.name == "COMPLETE" else trial.params
+            when = int(trial.datetime_complete.timestamp() * 1000)
+            metrics += [
+                Metric(key, float(value), when, step) for key, value in tried.items() if type(value) in (bool, int, float)
+            ]
+        for start in range(0, len(metrics), 900):
+            self.client.log_batch(run, metrics=metrics[start : start + 900])
+        chosen = record.chosen.get("values", {})
+        self.client.log_batch(run, params=[Param(key, str(value)[:500]) for key, value in chosen.items()])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "trials.csv"
+            _trials(trials).to_csv(path, index=False)
+            self.client.log_artifact(run, str(path))
+        self.client.set_terminated(run)
+
+
+def _trials(trials: Sequence[Any]) -> Any:
+    """One row per trial: its place, how it ended, its inner AUC, the seconds it took, its values, and why it failed."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "trial": place,
+            "state": trial.state.name.lower(),
+            "inner_auc": trial.value,
+            "seconds": trial.duration.total_seconds(),
+            **trial.params,
+            "error": trial.user_attrs.get("error", ""),
+        }
+        for place, trial in enumerate(trials)
+    )
 
 
 def _predictions(table: TableRows, row: Row) -> Any:

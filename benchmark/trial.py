@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 from benchmark import specimens
 from benchmark.cohort import Cohort
 from benchmark.discovery import discover
+from benchmark.features import bound_to_pool
 from benchmark.loading import load_cohort
 from benchmark.locations import data_folder
 from benchmark.planning import PlannedRow
 from benchmark.protocols import Split
 from benchmark.registry import Catalogue, Entry
+from benchmark.seeding import seed_everything
 from benchmark.spelling import spell
+from benchmark.validity import what_is_invalid
 from benchmark.watching import digests, unpickling
-from benchmark.worker import blind_view, learning_views, seed_everything, traceback_tail, what_is_invalid
+from benchmark.worker import blind_view, learning_views, traceback_tail
 
 SEED = 39
 
@@ -67,7 +70,7 @@ class Trial:
 
     def cohort(self, permuted: frozenset[str] = frozenset()) -> Cohort:
         """The specimen with its features in the cache, as they are before a cell begins."""
-        cohort = specimen(self.shape, self.catalogue, permuted)
+        cohort = bound_to_pool(specimen(self.shape, self.catalogue, permuted), self.split.pool)
         for modality, encoder in self.row.encoders.items():
             with calling(f"encoder {encoder}"):
                 for part in filter(None, (cohort, cohort.pool)):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import sys
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,22 @@ from benchmark.planning import Cell
 from benchmark.protocols import Split
 from benchmark.provenance import code_digest
 from benchmark.registry import Catalogue, forget
+from benchmark.seeding import seed_everything
 from benchmark.store import CellAddress, CellRecord, Outcome
+from benchmark.tuning.journal import open_study
+from benchmark.tuning.search import Tuned
+from benchmark.tuning.space import plain
+from benchmark.validity import what_is_invalid
 
 TRACEBACK_LINES = 15
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What a worker needs to compute a cell; `folder` holds the cohort as it was prepared before the run."""
+    """What a worker needs to compute a cell; `folder` holds the cohort as it was prepared before the run.
+
+    `anew`: the cell is there and sound, and is to be computed again from nothing.
+    """
 
     address: CellAddress
     folder: str
@@ -40,6 +48,7 @@ class Job:
     ingredients: Mapping[str, Any]
     key: str
     plugins: tuple[str, ...]
+    anew: bool = False
 
 
 @dataclass
@@ -65,6 +74,7 @@ def job(cell: Cell, plugins: tuple[str, ...]) -> Job:
         ingredients=cell.ingredients,
         key=cell.key,
         plugins=plugins,
+        anew=cell.state == "fresh" and cell.stored is not None and cell.stored.outcome == "ok",
     )
 
 
@@ -139,7 +149,11 @@ def _computed(job: Job) -> CellRecord:
     entry, parameters = catalogue.methods.resolve(job.address.method)
     forget(entry.path)  # a method keeps nothing in its module or class from one cell to the next
     method = entry.configure(parameters)
-    if code_digest(entry.path) != job.ingredients["method code"]:
+    edited = code_digest(entry.path) != job.ingredients["method code"]
+    if isinstance(method, Tuned):
+        method.open_study = partial(open_study, job.address, job.key, anew=job.anew)
+        edited = edited or plain(method.space) != job.ingredients["tuning"]["space"]
+    if edited:
         raise BenchmarkError(f"{entry.path.name} was edited during the run: run again")
     split = job.split
     cohort = bound_to_pool(cohort, split.pool)
@@ -206,38 +220,6 @@ def _plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
 
     told: dict[str, Any] = json.loads(json.dumps(value, default=number, allow_nan=False))
     return told
-
-
-def what_is_invalid(probabilities: Any, cases: int) -> str:
-    """Why what a method gave is no probability for each of `cases` cases; empty where it is."""
-    if np.ma.is_masked(probabilities):
-        return "predict_proba gave masked values"
-    if hasattr(probabilities, "iloc") and list(probabilities.index) != list(range(cases)):
-        return "predict_proba gave a Series in an order of its own: give an array in the order of the cases"
-    values = np.asarray(probabilities)
-    if values.shape != (cases,):
-        return f"predict_proba gave shape {values.shape} for {cases} cases: it must be ({cases},)"
-    if not np.issubdtype(values.dtype, np.floating) and not np.issubdtype(values.dtype, np.integer):
-        return f"predict_proba gave {values.dtype}, not numbers"
-    if not np.isfinite(values).all():
-        return f"{int((~np.isfinite(values)).sum())} of {cases} probabilities are NaN or infinite"
-    if values.min() < 0 or values.max() > 1:
-        return f"probabilities lie between {values.min():.4g} and {values.max():.4g}: they must lie in [0, 1]"
-    return ""
-
-
-def seed_everything(seed: int, *, torch: bool) -> None:
-    """Seed the global generators; torch's wherever the method's code imports it, were it as late as inside `fit`."""
-    random.seed(seed)
-    np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
-    np.random.seed(seed)  # noqa: NPY002 - for libraries that read numpy's global state
-    if torch:
-        from torch import float32, manual_seed, set_default_dtype, set_num_threads, use_deterministic_algorithms
-
-        set_default_dtype(float32)
-        manual_seed(seed)
-        use_deterministic_algorithms(True)
-        set_num_threads(1)
 
 
 def _peak_mib() -> float:

@@ -76,6 +76,17 @@ class VDAFM(NeuralMethod):
     zeroed: str = ""
     modalities: str = "image+table+text"
 
+    def search_space(self) -> dict[str, list[object]]:
+        """The source paper's sensitivity grid; its steps of both lambdas and of dropout are [A]."""
+        return {
+            "layers": [1, 2, 3],
+            "heads": [4, 8, 16, 32],
+            "lambda_contrastive": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5],
+            "lambda_semantic": [0.0, 0.02, 0.04, 0.06, 0.08, 0.1],
+            "hidden": ["128:64", "256:128", "512:256", "512:512"],
+            "dropout": [0.3, 0.4, 0.5, 0.6, 0.7],
+        }
+
     def module(self, shapes: Shapes) -> nn.Module:
         """The network of the paper's figure 2."""
         return Network(shapes, self)

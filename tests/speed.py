@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.speed_training import figures as training_figures
+
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20
 DATASET = """
@@ -187,22 +189,43 @@ def main() -> None:
             os.environ["STROKEBENCH_OUTPUT"] = folder
             tell(what, measure(Path(folder)), unit, goal)
     tell("subgroups of 19,285 cases, 15 methods, 20 splits", best_of(3, subgroup_seconds), "s", "< 3 s")
+    for figure in training_figures():
+        tell(*figure)
+    with tempfile.TemporaryDirectory() as folder:
+        interim(folder, tell)
     with tempfile.TemporaryDirectory() as folder:
         whole_suite(folder, tell)
 
 
+def interim(folder: str, tell: Callable[[str, float, str, str], None]) -> None:
+    """The first complete interim leaderboard: seed 39, all ranked rows, on `synthetic-stroke`."""
+    from benchmark.suite import DEFAULT, load_suite
+
+    words = ["run", "--dataset", "synthetic-stroke", "--seeds", "39", "--no-sync", "--jobs", "2"]
+    for method in load_suite(DEFAULT).ranked:
+        words += ["--method", method]
+    started = time.perf_counter()
+    peak = peak_pss_mib(words, STROKEBENCH_OUTPUT=folder)
+    tell("first interim leaderboard of synthetic-stroke", time.perf_counter() - started, "s", "< 600 s")
+    tell("  peak memory (parent + two workers)", peak, "MiB", "< 4096 MiB")
+
+
 def whole_suite(folder: str, tell: Callable[[str, float, str, str], None]) -> None:
-    """The default suite on every dataset that is fetched, from nothing but the prepared data; and ranking it."""
+    """The classical rows of the default suite on every dataset that is fetched, from the prepared data alone; and ranking."""
     from benchmark.discovery import discover
     from benchmark.fetching import is_fetched
     from benchmark.loading import prepare
+    from benchmark.suite import DEFAULT, load_suite
 
     catalogue = discover()
     here = [entry.name for entry in catalogue.datasets if is_fetched(entry.name)]
     for name in here:
         prepare(name, catalogue)
-    print(f"the default suite on {', '.join(here)}:", flush=True)
+    print(f"the classical rows of the default suite on {', '.join(here)}:", flush=True)
     words = ["run", *(word for name in here for word in ("--dataset", name)), "--no-sync", "--jobs", "2"]
+    for method in load_suite(DEFAULT).methods:
+        if catalogue.methods.resolve(method)[0].metadata["family"] in ("classical", "control"):
+            words += ["--method", method]
     started = time.perf_counter()
     peak = peak_pss_mib(words, STROKEBENCH_OUTPUT=folder)
     tell("  all its rows, two workers", time.perf_counter() - started, "s", "< 1800 s")

@@ -19,6 +19,7 @@ VERBS = {
     "explain": "say why a cell is fresh, stale or missing",
     "check": "try whether a method keeps the contract",
     "fetch": "download and prepare a dataset",
+    "tune": "search a method's hyper-parameters inside each split's training part",
     "publish": "pack this machine's rows into results/reference",
     "sync": "mirror the results to MLflow",
     "clean": "delete stale cells, set-aside files or caches",

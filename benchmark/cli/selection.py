@@ -38,7 +38,7 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
     Names that the suite lacks become its members on this machine if `remember`, so that later runs and rankings hold them.
     """
     from benchmark.predictions import catalogue_of, current_suite
-    from benchmark.suite import Members, canonical, join, load_suite, validated
+    from benchmark.suite import Members, canonical, join, joined, load_suite, members, validated
 
     catalogue = catalogue_of(options.suite, options.plugin)
     own = validated(load_suite(options.suite), catalogue)
@@ -53,6 +53,7 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
         plugins=catalogue.plugins,
     )
     if remember:
+        joined(joined(own, members(own.name)), extra)
         for name in join(own, extra):
             print(f"{name} joins {own.name} on this machine (`clean --suite {options.suite} --member '{name}'` takes it out)")
     suite = current_suite(options.suite, catalogue)
@@ -60,9 +61,10 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
 
 
 def narrowed(suite: Suite, datasets: tuple[str, ...], protocols: tuple[str, ...], methods: tuple[str, ...]) -> Suite:
-    """The suite with just the named parts; an empty selection means all."""
+    """The suite with just the named parts; an empty selection means all. What is named is not skipped."""
     return replace(
         suite,
+        skipped={} if methods else suite.skipped,
         datasets=datasets or suite.datasets,
         protocols=protocols or suite.protocols,
         ranked=tuple(name for name in suite.ranked if not methods or name in methods)

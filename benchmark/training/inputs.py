@@ -190,9 +190,15 @@ class Shapes:
     text: TokenShape | None
 
     @property
+    def vectors(self) -> list[int]:
+        """The widths of pooled image, pooled text and table, of those that there are, as in `Batch.vectors`."""
+        widths = (self.image and self.image.pooled, self.text and self.text.pooled, self.table)
+        return [width for width in widths if isinstance(width, int)]
+
+    @property
     def pooled(self) -> int:
         """The width of all pooled vectors and the table side by side."""
-        return sum(part.pooled for part in (self.image, self.text) if part) + (self.table or 0)
+        return sum(self.vectors)
 
 
 def _at(part: Tensor | None, index: Tensor | tuple[Tensor, ...]) -> Tensor | None:

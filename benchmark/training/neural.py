@@ -23,8 +23,8 @@ class NeuralMethod:
     """A method made of a module: subclass it, and return the module from `module(shapes)`.
 
     The module takes a `Batch` and gives logits (b,) or an `Output`. The views' modalities decide what a batch holds. The class
-    attribute `tokens = True` asks for tokens beside pooled vectors. The fields that every such method has, with the source
-    paper's values (VDAFM, arXiv 2605.14710), the same for every row:
+    attribute `needs_tokens = True` asks for tokens beside pooled vectors. The fields that every such method has, with the
+    source paper's values (VDAFM, arXiv 2605.14710), the same for every row:
 
     learning_rate : of RAdam, after `warmup` epochs of linear rise, then half a cosine to the last of `epochs`.
     patience : epochs without a better validation AUC after which training ends; the best epoch's weights are kept.
@@ -33,7 +33,8 @@ class NeuralMethod:
     mixup : parameter of MixUp's Beta distribution, in half of the batches; 0 for none.
     smote : neighbours of replication SMOTE on the training part; 0 for none.
     table_features : blocks of the design matrix that stand for the table.
-    image_encoder, text_encoder : in place of the dataset's default.
+    image_encoder : of all neural rows, so that those of tokens and those of pooled vectors see the same of the image.
+    text_encoder : in place of the dataset's default.
     image, text : "own"; "permuted" gives each case those of a training case, "constant" the training mean: controls.
     """
 
@@ -47,14 +48,14 @@ class NeuralMethod:
     mixup: float = 0.4
     smote: int = 1
     table_features: str = "table"
-    image_encoder: str = ""
+    image_encoder: str = "lesion-grid"
     text_encoder: str = ""
     image: str = "own"
     text: str = "own"
     on_epoch: Callable[[int, float], None] | None = field(default=None, init=False, repr=False, compare=False)
     """Called after each epoch with its number from 0 and the validation AUC; what it raises ends the fit."""
 
-    tokens: ClassVar[bool] = False
+    needs_tokens: ClassVar[bool] = False
 
     def module(self, shapes: Shapes) -> nn.Module:
         """The untrained module for inputs of these sizes."""
@@ -76,7 +77,7 @@ class NeuralMethod:
             self.table_features,
             {"image": self.image_encoder, "text": self.text_encoder},
             {"image": self.image, "text": self.text},
-            tokens=self.tokens,
+            tokens=self.needs_tokens,
             seed=seed,
         )
         learning = LearningCases(self._preparation, train, self.smote, seed)

@@ -129,3 +129,13 @@ def test_a_scikit_learn_classifier_is_a_row_in_ten_lines(made: MadeBenchmark):
     made.run("--plugin", str(path), "--dataset", "made", "--protocol", "repeated-cv", "--seeds", "39", *words)
     stored = {name.split("/")[2] for name in made.cells()}
     assert len(stored) == 3
+
+
+def test_a_pytorch_module_is_a_row_in_40_lines_beyond_module_and_losses(made: MadeBenchmark):
+    code = block("add-a-method.md", "class Bilinear(nn.Module)")
+    module = code[code.index("class Bilinear(nn.Module)") : code.index("@register_method(")]
+    assert len([line for line in code.replace(module, "").splitlines() if line.strip()]) <= 40
+    path = made.folder / "bilinear.py"
+    path.write_text(code, encoding="utf-8")
+    checked = made.cli("check", str(path), "--shape", "complete")
+    assert "conforms" in checked.stdout, checked.stdout

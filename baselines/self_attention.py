@@ -1,0 +1,72 @@
+"""Self-attention: image tokens and the report's sentences in one sequence, then the table joins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.registry import register_method
+from benchmark.training import Batch, NeuralMethod, Shapes
+from methods.layers.perceptron import perceptron
+from methods.layers.tokens import TokenProjection, TransformerLayer, all_see, masked_mean, set_size
+
+
+@register_method(
+    "self-attention",
+    family="neural",
+    reference="self-attention over image and text tokens, as the MultiTrans of the comparison of VDAFM (arXiv 2605.14710); "
+    "Vaswani et al. 2017, arXiv 1706.03762",
+    differences="[A] one pre-norm layer, width 64 and 2 heads (`size=paper`: 256 and 8), mean over each modality's tokens (no "
+    "CLS: that is `joint-transformer`), a hidden layer of 256, dropout 0.5 before and after it alone, learning rate 5e-4, for "
+    "at 1e-4 layers this narrow learn too slowly for 100 epochs",
+    fit_modalities={"image", "table", "text"},
+    predict_modalities={"image", "table", "text"},
+    validation="early-stopping",
+    variants={"size": {"paper": set()}},
+)
+@dataclass
+class SelfAttention(NeuralMethod):
+    """[v' ; t'] = transformer([v ; t]); [mean v' ; mean t' ; x] -> MLP -> logit. layers, width, heads : of the transformer."""
+
+    size: str = "small"
+    layers: int = 1
+    width: int = 64
+    heads: int = 2
+    hidden: int = 256
+    dropout: float = 0.5
+    image_encoder: str = "lesion-grid"
+    learning_rate: float = 5e-4
+
+    needs_tokens = True
+
+    def __post_init__(self) -> None:
+        set_size(self, self.size, width=256, heads=8)
+
+    def module(self, shapes: Shapes) -> nn.Module:
+        """Projections, transformer, classifier."""
+        return Network(shapes, self)
+
+
+class Network(nn.Module):
+    """A transformer over both modalities' tokens, the mean over each one's, and a perceptron that the table joins."""
+
+    def __init__(self, shapes: Shapes, settings: SelfAttention) -> None:
+        super().__init__()
+        assert shapes.image is not None and shapes.text is not None and shapes.table is not None
+        width, dropout = settings.width, settings.dropout
+        self.image, self.text = (TokenProjection(shape, width, "all") for shape in (shapes.image, shapes.text))
+        self.layers = nn.ModuleList(TransformerLayer(width, settings.heads, dropout=0) for _ in range(settings.layers))
+        pooled = 2 * width + shapes.table
+        self.classifier = nn.Sequential(nn.Dropout(dropout), perceptron([pooled, settings.hidden, 1], dropout))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (b,)."""
+        assert batch.image is not None and batch.text is not None and batch.table is not None
+        (v, v_there), (t, t_there) = self.image(batch.image), self.text(batch.text)
+        states, there = torch.cat([v, t], dim=1), torch.cat([v_there, t_there], dim=1)
+        for layer in self.layers:
+            states = layer(states, all_see(there))
+        v, t = states.split([v.shape[1], t.shape[1]], dim=1)
+        return self.classifier(torch.cat([masked_mean(v, v_there), masked_mean(t, t_there), batch.table], dim=1)).squeeze(1)

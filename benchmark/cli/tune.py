@@ -1,0 +1,119 @@
+"""`tune`: search a method's hyper-parameters inside each split's training part, and rank the row of the chosen values."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmark.errors import BenchmarkError
+from benchmark.spelling import DEFAULT_BUDGET, TUNED, parse_spelling, spell
+
+if TYPE_CHECKING:
+    from benchmark.registry import Catalogue
+    from benchmark.store import CellRecord
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `tune`: a method and its budget, and the options of `run`."""
+    from benchmark.cli import run as computing
+    from benchmark.tuning.budget import SAMPLERS
+
+    parser.add_argument("tuned_method", metavar="METHOD", help="a method with a search_space(); values that it gives are kept")
+    parser.add_argument("--sampler", choices=SAMPLERS, help="who proposes the trials (default: tpe)")
+    parser.add_argument("--trials", type=int, metavar="N", help="trials per split (default: 20; a smaller grid has fewer)")
+    parser.add_argument("--timeout", type=int, metavar="S", help="begin no further trial of a split after so many seconds")
+    computing.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit code 0, or 1 where some cells are not ok."""
+    from benchmark.cli import run as computing
+    from benchmark.predictions import catalogue_of
+    from benchmark.suite import canonical
+
+    if options.method:
+        raise BenchmarkError(f"--method {options.method[0]}: `tune` takes one method, its first argument")
+    if not options.dataset:
+        raise BenchmarkError("say which data to tune on: --dataset NAME")
+    catalogue = catalogue_of(options.suite, options.plugin)
+    method = canonical("method", _with_budget(options), catalogue)
+    entry, parameters = catalogue.methods.resolve(method)
+    entry.configure(parameters)
+    if not options.dry_run:
+        _take_the_place_of_other_budgets(options.suite, method)
+    options.method = [method]
+    code = computing.run(options)
+    if not options.dry_run:
+        _tell(options, method, catalogue)
+    return code
+
+
+def _with_budget(options: argparse.Namespace) -> str:
+    """The method's spelling with the budget of the options in it. Raises `BenchmarkError` where both give one."""
+    from benchmark.tuning.budget import Budget, read_budget
+
+    name, parameters = parse_spelling(options.tuned_method)
+    given = any(value is not None for value in (options.sampler, options.trials, options.timeout))
+    if TUNED in parameters and given and parameters[TUNED] != DEFAULT_BUDGET:
+        raise BenchmarkError(f"{options.tuned_method} has its budget: leave out --sampler, --trials and --timeout")
+    if TUNED not in parameters or given:
+        usual = read_budget(DEFAULT_BUDGET)
+        trials = usual.trials if options.trials is None else options.trials
+        parameters[TUNED] = str(Budget(options.sampler or usual.sampler, trials, options.timeout))
+    return spell(name, parameters)
+
+
+def _take_the_place_of_other_budgets(suite: str, method: str) -> None:
+    """The method tuned with another budget leaves the suite: tuned rows of a suite have equal budgets."""
+    from benchmark.suite import leave, load_suite, members
+
+    def untuned(spelled: str) -> tuple[str, dict[str, object]]:
+        name, parameters = parse_spelling(spelled)
+        return name, {field: value for field, value in parameters.items() if field != TUNED}
+
+    name = load_suite(suite).name
+    for other in members(name).methods:
+        if other != method and TUNED in parse_spelling(other)[1] and untuned(other) == untuned(method):
+            leave(name, other)
+            print(f"{other} leaves {name} on this machine, its cells are kept: {method} takes its place")
+
+
+def _tell(options: argparse.Namespace, method: str, catalogue: Catalogue) -> None:
+    """What was chosen, split by split, and how often, for each table that the options name."""
+    from benchmark.cli.selection import narrowed
+    from benchmark.predictions import current_suite
+    from benchmark.store import Store
+    from benchmark.suite import canonical
+    from benchmark.tuning.journal import journal_path
+
+    asked = [tuple(canonical(kind, name, catalogue) for name in getattr(options, kind)) for kind in ("dataset", "protocol")]
+    suite = narrowed(current_suite(options.suite, catalogue), asked[0], asked[1], (method,))
+    for dataset in suite.datasets:
+        for protocol in suite.protocols:
+            records = [record for record in Store().row(dataset, protocol, method).values() if record.outcome == "ok"]
+            if records:
+                print(f"\n{dataset}, {protocol}: values that {method} chose")
+                print("\n".join(summary(records)))
+                print(f"trials: optuna-dashboard '{journal_path(dataset, protocol, method)}'")
+
+
+def summary(records: Sequence[CellRecord]) -> list[str]:
+    """Lines: a table of the values, the inner AUC and the trials of each split, then how often each value was chosen."""
+    names = sorted({name for record in records for name in record.chosen["values"]})
+    rows = [["split", *names, "inner AUC", "complete", "pruned", "failed"]]
+    for record in sorted(records, key=lambda record: (record.seed, record.address.split)):
+        values = [_short(record.chosen["values"].get(name)) for name in names]
+        trials = [str(record.chosen["trials"][state]) for state in ("complete", "pruned", "failed")]
+        rows.append([record.address.split, *values, f"{record.chosen['inner_auc']:.3f}", *trials])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for name in names:
+        counts = Counter(_short(record.chosen["values"].get(name)) for record in records)
+        lines.append(f"{name}: " + ", ".join(f"{value} in {count}" for value, count in counts.most_common(8)))
+    return lines
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

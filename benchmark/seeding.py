@@ -1,0 +1,21 @@
+"""The global generators, seeded alike before every fit."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+
+def seed_everything(seed: int, *, torch: bool) -> None:
+    """Seed the global generators; torch's wherever the method's code imports it, were it as late as inside `fit`."""
+    random.seed(seed)
+    np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+    np.random.seed(seed)  # noqa: NPY002 - for libraries that read numpy's global state
+    if torch:
+        from torch import float32, manual_seed, set_default_dtype, set_num_threads, use_deterministic_algorithms
+
+        set_default_dtype(float32)
+        manual_seed(seed)
+        use_deterministic_algorithms(True)
+        set_num_threads(1)

@@ -1,0 +1,153 @@
+"""EarthMind (adapted): modality alignment, modality mutual attention and spatial attention prompting on tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from benchmark.errors import UnknownNameError
+from benchmark.registry import register_method
+from benchmark.training import Batch, NeuralMethod, Output, Shapes
+from methods.layers.losses import info_nce
+from methods.layers.perceptron import perceptron
+from methods.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, set_size, with_cls
+
+ALIGNMENTS = ("infonce", "mse")
+
+
+@register_method(
+    "earthmind",
+    family="adapted",
+    reference="EarthMind (adapted), arXiv 2506.01667 v1",
+    differences="kept: modality alignment, modality mutual attention, spatial attention prompting (SAP; where images carry "
+    "lesion masks; on soop that mask is also the image's source). Changed: each modality is resampled to M "
+    "learned queries, since scans and words have no pairing; CLS and the table decide. Dropped: language "
+    "model, segmentation decoder, region encoder, pre-training. [A] width 64, M 16, one layer, 4 heads "
+    "(`size=paper`: 256, 32, 2, 8), alignment of the resampled tokens' means, KL(mask || attention), "
+    "feed-forward width 2d, dropout 0.5 in the classifier, a learned vector per place, learning rate 5e-4 as "
+    "all token transformers",
+    fit_modalities={"image", "table", "text"},
+    predict_modalities={"image", "table", "text"},
+    validation="early-stopping",
+    variants={
+        "tokens": {"pooled": set()},
+        "size": {"paper": set()},
+        "alignment": {"mse": set()},
+    },
+)
+@dataclass
+class EarthMind(NeuralMethod):
+    """Loss: L_cls + lambda_align L_align + lambda_sap L_sap.
+
+    queries : M, tokens to which each modality is resampled. gates : K, learned vectors of the mutual attention.
+    alignment : "infonce", or "mse" as in the released code.
+    width, layers, heads, size, tokens : as in `joint-transformer`; `size=paper` also sets 32 queries.
+    """
+
+    needs_tokens = True
+    learning_rate: float = 5e-4
+    image_encoder: str = "lesion-grid"
+    width: int = 64
+    layers: int = 1
+    heads: int = 4
+    queries: int = 16
+    gates: int = 2
+    dropout: float = 0.0
+    alignment: str = "infonce"
+    temperature: float = 0.1
+    lambda_align: float = 0.1
+    lambda_sap: float = 0.1
+    tokens: str = "all"
+    size: str = "small"
+
+    def __post_init__(self) -> None:
+        """The paper's sizes where they are asked for."""
+        set_size(self, self.size, width=256, layers=2, heads=8, queries=32)
+        if self.alignment not in ALIGNMENTS:
+            raise UnknownNameError("alignment", self.alignment, ALIGNMENTS)
+
+    def module(self, shapes: Shapes) -> nn.Module:
+        """Resampling, mutual attention, transformer, head."""
+        return Network(shapes, self)
+
+    def weights(self, epoch: int) -> Mapping[str, float]:
+        """Constant weights."""
+        return {"alignment": self.lambda_align, "sap": self.lambda_sap}
+
+
+class Network(nn.Module):
+    """[w a ; w b ; image tokens ; CLS] -> transformer -> [CLS ; x] -> MLP, for a, b resampled from image and text."""
+
+    def __init__(self, shapes: Shapes, settings: EarthMind) -> None:
+        super().__init__()
+        assert shapes.image and shapes.text
+        self.settings = settings
+        width, heads = settings.width, settings.heads
+        self.image = TokenProjection(shapes.image, width, settings.tokens)
+        self.text = TokenProjection(shapes.text, width, settings.tokens)
+        self.resample_image = Resampler(settings.queries, width, heads)
+        self.resample_text = Resampler(settings.queries, width, heads)
+        self.gates = nn.Parameter(torch.randn(settings.gates, width))
+        self.cls = nn.Parameter(torch.randn(width))
+        self.layers = nn.ModuleList(TransformerLayer(width, heads, settings.dropout) for _ in range(settings.layers))
+        self.norm = nn.LayerNorm(width)
+        self.classifier = perceptron([width + (shapes.table or 0), 64, 1], 0.5)
+
+    def forward(self, batch: Batch) -> Output:
+        """Logits (b,) and, in training, the losses `alignment` and, where lesion shares are known, `sap`."""
+        assert batch.image and batch.text
+        (image, seen), (text, told) = self.image(batch.image), self.text(batch.text)
+        a, b = self.resample_image(image, seen), self.resample_text(text, told)
+        w = mutual_attention(a, b, self.gates)[..., None]
+        everywhere = seen.new_ones(len(seen), 2 * a.shape[1])
+        states, there = with_cls(torch.cat([w * a, w * b, image], dim=1), torch.cat([everywhere, seen], dim=1), self.cls)
+        allowed = all_see(there)
+        for layer in self.layers[:-1]:
+            states = layer(states, allowed)
+        states, looked = self.layers[-1].watched(states, allowed, last=1)
+        terms = {}
+        if self.training:
+            terms["alignment"] = self._alignment(a.mean(dim=1), b.mean(dim=1))
+            if batch.image.lesion_share is not None and not self.image.pooled:
+                terms["sap"] = spatial_prompt(looked[:, :, 0, 2 * a.shape[1] : -1].mean(dim=1), batch.image.lesion_share)
+        table = [] if batch.table is None else [batch.table]
+        cls = self.norm(states[:, -1])
+        return Output(self.classifier(torch.cat([cls, *table], dim=1)).squeeze(1), terms)
+
+    def _alignment(self, a: Tensor, b: Tensor) -> Tensor:
+        return mse_loss(a, b) if self.settings.alignment == "mse" else info_nce(a, b, self.settings.temperature)
+
+
+class Resampler(nn.Module):
+    """M learned queries that each take from all tokens of a modality (pre-norm cross-attention, as a perceiver's)."""
+
+    def __init__(self, queries: int, width: int, heads: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(queries, width))
+        self.norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+
+    def forward(self, states: Tensor, there: Tensor) -> Tensor:
+        """(b, t, d), (b, t) bool -> (b, M, d)."""
+        queries = self.queries.expand(len(states), -1, -1)
+        return queries + self.attention(queries, self.norm(states), all_see(there))
+
+
+def mutual_attention(a: Tensor, b: Tensor, gates: Tensor) -> Tensor:
+    """w_i = sigmoid(sum_k <q_k * a_i, b_i> / sqrt(d)) for a, b (n, M, d) and gates q (K, d): (n, M)."""
+    return torch.sigmoid((a * b) @ gates.sum(dim=0) / math.sqrt(a.shape[-1]))
+
+
+def spatial_prompt(attention: Tensor, lesion: Tensor) -> Tensor:
+    """KL(lesion || attention), both (b, t) and normalised over the tokens; the mean over the cases with a lesion."""
+    total = lesion.sum(dim=1, keepdim=True)
+    target = lesion / total.clamp(min=1e-12)
+    looked = (attention / attention.sum(dim=1, keepdim=True).clamp(min=1e-12)).clamp(min=1e-12)
+    divergence = (torch.xlogy(target, target) - target * looked.log()).sum(dim=1)
+    lesioned = total[:, 0] > 0
+    return (divergence * lesioned).sum() / lesioned.sum().clamp(min=1)

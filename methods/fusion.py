@@ -1,0 +1,221 @@
+"""FUSION (adapted): text-guided image encoding, multi-level connector, latent re-querying, dual-supervised mapping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from benchmark.errors import BenchmarkError
+from benchmark.registry import register_method
+from benchmark.training import Batch, NeuralMethod, Output, Shapes
+from methods.layers.perceptron import perceptron
+from methods.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, masked_mean, set_size, with_cls
+
+EDGE = 2
+"""Tokens along each axis of a window; without a grid, a window is 2^3 = 8 consecutive tokens [A]."""
+
+
+@register_method(
+    "fusion",
+    family="adapted",
+    reference="FUSION (adapted), arXiv 2504.09925",
+    differences="kept: text-guided image encoding (text hidden from the image in the encoder's first half), multi-level "
+    "connector, latent tokens re-queried over windows between decoder layers, dual-supervised mapping loss. "
+    "Changed: a transformer over frozen tokens stands for the vision encoder, one with a CLS for the language "
+    "model, which reads image tokens without changing them; CLS and the table decide. Dropped: language model, "
+    "image crops, three-stage pre-training. [A] width 32, encoder and decoder of 2 layers, 2 heads "
+    "(`size=paper`: 256, 4, 8), windows of 2 tokens per axis (8 consecutive tokens without a grid), latent "
+    "questions conditioned by adding the mean text state, feed-forward width 2d, dropout 0.5 in the "
+    "classifier, a learned vector per place, learning rate 5e-4 as all token transformers",
+    fit_modalities={"image", "table", "text"},
+    predict_modalities={"image", "table", "text"},
+    validation="early-stopping",
+    variants={
+        "tokens": {"pooled": set()},
+        "size": {"paper": set()},
+    },
+)
+@dataclass
+class Fusion(NeuralMethod):
+    """Loss: L_cls + lambda_mapping [(1 - cos(text, v2t)) + (1 - cos(vision, t2v(v2t)))].
+
+    layers : of the encoder and of the decoder, each; the encoder's first half hides the text from the image.
+    width, heads, size, tokens : as in `joint-transformer`; `size=paper` sets 4 layers.
+    """
+
+    needs_tokens = True
+    learning_rate: float = 5e-4
+    image_encoder: str = "lesion-grid"
+    width: int = 32
+    layers: int = 2
+    heads: int = 2
+    dropout: float = 0.0
+    lambda_mapping: float = 0.1
+    tokens: str = "all"
+    size: str = "small"
+
+    def __post_init__(self) -> None:
+        """The paper's sizes where they are asked for."""
+        set_size(self, self.size, width=256, layers=4, heads=8)
+
+    def module(self, shapes: Shapes) -> nn.Module:
+        """Encoder, connector, decoder, head."""
+        return Network(shapes, self)
+
+    def weights(self, epoch: int) -> Mapping[str, float]:
+        """A constant weight."""
+        return {"mapping": self.lambda_mapping}
+
+
+class Network(nn.Module):
+    """Two spaces of width d: the encoder's (vision) and the decoder's (text); t2v and v2t map between them."""
+
+    def __init__(self, shapes: Shapes, settings: Fusion) -> None:
+        super().__init__()
+        assert shapes.image and shapes.text
+        width, heads, layers = settings.width, settings.heads, settings.layers
+        self.image = TokenProjection(shapes.image, width, settings.tokens)
+        self.text = TokenProjection(shapes.text, width, settings.tokens)
+        self.t2v = perceptron([width, width, width], 0)
+        self.v2t = perceptron([3 * width, width, width], 0)
+        self.encoder = Encoder(width, heads, layers, settings.dropout)
+        self.windows = Windows(self.image.count, self.image.grid)
+        self.latents = nn.Linear(width, width)
+        self.decoder = nn.ModuleList(TransformerLayer(width, heads, settings.dropout) for _ in range(layers))
+        self.requeries = nn.ModuleList(Requery(width, heads) for _ in range(layers - 1))
+        self.cls = nn.Parameter(torch.randn(width))
+        self.norm = nn.LayerNorm(width)
+        self.classifier = perceptron([width + (shapes.table or 0), 64, 1], 0.5)
+
+    def forward(self, batch: Batch) -> Output:
+        """Logits (b,) and, in training, the loss `mapping`."""
+        assert batch.image and batch.text
+        (image, seen), (text, told) = self.image(batch.image), self.text(batch.text)
+        levels, unguided = self.encoder(image, seen, self.t2v(text), told)
+        mapped = self.v2t(levels)
+        v2t, text_again = mapped[:, : image.shape[1]], mapped[:, image.shape[1] :]
+        latents, filled = self.windows.pool(unguided, seen)
+        cls = self._decoded((self.latents(latents), filled), (v2t, seen), (text, told))
+        table = [] if batch.table is None else [batch.table]
+        logits = self.classifier(torch.cat([cls, *table], dim=1)).squeeze(1)
+        if not self.training:
+            return Output(logits)
+        return Output(logits, {"mapping": mapping_loss((text, text_again, told), (image, self.t2v(v2t), seen))})
+
+    def _decoded(self, latents: States, image: States, text: States) -> Tensor:
+        """The CLS (b, d) after the decoder over [image ; latents ; text ; CLS]; between layers the latents ask again."""
+        (asking, filled), (v2t, seen), (context, told) = latents, image, text
+        own, there = with_cls(torch.cat([asking, context], dim=1), torch.cat([filled, told], dim=1), self.cls)
+        allowed = all_see(torch.cat([seen, there], dim=1))
+        window, inside = self.windows.gather(v2t, seen)
+        parts = [filled.shape[1], told.shape[1], 1]
+        for layer, requery in zip(self.decoder[:-1], self.requeries, strict=True):
+            own = layer(torch.cat([v2t, own], dim=1), allowed, last=sum(parts))
+            asking, context, cls = own.split(parts, dim=1)
+            own = torch.cat([requery(asking, masked_mean(context, told), window, inside), context, cls], dim=1)
+        return self.norm(self.decoder[-1](torch.cat([v2t, own], dim=1), allowed, last=1)[:, -1])
+
+
+States = tuple[Tensor, Tensor]
+"""Tokens (b, t, d) and which are there (b, t)."""
+
+
+class Encoder(nn.Module):
+    """A transformer over [image ; text]; in the first half of its layers the image does not see the text."""
+
+    def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        if layers < 2:
+            raise BenchmarkError(f"fusion: layers={layers}: the encoder has two halves, give 2 or more")
+        self.layers = nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(layers))
+
+    def forward(self, image: Tensor, seen: Tensor, text: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        """Levels (b, t, 3 d) of all tokens, [last ; mean of the first half ; of the second], and the unguided image tokens."""
+        states, there = torch.cat([image, text], dim=1), torch.cat([seen, told], dim=1)
+        outputs: list[Tensor] = []
+        half = len(self.layers) // 2
+        for number, layer in enumerate(self.layers):
+            states = layer(states, without_guidance(there, image.shape[1]) if number < half else all_see(there))
+            outputs.append(states)
+        first, second = (torch.stack(part).mean(dim=0) for part in (outputs[:half], outputs[half:]))
+        return torch.cat([states, first, second], dim=-1), outputs[half - 1][:, : image.shape[1]]
+
+
+def without_guidance(there: Tensor, images: int) -> Tensor:
+    """The image tokens, the first so many, look at image tokens alone; the text at all: (b, t) -> (b, 1, t, t)."""
+    count = there.shape[1]
+    image = torch.arange(count, device=there.device) < images
+    return there[:, None, None] & ~(image[:, None] & ~image)
+
+
+class Windows(nn.Module):
+    """Which tokens lie in which window: blocks of `EDGE` per axis of the grid, or consecutive tokens where there is none."""
+
+    def __init__(self, count: int, grid: tuple[int, ...] | None) -> None:
+        super().__init__()
+        places = window_places(count, grid)
+        self.register_buffer("places", places.clamp(min=0), persistent=False)
+        self.register_buffer("filled", places >= 0, persistent=False)
+        self.places: Tensor
+        self.filled: Tensor
+
+    def gather(self, states: Tensor, there: Tensor) -> States:
+        """Tokens by window, (b, windows, size, d), and which are there, (b, windows, size)."""
+        return states[:, self.places], there[:, self.places] & self.filled
+
+    def pool(self, states: Tensor, there: Tensor) -> States:
+        """The maximum over each window, (b, windows, d), zero where it is empty, and which are not, (b, windows)."""
+        window, inside = self.gather(states, there)
+        open_ = inside.any(dim=2)
+        highest = window.masked_fill(~inside[..., None], -math.inf).amax(dim=2)
+        return torch.where(open_[..., None], highest, 0.0), open_
+
+
+def window_places(count: int, grid: tuple[int, ...] | None) -> Tensor:
+    """(windows, size) int64: the tokens of each window, -1 where a window at the edge has fewer."""
+    if grid is None or math.prod(grid) != count:
+        window = torch.arange(count) // EDGE**3
+    else:
+        window = torch.zeros(grid, dtype=torch.int64)
+        for axis, length in enumerate(grid):
+            block = (torch.arange(length) // EDGE).view([-1 if i == axis else 1 for i in range(len(grid))])
+            window = window * math.ceil(length / EDGE) + block
+        window = window.flatten()
+    members = [torch.nonzero(window == number).flatten() for number in range(int(window.max()) + 1)]
+    return nn.utils.rnn.pad_sequence(members, batch_first=True, padding_value=-1)
+
+
+class Requery(nn.Module):
+    """Each latent token asks the image tokens of its window anew, with the text in its question."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm, self.norm_window = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.condition = nn.Linear(width, width)
+        self.attention = Attention(width, heads)
+
+    def forward(self, latents: Tensor, text: Tensor, window: Tensor, inside: Tensor) -> Tensor:
+        """Latents (b, w, d), mean text state (b, d), tokens by window (b, w, size, d) -> latents."""
+        asking = self.norm(latents) + self.condition(text)[:, None]
+        taken = self.attention(
+            asking.flatten(0, 1)[:, None], self.norm_window(window).flatten(0, 1), all_see(inside.flatten(0, 1))
+        )
+        return latents + taken.view_as(latents) * inside.any(dim=2)[..., None]
+
+
+def mapping_loss(text: tuple[Tensor, Tensor, Tensor], vision: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """(1 - cos(text, v2t)) + (1 - cos(vision, t2v(v2t))), the mean over the tokens that are there; targets are detached.
+
+    text : tokens in their own space (b, t, d), encoded and mapped back to it, and which are there (b, t); vision likewise.
+    """
+    return sum((_misalignment(*part) for part in (text, vision)), torch.zeros((), device=text[0].device))
+
+
+def _misalignment(target: Tensor, mapped: Tensor, there: Tensor) -> Tensor:
+    apart = 1 - cosine_similarity(target.detach(), mapped, dim=-1)
+    return (apart * there).sum() / there.sum().clamp(min=1)
