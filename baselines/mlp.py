@@ -28,6 +28,14 @@ class MLP(NeuralMethod):
     hidden: str = "256:128"
     dropout: float = 0.5
 
+    def search_space(self) -> dict[str, list[object]]:
+        """Widths, dropout and learning rate [A]."""
+        return {
+            "hidden": ["64", "128:64", "256:128", "512:256", "512:512"],
+            "dropout": [0.3, 0.4, 0.5, 0.6, 0.7],
+            "learning_rate": [5e-5, 1e-4, 3e-4, 1e-3],
+        }
+
     def module(self, shapes: Shapes) -> nn.Module:
         """The perceptron."""
         return Network(shapes, widths(self.hidden), self.dropout)

@@ -38,3 +38,14 @@ class XGBoost(EstimatorMethod):
         from xgboost import XGBClassifier
 
         return XGBClassifier(random_state=seed, n_jobs=1)
+
+    def search_space(self) -> dict[str, list[object]]:
+        """Depth, step, number of trees, sampling and leaves: ranges that are usual for small tables [A]."""
+        return {
+            "estimator.max_depth": [2, 3, 4, 6],
+            "estimator.learning_rate": [0.02, 0.05, 0.1, 0.3],
+            "estimator.n_estimators": [50, 100, 200, 400],
+            "estimator.subsample": [0.6, 0.8, 1.0],
+            "estimator.colsample_bytree": [0.6, 0.8, 1.0],
+            "estimator.min_child_weight": [1, 3, 10],
+        }

@@ -14,8 +14,10 @@ def seed_everything(seed: int, *, torch: bool) -> None:
     np.random.seed(seed)  # noqa: NPY002 - for libraries that read numpy's global state
     if torch:
         from torch import float32, manual_seed, set_default_dtype, set_num_threads, use_deterministic_algorithms
+        from torch.utils import deterministic
 
         set_default_dtype(float32)
         manual_seed(seed)
         use_deterministic_algorithms(True)
+        deterministic.fill_uninitialized_memory = False  # a tenth of a training step, and no kernel used here reads such memory
         set_num_threads(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from benchmark.encoders.territories import Territories
 from benchmark.errors import BenchmarkError
 from benchmark.features import weights_digest
 from benchmark.loading import load_cohort
-from benchmark.locations import data_folder
+from benchmark.locations import ROOT, data_folder
 from benchmark.registry import Catalogue
 
 with_weights = pytest.mark.skipif(
@@ -222,6 +223,11 @@ def test_an_encoder_named_by_a_hub_id_is_cached(counting: Catalogue, tmp_path: P
     assert len(log(tmp_path)) == 1
 
 
+def test_an_encoder_whose_spelling_is_longer_than_a_file_name_is_cached(counting: Catalogue, tmp_path: Path) -> None:
+    assert len(load_cohort("tiny", counting).features("text", f"counting[model={'/folder' * 40}]").tokens) == 60
+    assert len(log(tmp_path)) == 1
+
+
 def test_a_modality_without_default_encoder_is_refused(counting: Catalogue) -> None:
     with pytest.raises(BenchmarkError, match="names no default encoder of text"):
         load_cohort("tiny", counting).features("text")
@@ -237,3 +243,23 @@ def test_a_weights_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatc
         assert weights_digest(path).startswith("ba7816bf")
         path.write_bytes(b"abcd")
         assert weights_digest(path) == "read again"
+
+
+# docs/encoders.md
+
+DOCUMENT = (ROOT / "docs" / "encoders.md").read_text(encoding="utf-8")
+
+
+def test_the_documents_encoder_runs_as_it_stands(tiny_plugin: Path, tmp_path: Path) -> None:
+    code = re.findall(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)[0]
+    (tmp_path / "lengths.py").write_text(code)
+    cohort = load_cohort("tiny", discover([str(tiny_plugin), str(tmp_path / "lengths.py")]))
+    features = cohort.features("text", "sentence-lengths")
+    words = [sum(len(part.split()) for part in case[0].split(".")) for case in cohort.reports]
+    assert features.pooled[:, 0, 0].tolist() == words
+
+
+def test_the_document_tells_of_every_encoder_of_the_checkout() -> None:
+    assert set(re.findall(r"^\| `([\w-]+)` \| (?:image|text) ", DOCUMENT, flags=re.MULTILINE)) == {
+        entry.name for entry in discover().encoders if not entry.error
+    }

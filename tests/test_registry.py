@@ -193,13 +193,15 @@ def test_an_unknown_parameter_is_met_with_the_nearest_one(catalogue: Catalogue) 
         ("m[a=None,b=-3,c=1e-4]", "m", {"a": None, "b": -3, "c": 1e-4}),
         ("m[features=table+image]", "m", {"features": "table+image"}),
         ("m[a='3']", "m", {"a": "3"}),
+        ("m[text_encoder=biobert[weights=/x/y],a=1]", "m", {"text_encoder": "biobert[weights=/x/y]", "a": 1}),
+        ("m[e=f[a=1,b=g[c=2,d=3]]]", "m", {"e": "f[a=1,b=g[c=2,d=3]]"}),
     ],
 )
 def test_a_spelling_is_read_as_name_and_parameters(spelled: str, name: str, parameters: dict[str, object]) -> None:
     assert parse_spelling(spelled) == (name, parameters)
 
 
-@pytest.mark.parametrize("spelled", ["m[a=1", "m[a]", "m[=1]", "m[a=1,a=2]", "m[a=1]b"])
+@pytest.mark.parametrize("spelled", ["m[a=1", "m[a]", "m[=1]", "m[a=1,a=2]", "m[a=1]b", "m[a=b[c=1]"])
 def test_a_wrong_spelling_is_an_error_of_one_line_that_repeats_it(spelled: str) -> None:
     with pytest.raises(BenchmarkError) as caught:
         parse_spelling(spelled)
