@@ -19,5 +19,6 @@ def seed_everything(seed: int, *, torch: bool) -> None:
         set_default_dtype(float32)
         manual_seed(seed)
         use_deterministic_algorithms(True)
-        deterministic.fill_uninitialized_memory = False  # a tenth of a training step, and no kernel used here reads such memory
+        # a tenth of a training step, and no kernel used here reads memory that nobody wrote
+        deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         set_num_threads(1)

@@ -24,11 +24,11 @@ from methods.layers.perceptron import perceptron, widths
     "vdafm",
     family="proposed",
     reference="VDAFM, arXiv 2605.14710, equations 5-16",
-    differences="image and text vectors come from the suite's encoders (the paper: MedicalNet, BioBERT); learning rate 5e-4 as all "
-    "neural rows here (the paper: 1e-4, too slow for 100 epochs of 7 to 13 steps); [A] temperature 0.07, batch 64, feed-forward "
-    "width 2d, encoder dropout 0.1, fused vector of 16 before the table joins, one hidden layer of d in the classifier; "
-    "semantic loss as in equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); `zeroed` sets a "
-    "modality to the training mean at prediction, `modalities` retrains without the others",
+    differences="image and text vectors come from the suite's encoders (the paper: MedicalNet, BioBERT); learning rate 5e-4 as "
+    "in all neural rows here (the paper: 1e-4, too slow for 100 epochs of 7 to 13 steps); [A] temperature 0.07, batch 64, "
+    "feed-forward width 2d, encoder dropout 0.1, fused vector of 16 before the table joins, one hidden layer of d in the "
+    "classifier; semantic loss as in equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); "
+    "`zeroed` sets a modality to the training mean at prediction, `modalities` retrains without the others",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",

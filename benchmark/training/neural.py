@@ -26,7 +26,8 @@ class NeuralMethod:
     attribute `needs_tokens = True` asks for tokens beside pooled vectors. The fields that every such method has, with the
     source paper's values (VDAFM, arXiv 2605.14710), the same for every row:
 
-    learning_rate : of RAdam [A] (the paper: 1e-4, at which small cohorts are not learnt in 100 epochs), after `warmup` epochs of linear rise, then half a cosine to the last of `epochs`.
+    learning_rate : of RAdam, after `warmup` epochs of linear rise, then half a cosine to the last of `epochs`. The paper's
+        1e-4 is too slow for 100 epochs of 7 to 13 steps [A].
     patience : epochs without a better validation AUC after which training ends; the best epoch's weights are kept.
     batch_size : cases per step [A]. clip : greatest norm of the gradient.
     noise : standard deviation of Gaussian noise on all inputs, in half of the batches.
