@@ -17,7 +17,7 @@ from benchmark.cohort import Cohort
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Output, Shapes
 from methods.layers.losses import info_nce, misalignment
-from methods.layers.perceptron import perceptron, widths
+from methods.layers.perceptron import Dropout, perceptron, widths
 
 
 @register_method(
@@ -135,6 +135,7 @@ class Network(nn.Module):
         self.reduce_text = perceptron([shapes.text.pooled, *hidden], settings.dropout) if shapes.text else None
         self.perceiver = perceptron([d, d, d], settings.dropout)
         layer = nn.TransformerEncoderLayer(d, settings.heads, 2 * d, dropout=0.1, batch_first=True)
+        layer.dropout, layer.dropout1, layer.dropout2 = Dropout(0.1), Dropout(0.1), Dropout(0.1)  # as they were, but faster
         self.encoder = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False)
         self.text_to_vision = perceptron([d, d, d], settings.dropout)
         tokens = sum(part is not None for part in (shapes.image, shapes.text))

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """Dropout as `nn.Dropout`, drawn by comparing uniform numbers: on a CPU a third of the time of `bernoulli_`."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """In training each value is zero with probability p, else it is divided by 1 - p."""
+        if not self.training or self.p == 0:
+            return x
+        return x * ((torch.rand_like(x) >= self.p) * (1 / (1 - self.p)))
 
 
 def perceptron(sizes: Sequence[int], dropout: float) -> nn.Sequential:
@@ -13,7 +28,7 @@ def perceptron(sizes: Sequence[int], dropout: float) -> nn.Sequential:
     for i, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
         layers.append(nn.Linear(before, after))
         if i < len(sizes) - 2:
-            layers += [nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.ReLU(), Dropout(dropout)]
     return nn.Sequential(*layers)
 
 

@@ -36,3 +36,14 @@ def test_misalignment_is_one_minus_the_mean_cosine() -> None:
     a = torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
     b = torch.tensor([[5.0, 0.0], [1.0, 0.0], [-1.0, -1.0]])
     assert float(misalignment(a, b)) == pytest.approx(1 - (1 + 0 - 1) / 3, abs=1e-6)
+
+
+def test_dropout_keeps_the_mean_and_zeroes_the_share_it_says() -> None:
+    from methods.layers.perceptron import Dropout
+
+    torch.manual_seed(0)
+    layer, x = Dropout(0.3), torch.ones(400, 500)
+    kept = layer(x)
+    assert float((kept == 0).float().mean()) == pytest.approx(0.3, abs=0.005)
+    assert float(kept.max()) == pytest.approx(1 / 0.7) and float(kept.mean()) == pytest.approx(1, abs=0.01)
+    assert torch.equal(layer.eval()(x), x)
