@@ -184,7 +184,7 @@ def views() -> Callable[..., Any]:
 class Recorder(NeuralMethod):
     """Keeps the shapes it was asked a module for."""
 
-    tokens = True
+    needs_tokens = True
     epochs: int = 2
 
     def module(self, shapes: Shapes) -> torch.nn.Module:
