@@ -31,8 +31,8 @@ SUREST = 0.005
     "Gaussian-process classification (Rasmussen and Williams 2006), gradient-boosted trees",
     differences="stacked on logits, weights pulled towards their mean; [A] the three members, their penalties and columns, and "
     "that pull; imputation, scales and principal components are found once on the learning part, without labels, and not anew "
-    "in each inner fold. Members, columns and penalties were chosen by cross-validation inside the training parts of soop, which "
-    "together hold every case: the figure on soop is slightly optimistic about that choice",
+    "in each inner fold. Members, columns and penalties were chosen by cross-validation inside the training parts of soop, "
+    "which together hold every case: the figure on soop is slightly optimistic about that choice",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     variants={"modalities": {"image+table": {"image", "table"}, "table+text": {"table", "text"}, "table": {"table"}}},
