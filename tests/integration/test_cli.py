@@ -116,7 +116,7 @@ def test_new_refuses_what_is_no_name_and_what_is_taken(made):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "--method", "stedy"], "unknown method 'stedy': did you mean 'steady'?"),
+        (["run", "--method", "stedy"], "unknown method 'stedy': did you mean 'steady'"),
         (["run", "--dataset", "mad"], "unknown dataset 'mad': did you mean 'made'?"),
         (["run", "--protocol", "repeated"], "unknown protocol 'repeated': did you mean 'repeated-cv'?"),
         (["run", "--method", "steady[c=2]"], "unknown parameter of steady 'c': did you mean 'C'?"),
