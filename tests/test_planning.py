@@ -286,3 +286,25 @@ def test_a_broken_method_is_planned_so_that_its_cells_say_what_is_wrong(tiny_plu
     suite = Suite("s", "t", ("tiny",), ("holdout",), ("bad", "majority"))
     made = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store())
     assert {cell.address.method for cell in made.cells} == {"bad", "majority"}
+
+
+def test_another_device_makes_other_cells_of_methods_that_train_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark.trial import specimen, with_specimens
+
+    catalogue = with_specimens(discover())
+    cohort = specimen("complete", catalogue)
+
+    def device(method: str) -> object:
+        return describe_row("specimen", method, cohort, catalogue).ingredients.get("device")
+
+    assert device("mlp") is None
+    monkeypatch.setenv("STROKEBENCH_DEVICE", "cuda")
+    assert device("mlp") == "cuda" and device("xgboost") is None
+
+
+def test_a_device_that_torch_cannot_use_is_refused() -> None:
+    from benchmark.errors import BenchmarkError
+    from benchmark.threads import use_device
+
+    with pytest.raises(BenchmarkError, match="--device nonsense: torch cannot use it here"):
+        use_device("nonsense")

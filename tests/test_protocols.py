@@ -69,6 +69,12 @@ def test_the_test_parts_of_a_seed_partition_the_cases(protocol: RepeatedCV | Lea
         assert sorted(tested.tolist()) == list(range(103))
 
 
+def test_fewer_repeats_are_the_first_splits_of_all() -> None:
+    every, one = RepeatedCV().splits(cohort()), RepeatedCV(repeats=1).splits(cohort())
+    assert [split.name for split in one] == [f"seed39-fold{fold}" for fold in range(5)]
+    assert all(np.array_equal(mine.test, other.test) for mine, other in zip(one, every, strict=False))
+
+
 @pytest.mark.parametrize("protocol", [RepeatedCV(), LeaveOneSiteOut(), Holdout()], ids=lambda p: type(p).__name__)
 def test_parts_are_sorted_and_split_names_differ(protocol: RepeatedCV | LeaveOneSiteOut | Holdout) -> None:
     splits = protocol.splits(cohort())

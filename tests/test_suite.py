@@ -10,9 +10,12 @@ import pytest
 
 from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError
+from benchmark.loading import load_cohort
 from benchmark.locations import results_folder
+from benchmark.planning import plan
 from benchmark.predictions import catalogue_of, current_suite
 from benchmark.registry import Catalogue
+from benchmark.store import Store
 from benchmark.suite import Limits, Members, join, joined, load_suite, members, suite_names, validated
 from tests.conftest import Run
 
@@ -164,3 +167,32 @@ def test_a_method_named_in_run_becomes_a_ranked_member(
     assert [path.name for path in (results_folder() / "cells/tiny/holdout").iterdir() if path.is_dir()] == [
         "tiny-variants[features=image]"
     ]
+
+
+def test_what_a_paper_reports_is_read_row_by_row(tiny_suite: Path, catalogue: Catalogue) -> None:
+    added = '[reported]\nsource = "a paper"\n[[reported.rows]]\nsaid = "All"\nmethods = ["tiny-table"]\nauc = "81.06 (1.97)"\n'
+    tiny_suite.write_text(tiny_suite.read_text() + added)
+    reported = validated(load_suite(str(tiny_suite)), catalogue).reported
+    assert reported is not None and reported.source == "a paper"
+    assert [(row.said, row.methods, dict(row.figures)) for row in reported.rows] == [
+        ("All", ("tiny-table",), {"auc": "81.06 (1.97)"})
+    ]
+    tiny_suite.write_text(tiny_suite.read_text().replace('auc = "81', 'acu = "81'))
+    with pytest.raises(BenchmarkError, match="unknown metric 'acu': did you mean 'auc'"):
+        validated(load_suite(str(tiny_suite)), catalogue)
+    tiny_suite.write_text(tiny_suite.read_text().replace("said = ", "saying = "))
+    with pytest.raises(BenchmarkError, match="'reported' must have a source and rows"):
+        load_suite(str(tiny_suite))
+
+
+def test_a_row_that_a_suite_skips_is_not_applicable_there_unless_it_is_named(tiny_suite: Path, catalogue: Catalogue) -> None:
+    from benchmark.cli.selection import narrowed
+
+    tiny_suite.write_text(tiny_suite.read_text() + '[skipped.tiny]\ntiny-table = "takes hours"\n')
+    suite = validated(load_suite(str(tiny_suite)), catalogue)
+    made = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store())
+    assert [(row.method, row.not_applicable) for row in made.not_applicable] == [("tiny-table", "takes hours")]
+    assert "tiny-table" not in {cell.address.method for cell in made.cells}
+    named = narrowed(suite, (), (), ("tiny-table",))
+    cells = plan(named, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store()).cells
+    assert {cell.address.method for cell in cells} == {"tiny-table"}
