@@ -28,12 +28,12 @@ class AverageEnsemble:
     """The mean of the members' probabilities, both fitted on train + validation.
 
     components : principal components of the intensities, found on the same cases.
-    penalty : the inverse strength C of the logistic regression's L2 penalty; all its columns have unit variance.
+    C : the inverse strength of the logistic regression's L2 penalty; its numbers have unit variance.
     trees : of the forest.
     """
 
     components: int = 40
-    penalty: float = 0.02
+    C: float = 0.02
     trees: int = 500
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
@@ -47,7 +47,7 @@ class AverageEnsemble:
         columns, all_columns = self._inputs(cases)
         y = np.asarray(cases.labels)
         self._forest = RandomForestClassifier(self.trees, random_state=seed).fit(columns, y)
-        self._regression = LogisticRegression(C=self.penalty, max_iter=1000).fit(all_columns, y)
+        self._regression = LogisticRegression(C=self.C, max_iter=1000).fit(all_columns, y)
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(label = 1), (n,): a mean of probabilities, so that no case's rank among the others enters."""

@@ -33,7 +33,7 @@ class Concat(NeuralMethod):
         return {
             "hidden": ["128:64", "256:128", "512:256", "512:512"],
             "dropout": [0.3, 0.4, 0.5, 0.6, 0.7],
-            "learning_rate": [5e-5, 1e-4, 3e-4, 1e-3],
+            "learning_rate": [1e-4, 2e-4, 5e-4, 1e-3],
         }
 
     def module(self, shapes: Shapes) -> nn.Module:

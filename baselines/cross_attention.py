@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import perceptron
-from methods.layers.tokens import Attention, TokenProjection, all_see, masked_mean, set_size
+from methods.layers.perceptron import Dropout, perceptron
+from methods.layers.sizes import set_size
+from methods.layers.tokens import Attention, TokenProjection, all_see, masked_mean
 
 
 @register_method(
@@ -19,7 +20,7 @@ from methods.layers.tokens import Attention, TokenProjection, all_see, masked_me
     reference="co-attention layer of ViLBERT, Lu et al. 2019, arXiv 1908.02265, figure 2b",
     differences="frozen encoders' tokens in place of detector and BERT; [A] one layer, pre-norm, no self-attention after it, "
     "width 64 and 2 heads (`size=paper`: 256 and 8), mean over each modality's tokens, a hidden layer of 256, dropout 0.5 "
-    "before and after it alone, learning rate 5e-4, for at 1e-4 layers this narrow learn too slowly for 100 epochs",
+    "before and after it alone",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -37,8 +38,6 @@ class CrossAttention(NeuralMethod):
     heads: int = 2
     hidden: int = 256
     dropout: float = 0.5
-    image_encoder: str = "lesion-grid"
-    learning_rate: float = 5e-4
 
     needs_tokens = True
 
@@ -75,7 +74,7 @@ class Network(nn.Module):
         self.image, self.text = (TokenProjection(shape, width, "all") for shape in (shapes.image, shapes.text))
         self.to_text, self.to_image = (CrossLayer(width, settings.heads) for _ in range(2))
         pooled = 2 * width + shapes.table
-        self.classifier = nn.Sequential(nn.Dropout(dropout), perceptron([pooled, settings.hidden, 1], dropout))
+        self.classifier = nn.Sequential(Dropout(dropout), perceptron([pooled, settings.hidden, 1], dropout))
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""

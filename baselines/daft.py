@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import perceptron
+from methods.layers.perceptron import Dropout, perceptron
 
 
 @register_method(
@@ -58,10 +58,10 @@ class Network(nn.Module):
         super().__init__()
         assert shapes.image is not None and shapes.table is not None
         width, dropout = settings.width, settings.dropout
-        self.stem = nn.Sequential(nn.Linear(shapes.image.pooled, width), nn.ReLU(), nn.Dropout(dropout))
+        self.stem = nn.Sequential(nn.Linear(shapes.image.pooled, width), nn.ReLU(), Dropout(dropout))
         self.daft = DAFT(width, shapes.table, settings.bottleneck)
         self.block = perceptron([width, width, width], dropout)
-        self.classifier = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, 1))
+        self.classifier = nn.Sequential(nn.ReLU(), Dropout(dropout), nn.Linear(width, 1))
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import perceptron
+from methods.layers.perceptron import Dropout, perceptron
 
 
 @register_method(
@@ -56,10 +56,10 @@ class Network(nn.Module):
         super().__init__()
         assert shapes.image is not None and shapes.table is not None
         width, blocks, dropout = settings.width, settings.blocks, settings.dropout
-        self.stem = nn.Sequential(nn.Linear(shapes.image.pooled, width), nn.ReLU(), nn.Dropout(dropout))
+        self.stem = nn.Sequential(nn.Linear(shapes.image.pooled, width), nn.ReLU(), Dropout(dropout))
         self.generator = perceptron([shapes.table, width, 2 * width * blocks], dropout)
         self.blocks = nn.ModuleList(ModulatedBlock(width) for _ in range(blocks))
-        self.classifier = nn.Sequential(nn.Dropout(dropout), perceptron([width, width, 1], dropout))
+        self.classifier = nn.Sequential(Dropout(dropout), perceptron([width, width, 1], dropout))
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""

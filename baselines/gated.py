@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import perceptron
+from methods.layers.perceptron import Dropout, perceptron
 
 
 @register_method(
@@ -56,7 +56,7 @@ class Network(nn.Module):
     def __init__(self, shapes: Shapes, settings: Gated) -> None:
         super().__init__()
         self.unit = GatedUnit(shapes.vectors, settings.width)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.classifier = perceptron([settings.width, settings.hidden, 1], settings.dropout)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Shapes
 from methods.layers.perceptron import perceptron
-from methods.layers.tokens import TokenProjection, TransformerLayer, all_see, set_size, with_cls
+from methods.layers.sizes import set_size
+from methods.layers.tokens import TokenProjection, TransformerLayer, all_see, with_cls
 
 
 @register_method(
@@ -19,8 +20,7 @@ from methods.layers.tokens import TokenProjection, TransformerLayer, all_see, se
     family="neural",
     reference="one dense transformer over the tokens of all modalities; the backbone of SparseMM (adapted), arXiv 2506.05344",
     differences="[A] width 64, 2 layers, 4 heads (`size=paper`: 256, 2, 8), feed-forward width 2d, pre-norm, dropout 0.5 "
-    "in the classifier, a learned vector per place, learning rate 5e-4, since token transformers do not "
-    "converge in 100 epochs at 1e-4",
+    "in the classifier, a learned vector per place",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -39,8 +39,6 @@ class JointTransformer(NeuralMethod):
     """
 
     needs_tokens = True
-    learning_rate: float = 5e-4
-    image_encoder: str = "lesion-grid"
     width: int = 64
     layers: int = 2
     heads: int = 4
@@ -59,7 +57,7 @@ class JointTransformer(NeuralMethod):
             "layers": [1, 2],
             "heads": [4, 8],
             "dropout": [0.0, 0.1, 0.3],
-            "learning_rate": [5e-5, 1e-4, 3e-4, 1e-3],
+            "learning_rate": [1e-4, 2e-4, 5e-4, 1e-3],
         }
 
     def module(self, shapes: Shapes) -> nn.Module:

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import perceptron
+from methods.layers.perceptron import Dropout, perceptron
 
 
 @register_method(
@@ -63,7 +63,7 @@ class Network(nn.Module):
         super().__init__()
         width = settings.width
         self.embeddings = nn.ModuleList(
-            nn.Sequential(nn.Linear(size, width), nn.ReLU(), nn.Dropout(settings.dropout)) for size in shapes.vectors
+            nn.Sequential(nn.Linear(size, width), nn.ReLU(), Dropout(settings.dropout)) for size in shapes.vectors
         )
         self.fusion = Fusion([width] * len(self.embeddings), settings.rank, width)
         self.classifier = perceptron([width, width, 1], settings.dropout)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import perceptron
-from methods.layers.tokens import TokenProjection, TransformerLayer, all_see, masked_mean, set_size
+from methods.layers.perceptron import Dropout, perceptron
+from methods.layers.sizes import set_size
+from methods.layers.tokens import TokenProjection, TransformerLayer, all_see, masked_mean
 
 
 @register_method(
@@ -19,8 +20,7 @@ from methods.layers.tokens import TokenProjection, TransformerLayer, all_see, ma
     reference="self-attention over image and text tokens, as the MultiTrans of the comparison of VDAFM (arXiv 2605.14710); "
     "Vaswani et al. 2017, arXiv 1706.03762",
     differences="[A] one pre-norm layer, width 64 and 2 heads (`size=paper`: 256 and 8), mean over each modality's tokens (no "
-    "CLS: that is `joint-transformer`), a hidden layer of 256, dropout 0.5 before and after it alone, learning rate 5e-4, for "
-    "at 1e-4 layers this narrow learn too slowly for 100 epochs",
+    "CLS: that is `joint-transformer`), a hidden layer of 256, dropout 0.5 before and after it alone",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -36,8 +36,6 @@ class SelfAttention(NeuralMethod):
     heads: int = 2
     hidden: int = 256
     dropout: float = 0.5
-    image_encoder: str = "lesion-grid"
-    learning_rate: float = 5e-4
 
     needs_tokens = True
 
@@ -59,7 +57,7 @@ class Network(nn.Module):
         self.image, self.text = (TokenProjection(shape, width, "all") for shape in (shapes.image, shapes.text))
         self.layers = nn.ModuleList(TransformerLayer(width, settings.heads, dropout=0) for _ in range(settings.layers))
         pooled = 2 * width + shapes.table
-        self.classifier = nn.Sequential(nn.Dropout(dropout), perceptron([pooled, settings.hidden, 1], dropout))
+        self.classifier = nn.Sequential(Dropout(dropout), perceptron([pooled, settings.hidden, 1], dropout))
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""

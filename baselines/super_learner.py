@@ -52,7 +52,7 @@ class SuperLearner:
 
     modalities : what the members see, joined by "+".
     components, tree_components : principal components of intensities and of text vectors; of intensities for the trees.
-    penalty : the inverse strength C of the linear member's L2 penalty.
+    C : the inverse strength of the linear member's L2 penalty.
     length : the kernel's length in the unit of the root of the columns' total variance.
     pull : the penalty on the squared distance of the weights from their mean.
     """
@@ -64,7 +64,7 @@ class SuperLearner:
     modalities: str = "image+table+text"
     components: int = 100
     tree_components: int = 10
-    penalty: float = 0.05
+    C: float = 0.05
     length: float = 1.8
     pull: float = 30.0
 
@@ -104,7 +104,7 @@ class SuperLearner:
 
         length = self.length * float(np.sqrt(smooth.var(axis=0).sum()))
         return {
-            "linear": ("smooth", lambda: LogisticRegression(C=self.penalty, max_iter=1000)),
+            "linear": ("smooth", lambda: LogisticRegression(C=self.C, max_iter=1000)),
             "kernel": ("smooth", lambda: GaussianProcessClassifier(ConstantKernel(AMPLITUDE) * RBF(length), optimizer=None)),
             "trees": (
                 "plain",

@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Output, Shapes
-from methods.layers.tokens import set_size
+from methods.layers.sizes import set_size
 
 
 @register_method(

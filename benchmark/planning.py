@@ -16,7 +16,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.features import encoder_identity
 from benchmark.protocols import Split
 from benchmark.registry import Catalogue, Entry
-from benchmark.spelling import TUNED
+from benchmark.spelling import TUNED, spell
 from benchmark.store import CellAddress, CellRecord, Store
 from benchmark.suite import Suite
 from benchmark.task import Task, make_task
@@ -42,6 +42,7 @@ class PlannedRow:
     encoders: Mapping[str, str]
     ingredients: Mapping[str, Any]
     stochastic: bool
+    trained_as: str
     not_applicable: str = ""
     fits: int = 1
 
@@ -159,6 +160,7 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
         encoders=encoders,
         ingredients=ingredients,
         stochastic=entry.stochastic(parameters),
+        trained_as=trained_as(entry, parameters),
         fits=1 if budget is None else budget.fits,
         not_applicable=why_not_applicable(entry, parameters, cohort.modalities, cohort.absent, len(cohort), dataset),
     )
@@ -190,6 +192,17 @@ def why_not_applicable(
         reason = entry.constants.get("max_cases_reason", "the method says no more")
         return f"{cases} cases, at most {limit}: {reason}"
     return ""
+
+
+def trained_as(entry: Entry[Any], parameters: Mapping[str, Any]) -> str:
+    """Whose training a configuration repeats: itself, spelled without the fields that its class names in `evaluation_only`.
+
+    A class may name in `trained_as` another method, whose training is its own. Rows that differ at prediction alone then have
+    the same fitted model, and differ by what they do with it.
+    """
+    after = entry.constants.get("evaluation_only", ())
+    shared = {name: value for name, value in parameters.items() if name not in after}
+    return spell(str(entry.constants.get("trained_as", entry.name)), shared)
 
 
 def training_seed(dataset: str, protocol: str, method: str, split: Split) -> int:
@@ -226,7 +239,7 @@ def _cells(row: PlannedRow, task: Task, splits: Sequence[Split], store: Store) -
     cells = []
     for split in splits:
         if split.name in expected:
-            seed = training_seed(row.dataset, task.protocol, row.method, split)
+            seed = training_seed(row.dataset, task.protocol, row.trained_as, split)
             ingredients = {**row.ingredients, "split": task.by_name[split.name].digest, "seed": seed}
             cells.append(
                 Cell(

@@ -49,7 +49,8 @@ class Reported:
 class Suite:
     """A family of comparisons: the ranked methods are tested against each other, descriptive rows are only shown.
 
-    `reported` is what a paper prints, to stand beside it; `skipped` is dataset -> method -> why it is not run there.
+    `note` is printed above the methods; `reported` is what a paper prints, to stand beside it; `skipped` is dataset -> method
+    -> why it is not run there.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Suite:
     ranked: tuple[str, ...]
     descriptive: tuple[str, ...] = ()
     primary_metric: str = "auc"
+    note: str = ""
     limits: Limits = field(default_factory=Limits)
     reported: Reported | None = None
     skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -115,7 +117,7 @@ def _suite(content: dict[str, Any], path: Path) -> Suite:
             values[name] = _reported(value, path)
         elif name == "skipped":
             values[name] = _skipped(value, path)
-        elif name in ("title", "primary_metric"):
+        elif name in ("title", "primary_metric", "note"):
             if not isinstance(value, str):
                 raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a string, not {value!r}")
             values[name] = value
@@ -204,6 +206,12 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
         for name in row.figures:
             if name not in METRICS:
                 raise BenchmarkError(f"suite {suite.name}: field 'reported': {UnknownNameError('metric', name, METRICS)}")
+        for name in row.methods:
+            canonical("method", name, catalogue)
+    for dataset, rows in suite.skipped.items():
+        if dataset not in suite.datasets or set(rows) - {*ranked, *descriptive}:
+            unknown = ", ".join(sorted(set(rows) - {*ranked, *descriptive})) or dataset
+            raise BenchmarkError(f"suite {suite.name}: field 'skipped': {unknown} is not in the suite")
     return replace(
         suite,
         datasets=spelled("datasets", "dataset"),

@@ -15,7 +15,8 @@ from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Output, Shapes
 from methods.layers.losses import info_nce
 from methods.layers.perceptron import perceptron
-from methods.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, set_size, with_cls
+from methods.layers.sizes import set_size
+from methods.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, with_cls
 
 ALIGNMENTS = ("infonce", "mse")
 
@@ -28,9 +29,8 @@ ALIGNMENTS = ("infonce", "mse")
     "lesion masks; on soop that mask is also the image's source). Changed: each modality is resampled to M "
     "learned queries, since scans and words have no pairing; CLS and the table decide. Dropped: language "
     "model, segmentation decoder, region encoder, pre-training. [A] width 64, M 16, one layer, 4 heads "
-    "(`size=paper`: 256, 32, 2, 8), alignment of the resampled tokens' means, KL(mask || attention), "
-    "feed-forward width 2d, dropout 0.5 in the classifier, a learned vector per place, learning rate 5e-4 as "
-    "all token transformers",
+    "(`size=paper`: 256, 32, 1, 8), alignment of the resampled tokens' means, KL(mask || attention), "
+    "feed-forward width 2d, dropout 0.5 in the classifier, a learned vector per place",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -50,8 +50,6 @@ class EarthMind(NeuralMethod):
     """
 
     needs_tokens = True
-    learning_rate: float = 5e-4
-    image_encoder: str = "lesion-grid"
     width: int = 64
     layers: int = 1
     heads: int = 4
@@ -67,7 +65,7 @@ class EarthMind(NeuralMethod):
 
     def __post_init__(self) -> None:
         """The paper's sizes where they are asked for."""
-        set_size(self, self.size, width=256, layers=2, heads=8, queries=32)
+        set_size(self, self.size, width=256, heads=8, queries=32)
         if self.alignment not in ALIGNMENTS:
             raise UnknownNameError("alignment", self.alignment, ALIGNMENTS)
 

@@ -14,7 +14,8 @@ from benchmark.errors import BenchmarkError
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Output, Shapes
 from methods.layers.perceptron import perceptron
-from methods.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, masked_mean, set_size, with_cls
+from methods.layers.sizes import set_size
+from methods.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, masked_mean, with_cls
 
 EDGE = 2
 """Tokens along each axis of a window; without a grid, a window is 2^3 = 8 consecutive tokens [A]."""
@@ -28,10 +29,10 @@ EDGE = 2
     "connector, latent tokens re-queried over windows between decoder layers, dual-supervised mapping loss. "
     "Changed: a transformer over frozen tokens stands for the vision encoder, one with a CLS for the language "
     "model, which reads image tokens without changing them; CLS and the table decide. Dropped: language model, "
-    "image crops, three-stage pre-training. [A] width 32, encoder and decoder of 2 layers, 2 heads "
-    "(`size=paper`: 256, 4, 8), windows of 2 tokens per axis (8 consecutive tokens without a grid), latent "
+    "image crops, three-stage pre-training. [A] width 32, encoder of 3 layers, decoder of 2, 2 heads "
+    "(`size=paper`: 256, 4, 4, 8), windows of 2 tokens per axis (8 consecutive tokens without a grid), latent "
     "questions conditioned by adding the mean text state, feed-forward width 2d, dropout 0.5 in the "
-    "classifier, a learned vector per place, learning rate 5e-4 as all token transformers",
+    "classifier, a learned vector per place",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -44,14 +45,14 @@ EDGE = 2
 class Fusion(NeuralMethod):
     """Loss: L_cls + lambda_mapping [(1 - cos(text, v2t)) + (1 - cos(vision, t2v(v2t)))].
 
-    layers : of the encoder and of the decoder, each; the encoder's first half hides the text from the image.
-    width, heads, size, tokens : as in `joint-transformer`; `size=paper` sets 4 layers.
+    encoder_layers : the first half of them (of 3, one) hides the text from the image.
+    layers : of the decoder.
+    width, heads, size, tokens : as in `joint-transformer`; `size=paper` sets 4 layers each.
     """
 
     needs_tokens = True
-    learning_rate: float = 5e-4
-    image_encoder: str = "lesion-grid"
     width: int = 32
+    encoder_layers: int = 3
     layers: int = 2
     heads: int = 2
     dropout: float = 0.0
@@ -61,7 +62,7 @@ class Fusion(NeuralMethod):
 
     def __post_init__(self) -> None:
         """The paper's sizes where they are asked for."""
-        set_size(self, self.size, width=256, layers=4, heads=8)
+        set_size(self, self.size, width=256, encoder_layers=4, layers=4, heads=8)
 
     def module(self, shapes: Shapes) -> nn.Module:
         """Encoder, connector, decoder, head."""
@@ -83,7 +84,7 @@ class Network(nn.Module):
         self.text = TokenProjection(shapes.text, width, settings.tokens)
         self.t2v = perceptron([width, width, width], 0)
         self.v2t = perceptron([3 * width, width, width], 0)
-        self.encoder = Encoder(width, heads, layers, settings.dropout)
+        self.encoder = Encoder(width, heads, settings.encoder_layers, settings.dropout)
         self.windows = Windows(self.image.count, self.image.grid)
         self.latents = nn.Linear(width, width)
         self.decoder = nn.ModuleList(TransformerLayer(width, heads, settings.dropout) for _ in range(layers))
@@ -131,7 +132,7 @@ class Encoder(nn.Module):
     def __init__(self, width: int, heads: int, layers: int, dropout: float) -> None:
         super().__init__()
         if layers < 2:
-            raise BenchmarkError(f"fusion: layers={layers}: the encoder has two halves, give 2 or more")
+            raise BenchmarkError(f"fusion: encoder_layers={layers}: the encoder has two halves, give 2 or more")
         self.layers = nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(layers))
 
     def forward(self, image: Tensor, seen: Tensor, text: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool1d
 
 from baselines.joint_transformer import JointTransformer
 from baselines.joint_transformer import Network as Backbone
-from benchmark.errors import UnknownNameError
+from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.registry import register_method
 from benchmark.training import Batch, Shapes
 from methods.layers.tokens import all_see
@@ -54,7 +54,8 @@ class SparseMM(JointTransformer):
     masked : "visual-heads" or "random-heads" instead silences a quarter of the heads in the dense backbone: a control.
     """
 
-    image_encoder: str = "lesion-grid"
+    trained_as = "joint-transformer"
+    evaluation_only = ("kept", "window", "rho", "pool", "scores", "masked", "masked_share")
     kept: float = 0.33
     window: int = 4
     rho: float = 0.1
@@ -69,6 +70,10 @@ class SparseMM(JointTransformer):
         for field, value, known in (("scores", self.scores, SCORES), ("masked", self.masked, MASKED)):
             if value not in known:
                 raise UnknownNameError(f"value of '{field}'", value, known)
+        if self.pool % 2 == 0:
+            raise BenchmarkError(
+                f"sparsemm: pool={self.pool}: give an odd number, so that a key is the middle of its neighbours"
+            )
 
     def module(self, shapes: Shapes) -> nn.Module:
         """The backbone."""
@@ -82,7 +87,7 @@ class SparseMM(JointTransformer):
         dense = module(validation)
         if self.masked:
             ranking = visual if self.masked == "visual-heads" else torch.rand(visual.shape)
-            module.heads_on = heads_without(ranking, self.masked_share)
+            module.heads_on = heads_without(ranking, self.masked_share).to(visual.device)
         else:
             given = {"visual": visual, "random": torch.rand(visual.shape), "uniform": torch.ones(visual.shape)}[self.scores]
             mean = self.kept * module.length

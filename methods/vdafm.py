@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from benchmark.cohort import Cohort
+from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.registry import register_method
 from benchmark.training import Batch, NeuralMethod, Output, Shapes
 from methods.layers.losses import info_nce, misalignment
@@ -25,10 +26,10 @@ from methods.layers.perceptron import Dropout, perceptron, widths
     family="proposed",
     reference="VDAFM, arXiv 2605.14710, equations 5-16",
     differences="image and text vectors come from the suite's encoders (the paper: MedicalNet, BioBERT); learning rate 5e-4 as "
-    "in all neural rows here (the paper: 1e-4, too slow for 100 epochs of 7 to 13 steps); [A] temperature 0.07, batch 64, "
+    "in all neural rows here (the paper: 1e-4); [A] ReLU between the two FC, temperature 0.07, batch 64, "
     "feed-forward width 2d, encoder dropout 0.1, fused vector of 16 before the table joins, one hidden layer of d in the "
     "classifier; semantic loss as in equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); "
-    "`zeroed` sets a modality to the training mean at prediction, `modalities` retrains without the others",
+    "`zeroed` sets a modality's inputs to zero at prediction, `modalities` retrains without the others",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -62,10 +63,12 @@ class VDAFM(NeuralMethod):
     dropout : of the dimension reductions and the classifier.
     fused : width of the fused vector that joins the table.
     semantic : "cosine" as in the equations, or "infonce".
-    zeroed : modalities, joined by "+", that are set to the training mean at prediction (the paper's ablation).
+    zeroed : modalities, joined by "+", whose inputs are zero at prediction (the paper's ablation): the training mean of
+        numbers and vectors, no category of the table.
     modalities : says which modalities a variant is retrained with; its views hold no others.
     """
 
+    evaluation_only = ("zeroed",)
     hidden: str = "512:256"
     layers: int = 1
     heads: int = 16
@@ -79,8 +82,20 @@ class VDAFM(NeuralMethod):
     zeroed: str = ""
     modalities: str = "image+table+text"
 
+    def __post_init__(self) -> None:
+        """Refuse what the options cannot mean. Raises `BenchmarkError`."""
+        known, used = {"image", "table", "text"}, self.modalities.split("+")
+        for field, names in (("modalities", used), ("zeroed", self.zeroed.split("+") if self.zeroed else [])):
+            for name in names:
+                if name not in known or names.count(name) > 1:
+                    raise BenchmarkError(f"vdafm: {field}={'+'.join(names)}: join some of image, table and text by +")
+        if self.zeroed and set(used) != known:
+            raise BenchmarkError("vdafm: zeroed is of the full model: leave out modalities")
+        if self.semantic not in ("cosine", "infonce"):
+            raise UnknownNameError("semantic loss", self.semantic, ("cosine", "infonce"))
+
     def search_space(self) -> dict[str, list[object]]:
-        """The source paper's sensitivity grid; its steps of both lambdas and of dropout are [A]."""
+        """The source paper's sensitivity grid; the steps of both lambdas and of dropout, and the learning rate, are [A]."""
         return {
             "layers": [1, 2, 3],
             "heads": [4, 8, 16, 32],
@@ -88,10 +103,14 @@ class VDAFM(NeuralMethod):
             "lambda_semantic": [0.0, 0.02, 0.04, 0.06, 0.08, 0.1],
             "hidden": ["128:64", "256:128", "512:256", "512:512"],
             "dropout": [0.3, 0.4, 0.5, 0.6, 0.7],
+            "learning_rate": [1e-4, 2e-4, 5e-4, 1e-3],
         }
 
     def module(self, shapes: Shapes) -> nn.Module:
-        """The network of the paper's figure 2."""
+        """The network of the paper's figure 2. Raises `BenchmarkError` where the views hold other modalities than are named."""
+        held = {name for name in ("image", "table", "text") if getattr(shapes, name) is not None}
+        if held != set(self.modalities.split("+")):
+            raise BenchmarkError(f"vdafm: modalities={self.modalities}, but it was given {'+'.join(sorted(held))}: see `list`")
         return Network(shapes, self)
 
     def weights(self, epoch: int) -> Mapping[str, float]:
@@ -101,7 +120,7 @@ class VDAFM(NeuralMethod):
     def finish(self, module: nn.Module, train: Batch, validation: Batch) -> dict[str, Any]:
         """Angle and linear CKA between image and text embeddings, before and after the joint encoding (validation cases)."""
         assert isinstance(module, Network)
-        if validation.image is None or validation.text is None:
+        if validation.image is None or validation.text is None or self.zeroed:
             return {}
         seen = module.fuse(validation)
         pairs = {"before": (seen.v, seen.t), "after": (seen.v_e, seen.t_e)}
@@ -180,7 +199,7 @@ class Network(nn.Module):
 
 
 def without(batch: Batch, zeroed: str) -> Batch:
-    """The batch with these modalities at zero, which is the training part's mean."""
+    """The batch with the inputs of these modalities at zero."""
     for name in filter(None, zeroed.split("+")):
         part = getattr(batch, name)
         batch = replace(batch, **{name: torch.zeros_like(part) if isinstance(part, Tensor) else part.zeroed()})

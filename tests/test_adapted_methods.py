@@ -105,13 +105,13 @@ def test_unknown_sizes_kinds_and_controls_are_named() -> None:
         earthmind.EarthMind(alignment="l1")
     with pytest.raises(UnknownNameError, match="'scores' 'learned'"):
         sparsemm.SparseMM(scores="learned")
-    with pytest.raises(BenchmarkError, match="layers=1"):
-        fusion.Fusion(layers=1).module(SHAPES)
+    with pytest.raises(BenchmarkError, match="encoder_layers=1"):
+        fusion.Fusion(encoder_layers=1).module(SHAPES)
 
 
 def test_the_papers_size_is_set_by_one_field() -> None:
     grown = earthmind.EarthMind(size="paper")
-    assert (grown.width, grown.layers, grown.queries) == (256, 2, 32)
+    assert (grown.width, grown.layers, grown.queries) == (256, 1, 32)
 
 
 # Layers

@@ -308,3 +308,18 @@ def test_a_device_that_torch_cannot_use_is_refused() -> None:
 
     with pytest.raises(BenchmarkError, match="--device nonsense: torch cannot use it here"):
         use_device("nonsense")
+
+
+def test_rows_that_differ_at_prediction_alone_repeat_one_training() -> None:
+    from benchmark.planning import trained_as
+
+    methods = discover().methods
+    same = {
+        "sparsemm": "joint-transformer",
+        "sparsemm[scores=random]": "joint-transformer",
+        "sparsemm[tokens=pooled]": "joint-transformer[tokens=pooled]",
+        "vdafm[zeroed=text]": "vdafm",
+        "vdafm[modalities=image]": "vdafm[modalities=image]",
+        "xgboost[features=table+derived]": "xgboost[features=table+derived]",
+    }
+    assert {name: trained_as(*methods.resolve(name)) for name in same} == same

@@ -270,7 +270,7 @@ def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) 
     cards = {table.task.dataset: table.rows.dataset.metadata for table in tables}
     for dataset, card in cards.items():
         lines.append(f"- {dataset}: {card['title']}. {card['source']}. {card['license']}. {card['citation']}")
-    return ["## Methods and data", "\n".join(lines)]
+    return ["## Methods and data", suite.note, "\n".join(lines)]
 
 
 def _reproduce(suite: Suite, tables: Sequence[Standings]) -> list[str]:

@@ -110,11 +110,13 @@ class Drafts:
         tokens = (self.tokens * _shares(self.mask)[..., None]).sum(1)
         return Tokens(pooled, tokens, self.mask.any(1), self.lesion_share, self.grid)
 
-    def zeroed(self) -> Drafts:
-        """All features at the training part's mean, which is zero; the masks stay as they are."""
+    def constant(self) -> Drafts:
+        """All features at the training part's mean, which is zero, and every token and draft there: the same for every case."""
         return replace(
             self,
             pooled=torch.zeros_like(self.pooled),
+            there=torch.ones_like(self.there),
+            mask=None if self.mask is None else torch.ones_like(self.mask),
             tokens=None if self.tokens is None else torch.zeros_like(self.tokens),
             lesion_share=None if self.lesion_share is None else torch.zeros_like(self.lesion_share),
         )

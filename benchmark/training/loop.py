@@ -85,7 +85,10 @@ def fit_module(
             raise InvalidTraining(
                 f"epoch {epoch + 1}: the loss is {told['loss']}: lower the learning rate or look at the inputs"
             )
-        score = _auc(data.validation_labels, probabilities(module, data.validation))
+        chances = probabilities(module, data.validation)
+        if not bool(torch.isfinite(chances).all()):
+            raise InvalidTraining(f"epoch {epoch + 1}: a predicted probability is no number: lower the learning rate")
+        score = _auc(data.validation_labels, chances)
         for name, value in {**told, "validation_auc": score, "learning_rate": rate}.items():
             history.setdefault(name, []).append(float(f"{value:.6g}"))
         if on_epoch is not None:
@@ -176,8 +179,6 @@ def _auc(labels: Tensor, chances: Tensor) -> float:
     """The AUC; where a class is absent, minus the mean squared error, so that there is something to stop by."""
     if not 0 < float(labels.mean()) < 1:
         return -float(((chances - labels.cpu()) ** 2).mean())
-    if not bool(torch.isfinite(chances).all()):
-        return -math.inf
     from scipy.stats import rankdata
 
     ranks = rankdata(chances.numpy())

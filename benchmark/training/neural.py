@@ -72,7 +72,6 @@ class NeuralMethod:
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Train, and stop by the validation part. Raises `InvalidTraining` where the loss is no finite number."""
-        torch.manual_seed(seed)
         self._preparation = Preparation(
             train,
             self.table_features,
@@ -83,6 +82,7 @@ class NeuralMethod:
         )
         learning = LearningCases(self._preparation, train, self.smote, seed)
         held_out = self.inputs(validation)
+        torch.manual_seed(seed)
         self._module = self.module(learning.shapes).to(device())
         data = Training(learning.epoch, learning.labels, held_out, tensor(np.asarray(validation.labels)))
         recipe = Recipe(

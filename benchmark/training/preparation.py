@@ -77,7 +77,7 @@ class Preparation:
             donors = self._donors[modality]
             return donors.at(torch.tensor([self._donor(str(case), modality, len(donors.there)) for case in cases.case_ids]))
         made = self._scalers[modality].transform(self._features(cases, modality))
-        return made.zeroed() if self._treatments.get(modality) == "constant" else made
+        return made.constant() if self._treatments.get(modality) == "constant" else made
 
     def batch(self, cases: Cohort) -> Batch:
         """The cases with the mean of their drafts, as prediction sees them."""
@@ -137,26 +137,36 @@ class LearningCases:
 
 
 class _Scaler:
-    """Zero mean and unit variance over the cases, drafts and tokens of the training part."""
+    """Zero mean and unit variance over the cases, drafts and tokens of the training part.
+
+    Tokens beyond the last place that a training case fills are left out: the length of a text that was not trained on decides
+    nothing.
+    """
 
     def __init__(self, features: Features, *, tokens: bool) -> None:
         self._pooled = _moments(features.pooled[features.mask.any(axis=2)])
         self._tokens = _moments(features.tokens[features.mask]) if tokens else None
+        self._places = 1 + int(np.flatnonzero(features.mask.any(axis=(0, 1))).max(initial=-1))
 
     def transform(self, features: Features) -> Drafts:
         there = np.asarray(features.mask.any(axis=2))
         pooled = torch.from_numpy(_standardised(features.pooled, self._pooled) * there[..., None])
         if self._tokens is None:
             return Drafts(pooled, torch.from_numpy(there), grid=features.grid)
-        tokens = _standardised(features.tokens, self._tokens) * features.mask[..., None]
+        mask = np.array(features.mask[:, :, : self._places])
+        tokens = _standardised(features.tokens[:, :, : self._places], self._tokens) * mask[..., None]
         return Drafts(
             pooled,
             torch.from_numpy(there),
             torch.from_numpy(tokens),
-            torch.from_numpy(np.array(features.mask)),
-            None if features.lesion_share is None else torch.from_numpy(np.array(features.lesion_share, np.float32)),
+            torch.from_numpy(mask),
+            None if features.lesion_share is None else torch.from_numpy(_share(features.lesion_share, self._places)),
             features.grid,
         )
+
+
+def _share(lesion_share: NDArray[np.float32], places: int) -> NDArray[np.float32]:
+    return np.array(lesion_share[:, :places], dtype=np.float32)
 
 
 Moments = tuple[NDArray[np.float32], NDArray[np.float32]]

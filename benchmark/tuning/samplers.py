@@ -40,7 +40,9 @@ def sampler(budget: Budget, space: Space, seed: int, place: int) -> BaseSampler:
     if budget.sampler == "grid":
         return GridPoint(grid_point(space, budget.trials, seed, place))
     own = int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
-    return RandomSampler(seed=own) if budget.sampler == "random" else TPESampler(seed=own, constant_liar=False)
+    if budget.sampler == "random":
+        return RandomSampler(seed=own)
+    return TPESampler(seed=own, constant_liar=False, n_startup_trials=min(10, budget.trials // 3))
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

@@ -9,6 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from benchmark.errors import UnknownNameError
 from benchmark.training import Tokens
 from benchmark.training.inputs import TokenShape
+from methods.layers.perceptron import Dropout
 
 KINDS = ("all", "pooled")
 """What stands for a modality: all of its tokens, or its pooled vector as one token."""
@@ -83,7 +84,7 @@ class TransformerLayer(nn.Module):
         self.before_attention, self.before_perceptron = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.perceptron = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor, allowed: Tensor, last: int = 0, heads_on: Tensor | None = None) -> Tensor:
         """The next states of tokens (b, t, d); with `last`, only those of so many at the end, which is all that a CLS needs.
@@ -119,15 +120,6 @@ def with_cls(states: Tensor, there: Tensor, cls: Tensor) -> tuple[Tensor, Tensor
     """The tokens and, last, the learned token `cls` (d,), which every case has."""
     own = cls.expand(len(states), 1, -1)
     return torch.cat([states, own], dim=1), torch.cat([there, there.new_ones(len(there), 1)], dim=1)
-
-
-def set_size(method: object, size: str, **paper: int) -> None:
-    """Give a method the paper's sizes where its field `size` asks for them. Raises `UnknownNameError` for another size."""
-    if size not in ("small", "paper"):
-        raise UnknownNameError("size", size, ("small", "paper"))
-    if size == "paper":
-        for name, value in paper.items():
-            setattr(method, name, value)
 
 
 def _bias(allowed: Tensor, query: Tensor) -> Tensor:

@@ -16,13 +16,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmark.discovery import discover
-from benchmark.planning import training_seed
+from benchmark.planning import trained_as, training_seed
 from benchmark.provenance import digest
 from benchmark.store import safe
 from benchmark.suite import suite_names
 from tests.integration.conftest import ROOT, RealData
 
 REFERENCE = ROOT / "results" / "reference"
+METHODS = discover().methods
 ROWS = sorted(path.relative_to(REFERENCE) for path in REFERENCE.rglob("*.parquet"))
 TABLES = sorted({path.parent for path in ROWS})
 
@@ -104,7 +105,7 @@ def test_a_row_holds_one_probability_per_test_case_of_every_split_its_method_run
         assert np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
         assert np.isfinite(said["threshold"])
         cut = SimpleNamespace(name=split["name"], seed=split["seed"])
-        seed = training_seed(task["dataset"], task["protocol"], meta["method"], cut)
+        seed = training_seed(task["dataset"], task["protocol"], trained_as(*METHODS.resolve(meta["method"])), cut)
         assert said["key"] == digest({**meta["ingredients"], "split": split["digest"], "seed": seed})
 
 
