@@ -9,7 +9,7 @@ run: env
 	$(BIN)/python -m benchmark run --suite stroke-prognosis
 
 test: env
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: env
 	$(BIN)/ruff check .
@@ -17,7 +17,7 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Figures of speed and memory, side by side with their goals (with all datasets fetched about 15 minutes).
+# Figures of speed and memory, side by side with their goals (with all datasets fetched about an hour).
 speed: env
 	$(BIN)/python -m tests.speed
 

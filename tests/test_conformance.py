@@ -29,6 +29,8 @@ SMALLER = {
 }
 """Fields that make a method, or those of a family, quick, and change nothing of how it treats its inputs."""
 REFITTING = ("determinism", "seed", "labels", "earlier cells", "modalities")
+BLINDED = {"image", "text", "zeroed"}
+"""Fields of controls and ablations, in which a declared modality may tell nothing."""
 CARDS = {
     "misspelt": "unknown modality 'tables': did you mean 'table'?",
     "nameless": "'reference' is empty",
@@ -106,6 +108,8 @@ def test_a_registered_method_conforms(method: str, shape: str, known: Catalogue)
     smaller = SMALLER.get(name) or SMALLER.get(known.methods.get(name).metadata["family"], {})
     findings = check_method(spell(name, parameters | smaller), known, shape, checks=checks)
     assert not has_error(findings), [finding for finding in findings if finding.state == "error"]
+    if not (parameters.keys() & BLINDED) and thorough:
+        assert "modalities" not in of_state(findings, "warning"), said(findings, "modalities")
 
 
 @pytest.mark.parametrize("method", [name for _, name in of_family("conforms")])

@@ -11,6 +11,7 @@ import pytest
 from benchmark.discovery import discover
 from benchmark.planning import modalities_of
 from benchmark.registry import Catalogue
+from benchmark.suite import load_suite
 from tests.integration.conftest import ROOT
 
 DATASETS = {"synthetic-stroke": 939, "soop": 618, "soop-nihss": 944, "ist": 19285, "estonian-stroke": 829}
@@ -38,8 +39,17 @@ def test_ranking_the_reference_gives_the_committed_leaderboard_byte_for_byte(tmp
     assert (tmp_path / "leaderboard.md").read_bytes() == committed
 
 
+CLASSICAL = frozenset(
+    ("majority", "lesion-volume", "logistic-regression", "decision-tree", "random-forest", "svm", "xgboost", "lightgbm")
+)
+AWAITED: set[tuple[str, str]] = set()
+"""Tables of which only the classical rows are published yet; the leaderboard names the missing ones beside its conclusion."""
+
+
 def applies(catalogue: Catalogue, dataset: str, spelled: str) -> bool:
-    """Whether a row of the default suite can be on a dataset, by the two cards: its modalities and its size."""
+    """Whether a row of the default suite is to be on a dataset: by the suite, and its modalities and size."""
+    if spelled in load_suite("stroke-prognosis").skipped.get(dataset, {}):
+        return False
     entry, parameters = catalogue.methods.resolve(spelled)
     card = catalogue.datasets.get(dataset)
     needed = frozenset().union(*modalities_of(entry, parameters))
@@ -65,6 +75,8 @@ def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complet
     for table in tables:
         methods = {*suite["ranked"], *suite["descriptive"]}
         expected = {name for name in methods if applies(catalogue, table["dataset"], name)}
+        if (table["dataset"], table["protocol"]) in AWAITED:
+            expected = {name for name in expected if catalogue.methods.resolve(name)[0].name in CLASSICAL}
         assert {row["method"] for row in table["rows"]} == expected
         assert all(row["source"] == "reference" and row["cells_ok"] == row["cells"] for row in table["rows"])
         assert table["cases"] == DATASETS[table["dataset"]]

@@ -90,8 +90,7 @@ def test_cases_labels_sites_and_splits_are_those_of_the_datasets_own_code(table:
 def test_a_row_holds_one_probability_per_test_case_of_every_split_its_method_runs(path: Path):
     meta, probabilities = row_of(path)
     task = task_of(path.parent)
-    catalogue = discover()
-    entry, parameters = catalogue.methods.resolve(meta["method"])
+    entry, parameters = METHODS.resolve(meta["method"])
     assert entry.error is None
     assert path.stem == safe(meta["method"]) == safe(meta["ingredients"]["method"])
     splits = task["splits"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmark.conformance import check_method  # noqa: E402
 from benchmark.discovery import discover  # noqa: E402
 from benchmark.errors import BenchmarkError, InvalidTraining  # noqa: E402
 from benchmark.protocols import Holdout  # noqa: E402
+from benchmark.store import Store  # noqa: E402
 from benchmark.training import Batch, NeuralMethod, Output, Shapes, Tokens  # noqa: E402
 from benchmark.training.inputs import Drafts  # noqa: E402
 from benchmark.training.loop import Recipe, Training, augmented, fit_module, probabilities, rate_factor  # noqa: E402
@@ -92,10 +93,73 @@ def test_a_loss_that_is_no_number_names_its_epoch() -> None:
         _fit(Breaking(), _training())
 
 
-def test_a_cell_whose_loss_is_no_number_is_invalid(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.worker import _outcome
+def test_a_probability_that_is_no_number_names_its_epoch() -> None:
+    class Breaking(Linear):
+        def forward(self, batch: Batch) -> torch.Tensor:
+            return super().forward(batch) * (1 if self.training else math.nan)
 
-    assert _outcome(InvalidTraining("epoch 3: ...")) == "invalid"
+    with pytest.raises(InvalidTraining, match="epoch 1: a predicted probability is no number"):
+        _fit(Breaking(), _training())
+
+
+PLUGIN = """
+from dataclasses import dataclass
+import torch
+from benchmark.registry import register_method
+from benchmark.training import NeuralMethod
+
+class Table(torch.nn.Module):
+    def __init__(self, width, factor):
+        super().__init__()
+        self.map, self.factor = torch.nn.Linear(width, 1), factor
+    def forward(self, batch):
+        return self.map(batch.table).squeeze(1) * self.factor
+
+@register_method("linear-net", family="made", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class LinearNet(NeuralMethod):
+    epochs: int = 4
+    factor: float = 1.0
+    def module(self, shapes):
+        return Table(shapes.table, self.factor)
+"""
+
+
+def test_a_cell_stores_its_history_and_one_whose_loss_is_no_number_is_invalid(
+    tmp_path: Path, tiny_plugin: Path, benchmark_cli: Any
+) -> None:
+    plugin, suite = tmp_path / "linear_net.py", tmp_path / "linear.toml"
+    plugin.write_text(PLUGIN)
+    suite.write_text(
+        'title = "t"\ndatasets = ["tiny"]\nprotocols = ["holdout"]\nranked = ["linear-net", "linear-net[factor=1e39]"]\n'
+    )
+    done = benchmark_cli(
+        "run", "--suite", suite, "--plugin", plugin, "--plugin", tiny_plugin, "--seeds", "39", "--in-process", "--no-sync"
+    )
+    assert done.returncode == 1, done.stderr
+    good, bad = (Store().row("tiny", "holdout", name)["holdout-seed39"] for name in ("linear-net", "linear-net[factor=1e+39]"))
+    assert good.outcome == "ok" and set(good.history) == {"loss", "classification", "validation_auc", "learning_rate"}
+    assert {len(values) for values in good.history.values()} == {4}
+    assert good.chosen["validation_auc"] == max(good.history["validation_auc"])
+    assert bad.outcome == "invalid" and "epoch 1" in bad.reason
+
+
+def test_the_auc_that_stops_training_is_scikit_learns_ties_included() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    from benchmark.training.loop import _auc
+
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        labels = np.r_[0, 1, rng.integers(0, 2, 28)].astype(np.float32)
+        chances = np.round(rng.random(30), 1).astype(np.float32)
+        assert _auc(torch.from_numpy(labels), torch.from_numpy(chances)) == pytest.approx(roc_auc_score(labels, chances))
+
+
+def test_of_one_class_the_squared_error_stops_training() -> None:
+    from benchmark.training.loop import _auc
+
+    assert _auc(torch.ones(2), torch.tensor([0.5, 1.0])) == pytest.approx(-0.125)
 
 
 def test_further_losses_are_weighed_by_epoch() -> None:
@@ -193,7 +257,7 @@ class Recorder(NeuralMethod):
         return Linear(shapes.table)
 
 
-def test_replicated_cases_even_the_classes_and_keep_their_own_image(views: Callable[..., Any]) -> None:
+def test_replicated_cases_even_the_classes_and_keep_table_image_and_text_of_one_case(views: Callable[..., Any]) -> None:
     from benchmark.training.preparation import LearningCases, Preparation
 
     train = views()[0]
@@ -201,26 +265,57 @@ def test_replicated_cases_even_the_classes_and_keep_their_own_image(views: Calla
     learning = LearningCases(prepared, train, 1, 1)
     counts = np.bincount(learning.labels.numpy().astype(int))
     assert counts[0] == counts[1] > min(np.bincount(train.labels))
-    rng = np.random.default_rng(0)
-    batch = learning.epoch(rng)
-    n = len(train)
-    assert batch.image is not None
-    originals = batch.image.pooled[:n]
-    for copy, label in zip(batch.image.pooled[n:], learning.labels[n:], strict=True):
-        same = (originals == copy).all(1) & (learning.labels[:n] == label)
-        assert bool(same.any())
+    batch, n = learning.epoch(np.random.default_rng(0)), len(train)
+    assert batch.image is not None and batch.text is not None and batch.table is not None
+    categories = torch.from_numpy(~prepared.measured)
+    for copy in range(n, len(learning.labels)):
+        own_image = (batch.image.pooled[:n] == batch.image.pooled[copy]).all(1)
+        own_label = learning.labels[:n] == learning.labels[copy]
+        own_table = (batch.table[:n, categories] == batch.table[copy, categories]).all(1)
+        drafts = prepared.drafts(train, "text")
+        assert drafts is not None
+        own_text = (drafts.pooled == batch.text.pooled[copy]).all(2).any(1)
+        assert bool((own_image & own_label & own_table & own_text).any())
 
 
-def test_standardised_features_have_the_training_parts_moments(views: Callable[..., Any]) -> None:
+def test_features_are_standardised_by_the_training_part_and_cut(views: Callable[..., Any]) -> None:
+    from benchmark.training.preparation import CLIP, Preparation
+
+    train, _, test = views()
+    prepared = Preparation(train, "table", {}, {}, tokens=True, seed=1)
+    features, unseen = train.features("text"), test.features("text")
+    there = features.mask.any(axis=2)
+    mean, deviation = features.pooled[there].mean(0), features.pooled[there].std(0)
+    deviation[deviation < 1e-6] = 1
+    for cases, known in ((train, features), (test, unseen)):
+        made = prepared.drafts(cases, "text")
+        assert made is not None and made.tokens is not None and made.mask is not None
+        expected = np.clip((known.pooled - mean) / deviation, -CLIP, CLIP) * known.mask.any(axis=2)[..., None]
+        np.testing.assert_allclose(made.pooled.numpy(), expected, atol=1e-4)
+        assert not made.tokens[~made.mask].any()
+
+
+def test_tokens_beyond_the_longest_training_case_are_left_out() -> None:
+    from benchmark.cohort import Features
+    from benchmark.training.preparation import _Scaler
+
+    mask = np.array([[[True, True, False, False]], [[True, False, False, False]], [[True, True, True, True]]])
+    tokens = np.random.default_rng(0).normal(size=(3, 1, 4, 2)).astype(np.float32) * mask[..., None]
+    whole = Features(tokens, mask, tokens.sum(axis=2))
+    made = _Scaler(whole.take(np.array([0, 1])), tokens=True).transform(whole)
+    assert made.tokens is not None and made.mask is not None
+    assert made.tokens.shape == (3, 1, 2, 2) and made.mask[:, 0].sum(1).tolist() == [2, 1, 2]
+
+
+def test_a_constant_control_is_the_same_for_every_case_masks_included(views: Callable[..., Any]) -> None:
     from benchmark.training.preparation import Preparation
 
-    train = views()[0]
-    made = Preparation(train, "table", {}, {}, tokens=True, seed=1).drafts(train, "text")
-    assert made is not None and made.tokens is not None and made.mask is not None
-    present = made.pooled[made.there]
-    unclipped = (present.abs() < 5).all(0)
-    torch.testing.assert_close(present.mean(0)[unclipped], torch.zeros(int(unclipped.sum())), atol=1e-4, rtol=0)
-    assert not made.tokens[~made.mask].any()
+    train, _, test = views()
+    made = Preparation(train, "table", {}, {"text": "constant"}, tokens=True, seed=1).drafts(test, "text")
+    assert made is not None
+    given = made.averaged()
+    for part in (given.pooled, given.tokens, given.mask):
+        assert part is not None and bool((part == part[:1]).all())
 
 
 @pytest.mark.parametrize("modality", ["image", "text"])
@@ -258,10 +353,3 @@ def test_shapes_tell_the_sizes_of_all_inputs(views: Callable[..., Any]) -> None:
         assert part.tokens is not None and shape is not None
         assert (shape.pooled, shape.tokens, shape.width) == (part.pooled.shape[1], *part.tokens.shape[1:])
     assert method.shapes.pooled == sum(part.shape[1] for part in batch.vectors)
-
-
-def test_vdafm_conforms_and_stores_its_history(views: Callable[..., Any]) -> None:
-    found = check_method(
-        "vdafm[epochs=3]", discover(), checks=["determinism", "independence", "saved attributes", "modalities"]
-    )
-    assert not [finding for finding in found if finding.state in ("error", "warning")]
