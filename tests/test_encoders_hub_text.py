@@ -93,6 +93,16 @@ def test_biobert_is_loaded_from_its_place_in_the_data_folder(save: Save) -> None
     assert BioBert().encode(cohort()).pooled.shape == (4, 2, 48)
 
 
+def test_biobert_tells_capitals_apart_where_no_tokenizer_config_says_otherwise(save: Save) -> None:
+    folder = save("cased", binary=True)
+    for name in ("tokenizer_config.json", "tokenizer.json", "special_tokens_map.json"):
+        (folder / name).unlink(missing_ok=True)
+    words = (folder / "vocab.txt").read_text()
+    (folder / "vocab.txt").write_text(words.replace("small", "The"))
+    told = BioBert(str(folder)).encode(cohort((("The infarct",), ("the infarct",))))
+    assert np.abs(told.tokens[0] - told.tokens[1]).max() > 0.01
+
+
 def test_a_binary_of_the_pretraining_model_gives_the_same_as_safetensors(save: Save, tmp_path: Path) -> None:
     binary = save("binary", binary=True)
     safe = tmp_path / "safe"

@@ -40,9 +40,13 @@ UNUSED = re.compile(r"^pooler\.")
 class _HubText:
     """What text models of the hub have in common.
 
-    tokens (n, drafts, sentences, hidden): the mean of the last layer's states over the words of each sentence; pooled
-    (n, drafts, 4 hidden): the CLS vectors of the whole draft in the last four layers. Each distinct text is encoded once.
+    tokens (n, drafts, sentences, hidden): the mean of the last layer's states over each sentence, its first and last token
+    included; pooled (n, drafts, 4 hidden): the CLS vectors of the whole draft in the last four layers. Each distinct text is
+    encoded once.
     """
+
+    cased = False
+    """Whether the vocabulary tells capitals apart, for a folder without tokenizer_config.json."""
 
     def weights_digest(self) -> str:
         """Digest of model, configuration and tokenizer. Raises `BenchmarkError` where the model is not on this machine."""
@@ -56,7 +60,7 @@ class _HubText:
             raise BenchmarkError(f"encoder {self._spelled()}: {cohort.name} has no reports")
         drafts = [[draft.strip() for draft in case] for case in cohort.reports]
         sentences = [[SENTENCE.split(draft) if draft else [] for draft in case] for case in drafts]
-        model = _Model(self._spelled(), self._folder())
+        model = _Model(self._spelled(), self._folder(), cased=self.cased)
         whole = model.vectors([draft for case in drafts for draft in case if draft], _last_cls)
         words = model.vectors([sentence for case in sentences for draft in case for sentence in draft], _mean_state)
         longest = max((len(draft) for case in sentences for draft in case), default=0)
@@ -93,6 +97,7 @@ class BioBert(_HubText):
     weights : the folder with config.json, model.safetensors or pytorch_model.bin, and vocab.txt.
     """
 
+    cased = True
     weights: str = ""
 
     def _spelled(self) -> str:
@@ -164,7 +169,7 @@ def _cached(model: str) -> Path | None:
 class _Model:
     """A model of the hub with its tokenizer, frozen."""
 
-    def __init__(self, encoder: str, folder: Path) -> None:
+    def __init__(self, encoder: str, folder: Path, *, cased: bool) -> None:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
@@ -173,7 +178,9 @@ class _Model:
         before = logging.get_verbosity()
         logging.set_verbosity_error()
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            told_there = (folder / "tokenizer_config.json").is_file()
+            case: dict[str, Any] = {"do_lower_case": False} if cased and not told_there else {}
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, **case)
             self._model: Any
             self._model, told = AutoModel.from_pretrained(
                 folder, local_files_only=True, weights_only=True, output_loading_info=True, dtype=torch.float32
