@@ -725,11 +725,12 @@ def test_the_methods_of_the_published_comparison_can_be_tuned() -> None:
     assert {"vdafm", "concat", "joint-transformer", "mlp", "xgboost"} <= tunable
 
 
-def test_the_space_of_vdafm_is_the_papers_grid() -> None:
+def test_the_space_of_vdafm_is_the_papers_grid_under_four_learning_rates() -> None:
     space = read_space(discover().methods.get("vdafm"), {})
     assert space["layers"] == (1, 2, 3)
     assert space["heads"] == (4, 8, 16, 32)
     assert space["hidden"] == ("128:64", "256:128", "512:256", "512:512")
     ends = {name: (min(values), max(values)) for name, values in space.items() if name.startswith(("lambda", "dropout"))}
     assert ends == {"lambda_contrastive": (0, 0.5), "lambda_semantic": (0, 0.1), "dropout": (0.3, 0.7)}
-    assert grid_size(space, "vdafm") == 8640
+    assert space["learning_rate"] == (1e-4, 2e-4, 5e-4, 1e-3)
+    assert grid_size(space, "vdafm") == 4 * 8640
