@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark.cohort import MODALITIES
 from benchmark.errors import UnknownNameError
-from benchmark.planning import describe_row, modalities_of
+from benchmark.planning import describe_row
 from benchmark.protocols import Holdout
 from benchmark.registry import Catalogue, Entry
 from benchmark.spelling import TUNED, spell
@@ -112,7 +112,7 @@ def check_card(entry: Entry[Any], parameters: Mapping[str, Any]) -> Iterator[Fin
     if wrong:
         yield Finding("card", "error", wrong)
     else:
-        declared = "+".join(sorted(frozenset().union(*modalities_of(entry, parameters)))) or "no modality"
+        declared = "+".join(sorted(frozenset().union(*entry.modalities_of(parameters)))) or "no modality"
         yield Finding("card", "good", f"{entry.metadata['reference']}; declares {declared}")
 
 

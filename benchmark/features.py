@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -58,8 +59,7 @@ class FeatureCache:
 
     def bound(self, rows: Index) -> FeatureCache:
         """The same cache, whose pool-trained encoders are trained on the pool's cases at `rows`."""
-        other = FeatureCache.__new__(FeatureCache)
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other._pool = None if self._pool is None else replace(self._pool, rows=rows)
         return other
 

@@ -129,7 +129,7 @@ def _unless_skipped(row: PlannedRow, suite: Suite) -> PlannedRow:
 def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> PlannedRow:
     """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
     entry, parameters = catalogue.methods.resolve(method)
-    fit, predict = modalities_of(entry, parameters)
+    fit, predict = entry.modalities_of(parameters)
     configuration = _configuration(entry, {name: value for name, value in parameters.items() if name != TUNED})
     encoders = {}
     for modality in sorted((fit | predict) & cohort.modalities - {"table"}):
@@ -166,11 +166,6 @@ def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue
     )
 
 
-def modalities_of(entry: Entry[Any], parameters: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
-    """The modalities of a configuration for fitting and for predicting: those of its registered variant, if it is one."""
-    return entry.modalities_of(parameters)
-
-
 def why_not_applicable(
     entry: Entry[Any],
     parameters: Mapping[str, Any],
@@ -180,7 +175,7 @@ def why_not_applicable(
     dataset: str,
 ) -> str:
     """Why a configuration does not apply to a dataset of such modalities, `absent` in some cases; empty where it does."""
-    fit, predict = modalities_of(entry, parameters)
+    fit, predict = entry.modalities_of(parameters)
     lacking = sorted((fit | predict) - set(modalities))
     if lacking:
         return f"{dataset} has no {' or '.join(lacking)}"

@@ -150,14 +150,16 @@ def _skipped(value: Any, path: Path) -> dict[str, dict[str, str]]:
 
 def _reported(value: Any, path: Path) -> Reported:
     """`[reported]` with a source, and `[[reported.rows]]` of `said`, `methods` and the printed figures by metric."""
-    wrong = f"suite file {path.name}: field 'reported' must have a source and rows of said, methods and printed figures"
     try:
-        rows = [(str(row["said"]), tuple(map(str, row["methods"])), row) for row in value["rows"]]
-        source = str(value["source"])
-    except (KeyError, TypeError) as error:
+        return Reported(str(value["source"]), tuple(map(_reported_row, value["rows"])))
+    except (KeyError, TypeError, AttributeError) as error:
+        wrong = f"suite file {path.name}: field 'reported' must have a source and rows of said, methods and printed figures"
         raise BenchmarkError(f"{wrong} (wrong or missing: {error})") from error
-    printed = [{str(name): str(figure) for name, figure in row.items() if name not in ("said", "methods")} for *_, row in rows]
-    return Reported(source, tuple(ReportedRow(said, told, names) for (said, names, _), told in zip(rows, printed, strict=True)))
+
+
+def _reported_row(row: Mapping[str, Any]) -> ReportedRow:
+    figures = {name: str(figure) for name, figure in row.items() if name not in ("said", "methods")}
+    return ReportedRow(str(row["said"]), figures, tuple(map(str, row["methods"])))
 
 
 def canonical(kind: str, spelled: str, catalogue: Catalogue) -> str:

@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from benchmark.discovery import discover
-from benchmark.planning import modalities_of
 from benchmark.registry import Catalogue
 from benchmark.suite import load_suite
 from tests.integration.conftest import ROOT
@@ -58,7 +57,7 @@ def applies(catalogue: Catalogue, dataset: str, spelled: str) -> bool:
         return False
     entry, parameters = catalogue.methods.resolve(spelled)
     card = catalogue.datasets.get(dataset)
-    needed = frozenset().union(*modalities_of(entry, parameters))
+    needed = frozenset().union(*entry.modalities_of(parameters))
     return needed <= card.modalities and DATASETS[dataset] <= entry.constants.get("max_cases", 10**9)
 
 
