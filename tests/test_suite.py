@@ -196,3 +196,19 @@ def test_a_row_that_a_suite_skips_is_not_applicable_there_unless_it_is_named(tin
     named = narrowed(suite, (), (), ("tiny-table",))
     cells = plan(named, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store()).cells
     assert {cell.address.method for cell in cells} == {"tiny-table"}
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ('[skipped.tiny]\ntiny-tabel = "slow"\n', "field 'skipped': tiny-tabel is not in the suite"),
+        ('[skipped.tinny]\ntiny-table = "slow"\n', "field 'skipped': tinny is not in the suite"),
+        ('[reported]\nsource = "s"\n[[reported.rows]]\nsaid = "a"\nmethods = ["tiny-tabel"]\n', "did you mean 'tiny-table'"),
+    ],
+)
+def test_a_misspelt_name_in_skipped_or_reported_is_refused(
+    tiny_suite: Path, catalogue: Catalogue, added: str, said: str
+) -> None:
+    tiny_suite.write_text(tiny_suite.read_text() + added)
+    with pytest.raises(BenchmarkError, match=said):
+        validated(load_suite(str(tiny_suite)), catalogue)

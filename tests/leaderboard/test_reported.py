@@ -52,7 +52,9 @@ def test_numbers_stored_with_every_cell_are_told_with_their_spread() -> None:
     del chosen[names[3]]["sometimes"]
     told = replace(row(task, "alpha", 0.7), chosen=chosen)
     assert stored_figures(told) == {"angle": (pytest.approx(9.5), pytest.approx(np.std(np.arange(20))))}
-    page = render(replace(SUITE, ranked=("alpha",), reported=None, name="m"), [table(task, [told])], _Catalogue())
+    suite = replace(SUITE, ranked=("alpha",), reported=None, name="m", note="Said of all rows.")
+    page = render(suite, [table(task, [told])], _Catalogue())
+    assert "## Methods and data\n\nSaid of all rows.\n" in page
     assert "- `alpha`: angle 9.5 (5.8)" in page
 
 
