@@ -127,7 +127,8 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
     foreign = sum(counts[row] for row in timed if row not in here)
     said = [f"{len(cells)} of {len(planned.cells)} cells to compute"]
     if unknown < len(cells):
-        said.append(f"about {_duration(max([work, *timed.values()]))} with {request.jobs} jobs")
+        least = "at least " if unknown else ""
+        said.append(f"{least}about {_duration(max([work, *timed.values()]))} with {request.jobs} jobs")
     if foreign:
         said.append(f"{foreign} of them timed on the machine of the published rows")
     if unknown:

@@ -53,7 +53,7 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
         plugins=catalogue.plugins,
     )
     if remember:
-        joined(joined(own, members(own.name)), extra)
+        joined(joined(own, members(own.name)), extra)  # raises for tuned rows of unequal budgets, before any is remembered
         for name in join(own, extra):
             print(f"{name} joins {own.name} on this machine (`clean --suite {options.suite} --member '{name}'` takes it out)")
     suite = current_suite(options.suite, catalogue)

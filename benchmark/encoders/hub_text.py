@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ UNUSED = re.compile(r"^pooler\.")
 """Parameters that may be missing: the outputs taken here do not pass through them."""
 
 
-class _HubText:
+class _HubText(ABC):
     """What text models of the hub have in common.
 
     tokens (n, drafts, sentences, hidden): the mean of the last layer's states over each sentence, its first and last token
@@ -77,11 +78,11 @@ class _HubText:
                     pooled[i, j] = whole[draft]
         return Features(tokens, mask, pooled)
 
-    def _spelled(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _spelled(self) -> str: ...
 
-    def _folder(self) -> Path:
-        raise NotImplementedError
+    @abstractmethod
+    def _folder(self) -> Path: ...
 
 
 @register_encoder(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ CELLS = 4
 MEDICALNET = "resnet_50_23dataset.pth"
 
 
-class _Frozen:
+class _Frozen(ABC):
     """What the encoders of this file have in common.
 
     tokens (n, 1, cells, channels of the network's last feature map); pooled (n, 1, channels): their mean. A network of one
@@ -56,11 +57,11 @@ class _Frozen:
         kept = np.repeat(there[:, None], tokens.shape[1], axis=1)[:, None]
         return Features(tokens[:, None], kept, tokens.mean(axis=1)[:, None], grid, share)
 
-    def _name(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _name(self) -> str: ...
 
-    def _network(self) -> nn.Module:
-        raise NotImplementedError
+    @abstractmethod
+    def _network(self) -> nn.Module: ...
 
 
 @register_encoder(

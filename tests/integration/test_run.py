@@ -189,7 +189,10 @@ def test_dry_run_on_a_machine_that_never_ran_a_row_takes_the_published_times(mad
     seconds.write_text('{"dicey": 6.0}')
     shutil.rmtree(made.output / "results" / "cells")
     out = made.run("--method", "dicey", "--method", "steady", "--protocol", "repeated-cv", "--dry-run", "--jobs", "2").stdout
-    assert "40 of 40 cells to compute, about 60 s with 2 jobs, 20 of them timed on the machine of the published rows" in out
+    assert (
+        "40 of 40 cells to compute, at least about 60 s with 2 jobs, 20 of them timed on the machine of the published rows"
+        in out
+    )
     assert "20 of rows that were never timed" in out
 
 
