@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.multiplicity import ALPHA
+from benchmark.statistics.resampled import EQUIVALENT, ROPE
 
 NAMES = {
     "auc": "AUC",
@@ -62,6 +64,7 @@ def conclusion(table: Standings) -> str:
     chance = found.pairs[found.pairs["near_chance"] & (found.pairs["p_holm"] < ALPHA)]
     for pair in chance.itertuples():
         said += f" (`{pair.a}` and `{pair.b}` differ significantly, but the AUC intervals of both include .5.)"
+    said += _equivalences(found.pairs)
     untested = [name for name in ranked if name not in tested]
     if untested:
         said += f" Not tested, since {metric} is undefined in one of their test parts: {listed(untested)}."
@@ -73,6 +76,19 @@ def conclusion(table: Standings) -> str:
         )
     conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
     return said + conditional + _missing(table)
+
+
+def _equivalences(pairs: pd.DataFrame) -> str:
+    """Which pairs are shown to be practically equal; that none is, where the question could be asked."""
+    asked = pairs["p_equivalent"].notna() & ~pairs["identical"]
+    equal = pairs[asked & (pairs["p_equivalent"] > EQUIVALENT)]
+    if not asked.any():
+        return ""
+    if equal.empty:
+        return f" No two rows are shown to be equal (within {ROPE:.2f})."
+    named = "; ".join(listed([str(pair.a), str(pair.b)]) for pair in equal.head(3).itertuples())
+    more = f", and {len(equal) - 3} more pairs" if len(equal) > 3 else ""
+    return f" Shown to be equal within {ROPE:.2f} (probability above {EQUIVALENT}): {named}{more}."
 
 
 def _missing(table: Standings) -> str:

@@ -8,23 +8,27 @@ from typing import Any
 import numpy as np
 
 from benchmark.leaderboard.conclusions import conclusion, listed, metric_name
+from benchmark.leaderboard.critical_difference import Blocks, over_datasets, over_sites
 from benchmark.leaderboard.reported import side_by_side
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, grid, one_line
 from benchmark.predictions import stored_figures
 from benchmark.registry import Catalogue
+from benchmark.statistics.blocks import MIN_BLOCKS
 from benchmark.statistics.comparison import Comparison
 from benchmark.suite import DEFAULT, Suite, suite_names
 
 WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")
-TESTS = {"p": "p", "p_holm": "p (Holm)", "p_delong": "p (DeLong, second opinion)"}
+TESTS = {"p": "p", "p_holm": "p (Holm)", "p_delong": "p (DeLong, second opinion)", "p_equivalent": "P(equal)"}
 FEW_SITES = 10
 """More sites than these are folded away."""
 BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 READING = """\
 How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of
-rows minus those significantly worse; *best set* marks the rows than which no row is significantly better. Both, and every
-adjusted p, come from one family of paired tests over all pairs of ranked rows (Holm). Overlapping intervals are no test.
+rows minus those significantly worse; *best set* marks the rows than which no row is significantly better; rows that share a
+*letter* are not shown to differ. All of these, and every adjusted p, come from one family of paired tests over all pairs of
+ranked rows (Holm). Overlapping intervals are no test, and "no difference shown" is not "equal": *P(equal)* is the probability
+that the difference from the first row is below .01.
 [docs/statistics.md](docs/statistics.md) gives the formulas."""
 
 
@@ -42,6 +46,7 @@ def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> s
         parts.append("No predictions are stored yet: run `python -m benchmark run`.")
     for table in tables:
         parts += _table(table)
+    parts += _across(suite, tables)
     parts += side_by_side(suite, tables)
     parts += _not_applicable(tables)
     parts += _footnotes(suite, tables, catalogue)
@@ -96,21 +101,22 @@ def _ranked(table: Standings) -> str:
     found, leader = table.comparison, next(iter(table.ranked), "")
     assert found is not None
     tested = bool(found.pairs["p"].notna().any())
+    tests_there = [key for key in TESTS if found.pairs[key].notna().any()]
     rows = []
     for name in table.ranked:
         row = table.row(name)
         pair = None if name == leader else _against(table, name, leader)
         cells = [f"`{name}`", _estimate(found, name, table.metric), "" if pair is None else _difference(pair)]
         if tested:
-            tests = [""] * len(TESTS) if pair is None else [_p(pair[key]) for key in TESTS]
+            tests = [""] * len(tests_there) if pair is None else [_p(pair[key]) for key in tests_there]
             best = {True: "yes", False: "no"}.get(found.best_set[name], "n/a")
-            cells = [_rank(found.rank_low[name], found.rank_high[name]), *cells, *tests, best]
+            cells = [_rank(found.rank_low[name], found.rank_high[name]), *cells, found.letters[name], *tests, best]
         rows.append([*cells, figure(found.ensemble_auc[name]), f"{row.cells_ok}/{row.cells}", row.source])
     shown = " (95 % CI)" if np.isfinite(found.low[table.metric]).any() else ""
     estimate = f"{metric_name(table.metric)}{shown}"
     head = ["method", estimate, f"difference to the first row{' (95 % CI)' if tested else ''}"]
     if tested:
-        head = ["rank", *head, *TESTS.values(), "best set"]
+        head = ["rank", *head, "letters", *(TESTS[key] for key in tests_there), "best set"]
     return grid([*head, "AUC, seeds averaged", "cells", "source"], rows) if rows else ""
 
 
@@ -165,7 +171,7 @@ def _sites(table: Standings) -> str:
     if len(rows) > FEW_SITES:
         summary = f"{metric_name(table.metric)} by held-out site, {len(rows)} sites (mean over training seeds)"
         by_site, said = f"{by_site}\n\n</details>", f"<details><summary>{summary}</summary>"
-    return "\n\n".join(filter(None, [said, by_site, _heterogeneity(found, names)]))
+    return "\n\n".join(filter(None, [said, by_site, _heterogeneity(found, names), _blocks(over_sites(table), "sites")]))
 
 
 def _heterogeneity(found: Comparison, names: Sequence[str]) -> str:
@@ -179,13 +185,50 @@ def _heterogeneity(found: Comparison, names: Sequence[str]) -> str:
     return "AUC between sites:\n\n" + grid(["method", "tau", "I2", "worst site"], rows)
 
 
+def _blocks(blocks: Blocks | None, unit: str) -> str:
+    """Mean ranks over sites or datasets with Friedman's test and the critical difference; nothing where there is no test."""
+    if blocks is None:
+        return ""
+    test = blocks.test
+    rows = [
+        [f"`{name}`", f"{rank:.2f}", _p(p)] for name, rank, p in zip(blocks.methods, test.ranks, test.nemenyi[0], strict=True)
+    ]
+    said = (
+        f"Mean ranks over {test.blocks} {unit}: Iman-Davenport F = {test.f:.2f}, p {_p(test.f_p)}. Rows whose mean ranks differ "
+        f"by less than {test.critical_difference:.2f} (Nemenyi's critical difference) are not shown to differ."
+    )
+    return f"{said}\n\n" + grid(["method", "mean rank", "p against the first (Nemenyi)"], rows)
+
+
+def _across(suite: Suite, tables: Sequence[Standings]) -> list[str]:
+    """The ranked rows over datasets that share no patient, protocol by protocol; why there is no test, where there is none."""
+    parts = []
+    for protocol in suite.protocols:
+        blocks, names = over_datasets(tables, protocol)
+        if blocks is not None:
+            parts.append(f"{protocol}, {', '.join(names)}.\n\n{_blocks(blocks, 'datasets')}")
+        elif len(names) > 1:
+            parts.append(
+                f"{protocol}: no test over datasets; {MIN_BLOCKS} that share no patient are needed, here are {len(names)} "
+                f"({', '.join(names)})."
+            )
+    return ["## Across datasets", *parts] if parts else []
+
+
 def _secondary(table: Standings) -> str:
     found = table.comparison
     assert found is not None
     names = [str(name) for name in found.metrics.index]
     whole = grid(
-        ["method", *(metric_name(metric) for metric in WHOLE)],
-        [[f"`{name}`", *(figure(found.metrics.at[name, metric], metric) for metric in WHOLE)] for name in names],
+        ["method", *(metric_name(metric) for metric in WHOLE), "ECE (10 equal bins)"],
+        [
+            [
+                f"`{name}`",
+                *(figure(found.metrics.at[name, metric], metric) for metric in WHOLE),
+                figure(found.calibration_error[name]),
+            ]
+            for name in names
+        ],
     )
     card = table.rows.dataset.metadata
     blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
@@ -232,6 +275,7 @@ def _incomplete(table: Standings) -> str:
     for partial in table.partial:
         causes = sorted({f"{outcome}: {one_line(reason)}" for _, outcome, reason in partial.row.failures})
         missing = partial.row.cells - partial.row.outcomes.total()
+        ranked = "" if partial.place is None else f"{figure(partial.penalised)} (place {partial.place})"
         if missing:
             causes.append(f"{missing} not computed yet")
         rows.append(
@@ -240,12 +284,24 @@ def _incomplete(table: Standings) -> str:
                 f"{partial.row.cells_ok}/{partial.row.cells}",
                 figure(partial.mean),
                 "" if partial.best is None else f"{figure(partial.best_mean)} (`{partial.best}`)",
+                ranked,
                 "; ".join(causes[:3]) + (f"; and {len(causes) - 3} more causes" if len(causes) > 3 else ""),
             ]
         )
     name = metric_name(table.metric)
-    table_text = grid(["method", "cells ok", f"{name} on these cells", "first row on the same cells", "why"], rows)
-    return f"Incomplete rows (estimates on the cells they have; never ranked):\n\n{table_text}"
+    head = [
+        "method",
+        "cells ok",
+        f"{name} on these cells",
+        "first row on the same cells",
+        "with missing cells at their worst",
+        "why",
+    ]
+    said = (
+        "Incomplete rows (estimates on the cells they have; never ranked). *At their worst*: each missing cell counts as the worse "
+        "of .5 and the majority baseline; beside it the place that the row would have among the ranked ones."
+    )
+    return f"{said}\n\n{grid(head, rows)}"
 
 
 def _not_applicable(tables: Sequence[Standings]) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.leaderboard.sensitivity import penalised_mean, places
 from benchmark.metrics import score
 from benchmark.predictions import Row, TableRows
 from benchmark.statistics.comparison import Comparison, compare
@@ -18,12 +19,18 @@ from benchmark.task import Task
 
 @dataclass(frozen=True, eq=False)
 class Partial:
-    """An incomplete row: its mean over the cells that are ok, beside the best complete row's on the same cells."""
+    """An incomplete row: its mean over the cells that are ok, beside the best complete row's on the same cells.
+
+    `penalised` is its mean with each missing cell at its worst, and `place` its place among the ranked rows then: NaN and None
+    while cells are still to be tried, and for descriptive rows.
+    """
 
     row: Row
     mean: float
     best: str | None
     best_mean: float
+    penalised: float = float("nan")
+    place: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +79,7 @@ def standings(rows: TableRows, metric: str) -> Standings:
         family = [row.method for row in rows.complete if row.method in rows.ranked]
         comparison = compare(frame, scores, thresholds, protocol=task.protocol, ranked=family, metric=metric, interim=interim)
     partial = tuple(_partial(task, row, comparison, metric) for row in rows.incomplete)
-    return Standings(rows, metric, comparison, partial, interim)
+    return Standings(rows, metric, comparison, _penalised(rows, comparison, partial, metric), interim)
 
 
 def frames(rows: TableRows) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -96,6 +103,21 @@ def _partial(task: Task, row: Row, comparison: Comparison | None, metric: str) -
     best = str(comparison.metrics.index[0])
     there = comparison.per_split[metric].loc[[best], list(row.probabilities)].to_numpy()
     return Partial(row, mean, best, float(there.mean()))
+
+
+def _penalised(
+    rows: TableRows, comparison: Comparison | None, partial: tuple[Partial, ...], metric: str
+) -> tuple[Partial, ...]:
+    """The incomplete rows with the place that they would have if their missing cells had gone badly."""
+    tried = [part.row for part in partial if part.row.method in rows.ranked and not part.row.in_progress]
+    if comparison is None or not tried:
+        return partial
+    means = {row.method: penalised_mean(rows.task, row, metric) for row in tried}
+    place = places(comparison, [row.method for row in rows.complete if row.method in rows.ranked], means)
+    return tuple(
+        replace(part, penalised=means[part.row.method], place=place[part.row.method]) if part.row.method in means else part
+        for part in partial
+    )
 
 
 def _source_split(task: Task, row: Row, name: str) -> str:

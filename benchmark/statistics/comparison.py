@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.metrics import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics import inference
+from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.held_out import leave_one_site_out
 from benchmark.statistics.inference import Inference
+from benchmark.statistics.letters import letters
 from benchmark.statistics.multiplicity import best_set, better_than, holm, rank_intervals
 from benchmark.statistics.power import Power, detectable_difference
 
@@ -25,7 +27,7 @@ PROTOCOLS: Mapping[str, Callable[[Evaluation, str, Index, Index], Inference]] = 
     "leave-one-site-out": leave_one_site_out,
     "holdout": inference.holdout,
 }
-SECONDARY = ("p_delong", "p_mcnemar", "p_mcnemar_recall", "p_mcnemar_specificity", "p_sign_flip")
+SECONDARY = ("p_equivalent", "p_delong", "p_mcnemar", "p_mcnemar_recall", "p_mcnemar_specificity", "p_sign_flip")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +40,16 @@ class Comparison:
     spread : method x metric; SD over training seeds (`holdout`), NaN elsewhere
     rank_low, rank_high : by method; NaN for descriptive rows and where there are no p-values
     best_set : by method; True, False, or None where there are no p-values
+    letters : by method; ranked rows that share a letter are not shown to differ; "" where there are no p-values
     pairs : each unordered pair of ranked methods once: a, b, difference (a - b), low, high, p, p_holm; the secondary p-values
-        (not adjusted, NaN where they do not apply); `identical` (equal predictions: the same run), `degenerate` (a difference
+        (not adjusted, NaN where they do not apply), and `p_equivalent`, the probability that the difference is below
+        `resampled.ROPE`; `identical` (equal predictions: the same run), `degenerate` (a difference
         without variance), `near_chance` (both AUC intervals include .5: the conclusion says so where they differ)
     per_split : metric -> method x split
     per_site : site x (n, positives, small, then each method's primary mean); None but for `leave-one-site-out`
     heterogeneity : method x (tau, i2, random_effects_auc, worst_site, worst_auc) of the AUC; None but for `leave-one-site-out`
     ensemble_auc : by method, the AUC of seed-averaged predictions; NaN for constant ones, whose order means nothing
+    calibration_error : by method, the expected calibration error (`curves.calibration_error`)
     auprc_baseline : prevalence of label 1
     power : minimum detectable difference, NaN where there is no test
     notes : facts to print
@@ -59,11 +64,13 @@ class Comparison:
     rank_low: pd.Series[float]
     rank_high: pd.Series[float]
     best_set: pd.Series[bool]
+    letters: pd.Series[str]
     pairs: pd.DataFrame
     per_split: dict[str, pd.DataFrame]
     per_site: pd.DataFrame | None
     heterogeneity: pd.DataFrame | None
     ensemble_auc: pd.Series[float]
+    calibration_error: pd.Series[float]
     auprc_baseline: float
     power: Power
     notes: list[str]
@@ -138,7 +145,7 @@ def compare(
 
     pairs = _pairs(run, found, metric, family, first, second)
     tested = ~np.isnan(found.mean[metric][family]) if found.test is not None else np.zeros(len(family), dtype=bool)
-    ranks = _ranks(pairs, sign, first, second, tested)
+    ranks = _ranks(pairs, sign, first, second, tested, found.mean[metric][family])
     ranks = ranks.set_axis(list(ranked)).reindex(names)
     power = detectable_difference([], np.nan)
     if found.test is not None:
@@ -154,11 +161,13 @@ def compare(
         ranks["low"],
         ranks["high"],
         ranks["best"].astype(object).where(ranks["best"].notna(), None),
+        ranks["letters"].fillna("").astype(str),
         pairs,
         {key: pd.DataFrame(run.cells[key][order], index=names, columns=list(run.splits)) for key in METRICS},
         found.per_site,
         None if found.heterogeneity is None else found.heterogeneity.loc[names],
         pd.Series(np.where(run.cells["constant"].all(axis=1), np.nan, found.ensemble_auc)[order], index=names),
+        pd.Series(calibration_error(run)[order], index=names),
         found.prevalence,
         power,
         found.notes + _warnings(run, names, pairs),
@@ -189,14 +198,18 @@ def _pairs(run: Evaluation, found: Inference, metric: str, family: Index, first:
     )
 
 
-def _ranks(pairs: pd.DataFrame, sign: float, first: Index, second: Index, tested: NDArray[np.bool_]) -> pd.DataFrame:
-    """Rank interval and best set of each ranked method with p-values; NaN and None for the others."""
+def _ranks(
+    pairs: pd.DataFrame, sign: float, first: Index, second: Index, tested: NDArray[np.bool_], mean: NDArray[np.float64]
+) -> pd.DataFrame:
+    """Rank interval, best set and letters of each ranked method with p-values; NaN and None for the others."""
     p = pairs["p_holm"].to_numpy(dtype=np.float64)
     difference = sign * pairs["difference"].to_numpy(dtype=np.float64)
     better = better_than(p, difference, first, second, len(tested))[np.ix_(tested, tested)]
-    ranks = pd.DataFrame({"low": np.nan, "high": np.nan, "best": None}, index=np.arange(len(tested)), dtype=object)
+    ranks = pd.DataFrame(index=np.arange(len(tested)), columns=["low", "high", "best", "letters"], dtype=object)
     ranks.loc[tested, "low"], ranks.loc[tested, "high"] = rank_intervals(better)
     ranks.loc[tested, "best"] = best_set(better)
+    order = np.argsort(-sign * mean[tested], kind="stable")
+    ranks.loc[np.flatnonzero(tested)[order], "letters"] = letters(better[np.ix_(order, order)])
     return ranks.astype({"low": np.float64, "high": np.float64})
 
 

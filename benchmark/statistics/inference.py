@@ -51,6 +51,7 @@ def repeated_cv(run: Evaluation, metric: str, a: Index, b: Index) -> Inference:
     secondary = _mcnemar(run, a, b)
     if metric in AREAS:
         secondary["p_delong"] = delong.pairwise(mean["auc"], covariance, a, b, delong.RESAMPLING).p
+    secondary["p_equivalent"] = resampled.equivalence(cells[metric][a] - cells[metric][b])
     test = resampled.corrected_t(cells[metric][a] - cells[metric][b])
     return Inference(mean, *unzip(intervals), test, _pooled_auc(run), _prevalence(run), secondary)
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr
 
-from benchmark.statistics.student import Test, quantile, t_test
+from benchmark.statistics.student import ZERO, Test, quantile, t_test
 
 Floats = NDArray[np.float64]
 
 TEST_OVER_TRAIN = 0.25
 """5 folds: a fifth of the cases is tested, all others are the learning procedure's (validation included)."""
+
+ROPE = 0.01
+"""The region of practical equivalence: half its width, in units of the metric."""
+EQUIVALENT = 0.95
+"""Two rows are called equivalent where the probability to lie in it is greater."""
 
 
 def corrected_t(differences: ArrayLike, test_over_train: float = TEST_OVER_TRAIN) -> Test:
@@ -28,6 +34,19 @@ def corrected_interval(values: ArrayLike, test_over_train: float = TEST_OVER_TRA
     v = np.asarray(values, dtype=np.float64)
     mean, half = v.mean(axis=-1), quantile(v.shape[-1] - 1) * corrected_error(v, test_over_train)
     return mean - half, mean + half
+
+
+def equivalence(differences: ArrayLike, rope: float = ROPE, test_over_train: float = TEST_OVER_TRAIN) -> Floats:
+    """P(|difference| < `rope`) by the Bayesian correlated t (Corani and Benavoli, 2015): (..., J) -> (...).
+
+    Under a flat prior the posterior of the mean is the corrected t's own distribution: rho / (1 - rho) = n_test / n_train.
+    Without variance it is 0 or 1; NaN for fewer than two cells.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    mean, error = d.mean(axis=-1), corrected_error(d, test_over_train)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inside = stdtr(d.shape[-1] - 1, (rope - mean) / error) - stdtr(d.shape[-1] - 1, (-rope - mean) / error)
+    return np.asarray(np.where(error <= ZERO, (np.abs(mean) < rope).astype(np.float64), inside))
 
 
 def corrected_error(values: Floats, test_over_train: float = TEST_OVER_TRAIN) -> Floats:

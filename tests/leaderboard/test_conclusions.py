@@ -213,3 +213,69 @@ def test_the_printed_family_counts_twins_and_its_threshold_is_holms():
     found = table(task, [one, twin, row(task, "null", 0.0)])
     assert "3 comparisons" in conclusion(found)
     assert found.comparison.first_rejection_t == pytest.approx(t.ppf(1 - 0.05 / 6, 19), abs=1e-9)
+
+
+def test_letters_stand_in_the_table_and_agree_with_the_best_set():
+    task = made_task()
+    found = table(task, [row(task, "one", 2.0), row(task, "two", 2.0), row(task, "null", 0.0)])
+    comparison = found.comparison
+    assert comparison.letters["null"] == "b"
+    assert [name for name in comparison.metrics.index if "a" in comparison.letters[name]] == ["one", "two"]
+    text = render(Suite("made", "Made", ("made",), ("repeated-cv",), ()), [found], discover())
+    head = next(line for line in text.splitlines() if line.startswith("| rank |")).split("|")
+    line = next(line for line in text.splitlines() if line.startswith("| 3 | `null`")).split("|")
+    assert line[head.index(" letters ")].strip() == "b"
+
+
+def test_rows_are_called_equal_only_where_the_probability_says_so():
+    task = made_task()
+    one = row(task, "one", 2.0)
+    twin = Row(
+        "twin", "local", 20, {k: np.clip(p + 1e-4, 0, 1) for k, p in one.probabilities.items()}, one.thresholds, one.outcomes
+    )
+    said = conclusion(table(task, [one, twin, row(task, "null", 0.0)]))
+    assert "Shown to be equal within 0.01 (probability above 0.95): `one` and `twin`." in said
+    assert "No two rows are shown to be equal" in conclusion(table(task, [one, row(task, "null", 0.0)]))
+
+
+def test_a_failed_row_is_placed_as_if_its_missing_cells_were_chance():
+    task = made_task()
+    best = row(task, "best", 3.0, splits=10, failed="out of patience")
+    found = table(task, [best, row(task, "good", 3.0), row(task, "null", 0.0)])
+    (partial,) = found.partial
+    assert partial.penalised == pytest.approx((10 * partial.mean + 10 * 0.5) / 20)
+    assert partial.place == 2
+    text = render(Suite("made", "Made", ("made",), ("repeated-cv",), ()), [found], discover())
+    assert f"{partial.penalised:.3f} (place 2)" in text
+
+
+def test_a_row_that_is_still_being_computed_has_no_place():
+    task = made_task()
+    found = table(task, [row(task, "good", 3.0), row(task, "null", 0.0), row(task, "going", 3.0, splits=10)])
+    assert found.partial[0].place is None
+
+
+def test_six_sites_give_mean_ranks_and_a_critical_difference_and_four_sites_do_not():
+    for sites, there in ((6, True), (4, False)):
+        task = made_task("leave-one-site-out", sites)
+        found = table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
+        text = render(Suite("made", "Made", ("made",), ("leave-one-site-out",), ()), [found], discover())
+        assert ("Mean ranks over 6 sites: Iman-Davenport F = inf" in text) == there
+
+
+def test_datasets_that_share_patients_are_one_block():
+    from benchmark.leaderboard.critical_difference import over_datasets
+
+    def at(dataset: str, prefix: str) -> Standings:
+        task = made_task()
+        ids = np.array([f"{prefix}{k:03d}" for k in range(200)])
+        task = Task(dataset, "repeated-cv", "d", ids, LABELS, None, task.splits, {})
+        return table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
+
+    tables = [at(f"d{k}", f"p{k}") for k in range(4)]
+    blocks, names = over_datasets([*tables, at("second-label", "p0")], "repeated-cv")
+    assert blocks is None and names == ["d0", "d1", "d2", "d3"]
+    blocks, names = over_datasets([*tables, at("d4", "p4")], "repeated-cv")
+    assert blocks is not None and blocks.methods == ("strong", "null") and blocks.test.blocks == 5
+    text = render(Suite("made", "Made", (), ("repeated-cv",), ()), [*tables, at("d4", "p4")], discover())
+    assert "## Across datasets" in text and "Mean ranks over 5 datasets" in text

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from benchmark.statistics.resampled import corrected_interval, corrected_t
+from benchmark.statistics.resampled import corrected_interval, corrected_t, equivalence
 
 FIXTURE = json.loads((Path(__file__).parents[1] / "fixtures" / "nadeau_bengio.json").read_text())
 DIFFERENCES = hnp.arrays(np.float64, st.integers(2, 25), elements=st.floats(-0.5, 0.5).map(lambda x: round(x, 4)))
@@ -83,3 +83,20 @@ def test_the_interval_of_single_fold_values_is_that_of_the_test():
     test = corrected_t(values)
     np.testing.assert_array_equal(low, test.low)
     np.testing.assert_array_equal(high, test.high)
+
+
+def test_the_probability_of_practical_equality_is_the_reference_s():
+    differences = np.array(FIXTURE["a"]) - np.array(FIXTURE["b"])
+    assert equivalence(differences) == pytest.approx(FIXTURE["bayes_rope001"]["P_equiv"], abs=1e-9)
+
+
+@given(DIFFERENCES)
+def test_the_probability_of_equality_does_not_depend_on_which_row_comes_first(d):
+    assert equivalence(d) == pytest.approx(float(equivalence(-d)), abs=1e-12)
+    assert 0.0 <= float(equivalence(d)) <= 1.0
+
+
+def test_differences_without_variance_are_equal_or_not_for_certain():
+    assert equivalence(np.full(20, 0.004)) == 1.0
+    assert equivalence(np.full(20, 0.02)) == 0.0
+    assert np.isnan(equivalence(np.array([0.004])))

@@ -1,0 +1,64 @@
+"""Methods ranked over blocks that share no patient: the sites of a table, or several datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.leaderboard.standings import Standings
+from benchmark.metrics import LOWER_IS_BETTER
+from benchmark.statistics.blocks import MIN_BLOCKS, BlockTest, block_test
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """`methods` by mean rank, best first, with the test over `units`; `test` has the methods in the same order."""
+
+    title: str
+    units: tuple[str, ...]
+    methods: tuple[str, ...]
+    test: BlockTest
+
+
+def over_sites(table: Standings) -> Blocks | None:
+    """The ranked rows over the held-out sites that are not small; None but for `leave-one-site-out` with enough of them."""
+    found = table.comparison
+    if found is None or found.per_site is None or table.interim:
+        return None
+    counted = found.per_site[~found.per_site["small"].astype(bool)]
+    title = f"{table.task.dataset}, {table.task.protocol}"
+    return _tested(
+        title, [str(site) for site in counted.index], table.ranked, counted[table.ranked].to_numpy(float), table.metric
+    )
+
+
+def over_datasets(tables: Sequence[Standings], protocol: str) -> tuple[Blocks | None, list[str]]:
+    """The rows that are complete and ranked in all datasets that share no patient, and the names of these datasets."""
+    disjoint = list(_disjoint([table for table in tables if table.task.protocol == protocol and table.ranked]))
+    names = [table.task.dataset for table in disjoint]
+    if len(disjoint) < MIN_BLOCKS or any(table.interim for table in disjoint):
+        return None, names
+    shared = [name for name in disjoint[0].ranked if all(name in table.ranked for table in disjoint)]
+    means = [table.comparison.metrics.loc[shared, table.metric] for table in disjoint if table.comparison is not None]
+    return _tested(protocol, names, shared, np.array(means, dtype=np.float64), disjoint[0].metric), names
+
+
+def _disjoint(tables: Sequence[Standings]) -> Iterator[Standings]:
+    """The tables in order, without those that share a case with one before: two labels of one cohort are one block."""
+    seen: set[str] = set()
+    for table in tables:
+        cases = set(table.task.case_ids.tolist())
+        if not cases & seen:
+            yield table
+        seen |= cases
+
+
+def _tested(title: str, units: list[str], methods: list[str], scores: NDArray[np.float64], metric: str) -> Blocks | None:
+    if len(units) < MIN_BLOCKS or len(methods) < 2 or np.isnan(scores).any():
+        return None
+    test = block_test(-scores if metric in LOWER_IS_BETTER else scores)
+    order = np.argsort(test.ranks, kind="stable")
+    return Blocks(title, tuple(units), tuple(methods[i] for i in order), test.take(order))

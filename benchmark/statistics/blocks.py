@@ -1,0 +1,69 @@
+"""Methods over independent blocks, datasets or sites: Friedman's test and Nemenyi's critical difference (Demsar, JMLR 7, 2006).
+
+Never over the folds of a cross-validation, which are not independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.statistics.multiplicity import ALPHA
+
+Floats = NDArray[np.float64]
+
+MIN_BLOCKS = 5
+"""With fewer blocks neither approximation of the null distribution can be trusted."""
+
+
+@dataclass(frozen=True, eq=False)
+class BlockTest:
+    """`ranks` (M,): mean over B blocks, 1 is best; chi-square, F and their p; Nemenyi's p (M, M) and critical difference."""
+
+    blocks: int
+    ranks: Floats
+    chi2: float
+    chi2_p: float
+    f: float
+    f_p: float
+    nemenyi: Floats
+    critical_difference: float
+
+    def take(self, order: NDArray[np.intp]) -> BlockTest:
+        """The same test with its methods in another order, (M,)."""
+        return replace(self, ranks=self.ranks[order], nemenyi=self.nemenyi[np.ix_(order, order)])
+
+
+def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = True) -> BlockTest:
+    """Friedman's test of M >= 2 methods over B >= `MIN_BLOCKS` blocks: `scores` (B, M), greater is better, no NaN.
+
+    Ties within a block share ranks, and chi-square is corrected for them unless `correct_ties` is False. The F of Iman and Davenport (Commun Stat A9, 1980),
+    (B - 1) chi2 / (B (M - 1) - chi2) on M - 1 and (M - 1)(B - 1) df, is the one to read: chi-square is too conservative.
+    Raises `ValueError` outside these shapes.
+    """
+    blocks, methods = scores.shape
+    if blocks < MIN_BLOCKS or methods < 2 or np.isnan(scores).any():
+        raise ValueError(f"{blocks} blocks x {methods} methods: need {MIN_BLOCKS} blocks, 2 methods and no missing score")
+    ranked = stats.rankdata(-scores, axis=1)
+    ranks = ranked.mean(axis=0)
+    spread = np.sum((ranked - (methods + 1) / 2) ** 2) if correct_ties else blocks * methods * (methods**2 - 1) / 12
+    between = blocks**2 * np.sum((ranks - (methods + 1) / 2) ** 2)
+    chi2 = float((methods - 1) * between / spread) if spread else 0.0
+    rest = blocks * (methods - 1) - chi2
+    f = (blocks - 1) * chi2 / rest if rest > 1e-9 else np.inf
+    error = np.sqrt(methods * (methods + 1) / (6 * blocks))
+    gaps = np.abs(ranks[:, None] - ranks[None, :]) / error
+    quantile = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
+    return BlockTest(
+        blocks,
+        ranks,
+        chi2,
+        float(stats.chi2.sf(chi2, methods - 1)),
+        float(f),
+        float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1))),
+        np.asarray(stats.studentized_range.sf(gaps * np.sqrt(2), methods, np.inf)),
+        float(quantile * error),
+    )
