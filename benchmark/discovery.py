@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             for decorator in node.decorator_list:
-                entry = _read_class(path, node, decorator, broken)
+                entry = _read_class(path, tree, node, decorator, broken)
                 if entry is not None:
                     entries.append(entry)
     return entries or [broken("registers nothing: put a @register_ decorator on a class")]
@@ -88,7 +89,9 @@ def _files(place: Path) -> list[Path]:
     return sorted(path for path in place.glob("*.py") if not path.name.startswith("_"))
 
 
-def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Callable[..., Entry[Any]]) -> Entry[Any] | None:
+def _read_class(
+    path: Path, tree: ast.Module, node: ast.ClassDef, decorator: ast.expr, broken: Callable[..., Entry[Any]]
+) -> Entry[Any] | None:
     if not isinstance(decorator, ast.Call):
         return None
     called = decorator.func
@@ -119,8 +122,47 @@ def _read_class(path: Path, node: ast.ClassDef, decorator: ast.expr, broken: Cal
         if not isinstance(metadata.get(field_name, set()), set | frozenset | list | tuple):
             said = f"{field_name} must be a set of modalities, such as {{'table'}}"
             return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
+    classes = list(_lineage(tree, node))
+    constants = {key: value for owner in reversed(classes) for key, value in _constants(owner).items()}
+    fields = frozenset[str]().union(*map(_fields, classes))
     searched = any(isinstance(item, ast.FunctionDef) and item.name == "search_space" for item in node.body)
-    return Entry(kind, name, path, node.name, metadata, _constants(node), _fields(node), searched)
+    return Entry(kind, name, path, node.name, metadata, constants, fields, searched)
+
+
+def _lineage(tree: ast.Module, node: ast.ClassDef) -> Iterator[ast.ClassDef]:
+    """The class, then the base classes whose source lies in the checkout, nearest first; none of it is imported."""
+    yield node
+    for base in node.bases:
+        if isinstance(base, ast.Name):
+            found = _class_called(tree, base.id)
+            if found is not None:
+                yield from _lineage(*found)
+
+
+def _class_called(tree: ast.Module, name: str) -> tuple[ast.Module, ast.ClassDef] | None:
+    """A class of the checkout by the name that it has in a file: defined there, or imported from another project file."""
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef) and statement.name == name:
+            return tree, statement
+        if isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            for alias in statement.names:
+                path = _project_file(statement.module) if (alias.asname or alias.name) == name else None
+                if path is not None:
+                    return _class_called(_parsed(path), alias.name)
+    return None
+
+
+def _project_file(module: str) -> Path | None:
+    place = ROOT.joinpath(*module.split("."))
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, OSError, ValueError):
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _constants(node: ast.ClassDef) -> dict[str, Any]:
@@ -138,9 +180,16 @@ def _constants(node: ast.ClassDef) -> dict[str, Any]:
 
 
 def _fields(node: ast.ClassDef) -> frozenset[str]:
-    """Annotated names of the class body: the dataclass's own fields."""
-    targets = [item.target for item in node.body if isinstance(item, ast.AnnAssign)]
-    return frozenset(target.id for target in targets if isinstance(target, ast.Name))
+    """Annotated names of the class body that its constructor takes: the dataclass's own fields."""
+    items = [item for item in node.body if isinstance(item, ast.AnnAssign) and not _is_internal(item)]
+    return frozenset(item.target.id for item in items if isinstance(item.target, ast.Name))
+
+
+def _is_internal(item: ast.AnnAssign) -> bool:
+    """Whether it is a class variable or `field(init=False)`."""
+    given = item.value.keywords if isinstance(item.value, ast.Call) else []
+    hidden = any(keyword.arg == "init" and ast.unparse(keyword.value) == "False" for keyword in given)
+    return hidden or "ClassVar" in ast.unparse(item.annotation)
 
 
 def _entry_points() -> list[Entry[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -64,6 +65,23 @@ def test_everything_shipped_is_listed_without_error() -> None:
         assert [entry.error for entry in catalogue.registry(kind) if entry.error] == []
     assert {"repeated-cv", "leave-one-site-out", "holdout"} == {entry.name for entry in catalogue.protocols}
     assert {"majority", "logistic-regression"} <= {entry.name for entry in catalogue.methods}
+
+
+def test_fields_and_defaults_read_from_the_source_are_those_of_the_imported_class(catalogue: Catalogue) -> None:
+    for entry in (*catalogue.methods, *catalogue.datasets):
+        fields = {field.name for field in dataclasses.fields(entry.load()) if field.init}
+        assert entry.fields == fields, entry.name
+        assert {name: entry.constants[name] for name in entry.defaults()} == entry.defaults(), entry.name
+
+
+def test_a_parameter_inherited_from_the_training_loop_is_spelled_without_importing_it(python: Run) -> None:
+    done = python(
+        "import sys\n"
+        "from benchmark.discovery import discover\n"
+        "from benchmark.suite import canonical\n"
+        "print(canonical('method', 'vdafm[learning_rate=0.0005,patience=10]', discover()), 'torch' in sys.modules)"
+    )
+    assert done.stdout.split() == ["vdafm[patience=10]", "False"], done.stderr
 
 
 def test_listing_shows_methods_in_alphabetical_order(catalogue: Catalogue) -> None:

@@ -194,8 +194,8 @@ def _blocks(blocks: Blocks | None, unit: str) -> str:
         [f"`{name}`", f"{rank:.2f}", _p(p)] for name, rank, p in zip(blocks.methods, test.ranks, test.nemenyi[0], strict=True)
     ]
     said = (
-        f"Mean ranks over {test.blocks} {unit}: Iman-Davenport F = {test.f:.2f}, p {_p(test.f_p)}. Rows whose mean ranks differ "
-        f"by less than {test.critical_difference:.2f} (Nemenyi's critical difference) are not shown to differ."
+        f"Mean ranks over {test.blocks} {unit}: Iman-Davenport F = {test.f:.2f}, p {_p(test.f_p)}. Rows whose mean ranks "
+        f"differ by less than {test.critical_difference:.2f} (Nemenyi's critical difference) are not shown to differ."
     )
     return f"{said}\n\n" + grid(["method", "mean rank", "p against the first (Nemenyi)"], rows)
 
@@ -298,8 +298,8 @@ def _incomplete(table: Standings) -> str:
         "why",
     ]
     said = (
-        "Incomplete rows (estimates on the cells they have; never ranked). *At their worst*: each missing cell counts as the worse "
-        "of .5 and the majority baseline; beside it the place that the row would have among the ranked ones."
+        "Incomplete rows (estimates on the cells they have; never ranked). *At their worst*: each missing cell counts as the "
+        "worse of .5 and the majority baseline; beside it the place that the row would have among the ranked ones."
     )
     return f"{said}\n\n{grid(head, rows)}"
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from benchmark.statistics.multiplicity import ALPHA
 
@@ -40,10 +39,12 @@ class BlockTest:
 def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = True) -> BlockTest:
     """Friedman's test of M >= 2 methods over B >= `MIN_BLOCKS` blocks: `scores` (B, M), greater is better, no NaN.
 
-    Ties within a block share ranks, and chi-square is corrected for them unless `correct_ties` is False. The F of Iman and Davenport (Commun Stat A9, 1980),
-    (B - 1) chi2 / (B (M - 1) - chi2) on M - 1 and (M - 1)(B - 1) df, is the one to read: chi-square is too conservative.
-    Raises `ValueError` outside these shapes.
+    Ties within a block share ranks, and chi-square is corrected for them unless `correct_ties` is False. The F of Iman and
+    Davenport (Commun Stat A9, 1980), (B - 1) chi2 / (B (M - 1) - chi2) on M - 1 and (M - 1)(B - 1) df, is the one to read:
+    chi-square is too conservative. Raises `ValueError` outside these shapes.
     """
+    from scipy import stats
+
     blocks, methods = scores.shape
     if blocks < MIN_BLOCKS or methods < 2 or np.isnan(scores).any():
         raise ValueError(f"{blocks} blocks x {methods} methods: need {MIN_BLOCKS} blocks, 2 methods and no missing score")
