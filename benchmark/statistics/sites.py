@@ -16,8 +16,8 @@ MIN_SITES = 6
 """With fewer sites a sign-flip test cannot reach .05: the rows are descriptive."""
 MIN_OF_A_CLASS = 5
 """A site with fewer cases of either class is shown and marked, and left out of the mean."""
-ENUMERATED = 14
-"""Up to so many sites all sign patterns are enumerated; beyond, `FLIPS` of them are drawn."""
+COUNTED = 36
+"""Up to so many sites all sign patterns are counted; beyond, `FLIPS` of them are drawn."""
 FLIPS = 9_999
 
 
@@ -40,21 +40,40 @@ def sign_flip(differences: Floats) -> Floats:
     """Two-sided sign-flip test of the mean of site differences (P, H) -> p (P,); NaN below `MIN_SITES`.
 
     p is the share of sign patterns, the observed one among them, whose |sum| is at least the observed: of all 2^H up to
-    `ENUMERATED` sites, else of `FLIPS` drawn with a fixed seed and the observed one, which keeps the test's level exact.
+    `COUNTED` sites, else of `FLIPS` drawn with a fixed seed and the observed one, which keeps the test's level exact.
     """
     pairs, sites = differences.shape
     if sites < MIN_SITES:
         return np.full(pairs, np.nan)
-    if sites <= ENUMERATED:
-        # |sum| is the same for a pattern and its opposite: the first sign may stay fixed.
-        patterns = 1.0 - 2.0 * ((np.arange(2 ** (sites - 1))[:, None] >> np.arange(sites)) & 1)
-    else:
-        drawn = np.random.default_rng(0).integers(0, 2, size=(FLIPS, sites))
-        patterns = np.vstack([np.ones(sites), 1.0 - 2.0 * drawn])
-    observed = np.abs(differences.sum(axis=1))
-    slack = 1e-12 * (1.0 + np.abs(differences).sum(axis=1))
-    p = np.array([np.mean(np.abs(patterns @ d) >= o - s) for d, o, s in zip(differences, observed, slack, strict=True)])
-    return np.where(np.isnan(observed), np.nan, p)
+    # Sums that are equal but for the rounding of their terms count as reached.
+    reach = np.abs(differences.sum(axis=1)) - 1e-12 * (1.0 + np.abs(differences).sum(axis=1))
+    share = _counted_share if sites <= COUNTED else _drawn_share
+    return np.array([np.nan if np.isnan(least) else share(d, least) for d, least in zip(differences, reach, strict=True)])
+
+
+def _counted_share(differences: Floats, least: float) -> float:
+    """The share of all 2^H sign patterns whose |sum| is at least `least`, by the sums of two halves (Horowitz, Sahni 1974)."""
+    if least <= 0:
+        return 1.0
+    # |sum| is the same for a pattern and its opposite: the first sign may stay fixed.
+    first = differences[0] + _signed_sums(differences[1 : len(differences) // 2])
+    second = np.sort(_signed_sums(differences[len(differences) // 2 :]))
+    above = len(second) - np.searchsorted(second, least - first, side="left")
+    below = np.searchsorted(second, -least - first, side="right")
+    return float((above.sum() + below.sum()) / (len(first) * len(second)))
+
+
+def _signed_sums(values: Floats) -> Floats:
+    """The sums of `values` (k,) under all 2^k sign patterns."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums - value, sums + value])
+    return sums
+
+
+def _drawn_share(differences: Floats, least: float) -> float:
+    drawn = 1.0 - 2.0 * np.random.default_rng(0).integers(0, 2, size=(FLIPS, len(differences)))
+    return float((1 + np.sum(np.abs(drawn @ differences) >= least)) / (FLIPS + 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,11 +50,19 @@ def test_sign_flip_is_unchanged_by_swapping_and_1_for_identical_scores():
     assert sign_flip(np.zeros((1, 20)))[0] == 1
 
 
-def test_drawn_patterns_agree_with_all_patterns():
-    d = np.random.default_rng(4).normal(0.2, 1, size=15)
-    patterns = np.array(list(itertools.product((-1, 1), repeat=15)))
-    exact = np.mean(np.abs(patterns @ d) >= abs(d.sum()) - 1e-12)
-    assert sign_flip(d[None])[0] == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 10_000))
+def test_sign_flip_over_33_sites_counts_every_pattern():
+    # One site of weight 31 among 32 of weight 1: |sum| >= 31 + 32 needs all signs alike; >= 31 + 30 one of the 32 to differ.
+    d = np.concatenate([[31.0], np.ones(32)])
+    assert sign_flip(d[None])[0] == 2 / 2**33
+    d[-1] = -1.0
+    assert sign_flip(d[None])[0] == 2 * (1 + 32) / 2**33
+
+
+def test_patterns_drawn_for_many_sites_agree_with_the_count_of_all():
+    values = np.random.default_rng(4).normal(0.2, 1, size=15)
+    exact = sign_flip(values[None])[0]
+    padded = np.concatenate([values, np.zeros(25)])  # sites without a difference change no sum
+    assert sign_flip(padded[None])[0] == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 10_000))
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.02, 0.2])

@@ -1,0 +1,237 @@
+r"""The leaderboard as LaTeX: one `longtable` per table, for a preamble with `\usepackage{booktabs,longtable}`."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark.leaderboard.conclusions import metric_name
+from benchmark.leaderboard.standings import Standings
+from benchmark.statistics.comparison import Comparison
+
+HEADER = r"""% Written by `python -m benchmark rank --format latex`; \input it where the tables are to stand.
+% The preamble needs \usepackage{booktabs,longtable}; pdfLaTeX, XeLaTeX and LuaLaTeX alike.
+% Meant for a text 16 cm wide, such as \usepackage[margin=2.5cm]{geometry} gives on A4."""
+NAMES = r"p{.23\textwidth}"
+"""The column of methods, whose names may break after a bracket or a sign."""
+PRIMARY_TEST = {
+    "repeated-cv": r"the corrected resampled $t$ test (Nadeau and Bengio 2003) over {splits} test parts",
+    "leave-one-site-out": r"a $t$ test over the differences of {sites} sites",
+    "holdout": r"DeLong's test, conditional on the trained models",
+}
+AUC_INTERVAL = {
+    "repeated-cv": "DeLong's, over repeated cross-validation, on the logit scale",
+    "leave-one-site-out": "random effects over sites (Hartung and Knapp)",
+    "holdout": "DeLong's, on the logit scale, conditional on the trained models",
+}
+OTHER_INTERVAL = {"repeated-cv": "by the corrected resampled variance", "leave-one-site-out": "by $t$ over sites"}
+AREAS = ("auc", "auc_label0")
+WITH_INTERVAL = r" (95\,\% CI)"
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "_": r"\_",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",  # after a line's \\ a bare bracket would be its optional argument
+    "]": "{]}",
+    '"': "''",
+    "`": r"\textasciigrave{}",
+    "\u2013": "--",
+    "\u2014": "---",
+    "\u2018": "`",
+    "\u2019": "'",
+    "\u201c": "``",
+    "\u201d": "''",
+    "\u2026": r"\ldots{}",
+    "\u00a0": "~",
+    "\u00b1": r"$\pm$",
+    "\u00d7": r"$\times$",
+    "\u00b7": r"$\cdot$",
+    "\u2264": r"$\leq$",
+    "\u2265": r"$\geq$",
+    "\u2212": "$-$",
+    "\u2192": r"$\rightarrow$",
+    "\u00b5": r"$\mu$",
+    "\u03bc": r"$\mu$",
+    "\u00df": r"\ss{}",
+    "\u00e6": r"\ae{}",
+    "\u00f8": r"\o{}",
+    "\u00d8": r"\O{}",
+    "\u0142": r"\l{}",
+}
+ACCENTS = {
+    "\u0300": "`",
+    "\u0301": "'",
+    "\u0302": "^",
+    "\u0303": "~",
+    "\u0304": "=",
+    "\u0306": "u",
+    "\u0307": ".",
+    "\u0308": '"',
+    "\u030a": "r",
+    "\u030b": "H",
+    "\u030c": "v",
+    "\u0327": "c",
+}
+"""Combining accents and the command that sets each in LaTeX's first font encoding."""
+
+
+def as_latex(tables: Sequence[Standings]) -> str:
+    """One `longtable` per table of the leaderboard that has complete rows: ranked rows, and descriptive ones below a rule.
+
+    ASCII only: special characters are escaped, accents set by commands, what LaTeX cannot set is named by its code point.
+    """
+    parts = [_table(table, table.comparison) for table in tables if table.comparison is not None]
+    return "\n\n".join([HEADER, *(parts or ["% No row is complete yet."])]) + "\n"
+
+
+def escaped(text: str) -> str:
+    """A text for LaTeX, as ASCII."""
+    return "".join(_character(character) for character in unicodedata.normalize("NFC", text))
+
+
+def _character(character: str) -> str:
+    if character in SPECIAL:
+        return SPECIAL[character]
+    if character.isspace():
+        return " "
+    if " " < character <= "~":
+        return character
+    parts = unicodedata.normalize("NFD", character)
+    if len(parts) == 2 and parts[0].isascii() and parts[1] in ACCENTS:
+        return f"\\{ACCENTS[parts[1]]}{{{parts[0]}}}"
+    return f"{{[}}U+{ord(character):04X}{{]}}"
+
+
+def _breakable(name: str) -> str:
+    """A method's name, which may break after a bracket, a sign or a comma."""
+    return "".join(escaped(character) + (r"\allowbreak{}" if character in "[,+=-_" else "") for character in name)
+
+
+def _table(table: Standings, found: Comparison) -> str:
+    tested = bool(found.pairs["p"].notna().any())
+    of_value, of_difference = (WITH_INTERVAL if said else "" for said in (np.isfinite(found.low[table.metric]).any(), tested))
+    head = ["method", f"{escaped(metric_name(table.metric))}{of_value}", f"difference{of_difference}"]
+    if tested:
+        head = ["rank", *head, "$p$ (Holm)", "letters"]
+    blocks = [[_row(table, found, name, tested) for name in names] for names in (table.ranked, table.descriptive)]
+    body = "\n\\midrule\n".join("\n".join(rows) for rows in blocks if rows)
+    return rf"""\begingroup\footnotesize\setlength{{\LTcapwidth}}{{\textwidth}}\setlength{{\tabcolsep}}{{4pt}}
+\begin{{longtable}}{{{"r" if tested else ""}{NAMES}rr{"rl" if tested else ""}}}
+\caption{{{_caption(table, found, tested)}}}\label{{{_label(table)}}}\\
+\toprule
+{_line(head)}
+\midrule
+\endfirsthead
+\toprule
+{_line(head)}
+\midrule
+\endhead
+\bottomrule
+\endfoot
+{body}
+\end{{longtable}}
+\endgroup"""
+
+
+def _row(table: Standings, found: Comparison, name: str, tested: bool) -> str:
+    """A row of the table; the tests' columns stay empty for descriptive rows."""
+    ranked = name in table.rows.ranked
+    best = r" $\bullet$" if ranked and found.best_set[name] else ""
+    metric = table.metric
+    value = _estimate(*(frame[metric][name] for frame in (found.metrics, found.low, found.high)))
+    difference, p = _to_first(table, found, name) if ranked else ("", "")
+    cells = [rf"\texttt{{{_breakable(name)}}}{best}", value, difference]
+    if tested:
+        letters = escaped(found.letters[name]) if ranked else ""
+        cells = [_rank(found.rank_low[name], found.rank_high[name]) if ranked else "", *cells, p, letters]
+    return _line(cells)
+
+
+def _to_first(table: Standings, found: Comparison, name: str) -> tuple[str, str]:
+    """The difference from the first ranked row with its interval, and Holm's p; empty for that row itself."""
+    first = table.ranked[0]
+    if name == first:
+        return "", ""
+    pairs = found.pairs
+    pair = pairs[((pairs["a"] == name) & (pairs["b"] == first)) | ((pairs["a"] == first) & (pairs["b"] == name))].iloc[0]
+    low, high, difference = (float(pair[key]) for key in ("low", "high", "difference"))
+    if pair["a"] == first:
+        low, high, difference = -high, -low, -difference
+    return _estimate(difference, low, high, sign="+"), _p(float(pair["p_holm"]))
+
+
+def _caption(table: Standings, found: Comparison, tested: bool) -> str:
+    task, protocol = table.task, table.task.protocol
+    said = [
+        f"{escaped(metric_name(table.metric))} on {escaped(task.dataset)}, {escaped(protocol)}: {len(task.case_ids)} cases, "
+        f"mean over {_parts(table, found)}."
+    ]
+    intervals = AUC_INTERVAL if table.metric in AREAS else OTHER_INTERVAL
+    if np.isfinite(found.low[table.metric]).any() and protocol in intervals:
+        said.append(f"Intervals: {intervals[protocol]}.")
+    if tested:
+        test = PRIMARY_TEST[protocol].format(splits=len(task.splits), sites=_sites(found))
+        said.append(
+            f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by Holm over all {found.power.pairs} "
+            r"pairs of ranked rows. Rank: an interval, from these $p$. $\bullet$: best set, no row is significantly better. "
+            "Rows that share a letter are not shown to differ."
+        )
+    else:
+        said.append("Interim: no tests until every ranked row is complete." if table.interim else "No tests are made.")
+    applicable = set(table.rows.ranked) - {name for name, _ in table.rows.not_applicable}
+    if len(table.ranked) < len(applicable):
+        said.append(f"{len(table.ranked)} of {len(applicable)} ranked rows are complete.")
+    if table.ranked and table.descriptive:
+        said.append("Below the rule: descriptive rows, never tested.")
+    return "\n".join(said)
+
+
+def _parts(table: Standings, found: Comparison) -> str:
+    return f"{_sites(found)} sites" if found.per_site is not None else f"{len(table.task.splits)} test parts"
+
+
+def _sites(found: Comparison) -> int:
+    """How many held-out sites enter the mean."""
+    return 0 if found.per_site is None else int((~found.per_site["small"].astype(bool)).sum())
+
+
+def _label(table: Standings) -> str:
+    name = f"{table.task.dataset}-{table.task.protocol}"
+    letters = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
+    return "tab:" + "-".join(filter(None, letters.split("-")))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _estimate(value: float, low: float, high: float, sign: str = "") -> str:
+    if not np.isfinite(value):
+        return "n/a"
+    interval = f" (${low:{sign}.3f}$ to ${high:{sign}.3f}$)" if np.isfinite(low) and np.isfinite(high) else ""
+    return f"${value:{sign}.3f}${interval}"
+
+
+def _rank(low: float, high: float) -> str:
+    if not np.isfinite(low):
+        return "n/a"
+    return f"{low:.0f}" if low == high else f"{low:.0f}--{high:.0f}"
+
+
+def _p(value: float) -> str:
+    if not np.isfinite(value):
+        return "n/a"
+    return "$<.001$" if value < 0.001 else f"${value:.3f}$"
