@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from benchmark.leaderboard.standings import Standings
-from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.resampled import EQUIVALENT, ROPE
 
 NAMES = {
@@ -61,9 +60,6 @@ def conclusion(table: Standings) -> str:
             f"Best set (no row is significantly better in {metric} than these): {listed(best)}. "
             f"{listed(others)} {'is' if len(others) == 1 else 'are'} significantly worse than at least one row."
         )
-    chance = found.pairs[found.pairs["near_chance"] & (found.pairs["p_holm"] < ALPHA)]
-    for pair in chance.itertuples():
-        said += f" (`{pair.a}` and `{pair.b}` differ significantly, but the AUC intervals of both include .5.)"
     said += _equivalences(found.pairs)
     untested = [name for name in ranked if name not in tested]
     if untested:

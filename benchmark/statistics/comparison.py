@@ -17,7 +17,7 @@ from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.held_out import leave_one_site_out
 from benchmark.statistics.inference import Inference
 from benchmark.statistics.letters import letters
-from benchmark.statistics.multiplicity import best_set, better_than, holm, rank_intervals
+from benchmark.statistics.multiplicity import ALPHA, best_set, better_than, holm, rank_intervals
 from benchmark.statistics.power import Power, detectable_difference
 
 Index = NDArray[np.intp]
@@ -44,7 +44,7 @@ class Comparison:
     pairs : each unordered pair of ranked methods once: a, b, difference (a - b), low, high, p, p_holm; the secondary p-values
         (not adjusted, NaN where they do not apply), and `p_equivalent`, the probability that the difference is below
         `resampled.ROPE`; `identical` (equal predictions: the same run), `degenerate` (a difference
-        without variance), `near_chance` (both AUC intervals include .5: the conclusion says so where they differ)
+        without variance), `near_chance` (both AUC intervals include .5: `p_holm` is then 1, no difference is called)
     per_split : metric -> method x split
     per_site : site x (n, positives, small, then each method's primary mean); None but for `leave-one-site-out`
     heterogeneity : method x (tau, i2, random_effects_auc, worst_site, worst_auc) of the AUC; None but for `leave-one-site-out`
@@ -189,13 +189,18 @@ def _pairs(run: Evaluation, found: Inference, metric: str, family: Index, first:
             "low": blank if test is None else test.low,
             "high": blank if test is None else test.high,
             "p": blank if test is None else test.p,
-            "p_holm": blank if test is None else holm(test.p),
+            "p_holm": blank if test is None else _gated(holm(test.p), chance[a] & chance[b]),
             **{key: found.secondary.get(key, blank) for key in SECONDARY},
             "identical": content[a] == content[b],
             "degenerate": np.zeros(len(a), dtype=bool) if test is None else test.degenerate,
             "near_chance": chance[a] & chance[b],
         }
     )
+
+
+def _gated(p_holm: NDArray[np.float64], near_chance: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Adjusted p, 1 where neither row is shown to know anything: no difference between two rows near chance is called."""
+    return np.where(near_chance & np.isfinite(p_holm), 1.0, p_holm)
 
 
 def _ranks(
@@ -229,6 +234,10 @@ def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame) -> list[st
                 said.append(f"{name}: label {label} was never predicted in {count} of {total} splits ({rule})")
     for pair in pairs[pairs["identical"]].itertuples():
         said.append(f"{pair.a} and {pair.b}: identical predictions, the same run")
+    for pair in pairs[pairs["near_chance"] & (holm(pairs["p"]) < ALPHA)].itertuples():
+        said.append(
+            f"{pair.a} and {pair.b}: the AUC intervals of both include .5, so their difference is not called (p (Holm) 1)"
+        )
     for pair in pairs[pairs["degenerate"] & (pairs["p"] == 0)].itertuples():
         said.append(f"{pair.a} and {pair.b}: the same difference in every part, p = 0 by rule")
     return said

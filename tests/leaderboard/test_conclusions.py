@@ -190,7 +190,7 @@ def test_a_method_that_ran_once_counts_for_every_seed():
     )
 
 
-def test_a_significant_difference_between_rows_near_chance_is_told_as_such():
+def test_no_difference_is_called_between_two_rows_near_chance_and_a_note_says_so():
     task = made_task()
     weak, wrong = row(task, "weak", 0.12), row(task, "wrong", -0.12)
     shared = np.random.default_rng(3).normal(size=200)
@@ -200,8 +200,10 @@ def test_a_significant_difference_between_rows_near_chance_is_told_as_such():
             item.probabilities[name][:] = 1 / (1 + np.exp(-(sign * 0.12 * (2 * LABELS[test] - 1) + shared[test])))
     found = table(task, [weak, wrong])
     low, high = found.comparison.low["auc"], found.comparison.high["auc"]
-    assert (low < 0.5).all() and (high > 0.5).all() and found.comparison.pairs.p_holm[0] < 0.05
-    assert "differ significantly, but the AUC intervals of both include .5" in conclusion(found)
+    assert (low < 0.5).all() and (high > 0.5).all() and found.comparison.pairs.p[0] < 0.05
+    assert found.comparison.pairs.p_holm[0] == 1.0 and found.comparison.best_set.all()
+    assert "No method is distinguishable from the best" in conclusion(found)
+    assert any("the AUC intervals of both include .5" in note for note in found.comparison.notes)
 
 
 def test_the_printed_family_counts_twins_and_its_threshold_is_holms():
