@@ -13,13 +13,14 @@ from benchmark.threads import limit_threads
 
 VERBS = {
     "run": "compute what is missing of a suite, and rank it",
-    "rank": "write the leaderboard from stored predictions, or print it by subgroup",
+    "rank": "write or export the leaderboard from stored predictions, or print it by subgroup",
     "list": "list datasets, methods, protocols, suites and encoders",
     "show": "show a card, a suite, the splits or the predictions",
     "explain": "say why a cell is fresh, stale or missing",
     "check": "try whether a method keeps the contract",
     "fetch": "download and prepare a dataset",
     "tune": "search a method's hyper-parameters inside each split's training part",
+    "calibrate": "simulate whether the tests and intervals hold, and write docs/calibration.md",
     "publish": "pack this machine's rows into results/reference",
     "sync": "mirror the results to MLflow",
     "clean": "delete stale cells, set-aside files or caches",

@@ -1,48 +1,53 @@
-"""The level of the tests in simulated cross-validation: the naive t rejects far too often, the corrected one does not."""
+"""The level of the tests in simulated cross-validation: a short run of `calibrate`, held to the bars of the full one.
+
+A full run has 800 repetitions of each world; with fewer, a bar counts as broken where the share lies beyond it by more than two
+Monte-Carlo errors.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from benchmark.statistics import delong, ordering
-from benchmark.statistics.resampled import corrected_t
-from benchmark.statistics.student import t_test
+from benchmark.calibration.rates import coverage, judge, rejections
+from benchmark.calibration.trials import AUC, CORRECTED_T, NAIVE_T, SHOWN_ACCURACY, SHOWN_AUC, STANDARD_DEVIATION, Trial, repeat
+from benchmark.calibration.worlds import WORLDS
 
-CASES, FOLDS, SEEDS, REPETITIONS = 729, 5, 4, 800
-SIGNALS, NOISE, EFFECT = 2, 4, 0.4
-
-
-def replicate(rng: np.random.Generator) -> tuple[float, float, float]:
-    """p of the naive t, Nadeau-Bengio and repeated-CV DeLong: two linear methods with equal but different signals."""
-    y = rng.permutation(np.repeat([0, 1], [CASES * 2 // 3, CASES - CASES * 2 // 3]))
-    inputs = []
-    for _ in range(2):
-        features = rng.normal(size=(CASES, SIGNALS + NOISE))
-        features[:, :SIGNALS] += EFFECT * y[:, None]
-        inputs.append(np.column_stack([features, np.ones(CASES)]))
-    differences, values, patients = [], [], []
-    for _ in range(SEEDS):
-        order = rng.permutation(CASES)
-        order = np.concatenate([order[y[order] == label] for label in (0, 1)])
-        for fold in range(FOLDS):
-            test = order[fold::FOLDS]
-            train = np.setdiff1d(order, test)
-            scores = np.stack([x[test] @ np.linalg.solve(x[train].T @ x[train], x[train].T @ y[train]) for x in inputs])
-            cases = ordering.order_cases(y[test], scores)
-            auc = ordering.auc(cases)
-            differences.append(auc[0] - auc[1])
-            values.append(ordering.placements(cases))
-            patients.append(test)
-    d = np.array(differences)
-    naive = t_test(d.mean(), d.std(ddof=1) / np.sqrt(len(d)), len(d) - 1)
-    placed = delong.average_by_patient(np.concatenate(values, axis=1), np.concatenate(patients), CASES)
-    pair = delong.pairwise(placed[:, y == 1].mean(axis=1), delong.covariance(placed, y), np.array([0]), np.array([1]), 1.25)
-    return float(naive.p), float(corrected_t(d).p), float(pair.p[0])
+REPETITIONS = 250
+Found = dict[str, list[Trial]]
 
 
-def test_the_naive_t_rejects_too_often_and_the_corrected_tests_do_not():
-    rng = np.random.default_rng(20)
-    naive, corrected, by_patient = (np.array([replicate(rng) for _ in range(REPETITIONS)]) < 0.05).mean(axis=0)
-    assert naive >= 0.15, naive
-    assert corrected <= 0.075, corrected
-    assert by_patient <= 0.075, by_patient
+@pytest.fixture(scope="module")
+def found() -> Found:
+    return {name: [repeat(WORLDS[name], number) for number in range(REPETITIONS)] for name in ("s1", "s2")}
+
+
+def test_every_calibration_bar_holds(found: Found):
+    broken = [(bar.world, bar.test, rate) for bar, rate in judge(found) if not bar.holds(rate, errors=2)]
+    assert len(judge(found)) == 12
+    assert not broken
+
+
+def test_a_test_as_bold_as_the_naive_t_would_break_the_bar_of_the_corrected_one(found: Found):
+    bars = [bar for bar, _ in judge(found) if bar.test == CORRECTED_T]
+    assert len(bars) == 2
+    assert not any(bar.holds(rejections(found[bar.world], NAIVE_T), errors=2) for bar in bars)
+
+
+@pytest.mark.parametrize("world", ["s1", "s2"])
+@pytest.mark.parametrize("interval", [SHOWN_AUC, SHOWN_ACCURACY])
+def test_the_intervals_shown_hold_the_truth_about_as_often_as_they_say(found: Found, world: str, interval: str):
+    assert coverage(found[world], interval).value >= 0.92
+
+
+@pytest.mark.parametrize("world", ["s1", "s2"])
+def test_the_standard_error_over_folds_does_not(found: Found, world: str):
+    assert coverage(found[world], STANDARD_DEVIATION).value <= 0.75
+
+
+@pytest.mark.parametrize("world", ["s1", "s2"])
+def test_the_methods_are_equal_and_of_the_intended_strength(found: Found, world: str):
+    truth = np.array([trial.truth[AUC] for trial in found[world]])
+    gap = truth[:, 0] - truth[:, 1]
+    assert abs(gap.mean()) <= 3 * gap.std() / np.sqrt(REPETITIONS)
+    assert 0.75 <= truth.mean() <= 0.80
