@@ -12,8 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 def data_folder() -> Path:
     """`STROKEBENCH_DATA`, by default the user's cache: `sources/`, `prepared/` and `features/` lie below it."""
     chosen = os.environ.get("STROKEBENCH_DATA")
-    if chosen:
-        return Path(chosen).expanduser().resolve()
+    return Path(chosen).expanduser().resolve() if chosen else cache_folder()
+
+
+def cache_folder() -> Path:
+    """The user's cache: what can be made again."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "strokebench"
 

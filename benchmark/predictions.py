@@ -39,7 +39,8 @@ class Row:
 
     `probabilities` and `thresholds` by split name, of the cells that are ok; `outcomes` counts all stored cells;
     `failures` are (split, outcome, reason); `cells` is the number that a complete row has; `changed` counts cells that gave
-    other predictions when the same key was computed again; `chosen` by split name is what the method stored with its cell.
+    other predictions when the same key was computed again; `chosen` by split name is what the method stored with its cell;
+    `seconds` is the mean time of a cell, None where it was not measured.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Row:
     failures: tuple[tuple[str, str, str], ...] = ()
     changed: int = 0
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seconds: float | None = None
 
     @property
     def cells_ok(self) -> int:
@@ -151,6 +153,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     if task is None:
         return None
     usable = [folder for folder, item in published.items() if item is not None and item.comparable == task.comparable]
+    seconds = published_seconds(dataset, protocol)
     entry = catalogue.datasets.resolve(dataset)[0]
     complete, incomplete, not_applicable, left_out = [], [], [], []
     for method in suite.methods:
@@ -164,7 +167,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         expected = task.expected(stochastic=method_entry.stochastic(parameters))
         local = None if store is None or local_task is None else _local_row(store, task, method, expected)
         found = [read_reference(folder, method, expected) for folder in usable]
-        reference = next((row for row in found if row is not None), None)
+        reference = next((replace(row, seconds=seconds.get(method)) for row in found if row is not None), None)
         best = local if local is not None and local.complete else reference
         if best is not None:
             complete.append(best)
@@ -210,6 +213,7 @@ def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSpl
         failures=tuple((record.address.split, record.outcome, record.reason) for record in records if record.outcome != "ok"),
         changed=sum(bool(record.measured.get("changed_on_recomputation")) for record in good),
         chosen={record.address.split: record.chosen for record in good},
+        seconds=_mean_seconds(good),
     )
 
 
@@ -276,6 +280,11 @@ def seconds_taken(record: CellRecord) -> float | None:
     return None if fit is None or predict is None else float(fit) + float(predict)
 
 
+def _mean_seconds(records: Sequence[CellRecord]) -> float | None:
+    taken = [seconds for record in records if (seconds := seconds_taken(record)) is not None]
+    return sum(taken) / len(taken) if taken else None
+
+
 def published_seconds(dataset: str, protocol: str) -> dict[str, float]:
     """Method -> mean seconds per cell of its published row, on the machine that computed it."""
     known: dict[str, float] = {}
@@ -299,9 +308,9 @@ def publish_seconds(task: Task, rows: Mapping[str, Sequence[CellRecord]]) -> Non
         return
     known = _read_seconds(path)
     for method, records in rows.items():
-        taken = [seconds for record in records if (seconds := seconds_taken(record)) is not None]
-        if taken:
-            known[method] = round(sum(taken) / len(taken), 3)
+        mean = _mean_seconds(records)
+        if mean is not None:
+            known[method] = round(mean, 3)
     write_if_changed(path, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
 
 

@@ -152,7 +152,7 @@ def _row(table: Standings, found: Comparison, name: str, tested: bool) -> str:
     best = r" $\bullet$" if ranked and found.best_set[name] else ""
     metric = table.metric
     value = _estimate(*(frame[metric][name] for frame in (found.metrics, found.low, found.high)))
-    difference, p = _to_first(table, found, name) if ranked else ("", "")
+    difference, p = _to_first(table, name) if ranked else ("", "")
     cells = [rf"\texttt{{{_breakable(name)}}}{best}", value, difference]
     if tested:
         letters = escaped(found.letters[name]) if ranked else ""
@@ -160,17 +160,12 @@ def _row(table: Standings, found: Comparison, name: str, tested: bool) -> str:
     return _line(cells)
 
 
-def _to_first(table: Standings, found: Comparison, name: str) -> tuple[str, str]:
+def _to_first(table: Standings, name: str) -> tuple[str, str]:
     """The difference from the first ranked row with its interval, and Holm's p; empty for that row itself."""
-    first = table.ranked[0]
-    if name == first:
+    pair = table.against(table.ranked[0]).get(name)
+    if pair is None:
         return "", ""
-    pairs = found.pairs
-    pair = pairs[((pairs["a"] == name) & (pairs["b"] == first)) | ((pairs["a"] == first) & (pairs["b"] == name))].iloc[0]
-    low, high, difference = (float(pair[key]) for key in ("low", "high", "difference"))
-    if pair["a"] == first:
-        low, high, difference = -high, -low, -difference
-    return _estimate(difference, low, high, sign="+"), _p(float(pair["p_holm"]))
+    return _estimate(pair["difference"], pair["low"], pair["high"], sign="+"), _p(pair["p_holm"])
 
 
 def _caption(table: Standings, found: Comparison, tested: bool) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.leaderboard.markdown import render
+from benchmark.leaderboard.page import page
 from benchmark.leaderboard.standings import Standings, standings
 from benchmark.locations import output_folder, results_folder
-from benchmark.predictions import gather
+from benchmark.predictions import current_suite, gather
 from benchmark.registry import Catalogue
 from benchmark.store import write_if_changed
-from benchmark.suite import DEFAULT, Suite
+from benchmark.suite import DEFAULT, Suite, suite_names
+
+FURTHER = ("ablations", "sensitivity")
+"""Suites `<suite>-<part>` whose results a suite's page shows besides its own."""
 
 
 def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Standings]:
@@ -18,9 +22,25 @@ def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Stan
     return [standings(rows, suite.primary_metric) for rows in gather(suite, catalogue, local=local)]
 
 
-def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings]) -> Path:
-    """Write `leaderboard.md` (or `results/<suite>.md` for another suite); returns its path."""
+def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True) -> Path:
+    """Write `leaderboard.md` (`results/<suite>.md` for another suite) and the page; returns the path of the former."""
     path = output_folder() / "leaderboard.md" if suite.name == DEFAULT else results_folder() / f"{suite.name}.md"
-    content = render(suite, tables, catalogue).encode()
-    write_if_changed(path, content)
+    write_if_changed(path, render(suite, tables, catalogue).encode())
+    write_if_changed(page_path(suite), whole_page(suite, catalogue, tables, local=local).encode())
     return path
+
+
+def page_path(suite: Suite) -> Path:
+    """Where the page of a suite lies."""
+    return results_folder() / f"{'leaderboard' if suite.name == DEFAULT else suite.name}.html"
+
+
+def whole_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True) -> str:
+    """The page of a suite, with its ablations and sensitivity where these are suites of their own and have results."""
+    further = []
+    for name in (f"{suite.name}-{part}" for part in FURTHER):
+        if name in suite_names():
+            other = current_suite(name, catalogue, local=local)
+            compared = [rows for rows in gather(other, catalogue, local=local) if len(rows.complete) > 1]
+            further.append((other, [standings(rows, other.primary_metric) for rows in compared]))
+    return page(suite, tables, catalogue, further)

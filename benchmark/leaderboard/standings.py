@@ -52,6 +52,21 @@ class Standings:
         """The complete row of a method."""
         return next(row for row in self.rows.complete if row.method == method)
 
+    def against(self, leader: str) -> dict[str, dict[str, Any]]:
+        """Ranked row -> its pair with the leader, as row - leader: a column of `Comparison.pairs` each."""
+        found = self.comparison
+        if found is None:
+            return {}
+        pairs = found.pairs[(found.pairs["a"] == leader) | (found.pairs["b"] == leader)]
+        told = {}
+        for record in pairs.to_dict("records"):
+            pair = {str(key): value for key, value in record.items()}
+            if pair["a"] == leader:
+                pair |= {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
+                pair |= {"a": pair["b"], "b": leader}
+            told[str(pair["a"])] = pair
+        return told
+
     @property
     def ranked(self) -> list[str]:
         """The complete ranked rows, best first."""

@@ -13,9 +13,10 @@ DRAWS = 500
 def draw_patients(patients: int, draws: int = DRAWS, seed: int = 0) -> Floats:
     """How often each patient is drawn: (draws, patients), every row sums to `patients`; the same for the same seed."""
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(patients, size=(draws, patients))
-    place = drawn + np.arange(draws)[:, None] * patients
-    return np.bincount(place.ravel(), minlength=draws * patients).reshape(draws, patients).astype(np.float64)
+    drawn = np.empty((draws, patients))
+    for counts in drawn:
+        counts[:] = np.bincount(rng.integers(patients, size=patients), minlength=patients)
+    return drawn
 
 
 def ratio_interval(weights: Floats, above: Floats, below: Floats) -> tuple[Floats, Floats]:

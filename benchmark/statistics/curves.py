@@ -25,6 +25,8 @@ CUTS = np.round(np.arange(0.02, 0.99, 0.02), 2)
 """Threshold probabilities of the decision curve."""
 BINS = 10
 """Calibration and its error take this many bins of equal width."""
+FEWEST = 5
+"""A bin with fewer predictions than this, on average over seeds, has no point in the calibration curve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Observed share of label 1 by bin of the predicted probability, (M, `BINS`) each; NaN in a bin that holds no one.
+    """Observed share of label 1 by bin of the predicted probability, (M, `BINS`) each; NaN where a seed has too few in the bin.
 
     `predicted` is the mean probability in the bin, `share` the part of all predictions in it; `ece` is `calibration_error`.
     """
@@ -83,10 +85,13 @@ def net_benefit(labels: NDArray[np.integer], scores: Floats, cuts: Floats) -> Fl
 
     True positives / n - false positives / n x cut / (1 - cut).
     """
-    called = scores[:, :, None] >= cuts
-    positive = (labels == 1)[:, None]
-    true, false = (called & positive).mean(axis=1), (called & ~positive).mean(axis=1)
+    true, false = (_called(scores[:, labels == label], cuts) / len(labels) for label in (1, 0))
     return np.asarray(true - false * cuts / (1.0 - cuts))
+
+
+def _called(scores: Floats, cuts: Floats) -> Floats:
+    """How many of `scores` (M, n) are at `cuts` (T,) or above, (M, T)."""
+    return np.array([len(row) - np.searchsorted(row, cuts, side="left") for row in np.sort(scores, axis=1)], dtype=np.float64)
 
 
 def _sensitivity(cases: Ordering) -> Floats:
@@ -136,13 +141,16 @@ def calibration_error(run: Evaluation) -> Floats:
 
 def _calibration(run: Evaluation, protocol: str, draws: int) -> Calibration:
     number, positives, probability = (part.sum(axis=-1) for part in _by_seed(run))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        predicted, observed = (np.where(number > 0, part / number, np.nan) for part in (probability, positives))
+    enough = number >= FEWEST * len(set(run.seed))
+    predicted, observed = (
+        np.divide(part, number, out=np.full(number.shape, np.nan), where=enough) for part in (probability, positives)
+    )
     low = high = np.full(number.shape, np.nan)
     if protocol != "leave-one-site-out":
         patients = len(run.patient_labels)
         held = _sums(run, np.ones_like(run.scores), run.patient, patients)
         low, high = ratio_interval(draw_patients(patients, draws), held * (run.patient_labels == 1), held)
+        low, high = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
     return Calibration(predicted, observed, low, high, number / number.sum(axis=1, keepdims=True), calibration_error(run))
 
 

@@ -1,0 +1,78 @@
+"""The leaderboard as one page that works from disk: data, figures, style and scripts in one file, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.leaderboard.charts import CHARTS, PAGE
+from benchmark.leaderboard.page_data import shown_rows, suite_data
+from benchmark.leaderboard.plotting import browser_bundle
+from benchmark.leaderboard.standings import Standings
+from benchmark.registry import Catalogue
+from benchmark.suite import Suite
+
+FILES = Path(__file__).resolve().parent / "page_files"
+SCRIPTS = ("elements.js", "data.js", "state.js", "table.js", "figures.js", "views.js", "page.js")
+"""In the order in which they stand in the page; one scope, apart from that of the library."""
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; "
+    "script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:"
+)
+"""No network, and no script but the page's own, named by their hashes. Vega sets styles on what it draws."""
+
+Further = Sequence[tuple[Suite, Sequence[Standings]]]
+
+
+def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, further: Further = ()) -> str:
+    """The page of a suite, with the ablations and sensitivity of the `further` suites; the same bytes for the same predictions.
+
+    Raises `BenchmarkError` where the plotting library is missing.
+    """
+    data: dict[str, Any] = {
+        "suite": suite_data(suite, tables, catalogue),
+        "further": [suite_data(*others, catalogue, with_curves=False) for others in further],
+        "charts": {name: chart(PAGE) for name, chart in CHARTS.items()},
+    }
+    for table in data["suite"]["tables"]:
+        if table["rows"]["method"]:
+            table["shown"] = shown_rows(table)
+    bundle, own = browser_bundle(), "\n".join(["(() => {'use strict';", *(_file(name) for name in SCRIPTS), "})();"])
+    parts = {
+        "policy": html.escape(POLICY.format(scripts=" ".join(map(_digest, (bundle, own))))),
+        "title": html.escape(suite.title),
+        "style": _file("page.css"),
+        "data": in_html(data),
+        "bundle": bundle,
+        "script": own,
+    }
+    return _put(_file("page.html"), parts)
+
+
+def in_html(data: Any) -> str:
+    """JSON that may stand within a script element: no name in it can end the element or start another."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _put(frame: str, parts: dict[str, str]) -> str:
+    """The frame with each `{{name}}` replaced once; what is put in is never searched."""
+    pieces = frame.split("{{")
+    done = [pieces[0]]
+    for piece in pieces[1:]:
+        name, rest = piece.split("}}", 1)
+        done += [parts[name], rest]
+    return "".join(done)
+
+
+def _file(name: str) -> str:
+    return (FILES / name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -1,0 +1,453 @@
+// The views: each gives headings, sentences and figures for the chosen table, or says why there is nothing to show.
+
+const TITLES = {
+  best: "Difference to the first row",
+  pairs: "All pairs",
+  two: "Two rows",
+  roc: "ROC",
+  calibration: "Calibration",
+  decision: "Decision curves",
+  sites: "Sites",
+  time: "Training time",
+  ablations: "Ablations and sensitivity",
+};
+const sentences = (...parts) => parts.filter(Boolean).join(" ");
+const paragraph = (text, attributes = {}) => make("p", attributes, ...prose(text));
+const named = () => `${table().dataset}, ${table().protocol}`;
+const untested = () => paragraph(`Nothing is tested in this table, so there is nothing to draw. ${table().conclusion}`);
+const LIMITS = [
+  ["low", "low", fixed],
+  ["high", "high", fixed],
+];
+
+const DRAWN = {
+  best() {
+    const current = table();
+    if (!current.forest) return [untested()];
+    const rows = records(current.forest);
+    const metric = metricName(current.metric);
+    const worse = rows.filter((row) => row.shown === "significantly different").length;
+    const equal = rows.filter((row) => row.shown === "no difference shown").length;
+    const caption = sentences(
+      `Difference in ${metric} of every ranked row to the first row, \`${rows[0].method}\`, with the 95 % interval of that one`,
+      `comparison. Colour and symbol give the verdict after Holm's correction over all ${current.comparisons} pairs, so an`,
+      "interval may leave out 0 where no difference is shown.",
+    );
+    const verdicts = `${worse} rows significantly different, ${equal} without a shown difference`;
+    const described = `${metric} differences to ${rows[0].method}: ${verdicts}.`;
+    const columns = [["method", "method"], ["difference", "difference", signed], ...LIMITS, ["shown", "verdict"]];
+    return [figure({ chart: "forest", caption, described, datasets: { rows }, words: { metric }, shape: "named", columns })];
+  },
+
+  pairs() {
+    const current = table();
+    if (!current.tested) return [untested()];
+    const better = METRICS.get(current.metric).lower ? -1 : 1;
+    const rows = records(current.pairs).map((pair) => ({
+      a: current.rows.method[pair.a],
+      b: current.rows.method[pair.b],
+      a_place: pair.a,
+      b_place: pair.b,
+      difference: known(pair.difference) ? better * pair.difference : null,
+      p: pair.p,
+      p_holm: pair.p_holm,
+    }));
+    const shown = rows.filter((row) => known(row.p_holm) && row.p_holm < 0.05).length;
+    const caption = sentences(
+      "Every pair of ranked rows: + the row is significantly better than the column, \u2212 significantly worse,",
+      `\u00b7 no difference shown (Holm over ${current.comparisons} pairs).`,
+    );
+    const rest = current.comparisons - shown;
+    const described = `${shown} of ${current.comparisons} pairs differ significantly, ${rest} are not shown to differ.`;
+    const columns = [
+      ["a", "row"],
+      ["b", "other row"],
+      ["difference", "difference (+ is better)", signed],
+      ["p", "p", pText],
+      ["p_holm", "p (Holm)", pText],
+    ];
+    return [paragraph(described), figure({ chart: "matrix", caption, described, datasets: { rows }, shape: "cells", columns })];
+  },
+
+  two() {
+    const current = table();
+    if (current.rows.method.length < 2) return [paragraph("There are fewer than two complete rows: nothing to compare.")];
+    const answer = make("div", { "aria-live": "polite" });
+    const pick = (name, other) => {
+      const select = make(
+        "select",
+        { id: `row-${name}` },
+        ...current.rows.method.map((method) => make("option", { value: method }, method)),
+      );
+      select.value = state[name];
+      select.addEventListener("change", () => {
+        if (select.value === state[other]) state[other] = state[name];
+        state[name] = select.value;
+        for (const each of ["a", "b"]) byId(`row-${each}`).value = state[each];
+        writeAddress();
+        drawFigures(fill(answer, ...comparison()));
+      });
+      return make("label", {}, name === "a" ? "First row" : "Second row", select);
+    };
+    fill(answer, ...comparison());
+    return [make("div", { class: "controls" }, pick("a", "b"), pick("b", "a")), answer];
+  },
+
+  roc: () => {
+    const columns = [["method", "method"], ["x", "1 \u2212 specificity", fixed], ["y", "sensitivity", fixed], ...LIMITS];
+    const aucs = table().metrics.auc.mean;
+    const bands = table().curves.roc.low ? " with 95 % bands of each point" : "; this protocol allows no bands";
+    return curveView("roc", columns, (curves, places) => ({
+      caption: sentences(
+        `ROC curves, the mean over test parts${bands}.`,
+        `Label 1 (${table().positive}) is positive. The dashed line is chance.`,
+      ),
+      described: `ROC curves: ${places.map((place) => `${table().rows.method[place]} AUC ${fixed(aucs[place])}`).join(", ")}.`,
+      datasets: { rows: curveRecords(table(), curves.roc, places) },
+    }));
+  },
+
+  calibration: () => {
+    const columns = [
+      ["method", "method"],
+      ["x", "predicted", fixed],
+      ["y", "observed", fixed],
+      ...LIMITS,
+      ["share", "share of predictions", fixed],
+    ];
+    return curveView("calibration", columns, (curves, places) => {
+      const { bins, points } = calibrationRecords(table(), places);
+      const eces = places.map((place) => `\`${table().rows.method[place]}\` ${fixed(curves.calibration.ece[place])}`);
+      const bounded = points.some((bin) => known(bin.low));
+      const intervals = bounded ? ", 95 % intervals by patient bootstrap" : "; this protocol allows no intervals";
+      const shares = figure({
+        chart: "shares",
+        caption: "Share of the predictions in each of ten bins of equal width.",
+        described: `Share of predictions by predicted probability for ${state.rows.join(", ")}.`,
+        datasets: { rows: bins },
+        shape: "square",
+        columns: [
+          ["method", "method"],
+          ["middle", "middle of the bin", fixed],
+          ["share", "share", fixed],
+        ],
+      });
+      return {
+        caption: sentences(
+          `Observed proportion of label 1 (${table().positive}) by predicted probability, ten bins of equal width${intervals}.`,
+          "The greater a point, the more predictions its bin holds. On the dashed line predictions are what they say.",
+          `Expected calibration error: ${eces.join(", ")}.`,
+        ),
+        described: `Calibration curves of ${state.rows.join(", ")}.`,
+        datasets: { rows: points },
+        after: [shares],
+      };
+    });
+  },
+
+  decision: () => {
+    const columns = [["method", "method"], ["x", "threshold", fixed], ["y", "net benefit", fixed], ...LIMITS];
+    const bands = table().curves.decision.low ? ", with 95 % bands of each point" : "";
+    return curveView("decision", columns, (curves, places) => ({
+      caption: sentences(
+        `Net benefit of treating whom a row puts above the threshold probability as label 1 (${table().positive})${bands}.`,
+        "The thin line treats everyone, zero no one. Values below \u2212.05 are cut off. No p-values belong to these curves.",
+      ),
+      described: `Decision curves of ${state.rows.join(", ")}, with treat all and treat none.`,
+      datasets: {
+        rows: curveRecords(table(), curves.decision, places),
+        everyone: curves.decision.x.map((x, t) => ({ x, y: curves.decision.everyone[t] })),
+      },
+    }));
+  },
+
+  sites() {
+    const current = table();
+    if (!current.sites) {
+      const other = protocolsOf(current.dataset).find((protocol) => tableOf(current.dataset, protocol).sites);
+      const where = other ? ` Choose the protocol \`${other}\`.` : "";
+      return [
+        paragraph(`Under \`${current.protocol}\` no site is held out as a whole: there is nothing to show by site.${where}`),
+      ];
+    }
+    const sites = current.sites;
+    const metric = metricName(current.metric);
+    const kept = keptPlaces(current);
+    const rows = kept.flatMap((place) =>
+      sites.site.map((site, i) => ({
+        site: sites.small[i] ? `${site} (small)` : site,
+        method: current.rows.method[place],
+        value: sites.values[i][place],
+        n: sites.n[i],
+        positives: sites.positives[i],
+      })),
+    );
+    const small = sites.small.filter(Boolean).length;
+    const caption = sentences(
+      `${metric} by held-out site (${current.site}), the mean over training seeds.`,
+      small ? `${small} small sites (fewer than 5 of a class) are shown and left out of the means.` : "",
+      "A cell rests on the cases of one site alone. Filter the rows above to shorten the figure.",
+    );
+    const described = `${metric} of ${kept.length} rows at ${sites.site.length} sites.`;
+    const columns = [
+      ["site", "site"],
+      ["method", "method"],
+      ["n", "cases", String],
+      ["positives", "label 1", String],
+      ["value", metric, fixed],
+    ];
+    const whole = figure({
+      chart: sites.chart,
+      caption,
+      described,
+      datasets: { rows },
+      words: { metric },
+      shape: "cells",
+      columns,
+    });
+    return [whole, ...meanRanks(current), ...spreadOverSites(current)];
+  },
+
+  time() {
+    const current = table();
+    const metric = metricName(state.metric);
+    const all = rowsOf(current, state.metric).filter((row) => known(row.seconds) && row.seconds > 0 && known(row.mean));
+    if (!all.length) return [paragraph("No training times are stored for the rows of this table.")];
+    const beside = (row, side) =>
+      state.rows.indexOf(row.method) >= 0 && state.rows.indexOf(row.method) % 2 === side ? row.method : "";
+    const rows = all.map((row) => ({ ...row, value: row.mean, right: beside(row, 0), left: beside(row, 1) }));
+    const caption = sentences(
+      `${metric} against the time to train and predict one split, as measured where the row was computed: rows need not come`,
+      "from the same machine, nor from an idle one. The rows chosen for curves bear their names.",
+    );
+    const seconds = rows.map((row) => row.seconds);
+    const span = `${secondsText(Math.min(...seconds))} to ${secondsText(Math.max(...seconds))} seconds`;
+    const described = `${metric} against training time of ${rows.length} rows, from ${span}.`;
+    const columns = [
+      ["method", "method"],
+      ["family", "family"],
+      ["seconds", "seconds", secondsText],
+      ["value", metric, fixed],
+      ...LIMITS,
+    ];
+    return [figure({ chart: "time", caption, described, datasets: { rows }, words: { metric }, shape: "", columns })];
+  },
+
+  ablations() {
+    const found = DATA.further.flatMap((suite) => suite.tables.map((each) => ({ suite, each })));
+    const own = found.filter(({ each }) => each.dataset === state.dataset);
+    if (!found.length) return [paragraph("No ablation or sensitivity suite has results yet.")];
+    return (own.length ? own : found).flatMap(({ suite, each }) => {
+      const metric = metricName(each.metric);
+      const rows = rowsOf(each, each.metric)
+        .map((row) => ({ ...row, label: row.method, value: row.mean }))
+        .sort((x, y) => x.order - y.order);
+      const groups = [...new Set(rows.map((row) => row.group))];
+      rows.sort((x, y) => groups.indexOf(x.group) - groups.indexOf(y.group));
+      const caption = sentences(
+        `${suite.title}: ${metric}${rows.some((row) => known(row.low)) ? ", 95 % intervals" : ""}.`,
+        "Rows are grouped by the parameters that they change. Overlapping intervals are no test.",
+      );
+      const columns = [["label", "row"], ["group", "changed"], ["value", metric, fixed], ...LIMITS];
+      const whole = figure({
+        chart: "dots",
+        caption,
+        described: `${metric} of ${rows.length} rows of ${suite.title}.`,
+        datasets: { rows },
+        words: { metric },
+        shape: "named",
+        columns,
+      });
+      return [make("h4", {}, `${suite.name}: ${each.dataset}, ${each.protocol}`), paragraph(each.conclusion), whole];
+    });
+  },
+};
+
+/** The places of the rows that the filter leaves, in the table's order. */
+const keptPlaces = (current) =>
+  rowsOf(current, state.metric)
+    .filter(passes)
+    .map((row) => row.place);
+
+/** A view of curves: which rows, the chart, what belongs below it. */
+function curveView(chart, columns, content) {
+  const current = table();
+  if (!current.curves) return [paragraph("No row is complete yet.")];
+  const places = state.rows.map((name) => current.rows.method.indexOf(name));
+  const { after = [], ...rest } = content(current.curves, places);
+  return [rowChooser(), figure({ chart, shape: "square", columns, ...rest }), ...after];
+}
+
+function rowChooser() {
+  const chips = state.rows.map((name) =>
+    make(
+      "li",
+      {},
+      make("button", { type: "button", onclick: () => choose(name, false), "aria-label": `remove ${name}` }, `${name} \u00d7`),
+    ),
+  );
+  const others = table().rows.method.filter((name) => !state.rows.includes(name));
+  const add = make(
+    "select",
+    { id: "add-row" },
+    make("option", { value: "" }, "choose"),
+    ...others.map((name) => make("option", { value: name }, name)),
+  );
+  add.addEventListener("change", () => add.value && choose(add.value, true));
+  return make(
+    "div",
+    {},
+    make("div", { class: "controls" }, make("label", {}, `Add a row (at most ${MOST})`, add)),
+    make("ul", { class: "chips", "aria-label": "rows shown" }, ...chips),
+  );
+}
+
+/** What the chosen two show: a sentence, the tests, the differences part by part, and both curves. */
+function comparison() {
+  const current = table();
+  const metric = metricName(current.metric);
+  const [a, b] = [state.a, state.b].map((name) => current.rows.method.indexOf(name));
+  const pair = pairOf(current, a, b);
+  const means = current.metrics[current.metric];
+  const difference = pair
+    ? pair.difference
+    : known(means.mean[a]) && known(means.mean[b])
+      ? means.mean[a] - means.mean[b]
+      : null;
+  const estimates = [a, b].map((place) => {
+    const range = between(means.low[place], means.high[place]);
+    return `\`${current.rows.method[place]}\` ${fixed(means.mean[place])}${range ? ` (${range})` : ""}`;
+  });
+  return [
+    make("p", { class: "verdict", id: "verdict" }, ...prose(verdict(pair, difference, metric))),
+    paragraph(`${metric}: ${estimates.join("; ")}.`),
+    current.tested ? null : paragraph(current.conclusion),
+    pair && current.tested ? testList(pair, metric) : null,
+    make("div", { class: "pair" }, splitFigure(current, a, b, pair, difference, metric), bothCurves(current, [a, b])),
+  ];
+}
+
+function verdict(pair, difference, metric) {
+  const estimate = `difference ${signed(difference)}`;
+  const current = table();
+  if (!current.tested) return `Not tested, as no pair in this table is: ${estimate} in ${metric}.`;
+  if (!pair)
+    return sentences(
+      "Not tested: at least one of the two is a descriptive row, outside the ranked family.",
+      `Estimates only: ${estimate} in ${metric}.`,
+    );
+  if (pair.identical) return "Both rows made identical predictions: the same run.";
+  if (!known(pair.p_holm)) return `Not tested: ${metric} is undefined in a test part. ${estimate}.`;
+  const lower = METRICS.get(current.metric).lower;
+  const better = pair.difference > 0 !== lower ? state.a : state.b;
+  if (pair.p_holm < 0.05)
+    return sentences(
+      `\`${better}\` is significantly better in ${metric}: ${estimate}, p (Holm) ${pText(pair.p_holm)}.`,
+      pair.near_chance ? "The AUC intervals of both include .5." : "",
+    );
+  if (pair.p_equivalent > 0.95)
+    return `Shown to be equal within .01 in ${metric}: ${estimate}, probability ${pText(pair.p_equivalent)}.`;
+  return `No difference in ${metric} is shown: ${estimate}, p (Holm) ${pText(pair.p_holm)}. That is not the same as equal.`;
+}
+
+const TESTS = [
+  ["p", "p (primary test, unadjusted)"],
+  ["p_holm", "p (Holm, over all pairs of ranked rows)"],
+  ["p_delong", "p (DeLong, by patient; second opinion, unadjusted)"],
+  ["p_mcnemar", "p (McNemar, votes of all patients, unadjusted)"],
+  ["p_mcnemar_recall", "p (McNemar, votes within label 1, unadjusted)"],
+  ["p_mcnemar_specificity", "p (McNemar, votes within label 0, unadjusted)"],
+  ["p_sign_flip", "p (exact sign-flip over sites, unadjusted)"],
+  ["p_equivalent", "P(difference within .01)"],
+];
+
+function testList(pair, metric) {
+  const line = (key, term, text) => [make("dt", {}, term), make("dd", { "data-test": key }, text)];
+  const range = between(pair.low, pair.high, signed);
+  const tests = TESTS.filter(([key]) => known(pair[key])).flatMap(([key, term]) => line(key, term, pText(pair[key])));
+  return make(
+    "dl",
+    {},
+    ...line("difference", `difference in ${metric} (first \u2212 second)`, signed(pair.difference)),
+    ...line("ci", "95 % interval", range || "n/a"),
+    ...tests,
+  );
+}
+
+/** The difference in every test part, by seed or by site, above the mean. */
+function splitFigure(current, a, b, pair, difference, metric) {
+  const { name, seed, site, values } = current.splits;
+  const bySite = site.some(Boolean);
+  const parts = name.map((split, j) => ({
+    part: bySite ? site[j] : `seed ${seed[j]}`,
+    split,
+    difference: known(values[a][j]) && known(values[b][j]) ? values[a][j] - values[b][j] : null,
+    low: null,
+    high: null,
+    mean: false,
+  }));
+  const range = pair && known(pair.low) ? ", 95 % CI" : "";
+  const mean = { part: `mean${range}`, split: "", difference, low: pair?.low ?? null, high: pair?.high ?? null, mean: true };
+  const rows = [...parts.filter((part) => known(part.difference)), ...(known(difference) ? [mean] : [])];
+  const above = parts.filter((part) => part.difference > 0).length;
+  const caption = sentences(
+    `Difference in ${metric} (first \u2212 second) in every test part.`,
+    bySite ? "" : "The test parts of a cross-validation share their training cases: their scatter is no interval.",
+  );
+  const share = `${above} of ${parts.length} test parts`;
+  const described = `The first row has the greater ${metric} in ${share}; mean difference ${signed(difference)}.`;
+  const columns = [["part", bySite ? "site" : "seed"], ["split", "split"], ["difference", "difference", signed], ...LIMITS];
+  return make(
+    "div",
+    {},
+    make("h4", {}, "Part by part"),
+    figure({ chart: "differences", caption, described, datasets: { rows }, words: { metric }, shape: "", columns }),
+  );
+}
+
+function bothCurves(current, places) {
+  const columns = [["method", "method"], ["x", "1 \u2212 specificity", fixed], ["y", "sensitivity", fixed], ...LIMITS];
+  const caption = "ROC curves of the two rows.";
+  const datasets = { rows: curveRecords(current, current.curves.roc, places) };
+  return make(
+    "div",
+    {},
+    make("h4", {}, "Both ROC curves"),
+    figure({ chart: "roc", caption, described: caption, datasets, shape: "square", columns }),
+  );
+}
+
+function meanRanks(current) {
+  if (!current.ranks) return [];
+  const { sites, f, p, difference, rows } = current.ranks;
+  const records = rows.method.map((method, i) => ({ method, value: rows.value[i], low: rows.low[i], high: rows.high[i] }));
+  const caption = sentences(
+    `Mean ranks of the ranked rows over ${sites} sites (Iman-Davenport F ${known(f) ? f.toFixed(2) : "infinite"}, p ${pText(p)}).`,
+    `Rows whose bars overlap differ by less than Nemenyi's critical difference, ${difference.toFixed(2)}: no difference is shown.`,
+  );
+  const columns = [["method", "method"], ["value", "mean rank", (value) => value.toFixed(2)]];
+  const described = `Mean ranks: ${records.map((row) => `${row.method} ${row.value.toFixed(2)}`).join(", ")}.`;
+  const whole = figure({ chart: "ranks", caption, described, datasets: { rows: records }, shape: "named", columns });
+  return [make("h4", {}, "Mean ranks over sites"), whole];
+}
+
+function spreadOverSites(current) {
+  const sites = current.sites;
+  if (!sites.tau) return [];
+  const rows = keptPlaces(current).map((place) => [
+    rowName(current.rows.method[place]),
+    fixed(sites.tau[place]),
+    known(sites.i2[place]) ? `${(100 * sites.i2[place]).toFixed(0)} %` : "n/a",
+    `${sites.worst[place]} (${fixed(sites.worst_auc[place])})`,
+  ]);
+  const heads = ["method", "tau", "I\u00b2", "worst site (AUC)"];
+  const title = "How much the AUC differs between sites";
+  return [
+    make("h4", {}, title),
+    make(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
+      plainTable(title, heads, rows, [1, 2]),
+    ),
+  ];
+}

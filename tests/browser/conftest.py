@@ -1,0 +1,127 @@
+"""A made leaderboard with a hostile row, written as a page, and a browser that opens it from disk without a network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmark.discovery import discover
+from benchmark.leaderboard.page import page
+from benchmark.leaderboard.standings import Standings, as_json
+from benchmark.suite import Suite
+from tests.leaderboard.test_conclusions import made_task, row, table
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+HOSTILE = "<img src=x onerror=\"document.title='caught'\"></script><script>document.title='caught'</script>"
+METHODS = {"alpha": 2.0, "beta": 1.9, "gamma": 1.2, "weak": 0.1, HOSTILE: 0.6, "shown": 1.5, "shown[width=3]": 1.4}
+DESCRIPTIVE = ("shown", "shown[width=3]")
+PLUGIN = """
+from dataclasses import dataclass
+
+from benchmark.registry import register_method
+
+
+@register_method({name!r}, family={family!r}, reference={name!r}, fit_modalities={{"table"}}, predict_modalities={{"table"}})
+@dataclass
+class Made{i}:
+    width: int = 2
+"""
+
+
+@dataclass
+class Reader:
+    """A browser's page, and whatever went wrong in it or left it."""
+
+    page: Page
+    address: str
+    tables: list[Standings]
+    wrong: list[str] = field(default_factory=list)
+
+    def open(self, address: str = "") -> None:
+        """Open the page at this state; its figure is drawn on return."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.address}#{address}")
+        self.drawn()
+
+    def drawn(self) -> None:
+        """Wait until every figure holds its drawing."""
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('.drawing > div')].every((each) => each.querySelector('svg'))"
+        )
+
+    def json(self, dataset: str, protocol: str) -> dict[str, Any]:
+        """A table as `rank --json` prints it."""
+        found = as_json("made", self.tables)["tables"]
+        return next(each for each in found if (each["dataset"], each["protocol"]) == (dataset, protocol))
+
+
+def made_suite() -> Suite:
+    ranked = tuple(name for name in METHODS if name not in DESCRIPTIVE)
+    return Suite("made", f"Made {HOSTILE}", ("made",), ("repeated-cv", "leave-one-site-out"), ranked, DESCRIPTIVE, note=HOSTILE)
+
+
+def made_tables() -> list[Standings]:
+    """Tested by cross-validation, over eight sites and, with three sites, not at all."""
+    tables = []
+    for dataset, protocol, sites in (
+        ("made", "repeated-cv", 0),
+        ("made", "leave-one-site-out", 3),
+        ("wide", "leave-one-site-out", 8),
+    ):
+        task = made_task(protocol, sites)
+        object.__setattr__(task, "dataset", dataset)
+        rows = [row(task, name, strength) for name, strength in METHODS.items()]
+        for i, item in enumerate(rows):
+            object.__setattr__(item, "seconds", 0.1 * 3**i)
+        tables.append(table(task, [*rows, row(task, "broken", 1.0, splits=2, failed=HOSTILE)], DESCRIPTIVE))
+    return tables
+
+
+def browser_path() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e .[dev]")
+    path = browser_path()
+    if path is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Standings]]:
+    folder = tmp_path_factory.mktemp("page")
+    plugin = folder / "made_methods.py"
+    names = [*dict.fromkeys(name.partition("[")[0] for name in METHODS), "broken"]
+    plugin.write_text("".join(PLUGIN.format(name=name, family=f"kin {HOSTILE}", i=i) for i, name in enumerate(names)))
+    path, tables = folder / "made.html", made_tables()
+    suite = made_suite()
+    path.write_bytes(page(suite, tables, discover([str(plugin)]), [(suite, tables[:1])]).encode())
+    return path, tables
+
+
+@pytest.fixture
+def reader(browser: Browser, written: tuple[Path, list[Standings]]) -> Iterator[Reader]:
+    """The page in a fresh browser context without a network; the test fails if anything goes wrong in it."""
+    path, tables = written
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    found = Reader(context.new_page(), path.as_uri(), tables)
+    found.page.on("console", lambda said: found.wrong.append(said.text) if said.type in ("error", "warning") else None)
+    found.page.on("pageerror", lambda error: found.wrong.append(str(error)))
+    found.page.on("request", lambda sent: None if sent.url.startswith("file:") else found.wrong.append(sent.url))
+    found.open()
+    yield found
+    context.close()
+    assert not found.wrong

@@ -1,0 +1,58 @@
+"""`run` and `rank` write the page beside the leaderboard; `rank` prints it and draws the figures."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import MadeBenchmark
+
+
+def data_of(page: str) -> Any:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL).group(1))
+
+
+def test_run_and_rank_write_the_same_page_which_holds_what_rank_json_prints(made: MadeBenchmark):
+    made.run()
+    path = made.output / "results" / "made-suite.html"
+    first = path.read_bytes()
+    path.unlink()
+    made.cli("rank", *made.options)
+    assert path.read_bytes() == first
+    assert made.cli("rank", *made.options, "--format", "html").stdout.encode() == first
+    tables = made.json("rank", *made.options, "--json")["tables"]
+    for table, shown in zip(tables, data_of(first.decode())["suite"]["tables"], strict=True):
+        assert (shown["dataset"], shown["protocol"]) == (table["dataset"], table["protocol"])
+        rows = {row["method"]: row for row in table["rows"]}
+        for place, method in enumerate(shown["rows"]["method"]):
+            for metric, estimate in rows[method]["metrics"].items():
+                assert shown["metrics"][metric]["mean"][place] == pytest.approx(estimate["mean"], abs=5e-5)
+        seconds = shown["rows"]["seconds"]
+        assert all(each is not None and each >= 0 for each in seconds)
+
+
+def test_rank_draws_figures_into_a_folder_and_writes_no_leaderboard(made: MadeBenchmark, tmp_path: Path):
+    made.run("--protocol", "repeated-cv")
+    made.leaderboard.unlink()
+    done = made.cli("rank", *made.options, "--figures", str(tmp_path / "figures"))
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {f"made-repeated-cv-{name}.svg" for name in ("forest", "matrix", "roc", "calibration", "decision", "time")}
+    assert "6 figures" in done.stdout
+    assert not made.leaderboard.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--figures", "x", "--json"), "give one of them"),
+        (("--figure-format", "png"), "goes with --figures"),
+        (("--figures", "x", "--by", "site"), "--figures is for the leaderboard"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(made: MadeBenchmark, words: tuple[str, ...], said: str):
+    done = made.cli("rank", *made.options, *words, code=2)
+    assert said in done.stderr
