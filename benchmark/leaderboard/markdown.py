@@ -12,7 +12,7 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import grid
 from benchmark.registry import Catalogue
 from benchmark.statistics.blocks import MIN_BLOCKS
-from benchmark.suite import DEFAULT, Suite, suite_names
+from benchmark.suite import DEFAULT, Suite, load_suite, suite_names
 
 READING = """\
 How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of
@@ -32,6 +32,7 @@ def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> s
         f"`python -m benchmark rank --suite {suite.name}` from stored predictions alone.",
         READING.replace("](docs/", f"]({home}docs/"),
         _contents(tables),
+        _further(suite),
     ]
     if not tables:
         parts.append("No predictions are stored yet: run `python -m benchmark run`.")
@@ -47,6 +48,14 @@ def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> s
 
 def _contents(tables: Sequence[Standings]) -> str:
     return "\n".join(f"- [{_title(table)}](#{_anchor(_title(table))})" for table in tables)
+
+
+def _further(suite: Suite) -> str:
+    """Where ablations, sensitivity and other suites of the default suite's family have their leaderboards."""
+    if suite.name != DEFAULT:
+        return ""
+    others = [load_suite(name) for name in suite_names() if name.startswith(f"{DEFAULT}-")]
+    return "Further leaderboards:\n\n" + "\n".join(f"- [{other.title}](results/{other.name}.md)" for other in others)
 
 
 def _title(table: Standings) -> str:
