@@ -1,0 +1,149 @@
+"""Tuning: studies on disk, interrupted and shared."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.discovery import discover
+from benchmark.errors import BenchmarkError
+from benchmark.loading import load_cohort
+from benchmark.tuning.journal import end_interrupted, journal_path, open_study, study_name, trials_of
+from benchmark.tuning.search import Tuned
+from benchmark.worker import Job, compute
+from tests.conftest import Run
+from tests.tuning.conftest import METHODS, states, trials
+
+# Studies on disk
+
+
+def test_an_interrupted_search_goes_on_and_ends_as_an_undisturbed_one(
+    job_of: Callable[..., Job], seen: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for sampler in ("grid", "tpe", "random"):
+        method = "gridded" if sampler == "grid" else "weighing"
+        made = job_of(f"{method}[tuned={sampler}-13]")
+        monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path / f"undisturbed-{sampler}"))
+        undisturbed = compute(made)
+        whole = [(trial.params, trial.value) for trial in trials(made)]
+        monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path / f"disturbed-{sampler}"))
+        seen.clear()
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.__dict__, "seen_in_tuning", Bomb(4))
+            with pytest.raises(KeyboardInterrupt):
+                compute(made)
+        assert states(made).count("RUNNING") == 1
+        resumed = compute(made)
+        assert states(made).count("RUNNING") == 0
+        assert states(made).count("FAIL") == 1
+        assert [(trial.params, trial.value) for trial in trials(made)] == whole
+        assert (resumed.chosen, resumed.probabilities) == (undisturbed.chosen, undisturbed.probabilities)
+
+
+class Bomb(list):
+    """Interrupts the fit after so many."""
+
+    def __init__(self, fits: int) -> None:
+        self.left = fits
+
+    def append(self, note: Any) -> None:
+        self.left -= note[0] == "fit"
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+def test_a_finished_search_is_not_repeated_for_a_refit_that_failed(job_of: Callable[..., Job], seen: list[Any]) -> None:
+    made = job_of("weighing[tuned=random-6]")
+    compute(made)
+    seen.clear()
+    compute(made)
+    assert len([note for note in seen if note[0] == "fit"]) == 1
+    seen.clear()
+    compute(replace(made, anew=True))
+    assert len([note for note in seen if note[0] == "fit"]) == 7
+
+
+def test_another_space_searches_in_a_study_of_its_own_and_leaves_no_trial_running(
+    job_of: Callable[..., Job], methods: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = job_of("weighing[tuned=random-6]")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.__dict__, "seen_in_tuning", Bomb(2))
+        with pytest.raises(KeyboardInterrupt):
+            compute(before)
+    methods.write_text(METHODS.replace("0.75, 1.0]", "0.8, 1.0]"))
+    after = job_of("weighing[tuned=random-6]")
+    assert study_name(before.address, before.key) != study_name(after.address, after.key)
+    compute(after)
+    assert len(trials(after)) == 6 and len(trials(before)) == 2
+    assert "RUNNING" not in states(after)
+
+
+def test_running_trials_of_a_row_are_ended_when_no_worker_is_left(job_of: Callable[..., Job]) -> None:
+    made = job_of("weighing[tuned=random-6]")
+    open_study(made.address, made.key).ask()
+    assert states(made) == ["RUNNING"]
+    end_interrupted([(made.address.dataset, made.address.protocol, made.address.method), ("no", "such", "row")])
+    assert states(made) == ["FAIL"]
+    assert trials(made) == []
+
+
+def test_a_process_whose_search_was_taken_over_stops(job_of: Callable[..., Job], methods: Path) -> None:
+    made = job_of("weighing[tuned=random-6]")
+    catalogue = discover(made.plugins)
+    cohort = load_cohort("tiny", catalogue)
+    tuned = Tuned(catalogue.methods.get("weighing"), {"tuned": "random-6"})
+    study = open_study(made.address, made.key)
+    tuned.open_study = lambda: study
+
+    def overtaken(*_: Any) -> None:
+        open_study(made.address, made.key)
+
+    study.tell = overtaken
+    with pytest.raises(BenchmarkError, match="another process took this search over"):
+        tuned.fit(cohort.take(made.split.train), cohort.take(made.split.validation), 1)
+
+
+def test_a_line_that_a_killed_writer_left_unfinished_is_cut_off(job_of: Callable[..., Job]) -> None:
+    made = job_of("weighing[tuned=random-3]")
+    first = compute(made)
+    path = journal_path(made.address.dataset, made.address.protocol, made.address.method)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"op_code":5,"worker_id":"' + b"x" * 9000)
+    assert compute(made).probabilities == first.probabilities
+    assert path.read_bytes().startswith(whole)
+    assert len(trials(made)) == 3
+
+
+WRITER = """
+import sys
+from benchmark.store import CellAddress
+from benchmark.tuning.journal import open_study
+study = open_study(CellAddress("d", "p", "m", sys.argv[1]), "key")
+for number in range(25):
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    for epoch in range(10):
+        trial.report(0.5, epoch)
+    study.tell(trial, number)
+"""
+
+
+def test_several_processes_write_one_journal_at_once(python: Run) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from benchmark.store import CellAddress
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda name: python(f"import sys; sys.argv = ['', '{name}']\n{WRITER}"), "abcd"))
+    assert [finished.returncode for finished in done] == [0] * 4, done[0].stderr
+    assert not any("lock" in finished.stderr.lower() for finished in done)
+    for name in "abcd":
+        written = trials_of(CellAddress("d", "p", "m", name), "key")
+        assert [trial.value for trial in written] == list(range(25))
+        assert all(len(trial.intermediate_values) == 10 for trial in written)
