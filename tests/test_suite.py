@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,15 @@ def test_a_misspelt_name_in_skipped_or_reported_is_refused(
     tiny_suite.write_text(tiny_suite.read_text() + added)
     with pytest.raises(BenchmarkError, match=said):
         validated(load_suite(str(tiny_suite)), catalogue)
+
+
+def test_no_two_shipped_suites_rank_the_same_pair_on_the_same_data() -> None:
+    catalogue = discover()
+    families: dict[tuple[str, str, str, str], str] = {}
+    for name in suite_names():
+        suite = validated(load_suite(name), catalogue)
+        for dataset in suite.datasets:
+            for protocol in suite.protocols:
+                for a, b in combinations(sorted(suite.ranked), 2):
+                    first = families.setdefault((dataset, protocol, a, b), name)
+                    assert first == name, f"{a} and {b} on {dataset}, {protocol}: ranked by {first} and {name}"

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_rel
 
 from benchmark import provenance
-from benchmark.calibration.trials import CORRECTED_T, MCNEMAR, WIDENED, Trial
+from benchmark.calibration.trials import AUC, CORRECTED_T, MCNEMAR, NAIVE_T, WIDENED, Trial
 from benchmark.cohort import Cohort
 from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError
@@ -64,7 +65,7 @@ def digest(copies: Copies, catalogue: Catalogue) -> str:
     code = [provenance.code_digest(Path(str(comparison.__file__))), provenance.file_digest(Path(__file__))]
     code += [provenance.code_digest(entry.path) for entry in entries]
     libraries = provenance.library_versions(entries[1].path)
-    return provenance.digest([copies.dataset, copies.method, code, libraries, (CORRECTED_T, WIDENED, MCNEMAR)])
+    return provenance.digest([copies.dataset, copies.method, code, libraries, (NAIVE_T, CORRECTED_T, WIDENED, MCNEMAR)])
 
 
 def repeat(copies: Copies, repetition: int) -> Trial:
@@ -77,9 +78,15 @@ def repeat(copies: Copies, repetition: int) -> Trial:
     scores = pd.DataFrame({name: probabilities for name, (probabilities, _) in zip(names, told, strict=True)})
     cuts = pd.DataFrame({name: cut for name, (_, cut) in zip(names, told, strict=True)}, index=[part.name for part in splits])
     task = make_task(cohort, PROTOCOL, splits).frame()
-    pair = comparison.compare(task, scores, cuts, protocol=PROTOCOL, ranked=names).pairs.iloc[0]
+    found = comparison.compare(task, scores, cuts, protocol=PROTOCOL, ranked=names)
+    pair, folds = found.pairs.iloc[0], found.per_split[AUC].loc[list(names)].to_numpy()
     return Trial(
-        {CORRECTED_T: float(pair["p"]), WIDENED: float(pair["p_delong"]), MCNEMAR: float(pair["p_mcnemar"])},
+        {
+            NAIVE_T: float(ttest_rel(*folds).pvalue),
+            CORRECTED_T: float(pair["p"]),
+            WIDENED: float(pair["p_delong"]),
+            MCNEMAR: float(pair["p_mcnemar"]),
+        },
         differences=[float(pair["difference"])],
     )
 

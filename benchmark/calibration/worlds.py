@@ -14,7 +14,7 @@ PAIR, FAMILY = 2, 8
 LEVEL_WORLDS = ("s1", "s2", "s3", "s0", "noisy")
 """Null worlds of two methods under `repeated-cv`."""
 POWER_WORLD, SITE_WORLD, HOLDOUT_WORLD = "gap", "sites", "holdout"
-FAMILY_WORLDS = ("family-s1", "family-s2", "family-noisy")
+FAMILY_WORLDS = ("family-s1", "family-s2", "family-s0", "family-noisy")
 
 WORLDS: Mapping[str, World] = {
     world.name: world
@@ -29,6 +29,7 @@ WORLDS: Mapping[str, World] = {
         World(HOLDOUT_WORLD, (0.8,) * PAIR, signals=1, protocol="holdout"),
         World("family-s1", (0.8,) * FAMILY, noise=20, common=True),
         World("family-s2", (0.8,) * FAMILY),
+        World("family-s0", (0.5,) * FAMILY, signals=0, noise=20),
         World("family-noisy", (0.65,) * FAMILY, noise=20),
     )
 }
@@ -45,5 +46,6 @@ SAID: Mapping[str, str] = {
     HOLDOUT_WORLD: "one signal of each one's own and nothing else, so that any two trained models are equal; 146 test cases",
     "family-s1": "8 methods as in s1",
     "family-s2": "8 methods as in s2",
+    "family-s0": "8 methods as in s0",
     "family-noisy": "8 methods as in noisy",
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard.standings import Standings
+from benchmark.leaderboard.standings import Standings, awaited
+from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.resampled import EQUIVALENT, ROPE
 
 NAMES = {
@@ -71,12 +72,12 @@ def conclusion(table: Standings) -> str:
             f"{found.first_rejection_t:.1f})."
         )
     conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
-    return said + conditional + _missing(table)
+    return said + conditional + _missing(table) + _own(table)
 
 
 def _equivalences(pairs: pd.DataFrame) -> str:
     """Which pairs are shown to be practically equal; that none is, where the question could be asked."""
-    asked = pairs["p_equivalent"].notna() & ~pairs["identical"]
+    asked = pairs["p_equivalent"].notna() & ~pairs["identical"] & ~(pairs["p_holm"] < ALPHA)
     equal = pairs[asked & (pairs["p_equivalent"] > EQUIVALENT)]
     if not asked.any():
         return ""
@@ -91,7 +92,18 @@ def _missing(table: Standings) -> str:
     """The ranked rows that the family lacks: with them more comparisons would be corrected for."""
     applicable = [name for name in table.rows.ranked if name not in {row for row, _ in table.rows.not_applicable}]
     missing = [name for name in applicable if name not in table.ranked]
-    return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; without {listed(missing)}." if missing else ""
+    if not missing:
+        return ""
+    counted = " Those to come are counted in the correction and in the ranks." if awaited(table.rows) else ""
+    return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; without {listed(missing)}.{counted}"
+
+
+def _own(table: Standings) -> str:
+    """That rows of this machine stand among published ones: what was tried and taken out again, no correction knows."""
+    own = [name for name in table.ranked if table.row(name).source == "local"]
+    if not own or len(own) == len(table.ranked):
+        return ""
+    return f" {listed(own)}: computed on this machine; rows that were tried here and removed are not corrected for."
 
 
 def _why_no_tests(table: Standings) -> str:

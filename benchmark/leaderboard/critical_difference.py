@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from benchmark.leaderboard.standings import Standings
 from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.statistics.blocks import MIN_BLOCKS, BlockTest, block_test
+from benchmark.statistics.sites import MIN_SITES
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +31,18 @@ def over_sites(table: Standings) -> Blocks | None:
         return None
     counted = found.per_site[~found.per_site["small"].astype(bool)]
     title = f"{table.task.dataset}, {table.task.protocol}"
+    if len(counted) < MIN_SITES:
+        return None
     return _tested(
         title, [str(site) for site in counted.index], table.ranked, counted[table.ranked].to_numpy(float), table.metric
     )
 
 
 def over_datasets(tables: Sequence[Standings], protocol: str) -> tuple[Blocks | None, list[str]]:
-    """The rows that are complete and ranked in all datasets that share no patient, and the names of these datasets."""
+    """The rows that are complete and ranked in all datasets that share no patient, and the names of these datasets.
+
+    Datasets share a patient where one source gives both a case of the same id.
+    """
     disjoint = list(_disjoint([table for table in tables if table.task.protocol == protocol and table.ranked]))
     names = [table.task.dataset for table in disjoint]
     if len(disjoint) < MIN_BLOCKS or any(table.interim for table in disjoint):
@@ -48,9 +54,10 @@ def over_datasets(tables: Sequence[Standings], protocol: str) -> tuple[Blocks | 
 
 def _disjoint(tables: Sequence[Standings]) -> Iterator[Standings]:
     """The tables in order, without those that share a case with one before: two labels of one cohort are one block."""
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for table in tables:
-        cases = set(table.task.case_ids.tolist())
+        source = str(table.rows.dataset.metadata["source"])
+        cases = {(source, case) for case in table.task.case_ids.tolist()}
         if not cases & seen:
             yield table
         seen |= cases

@@ -28,10 +28,15 @@ ROW = (
     "letters",
     "tau",
     "i2",
+    "random_effects_auc",
+    "random_effects_low",
+    "random_effects_high",
     "ensemble_auc",
     "calibration_error",
 )
 """What a line says of a row, before the metrics: each with `_low` and `_high`, the 95 % interval."""
+BETWEEN = ROW[ROW.index("tau") : ROW.index("ensemble_auc")]
+"""Of these, what is told of the AUC between sites."""
 PAIR = ("dataset", "protocol", "primary_metric")
 """What a line says of a pair, before the columns of `Comparison.pairs`."""
 
@@ -98,7 +103,7 @@ def _complete(table: Standings, name: str) -> dict[str, Any]:
         "calibration_error": found.calibration_error[name],
     }
     if found.heterogeneity is not None:
-        line |= {key: found.heterogeneity.at[name, key] for key in ("tau", "i2")}
+        line |= {key: found.heterogeneity.at[name, key] for key in BETWEEN}
     for metric in map(str, found.metrics.columns):
         line |= {
             metric: found.metrics.at[name, metric],

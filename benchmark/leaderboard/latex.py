@@ -23,7 +23,7 @@ PRIMARY_TEST = {
 }
 AUC_INTERVAL = {
     "repeated-cv": "DeLong's, over repeated cross-validation, on the logit scale",
-    "leave-one-site-out": "random effects over sites (Hartung and Knapp)",
+    "leave-one-site-out": "t over sites",
     "holdout": "DeLong's, on the logit scale, conditional on the trained models",
 }
 OTHER_INTERVAL = {"repeated-cv": "by the corrected resampled variance", "leave-one-site-out": "by $t$ over sites"}

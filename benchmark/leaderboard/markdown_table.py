@@ -123,11 +123,16 @@ def _heterogeneity(found: Comparison, names: Sequence[str]) -> str:
     """How much the AUC differs between sites: tau, I2 and the worst site; nothing where there are too few sites."""
     if found.heterogeneity is None or not np.isfinite(found.heterogeneity["tau"].astype(float)).any():
         return ""
-    rows = [
-        [f"`{name}`", figure(row["tau"]), f"{100 * row['i2']:.0f} %", f"{row['worst_site']} ({figure(row['worst_auc'])})"]
-        for name, row in found.heterogeneity.loc[list(names)].iterrows()
-    ]
-    return "AUC between sites:\n\n" + grid(["method", "tau", "I2", "worst site"], rows)
+    between = found.heterogeneity.loc[list(names)]
+    intervals = bool(np.isfinite(between["random_effects_low"].astype(float)).any())
+    rows = []
+    for name, row in between.iterrows():
+        low, high = row["random_effects_low"], row["random_effects_high"]
+        mean = [f"{figure(row['random_effects_auc'])} ({low:.3f} to {high:.3f})"] if intervals else []
+        worst = f"{row['worst_site']} ({figure(row['worst_auc'])})"
+        rows.append([f"`{name}`", *mean, figure(row["tau"]), f"{100 * row['i2']:.0f} %", worst])
+    head = ["random-effects mean (Hartung-Knapp 95 % CI)"] if intervals else []
+    return "AUC between sites:\n\n" + grid(["method", *head, "tau", "I2", "worst site"], rows)
 
 
 def mean_ranks(blocks: Blocks | None, unit: str) -> str:
@@ -135,14 +140,13 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
     if blocks is None:
         return ""
     test = blocks.test
-    rows = [
-        [f"`{name}`", f"{rank:.2f}", _p(p)] for name, rank, p in zip(blocks.methods, test.ranks, test.nemenyi[0], strict=True)
-    ]
+    rows = [[f"`{name}`", f"{rank:.2f}"] for name, rank in zip(blocks.methods, test.ranks, strict=True)]
     said = (
         f"Mean ranks over {test.blocks} {unit}: Iman-Davenport F = {test.f:.2f}, p {_p(test.f_p)}. Rows whose mean ranks "
-        f"differ by less than {test.critical_difference:.2f} (Nemenyi's critical difference) are not shown to differ."
+        f"differ by less than {test.critical_difference:.2f} (Nemenyi's critical difference) are not shown to differ "
+        "by rank. A second look, which decides nothing: ranks and letters come from the tests above."
     )
-    return f"{said}\n\n" + grid(["method", "mean rank", "p against the first (Nemenyi)"], rows)
+    return f"{said}\n\n" + grid(["method", "mean rank"], rows)
 
 
 def _secondary(table: Standings) -> str:

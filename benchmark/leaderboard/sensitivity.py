@@ -22,11 +22,15 @@ def penalised_mean(task: Task, row: Row, metric: str) -> float:
 
 
 def places(comparison: Comparison, ranked: Sequence[str], penalised: dict[str, float]) -> dict[str, int]:
-    """The place of each penalised row among all ranked rows, by mean; 1 is best."""
+    """The place of each penalised row with a mean among all ranked rows; 1 is best."""
     metric = comparison.metric
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     means = comparison.metrics.loc[list(ranked), metric].to_dict() | penalised
-    return {name: 1 + sum(sign * other > sign * value for other in means.values()) for name, value in penalised.items()}
+    return {
+        name: 1 + sum(sign * other > sign * value for other in means.values())
+        for name, value in penalised.items()
+        if np.isfinite(value)
+    }
 
 
 def _counts(task: Task, split: TaskSplit) -> bool:

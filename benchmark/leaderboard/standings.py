@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from benchmark.task import Task
 
 @dataclass(frozen=True, eq=False)
 class Partial:
-    """An incomplete row: its mean over the cells that are ok, beside the best complete row's on the same cells.
+    """An incomplete row: its mean over the cells that are ok, beside the first ranked row's on the same cells.
 
     `penalised` is its mean with each missing cell at its worst, and `place` its place among the ranked rows then: NaN and None
     while cells are still to be tried, and for descriptive rows.
@@ -92,9 +92,25 @@ def standings(rows: TableRows, metric: str) -> Standings:
     if rows.complete:
         frame, scores, thresholds = frames(rows)
         family = [row.method for row in rows.complete if row.method in rows.ranked]
-        comparison = compare(frame, scores, thresholds, protocol=task.protocol, ranked=family, metric=metric, interim=interim)
-    partial = tuple(_partial(task, row, comparison, metric) for row in rows.incomplete)
+        comparison = compare(
+            frame,
+            scores,
+            thresholds,
+            protocol=task.protocol,
+            ranked=family,
+            metric=metric,
+            interim=interim,
+            awaited=len(awaited(rows)),
+        )
+    partial = tuple(_partial(task, row, comparison, metric, rows.ranked) for row in rows.incomplete)
     return Standings(rows, metric, comparison, _penalised(rows, comparison, partial, metric), interim)
+
+
+def awaited(rows: TableRows) -> list[str]:
+    """The ranked rows that apply here and are still to be computed; one that was tried and failed is not."""
+    never = {method for method, _ in rows.not_applicable} | {row.method for row in rows.complete}
+    failed = {row.method for row in rows.incomplete if not row.in_progress}
+    return [name for name in rows.ranked if name not in never | failed]
 
 
 def frames(rows: TableRows) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -106,8 +122,8 @@ def frames(rows: TableRows) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     return task.frame(), scores, thresholds
 
 
-def _partial(task: Task, row: Row, comparison: Comparison | None, metric: str) -> Partial:
-    """An incomplete row on its own cells, with the leader of the complete rows on the same ones."""
+def _partial(task: Task, row: Row, comparison: Comparison | None, metric: str, ranked: Collection[str]) -> Partial:
+    """An incomplete row on its own cells, with the leader of the ranked rows on the same ones."""
     values = [
         score(task.labels[task.by_name[name].test], probabilities[None], np.array([row.thresholds[name]]))[metric][0]
         for name, probabilities in row.probabilities.items()
@@ -115,7 +131,7 @@ def _partial(task: Task, row: Row, comparison: Comparison | None, metric: str) -
     mean = float(np.mean(values)) if values else float("nan")
     if comparison is None or not values:
         return Partial(row, mean, None, float("nan"))
-    best = str(comparison.metrics.index[0])
+    best = next((name for name in comparison.metrics.index if name in ranked), str(comparison.metrics.index[0]))
     there = comparison.per_split[metric].loc[[best], list(row.probabilities)].to_numpy()
     return Partial(row, mean, best, float(there.mean()))
 
@@ -130,7 +146,7 @@ def _penalised(
     means = {row.method: penalised_mean(rows.task, row, metric) for row in tried}
     place = places(comparison, [row.method for row in rows.complete if row.method in rows.ranked], means)
     return tuple(
-        replace(part, penalised=means[part.row.method], place=place[part.row.method]) if part.row.method in means else part
+        replace(part, penalised=means[part.row.method], place=place.get(part.row.method)) if part.row.method in means else part
         for part in partial
     )
 

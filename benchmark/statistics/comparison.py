@@ -15,7 +15,7 @@ from benchmark.statistics import inference
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.held_out import leave_one_site_out
-from benchmark.statistics.inference import Inference
+from benchmark.statistics.inference import AREAS, Inference
 from benchmark.statistics.letters import letters
 from benchmark.statistics.multiplicity import ALPHA, best_set, better_than, holm, rank_intervals
 from benchmark.statistics.power import Power, detectable_difference
@@ -44,10 +44,11 @@ class Comparison:
     pairs : each unordered pair of ranked methods once: a, b, difference (a - b), low, high, p, p_holm; the secondary p-values
         (not adjusted, NaN where they do not apply), and `p_equivalent`, the probability that the difference is below
         `resampled.ROPE`; `identical` (equal predictions: the same run), `degenerate` (a difference
-        without variance), `near_chance` (both AUC intervals include .5: `p_holm` is then 1, no difference is called)
+        without variance), `near_chance` (both intervals of an AUC include .5: `p_holm` is then 1, no difference is called)
     per_split : metric -> method x split
     per_site : site x (n, positives, small, then each method's primary mean); None but for `leave-one-site-out`
-    heterogeneity : method x (tau, i2, random_effects_auc, worst_site, worst_auc) of the AUC; None but for `leave-one-site-out`
+    heterogeneity : method x (tau, i2, random_effects_auc, random_effects_low, random_effects_high, worst_site, worst_auc);
+        None but for `leave-one-site-out`
     ensemble_auc : by method, the AUC of seed-averaged predictions; NaN for constant ones, whose order means nothing
     calibration_error : by method, the expected calibration error (`curves.calibration_error`)
     auprc_baseline : prevalence of label 1
@@ -95,6 +96,7 @@ def compare(
     ranked: Sequence[str],
     metric: str = "auc",
     interim: bool = False,
+    awaited: int = 0,
 ) -> Comparison:
     """The statistics of one (dataset, protocol) table from complete methods' predictions.
 
@@ -115,6 +117,8 @@ def compare(
         The primary metric.
     interim : bool
         Estimates only, for a table whose splits are not all computed (no optional stopping).
+    awaited : int
+        How many rows of the family are still to come: their pairs count in Holm's correction, their places in the ranks.
 
     Raises
     ------
@@ -143,13 +147,15 @@ def compare(
         blank = np.full(len(names), np.nan)
         return pd.DataFrame({key: values.get(key, blank)[order] for key in METRICS}, index=names)
 
-    pairs = _pairs(run, found, metric, family, first, second)
+    rows = len(family) + awaited
+    to_come = rows * (rows - 1) // 2 - len(first)
+    pairs = _pairs(run, found, metric, family, first, second, to_come)
     tested = ~np.isnan(found.mean[metric][family]) if found.test is not None else np.zeros(len(family), dtype=bool)
-    ranks = _ranks(pairs, sign, first, second, tested, found.mean[metric][family])
+    ranks = _ranks(pairs, sign, first, second, tested, found.mean[metric][family], awaited)
     ranks = ranks.set_axis(list(ranked)).reindex(names)
     power = detectable_difference([], np.nan)
     if found.test is not None:
-        varying, family_size = found.test.error[~found.test.degenerate], int(np.isfinite(found.test.p).sum())
+        varying, family_size = found.test.error[~found.test.degenerate], int(np.isfinite(found.test.p).sum()) + to_come
         power = detectable_difference(varying, found.test.df, family_size)
     return Comparison(
         protocol,
@@ -170,16 +176,18 @@ def compare(
         pd.Series(calibration_error(run)[order], index=names),
         found.prevalence,
         power,
-        found.notes + _warnings(run, names, pairs),
+        found.notes + _warnings(run, names, pairs, to_come),
     )
 
 
-def _pairs(run: Evaluation, found: Inference, metric: str, family: Index, first: Index, second: Index) -> pd.DataFrame:
+def _pairs(
+    run: Evaluation, found: Inference, metric: str, family: Index, first: Index, second: Index, to_come: int
+) -> pd.DataFrame:
     a, b = family[first], family[second]
     blank = np.full(len(a), np.nan)
     test = found.test
     names = np.array(run.methods, dtype=object)
-    chance = (found.low["auc"] <= 0.5) & (found.high["auc"] >= 0.5)
+    chance = (found.low["auc"] <= 0.5) & (found.high["auc"] >= 0.5) & (metric in AREAS)
     content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
     return pd.DataFrame(
         {
@@ -189,7 +197,7 @@ def _pairs(run: Evaluation, found: Inference, metric: str, family: Index, first:
             "low": blank if test is None else test.low,
             "high": blank if test is None else test.high,
             "p": blank if test is None else test.p,
-            "p_holm": blank if test is None else _gated(holm(test.p), chance[a] & chance[b]),
+            "p_holm": blank if test is None else _gated(holm(test.p, to_come), chance[a] & chance[b]),
             **{key: found.secondary.get(key, blank) for key in SECONDARY},
             "identical": content[a] == content[b],
             "degenerate": np.zeros(len(a), dtype=bool) if test is None else test.degenerate,
@@ -204,21 +212,27 @@ def _gated(p_holm: NDArray[np.float64], near_chance: NDArray[np.bool_]) -> NDArr
 
 
 def _ranks(
-    pairs: pd.DataFrame, sign: float, first: Index, second: Index, tested: NDArray[np.bool_], mean: NDArray[np.float64]
+    pairs: pd.DataFrame,
+    sign: float,
+    first: Index,
+    second: Index,
+    tested: NDArray[np.bool_],
+    mean: NDArray[np.float64],
+    awaited: int,
 ) -> pd.DataFrame:
     """Rank interval, best set and letters of each ranked method with p-values; NaN and None for the others."""
     p = pairs["p_holm"].to_numpy(dtype=np.float64)
     difference = sign * pairs["difference"].to_numpy(dtype=np.float64)
     better = better_than(p, difference, first, second, len(tested))[np.ix_(tested, tested)]
     ranks = pd.DataFrame(index=np.arange(len(tested)), columns=["low", "high", "best", "letters"], dtype=object)
-    ranks.loc[tested, "low"], ranks.loc[tested, "high"] = rank_intervals(better)
+    ranks.loc[tested, "low"], ranks.loc[tested, "high"] = rank_intervals(better, awaited)
     ranks.loc[tested, "best"] = best_set(better)
     order = np.argsort(-sign * mean[tested], kind="stable")
     ranks.loc[np.flatnonzero(tested)[order], "letters"] = letters(better[np.ix_(order, order)])
     return ranks.astype({"low": np.float64, "high": np.float64})
 
 
-def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame) -> list[str]:
+def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, to_come: int) -> list[str]:
     """Constant predictions, rows without a predicted class, identical runs and differences without variance."""
     total = len(run.splits)
     said = []
@@ -234,7 +248,7 @@ def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame) -> list[st
                 said.append(f"{name}: label {label} was never predicted in {count} of {total} splits ({rule})")
     for pair in pairs[pairs["identical"]].itertuples():
         said.append(f"{pair.a} and {pair.b}: identical predictions, the same run")
-    for pair in pairs[pairs["near_chance"] & (holm(pairs["p"]) < ALPHA)].itertuples():
+    for pair in pairs[pairs["near_chance"] & (holm(pairs["p"], to_come) < ALPHA)].itertuples():
         said.append(
             f"{pair.a} and {pair.b}: the AUC intervals of both include .5, so their difference is not called (p (Holm) 1)"
         )

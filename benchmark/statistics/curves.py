@@ -107,26 +107,25 @@ def _sensitivity(cases: Ordering) -> Floats:
 def _summary(run: Evaluation, protocol: str, values: Floats, limits: tuple[float, float]) -> tuple[Floats, Floats, Floats]:
     """Mean and band (M, T) of values by part (M, J, T), as the protocol treats any metric of a part."""
     by_part = np.moveaxis(values, 1, -1)
-    low = high = np.full(by_part.shape[:-1], np.nan)
+    low = high = unknown = np.full(by_part.shape[:-1], np.nan)
     if protocol == "leave-one-site-out":
-        by_part = by_part[..., _counted_sites(run)].mean(axis=-1)
+        by_part = np.stack([by_part[..., splits].mean(axis=-1) for splits in _counted_sites(run)] or [unknown], axis=-1)
         if by_part.shape[-1] >= MIN_SITES:
             test = site_t(by_part)
             low, high = test.low, test.high
     elif protocol == "repeated-cv":
         low, high = corrected_interval(by_part)
-    mean = by_part.mean(axis=-1) if by_part.shape[-1] else np.full(by_part.shape[:-1], np.nan)
-    return mean, np.clip(low, *limits), np.clip(high, *limits)
+    return by_part.mean(axis=-1), np.clip(low, *limits), np.clip(high, *limits)
 
 
-def _counted_sites(run: Evaluation) -> NDArray[np.intp]:
-    """The splits of each site that is not small, (H, seeds)."""
+def _counted_sites(run: Evaluation) -> list[NDArray[np.intp]]:
+    """The splits of each of the H sites that are not small."""
     kept = []
     for _, splits, patients in run.sites():
         positives = int(run.patient_labels[patients].sum())
         if not small_sites([positives], [len(patients) - positives])[0]:
             kept.append(splits)
-    return np.array(kept, dtype=np.intp).reshape(len(kept), -1)
+    return kept
 
 
 def calibration_error(run: Evaluation) -> Floats:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmark.metrics import METRICS
 from benchmark.statistics import delong, sites
 from benchmark.statistics.evaluation import Evaluation
-from benchmark.statistics.inference import AREAS, Inference, cut, no_intervals, unzip
+from benchmark.statistics.inference import Inference, cut, no_intervals, unzip
 from benchmark.statistics.ordering import auc, order_cases
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,7 @@ def leave_one_site_out(run: Evaluation, metric: str, a: Index, b: Index) -> Infe
     ensemble = np.stack(areas, axis=1)
     return Inference(
         {key: _mean(values) for key, values in scored.items()},
-        *unzip(_intervals(scored, effects) if enough and effects else no_intervals(run)),
+        *unzip(_intervals(scored) if enough else no_intervals(run)),
         sites.site_t(differences) if enough else None,
         _mean(ensemble[:, counted]),
         float(_mean((held.positives / (held.positives + held.negatives))[counted])),
@@ -86,11 +86,10 @@ def _random_effects(run: Evaluation, held: HeldOut) -> sites.RandomEffects:
     return sites.random_effects(areas, np.where(variances <= 1e-15, floor, variances))
 
 
-def _intervals(scored: Values, effects: sites.RandomEffects) -> dict[str, tuple[Floats, Floats]]:
-    """By t over sites for every metric but the AUC, which has Hartung and Knapp's."""
+def _intervals(scored: Values) -> dict[str, tuple[Floats, Floats]]:
+    """By t over sites, about the plain mean. (Hartung and Knapp's is about another mean, and stands in `heterogeneity`.)"""
     tests = {key: sites.site_t(values) for key, values in scored.items()}
-    intervals = {key: cut(key, test.low, test.high) for key, test in tests.items()}
-    return intervals | {key: cut(key, effects.low, effects.high) for key in AREAS}
+    return {key: cut(key, test.low, test.high) for key, test in tests.items()}
 
 
 def _per_site(run: Evaluation, held: HeldOut, metric: str) -> pd.DataFrame:
@@ -101,11 +100,14 @@ def _per_site(run: Evaluation, held: HeldOut, metric: str) -> pd.DataFrame:
 
 def _heterogeneity(run: Evaluation, held: HeldOut, effects: sites.RandomEffects) -> pd.DataFrame:
     areas = held.scores["auc"][:, held.counted]
+    enough = len(held.counted) >= sites.MIN_SITES
     return pd.DataFrame(
         {
             "tau": effects.tau,
             "i2": effects.i2,
             "random_effects_auc": effects.mean,
+            "random_effects_low": np.where(enough, np.clip(effects.low, 0.0, 1.0), np.nan),
+            "random_effects_high": np.where(enough, np.clip(effects.high, 0.0, 1.0), np.nan),
             "worst_site": held.names[held.counted][areas.argmin(axis=1)],
             "worst_auc": areas.min(axis=1),
         },

@@ -11,13 +11,17 @@ Bools = NDArray[np.bool_]
 ALPHA = 0.05
 
 
-def holm(p: ArrayLike) -> Floats:
-    """Holm's step-down adjustment of `p` (K,) (Scand J Stat 6, 1979). NaN stays NaN and does not count in the family."""
+def holm(p: ArrayLike, awaited: int = 0) -> Floats:
+    """Holm's step-down adjustment of `p` (K,) (Scand J Stat 6, 1979). NaN stays NaN and does not count in the family.
+
+    `awaited` comparisons belong to the family besides, whose p-values are not known yet: they count as if they were 1.
+    """
     values = np.asarray(p, dtype=np.float64)
     tested = np.flatnonzero(~np.isnan(values))
     order = tested[np.argsort(values[tested], kind="stable")]
     adjusted = np.full(values.shape, np.nan)
-    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)), 1.0)
+    steps = np.arange(len(order), 0, -1) + awaited
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * steps), 1.0)
     return adjusted
 
 
@@ -40,6 +44,6 @@ def best_set(better: Bools) -> Bools:
     return np.asarray(~better.any(axis=0))
 
 
-def rank_intervals(better: Bools) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """From 1 + (number significantly better) to M - (number significantly worse), (M,) each."""
-    return 1 + better.sum(axis=0), len(better) - better.sum(axis=1)
+def rank_intervals(better: Bools, awaited: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """From 1 + (number significantly better) to M + `awaited` rows that are still to come - (number significantly worse)."""
+    return 1 + better.sum(axis=0), len(better) + awaited - better.sum(axis=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import nctdtr, ndtri
 
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.student import quantile
@@ -34,14 +35,25 @@ def detectable_difference(
 ) -> Power:
     """From the pairs' standard errors (P,), NaN for pairs not tested; `pairs` is their number where some have no variance.
 
-    Minimum detectable difference (Bloom, Evaluation Review 19, 1995) = median SE x (t at 1 - alpha/2K + t at `power`), K the
-    number of tested pairs: Holm's first threshold is Bonferroni's.
+    Minimum detectable difference = median SE x the noncentrality at which t exceeds Holm's first threshold, which is
+    Bonferroni's, t at 1 - alpha/2K, with probability `power`; K the number of pairs.
     """
     tested = np.asarray(errors, dtype=np.float64)
     tested = tested[~np.isnan(tested)]
     if len(tested) == 0:
         return Power(0, df, np.nan, np.nan, np.nan, np.nan)
     pairs = len(tested) if pairs is None else pairs
-    first, alone, found = quantile(df, 1 - alpha / (2 * pairs)), quantile(df, 1 - alpha / 2), quantile(df, power)
+    first, alone = quantile(df, 1 - alpha / (2 * pairs)), quantile(df, 1 - alpha / 2)
     error = float(np.median(tested))
-    return Power(pairs, df, error, first, error * (first + found), error * (alone + found))
+    return Power(pairs, df, error, first, error * _noncentrality(df, first, power), error * _noncentrality(df, alone, power))
+
+
+def _noncentrality(df: float, threshold: float, power: float) -> float:
+    """The d at which t(df, d) exceeds the threshold with the given probability; the normal's at infinitely many df."""
+    if np.isinf(df):
+        return float(threshold + ndtri(power))
+    low, high = 0.0, 10.0 * threshold
+    for _ in range(60):  # bisection: SciPy's own inverse (nctdtrinc) is good to 6e-8 only
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if nctdtr(df, middle, threshold) > 1.0 - power else (low, middle)
+    return low

@@ -130,7 +130,7 @@ def test_six_sites_are_tested_over_sites():
     assert found.comparison.pairs.p.notna().all()
     assert conclusion(found).startswith("`strong` is significantly better")
     text = render(Suite("made", "Made", ("made",), (), ()), [found], discover())
-    assert "| method | tau | I2 | worst site |" in text
+    assert "| method | random-effects mean (Hartung-Knapp 95 % CI) | tau | I2 | worst site |" in text
     worst = found.comparison.per_site["null"].idxmin()
     assert any(line.startswith("| `null` |") and f"| {worst} (" in line for line in text.splitlines())
 
@@ -237,7 +237,43 @@ def test_rows_are_called_equal_only_where_the_probability_says_so():
     )
     said = conclusion(table(task, [one, twin, row(task, "null", 0.0)]))
     assert "Shown to be equal within 0.01 (probability above 0.95): `one` and `twin`." in said
-    assert "No two rows are shown to be equal" in conclusion(table(task, [one, row(task, "null", 0.0)]))
+    others = table(task, [one, row(task, "two", 1.9), row(task, "null", 0.0)])
+    assert others.comparison.pairs.p_holm.max() > 0.05
+    assert "No two rows are shown to be equal" in conclusion(others)
+
+
+def test_a_pair_that_differs_is_not_called_equal_however_small_the_difference():
+    task = made_task()
+    one = row(task, "one", 2.0)
+    below = {name: p.copy() for name, p in one.probabilities.items()}
+    for name, p in below.items():
+        labels = LABELS[task.by_name[name].test]
+        p[np.flatnonzero(labels == 1)[p[labels == 1].argmax()]] = p[labels == 0].max() - 1e-9
+    worse = Row("worse", "local", 20, below, one.thresholds, one.outcomes)
+    found = table(task, [one, worse])
+    pair = found.comparison.pairs.iloc[0]
+    assert pair.p_holm < 0.05 and pair.p_equivalent > 0.95
+    assert "Shown to be equal" not in conclusion(found)
+
+
+def test_rows_that_are_still_to_come_count_in_the_correction_and_in_the_ranks():
+    task = made_task()
+    rows = [row(task, "one", 2.0), row(task, "null", 0.0)]
+    entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
+    told = standings(TableRows(task, entry, tuple(rows), (), (), ("one", "null", "later", "last")), "auc")
+    pair = told.comparison.pairs.iloc[0]
+    assert pair.p_holm == pytest.approx(min(1.0, 6 * pair.p)) and told.comparison.power.pairs == 6
+    assert (told.comparison.rank_low["one"], told.comparison.rank_high["one"]) == (1, 3)
+    assert "2 of 4 ranked rows are complete; without `later` and `last`." in conclusion(told)
+    assert "counted in the correction and in the ranks" in conclusion(told)
+
+
+def test_own_rows_among_published_ones_are_named():
+    task = made_task()
+    mine = row(task, "mine", 2.0)
+    published = Row("published", "reference", 20, row(task, "p", 0.0).probabilities, mine.thresholds, mine.outcomes)
+    assert "`mine`: computed on this machine" in conclusion(table(task, [mine, published]))
+    assert "computed on this machine" not in conclusion(table(task, [mine, row(task, "null", 0.0)]))
 
 
 def test_a_failed_row_is_placed_as_if_its_missing_cells_were_chance():
@@ -257,8 +293,8 @@ def test_a_row_that_is_still_being_computed_has_no_place():
     assert found.partial[0].place is None
 
 
-def test_six_sites_give_mean_ranks_and_a_critical_difference_and_four_sites_do_not():
-    for sites, there in ((6, True), (4, False)):
+def test_six_sites_give_mean_ranks_and_a_critical_difference_and_fewer_do_not():
+    for sites, there in ((6, True), (5, False), (4, False)):
         task = made_task("leave-one-site-out", sites)
         found = table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
         text = render(Suite("made", "Made", ("made",), ("leave-one-site-out",), ()), [found], discover())

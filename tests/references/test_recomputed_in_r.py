@@ -93,7 +93,7 @@ def expected(found: Comparison, quantity: str, a: str, b: str) -> float:
     if quantity in ("t", "df"):
         test = corrected_t(found.per_split["auc"].loc[a] - found.per_split["auc"].loc[b])
         return found.power.df if quantity == "df" else float(test.statistic)
-    if quantity in ("tau", "i2", "random_effects_auc", "worst_auc"):
+    if quantity in ("tau", "i2", "worst_auc") or quantity.startswith("random_effects"):
         return float(found.heterogeneity.at[a, quantity])
     if quantity in found.pairs:
         return float(found.pairs[(found.pairs.a == a) & (found.pairs.b == b)][quantity].item())

@@ -97,6 +97,12 @@ def test_a_small_site_is_left_out_of_the_curves():
     assert curves(run, "leave-one-site-out", draws=10).decision.y == pytest.approx(expected, abs=1e-12)
 
 
+def test_where_every_site_is_small_there_is_no_curve():
+    labels = (np.arange(1000) < 3).astype(np.int8)
+    found = curves(made({"true": TRUTH}, labels, sites=4), "leave-one-site-out", draws=10)
+    assert np.isnan(found.roc.y).all() and np.isnan(found.decision.y).all()
+
+
 def test_true_probabilities_lie_within_their_calibration_band_and_sharpened_ones_do_not():
     found = curves(RUN, "repeated-cv").calibration
     held = found.share[0] > 0
