@@ -264,8 +264,8 @@ python -m benchmark calibrate --repetitions {simulated} --cohorts {cohorts}
 
 Each repetition has a random stream of its own, from the world's name and the repetition's number, so neither `--jobs` nor
 an interruption changes a figure. Finished repetitions are kept in `results/calibration/`, and computed anew when the code
-that decides them changes. `--world s1` computes one world; the document always holds all that is finished. A short run is a
-test: `tests/statistics/test_level.py`."""
+that decides them changes. `--world s1 --output FILE` computes one world; a document holds all that is finished. A short
+run is a test: `tests/statistics/test_level.py`."""
 
 
 def _figure(rate: Rate) -> str:

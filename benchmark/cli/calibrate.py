@@ -11,6 +11,7 @@ from benchmark.errors import BenchmarkError, UnknownNameError
 
 COPIES = "copies"
 METHODS = ("random-forest", "mlp")
+DATASET = "synthetic-stroke"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--world", action="append", default=[], metavar="NAME", help="only this world, or 'copies' (the dataset's); repeatable"
     )
-    parser.add_argument("--dataset", default="synthetic-stroke", metavar="NAME", help="a generated one with a field 'seed'")
+    parser.add_argument("--dataset", default=DATASET, metavar="NAME", help="a generated one with a field 'seed'")
     parser.add_argument(
         "--method", action="append", default=[], metavar="NAME",
         help=f"whose copies are compared on the dataset; repeatable (default: {', '.join(METHODS)})",
@@ -43,6 +44,11 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.store import write_if_changed
     from benchmark.suite import canonical
 
+    narrowed = bool(options.world or options.method or options.dataset != DATASET)
+    if narrowed and options.output is None:
+        raise BenchmarkError(
+            "--world, --dataset and --method compute a part: give --output FILE, docs/calibration.md is the whole"
+        )
     asked = tuple(options.world) or (*WORLDS, COPIES)
     for name in asked:
         if name not in (*WORLDS, COPIES):

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         return _by_subgroup(options)
     if options.dataset:
         raise BenchmarkError(f"--dataset {options.dataset[0]} goes with --by: the leaderboard holds the suite's every dataset")
-    from benchmark.leaderboard.publication import rank, write_leaderboard
+    from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
     from benchmark.predictions import catalogue_of, current_suite
 
     local = not options.no_local
@@ -67,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
     elif wanted is not None:
         _export(_rendered(wanted, suite, catalogue, tables, pairs=options.pairs), options.output)
     else:
-        path = write_leaderboard(suite, catalogue, tables, local=local)
+        path = write_leaderboard(suite, catalogue, tables)
+        write_page(suite, catalogue, tables, local=local)
         rows = sum(len(table.rows.complete) for table in tables)
         print(f"{path}: {len(tables)} tables, {rows} complete rows")
     return 0

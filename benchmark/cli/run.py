@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmark.planning import Plan
     from benchmark.registry import Catalogue
     from benchmark.runner import Request
+    from benchmark.suite import Suite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,9 +66,11 @@ def run(options: argparse.Namespace) -> int:
             summary = run_suite(request, catalogue, reporter, after_seed)
             tables = rank(whole, catalogue)
             path = write_leaderboard(whole, catalogue, tables)
+            page = _page(whole, catalogue, tables)
             touched = [table for table in tables if table.task.dataset in suite.datasets]
             _tell([table for table in touched if table.task.protocol in suite.protocols], reporter)
             reporter.say(f"leaderboard: {path}")
+            reporter.say(f"page: {page}")
             if summary.computed:
                 reporter.say(mirror.finish())
     for record in summary.not_ok[:10]:
@@ -153,3 +156,13 @@ def _seconds_here(planned: Plan) -> dict[tuple[str, str, str], float]:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _page(suite: Suite, catalogue: Catalogue, tables: list[Standings]) -> str:
+    """Where the page lies, or why there is none: what was computed does not depend on it."""
+    from benchmark.leaderboard.publication import write_page
+
+    try:
+        return str(write_page(suite, catalogue, tables))
+    except BenchmarkError as error:
+        return f"none: {error}"

@@ -93,8 +93,9 @@ def matrix(ink: Ink) -> Spec:
         "x": {**_name_axis("column", _names(-60)), "sort": {"field": "column_place", "op": "min"}},
         "y": {**_name_axis("row"), "sort": {"field": "row_place", "op": "min"}},
     }
-    strong = f"datum.p_holm < {LEVELS[1]}"
-    sign = {"condition": [{"test": strong, "value": "#ffffff"}, {"test": "datum.p_holm < .05", "value": "#000000"}]}
+    called = "isValid(datum.p_holm) && datum.p_holm < .05"
+    strong = f"isValid(datum.p_holm) && datum.p_holm < {LEVELS[1]}"
+    sign = {"condition": [{"test": strong, "value": "#ffffff"}, {"test": called, "value": "#000000"}]}
     told = ("row", "column", "signed", "p_holm", "shown")
     return {
         **_chart(
@@ -117,7 +118,7 @@ def matrix(ink: Ink) -> Spec:
             {"calculate": "datum.side == 'a' ? datum.b_place : datum.a_place", "as": "column_place"},
             {"calculate": "datum.side == 'a' ? datum.difference : -datum.difference", "as": "signed"},
             {"calculate": _shown_by_level(), "as": "shown"},
-            {"calculate": "datum.p_holm < .05 ? (datum.signed > 0 ? '+' : '\u2212') : '\u00b7'", "as": "sign"},
+            {"calculate": f"{called} ? (datum.signed > 0 ? '+' : '\u2212') : '\u00b7'", "as": "sign"},
         ],
     }
 

@@ -15,11 +15,11 @@ from benchmark.statistics.blocks import MIN_BLOCKS
 from benchmark.suite import DEFAULT, Suite, load_suite, suite_names
 
 READING = """\
-How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of
-rows minus those significantly worse; *best set* marks the rows than which no row is significantly better; rows that share a
-*letter* are not shown to differ. All of these, and every adjusted p, come from one family of paired tests over all pairs of
-ranked rows of this suite (Holm). Overlapping intervals are no test, and "no difference shown" is not "equal": *P(equal)* is the
-probability that the difference from the first row is below .01.
+How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of rows
+(those still to come included) minus those significantly worse; *best set* marks the rows than which no row is significantly
+better; rows that share a *letter* are not shown to differ. All of these, and every adjusted p, come from one family of paired
+tests over all pairs of ranked rows of this suite (Holm). Overlapping intervals are no test, and "no difference shown" is not
+"equal": *P(equal)* is the probability that the difference from the first row is below .01.
 [docs/statistics.md](docs/statistics.md) gives the formulas."""
 
 

@@ -71,6 +71,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "notes": [line.removeprefix("- ") for line in notes(table).splitlines()],
         "tested": bool(found.pairs["p"].notna().any()),
         "comparisons": int(found.pairs["p"].notna().sum()),
+        "corrected": max(found.power.pairs, int(found.pairs["p"].notna().sum())),
         "rows": _rows(suite, table, names, catalogue),
         "metrics": _estimates(found, names),
         "splits": _splits(table, names),
@@ -102,8 +103,12 @@ def rounded(values: ArrayLike) -> list[Any]:
 
 
 def _significant(values: ArrayLike) -> list[float | None]:
-    """Numbers with four significant digits: a p of 3e-7 must not become 0."""
-    return [float(f"{value:.4g}") if np.isfinite(value) else None for value in np.asarray(values, dtype=np.float64).tolist()]
+    """Numbers with four significant digits: a p of 3e-7 must not become 0, nor one of .049999 reach the level."""
+    told = []
+    for value in np.asarray(values, dtype=np.float64).tolist():
+        short = float(f"{value:.4g}")
+        told.append(None if not np.isfinite(value) else short if (short < ALPHA) == (value < ALPHA) else value)
+    return told
 
 
 def _metric(key: str) -> Columns:

@@ -22,17 +22,18 @@ def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Stan
     return [standings(rows, suite.primary_metric) for rows in gather(suite, catalogue, local=local)]
 
 
-def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True) -> Path:
-    """Write `leaderboard.md` (`results/<suite>.md` for another suite) and the page; returns the path of the former."""
+def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings]) -> Path:
+    """Write `leaderboard.md` (`results/<suite>.md` for another suite); returns its path."""
     path = output_folder() / "leaderboard.md" if suite.name == DEFAULT else results_folder() / f"{suite.name}.md"
     write_if_changed(path, render(suite, tables, catalogue).encode())
-    write_if_changed(page_path(suite), whole_page(suite, catalogue, tables, local=local).encode())
     return path
 
 
-def page_path(suite: Suite) -> Path:
-    """Where the page of a suite lies."""
-    return results_folder() / f"{'leaderboard' if suite.name == DEFAULT else suite.name}.html"
+def write_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True) -> Path:
+    """Write the page of a suite; returns its path. Raises `BenchmarkError` where the plotting library is missing."""
+    path = results_folder() / f"{'leaderboard' if suite.name == DEFAULT else suite.name}.html"
+    write_if_changed(path, whole_page(suite, catalogue, tables, local=local).encode())
+    return path
 
 
 def whole_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True) -> str:

@@ -20,7 +20,7 @@ MIN_BLOCKS = 5
 
 @dataclass(frozen=True, eq=False)
 class BlockTest:
-    """`ranks` (M,): mean over B blocks, 1 is best; chi-square, F and their p; Nemenyi's p (M, M) and critical difference."""
+    """`ranks` (M,): mean over B blocks, 1 is best; chi-square, F and their p; Nemenyi's critical difference."""
 
     blocks: int
     ranks: Floats
@@ -28,12 +28,20 @@ class BlockTest:
     chi2_p: float
     f: float
     f_p: float
-    nemenyi: Floats
     critical_difference: float
 
     def take(self, order: NDArray[np.intp]) -> BlockTest:
         """The same test with its methods in another order, (M,)."""
-        return replace(self, ranks=self.ranks[order], nemenyi=self.nemenyi[np.ix_(order, order)])
+        return replace(self, ranks=self.ranks[order])
+
+    @property
+    def nemenyi(self) -> Floats:
+        """Nemenyi's p of every pair, (M, M)."""
+        from scipy import stats
+
+        methods = len(self.ranks)
+        gaps = np.abs(self.ranks[:, None] - self.ranks[None, :]) / np.sqrt(methods * (methods + 1) / (6 * self.blocks))
+        return np.asarray(stats.studentized_range.sf(gaps * np.sqrt(2), methods, np.inf))
 
 
 def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = True) -> BlockTest:
@@ -56,7 +64,6 @@ def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = Tru
     rest = blocks * (methods - 1) - chi2
     f = (blocks - 1) * chi2 / rest if rest > 1e-9 else np.inf
     error = np.sqrt(methods * (methods + 1) / (6 * blocks))
-    gaps = np.abs(ranks[:, None] - ranks[None, :]) / error
     quantile = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
     return BlockTest(
         blocks,
@@ -65,6 +72,5 @@ def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = Tru
         float(stats.chi2.sf(chi2, methods - 1)),
         float(f),
         float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1))),
-        np.asarray(stats.studentized_range.sf(gaps * np.sqrt(2), methods, np.inf)),
         float(quantile * error),
     )

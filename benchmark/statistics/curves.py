@@ -41,7 +41,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Observed share of label 1 by bin of the predicted probability, (M, `BINS`) each; NaN where a seed has too few in the bin.
+    """Observed share of label 1 by bin of the predicted probability, (M, `BINS`) each; NaN in a bin of too few.
 
     `predicted` is the mean probability in the bin, `share` the part of all predictions in it; `ece` is `calibration_error`.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from tests.integration.conftest import MadeBenchmark
 
@@ -64,12 +63,13 @@ def journals(made: MadeBenchmark) -> dict[str, list[dict[str, object]]]:
 def seeded(made: MadeBenchmark) -> list[str]:
     path = made.folder / "seeded_plugin.py"
     path.write_text(SEEDED, encoding="utf-8")
-    return ["calibrate", "--world", "copies", "--plugin", str(path), "--dataset", "seeded", "--jobs", "1"]
+    words = ["calibrate", "--world", "copies", "--plugin", str(path), "--dataset", "seeded", "--jobs", "1"]
+    return [*words, "--output", str(made.output / "docs" / "calibration.md")]
 
 
 def test_a_run_goes_on_where_one_stopped_and_jobs_change_no_byte_of_the_document(made: MadeBenchmark):
-    words = ["calibrate", "--world", "holdout", "--world", "sites"]
-    document = made.output / "docs" / "calibration.md"
+    document = made.folder / "here.md"
+    words = ["calibrate", "--world", "holdout", "--world", "sites", "--output", str(document)]
     assert "8 repetitions computed" in made.cli(*words, "--repetitions", "4", "--jobs", "1").stdout
     journal = next((made.output / "results" / "calibration").glob("holdout-*.jsonl"))
     journal.write_bytes(journal.read_bytes()[:-40])
@@ -78,9 +78,9 @@ def test_a_run_goes_on_where_one_stopped_and_jobs_change_no_byte_of_the_document
     interrupted = document.read_bytes()
     assert "0 repetitions computed" in made.cli(*words, "--repetitions", "6", "--jobs", "1").stdout
     assert document.read_bytes() == interrupted
-    other = str(made.folder / "elsewhere")
-    made.cli(*words, "--repetitions", "6", "--jobs", "2", STROKEBENCH_OUTPUT=other)
-    assert (Path(other) / "docs" / "calibration.md").read_bytes() == interrupted
+    document.unlink()
+    made.cli(*words, "--repetitions", "6", "--jobs", "2", STROKEBENCH_OUTPUT=str(made.folder / "elsewhere"))
+    assert document.read_bytes() == interrupted
     assert "| holdout | DeLong, placements averaged over seeds |" in interrupted.decode()
     assert "No bar can be judged" in interrupted.decode()
 
@@ -102,6 +102,11 @@ def test_copies_of_a_method_differ_by_their_seed_alone_and_are_compared_on_fresh
     assert all(0 < abs(difference) < 0.1 for difference in differences) and len(set(differences)) == 3
     document = (made.output / "docs" / "calibration.md").read_text(encoding="utf-8")
     assert "| shaky on seeded | 3 | 0 of 3 [" in document
+
+
+def test_a_part_of_the_campaign_does_not_overwrite_the_document_of_the_whole(made: MadeBenchmark):
+    done = made.cli("calibrate", "--world", "s1", "--repetitions", "2", code=2)
+    assert "give --output FILE" in done.stderr and not (made.output / "docs").exists()
 
 
 def test_predictions_that_no_cell_would_accept_end_the_campaign_with_their_cause(made: MadeBenchmark):

@@ -164,6 +164,7 @@ function drawAll() {
 
 function changeTable(dataset, protocol) {
   const own = state.metric === table().metric;
+  if (state.rows.join("\n") === (table().shown ?? []).join("\n")) state.rows = []; // unchosen: the new table's own
   state.dataset = dataset;
   state.protocol = protocolsOf(dataset).includes(protocol) ? protocol : firstProtocol(dataset);
   if (own) state.metric = table().metric;

@@ -34,7 +34,7 @@ const COLUMNS = [
   {
     key: "letters",
     head: "Letters",
-    value: (row) => row.letters,
+    value: (row) => row.letters || null,
     cell: (row) => make("span", { class: "letters" }, row.letters),
     tests: true,
   },
@@ -76,8 +76,8 @@ const COLUMNS = [
 ];
 
 const LEGEND =
-  "Rank is an interval: from 1 + the number of ranked rows that are significantly better to the number of rows minus those " +
-  "significantly worse. Best set: no row is significantly better. Rows that share a letter are not shown to differ, which is " +
+  "Rank is an interval: from 1 + the number of ranked rows that are significantly better to the number of rows, those still to " +
+  "come included, minus those significantly worse. Best set: no row is significantly better. Rows that share a letter are not shown to differ, which is " +
   "not the same as equal. All of these come from one family of paired tests over all pairs of ranked rows (Holm); overlapping " +
   "intervals are no test. Descriptive rows are never ranked.";
 const EQUAL = " P(equal) is the probability that the difference from the first row lies within .01.";
@@ -192,12 +192,13 @@ function chooser(row) {
   return box;
 }
 
-/** The rank interval as a bar from 1 to the number of ranked rows, and as text. */
+/** The rank interval as a bar from 1 to the number of places, rows still to come included, and as text. */
 function rankCell(row, at) {
   if (!known(row.rank_low)) return row.kind === "ranked" ? "n/a" : "descriptive";
   const bar = make("span", {});
-  bar.style.left = `${(100 * (row.rank_low - 1)) / at.ranked}%`;
-  bar.style.right = `${100 - (100 * row.rank_high) / at.ranked}%`;
+  const places = Math.max(at.ranked, ...table().rows.rank_high.filter(known));
+  bar.style.left = `${(100 * (row.rank_low - 1)) / places}%`;
+  bar.style.right = `${100 - (100 * row.rank_high) / places}%`;
   const text = row.rank_low === row.rank_high ? `${row.rank_low}` : `${row.rank_low}\u2013${row.rank_high}`;
   const cell = make("span", {}, make("span", { class: "rank", "aria-hidden": "true" }, bar), text);
   return cell;

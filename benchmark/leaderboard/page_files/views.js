@@ -30,7 +30,7 @@ const DRAWN = {
     const equal = rows.filter((row) => row.shown === "no difference shown").length;
     const caption = sentences(
       `Difference in ${metric} of every ranked row to the first row, \`${rows[0].method}\`, with the 95 % interval of that one`,
-      `comparison. Colour and symbol give the verdict after Holm's correction over all ${current.comparisons} pairs, so an`,
+      `comparison. Colour and symbol give the verdict after Holm's correction over all ${current.corrected} pairs, so an`,
       "interval may leave out 0 where no difference is shown.",
     );
     const verdicts = `${worse} rows significantly different, ${equal} without a shown difference`;
@@ -55,7 +55,7 @@ const DRAWN = {
     const shown = rows.filter((row) => known(row.p_holm) && row.p_holm < 0.05).length;
     const caption = sentences(
       "Every pair of ranked rows: + the row is significantly better than the column, \u2212 significantly worse,",
-      `\u00b7 no difference shown (Holm over ${current.comparisons} pairs).`,
+      `\u00b7 no difference shown (Holm over ${current.corrected} pairs).`,
     );
     const rest = current.comparisons - shown;
     const described = `${shown} of ${current.comparisons} pairs differ significantly, ${rest} are not shown to differ.`;
@@ -341,13 +341,13 @@ function verdict(pair, difference, metric) {
   const lower = METRICS.get(current.metric).lower;
   const better = pair.difference > 0 !== lower ? state.a : state.b;
   if (pair.p_holm < 0.05)
-    return sentences(
-      `\`${better}\` is significantly better in ${metric}: ${estimate}, p (Holm) ${pText(pair.p_holm)}.`,
-      pair.near_chance ? "The AUC intervals of both include .5." : "",
-    );
+    return `\`${better}\` is significantly better in ${metric}: ${estimate}, p (Holm) ${pText(pair.p_holm)}.`;
   if (pair.p_equivalent > 0.95)
     return `Shown to be equal within .01 in ${metric}: ${estimate}, probability ${pText(pair.p_equivalent)}.`;
-  return `No difference in ${metric} is shown: ${estimate}, p (Holm) ${pText(pair.p_holm)}. That is not the same as equal.`;
+  return sentences(
+    `No difference in ${metric} is shown: ${estimate}, p (Holm) ${pText(pair.p_holm)}. That is not the same as equal.`,
+    pair.near_chance ? "The AUC intervals of both include .5, so p (Holm) is 1 whatever p is." : "",
+  );
 }
 
 const TESTS = [
