@@ -234,7 +234,7 @@ def time(ink: Ink) -> Spec:
     """`rows`: method, family, seconds, value, low, high; right, left: the name to write on that side of a point, or ""."""
     x = {**_quantity("seconds", "seconds to train and predict one split (log scale)"), "scale": {"type": "log", "nice": True}}
     x["axis"] = {"tickCount": 5, "format": "~g"}
-    y = _quantity("value", "{metric}, 95 % CI")
+    y = _quantity("value", "{metric}{interval}")
     upright = {
         "needs": "low",
         "transform": [{"filter": "isValid(datum.low)"}],
@@ -254,7 +254,7 @@ def time(ink: Ink) -> Spec:
 
 def dots(ink: Ink) -> Spec:
     """`rows`: label, group, value, low, high; in the order in which they are to stand."""
-    x, y = _quantity("value", "{metric}, 95 % CI"), _named("label")
+    x, y = _quantity("value", "{metric}{interval}"), _named("label")
     point = _point(ink, x, y, "group", ("label", "group", "value", "low", "high"))
     return _chart(ink, _interval(x, y, _colour(ink, "group")), point, height={"lines": "label", "step": ROW_STEP})
 
@@ -301,9 +301,9 @@ CHARTS: Mapping[str, Callable[[Ink], Spec]] = {
 def filled(spec: Spec, datasets: Mapping[str, Records], words: Mapping[str, str]) -> Spec:
     """The specification with its records, and with what depends on them.
 
-    `{word}` in its texts is replaced; `{"distinct": field}` by the values of that field in the rows, in their order; `{"lines":
-    field, "step": s}` by a height of s for each of them (Vega-Lite's own step warns beside a width that fits the page). A layer
-    that `needs` a field is left out where no row has it.
+    `{word}` in its texts is replaced (`{interval}`: what an axis says where rows have one); `{"distinct": field}` by the values
+    of that field in the rows, in their order; `{"lines": field, "step": s}` by a height of s for each of them (Vega-Lite's own
+    step warns beside a width that fits the page). A layer that `needs` a field is left out where no row has it.
     """
 
     def distinct(name: str) -> list[Any]:

@@ -49,7 +49,7 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Fi
     chosen = [data["rows"]["method"].index(name) for name in shown_rows(data)]
 
     def drawn(chart: str, title: str, rows: Records, **others: Records) -> Figure:
-        spec = filled(CHARTS[chart](PAPER), {"rows": rows, **others}, {"metric": metric})
+        spec = filled(CHARTS[chart](PAPER), {"rows": rows, **others}, {"metric": metric, "interval": _interval(rows)})
         return Figure(chart.partition("_")[0], {**spec, "title": {"text": f"{title}: {where}"}})
 
     if data["forest"] is not None:
@@ -70,6 +70,10 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Fi
     timed = _times(data, table.metric, chosen)
     if timed:
         yield drawn("time", f"{metric} and training time", timed)
+
+
+def _interval(rows: Records) -> str:
+    return ", 95 % CI" if any(row.get("low") is not None for row in rows) else ""
 
 
 def _records(columns: Columns) -> list[dict[str, Any]]:

@@ -167,7 +167,8 @@ def test_page_and_paper_draw_the_same_chart(chart: str):
 
 
 def test_words_in_a_name_are_not_taken_for_words_of_the_chart():
-    spec = filled(CHARTS["time"](PAPER), {"rows": [{"family": "{metric}", "method": "{metric}"}]}, {"metric": "AUC"})
+    words = {"metric": "AUC", "interval": ", 95 % CI"}
+    spec = filled(CHARTS["time"](PAPER), {"rows": [{"family": "{metric}", "method": "{metric}"}]}, words)
     assert spec["datasets"]["rows"] == [{"family": "{metric}", "method": "{metric}"}]
     assert "AUC, 95 % CI" in json.dumps(spec)
 

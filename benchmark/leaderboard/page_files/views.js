@@ -230,7 +230,8 @@ const DRAWN = {
       ["value", metric, fixed],
       ...LIMITS,
     ];
-    return [figure({ chart: "time", caption, described, datasets: { rows }, words: { metric }, shape: "", columns })];
+    const words = { metric, interval: intervalOf(rows) };
+    return [figure({ chart: "time", caption, described, datasets: { rows }, words, shape: "", columns })];
   },
 
   ablations() {
@@ -254,7 +255,7 @@ const DRAWN = {
         caption,
         described: `${metric} of ${rows.length} rows of ${suite.title}.`,
         datasets: { rows },
-        words: { metric },
+        words: { metric, interval: intervalOf(rows) },
         shape: "named",
         columns,
       });
@@ -374,12 +375,18 @@ function testList(pair, metric) {
   );
 }
 
+/** What an axis says of intervals, where rows have any. */
+function intervalOf(rows) {
+  return rows.some((row) => known(row.low)) ? ", 95 % CI" : "";
+}
+
 /** The difference in every test part, by seed or by site, above the mean. */
 function splitFigure(current, a, b, pair, difference, metric) {
   const { name, seed, site, values } = current.splits;
   const bySite = site.some(Boolean);
+  const small = new Set((current.sites?.site ?? []).filter((_, i) => current.sites.small[i]));
   const parts = name.map((split, j) => ({
-    part: bySite ? site[j] : `seed ${seed[j]}`,
+    part: bySite ? `${site[j]}${small.has(site[j]) ? " (small)" : ""}` : `seed ${seed[j]}`,
     split,
     difference: known(values[a][j]) && known(values[b][j]) ? values[a][j] - values[b][j] : null,
     low: null,
@@ -392,6 +399,7 @@ function splitFigure(current, a, b, pair, difference, metric) {
   const above = parts.filter((part) => part.difference > 0).length;
   const caption = sentences(
     `Difference in ${metric} (first \u2212 second) in every test part.`,
+    small.size ? "Small sites are left out of the mean." : "",
     bySite ? "" : "The test parts of a cross-validation share their training cases: their scatter is no interval.",
   );
   const share = `${above} of ${parts.length} test parts`;
