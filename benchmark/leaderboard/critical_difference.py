@@ -16,10 +16,8 @@ from benchmark.statistics.sites import MIN_SITES
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """`methods` by mean rank, best first, with the test over `units`; `test` has the methods in the same order."""
+    """`methods` by mean rank, best first; `test` has them in the same order."""
 
-    title: str
-    units: tuple[str, ...]
     methods: tuple[str, ...]
     test: BlockTest
 
@@ -30,12 +28,9 @@ def over_sites(table: Standings) -> Blocks | None:
     if found is None or found.per_site is None or table.interim:
         return None
     counted = found.per_site[~found.per_site["small"].astype(bool)]
-    title = f"{table.task.dataset}, {table.task.protocol}"
     if len(counted) < MIN_SITES:
         return None
-    return _tested(
-        title, [str(site) for site in counted.index], table.ranked, counted[table.ranked].to_numpy(float), table.metric
-    )
+    return _tested(table.ranked, counted[table.ranked].to_numpy(float), table.metric)
 
 
 def over_datasets(tables: Sequence[Standings], protocol: str) -> tuple[Blocks | None, list[str]]:
@@ -49,7 +44,7 @@ def over_datasets(tables: Sequence[Standings], protocol: str) -> tuple[Blocks | 
         return None, names
     shared = [name for name in disjoint[0].ranked if all(name in table.ranked for table in disjoint)]
     means = [table.comparison.metrics.loc[shared, table.metric] for table in disjoint if table.comparison is not None]
-    return _tested(protocol, names, shared, np.array(means, dtype=np.float64), disjoint[0].metric), names
+    return _tested(shared, np.array(means, dtype=np.float64), disjoint[0].metric), names
 
 
 def _disjoint(tables: Sequence[Standings]) -> Iterator[Standings]:
@@ -63,9 +58,10 @@ def _disjoint(tables: Sequence[Standings]) -> Iterator[Standings]:
         seen |= cases
 
 
-def _tested(title: str, units: list[str], methods: list[str], scores: NDArray[np.float64], metric: str) -> Blocks | None:
-    if len(units) < MIN_BLOCKS or len(methods) < 2 or np.isnan(scores).any():
+def _tested(methods: list[str], scores: NDArray[np.float64], metric: str) -> Blocks | None:
+    """The test of `scores`, a row per block; None with too few blocks or methods, or where a score is undefined."""
+    if len(scores) < MIN_BLOCKS or len(methods) < 2 or np.isnan(scores).any():
         return None
     test = block_test(-scores if metric in LOWER_IS_BETTER else scores)
     order = np.argsort(test.ranks, kind="stable")
-    return Blocks(title, tuple(units), tuple(methods[i] for i in order), test.take(order))
+    return Blocks(tuple(methods[i] for i in order), test.take(order))

@@ -10,6 +10,7 @@ import numpy as np
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.comparison import Comparison
+from benchmark.statistics.inference import AREAS
 
 HEADER = r"""% Written by `python -m benchmark rank --format latex`; \input it where the tables are to stand.
 % The preamble needs \usepackage{booktabs,longtable}; pdfLaTeX, XeLaTeX and LuaLaTeX alike.
@@ -23,11 +24,10 @@ PRIMARY_TEST = {
 }
 AUC_INTERVAL = {
     "repeated-cv": "DeLong's, over repeated cross-validation, on the logit scale",
-    "leave-one-site-out": "t over sites",
+    "leave-one-site-out": "$t$ over sites",
     "holdout": "DeLong's, on the logit scale, conditional on the trained models",
 }
 OTHER_INTERVAL = {"repeated-cv": "by the corrected resampled variance", "leave-one-site-out": "by $t$ over sites"}
-AREAS = ("auc", "auc_label0")
 WITH_INTERVAL = r" (95\,\% CI)"
 
 SPECIAL = {

@@ -29,7 +29,7 @@ from benchmark.suite import Suite
 Columns = dict[str, Any]
 
 DECIMALS = 4
-FLAGGED = ("identical", "degenerate", "near_chance")
+FLAGGED = ("identical", "near_chance")
 UNCHANGED = "as registered"
 
 
@@ -54,7 +54,6 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "protocol": table.task.protocol,
         "metric": table.metric,
         "positive": card["positive"],
-        "negative": card["negative"],
         "site": card["site"],
         "stamp": stamp(table).strip("*"),
         "scope": scope(table),

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.cli import run as run_verb
 from benchmark.discovery import discover
+from benchmark.errors import BenchmarkError
 from benchmark.leaderboard.charts import CHARTS, PAGE, PAPER, filled
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.figures import figures, write_figures
 from benchmark.leaderboard.page import in_html, page
-from benchmark.leaderboard.page_data import shown_rows, table_data
-from benchmark.leaderboard.standings import Standings
+from benchmark.leaderboard.page_data import _significant, shown_rows, table_data
+from benchmark.leaderboard.standings import Standings, standings
 from benchmark.metrics import METRICS
 from benchmark.registry import Catalogue
 from benchmark.suite import Suite
@@ -204,3 +206,31 @@ def test_a_figure_as_png_is_a_png_of_300_dots_per_inch(cross_validated: Standing
         assert image.format == "PNG"
         assert image.info["dpi"][0] == pytest.approx(300, abs=1)
         assert len(image.getcolors(10**7)) > 2
+
+
+def test_a_p_below_the_level_stays_below_it_when_it_is_shortened():
+    values = [0.0499999, 0.05, 0.0500001, 3e-7, float("nan")]
+    told = _significant(values)
+    assert [p is not None and p < 0.05 for p in told] == [True, False, False, True, False]
+    assert told[3] == 3e-7 and told[4] is None
+
+
+def test_a_run_without_the_plotting_library_says_so_and_goes_on(
+    cross_validated: Standings, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def missing() -> str:
+        raise BenchmarkError("vl-convert-python is missing")
+
+    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path))
+    monkeypatch.setattr("benchmark.leaderboard.page.browser_bundle", missing)
+    assert run_verb._page(SUITE, catalogue, [cross_validated]) == "none: vl-convert-python is missing"
+
+
+def test_the_page_tells_the_family_that_was_corrected_for_rows_to_come_included(
+    cross_validated: Standings, catalogue: Catalogue
+):
+    rows = cross_validated.rows
+    waiting = standings(replace(rows, ranked=(*rows.ranked, "later", "last")), "auc")
+    data, complete = table_data(SUITE, waiting, catalogue), len(waiting.ranked)
+    assert data["corrected"] == (complete + 2) * (complete + 1) // 2 > data["comparisons"]
+    assert max(high for high in data["rows"]["rank_high"] if high is not None) == complete + 2
