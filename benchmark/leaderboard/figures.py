@@ -142,10 +142,15 @@ def _sites(data: Columns) -> Records:
     sites, names = data["sites"], data["rows"]["method"]
     return [
         {"site": f"{site} (small)" if small else site, "method": name, "value": value, "n": n, "positives": positives}
-        for site, small, n, positives, values in zip(
-            sites["site"], sites["small"], sites["n"], sites["positives"], sites["values"], strict=True
+        for place, name in enumerate(names)
+        for site, small, n, positives, value in zip(
+            sites["site"],
+            sites["small"],
+            sites["n"],
+            sites["positives"],
+            (values[place] for values in sites["values"]),
+            strict=True,
         )
-        for name, value in zip(names, values, strict=True)
     ]
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from benchmark.leaderboard.conclusions import conclusion
 from benchmark.leaderboard.critical_difference import over_sites
-from tests.browser.conftest import DESCRIPTIVE, HOSTILE, METHODS, Reader
+from benchmark.leaderboard.figures import figures
+from tests.browser.conftest import DESCRIPTIVE, HOSTILE, METHODS, Reader, made_suite
 
 VIEWS = ("best", "pairs", "two", "roc", "calibration", "decision", "sites", "time", "ablations")
 TABLES = ("dataset=made&protocol=repeated-cv", "dataset=made&protocol=leave-one-site-out", "dataset=wide")
@@ -44,6 +45,47 @@ def test_a_figure_has_a_description_and_its_data_as_a_table(reader: Reader):
         reader.page.locator("#panel figure summary").first.click()
         reader.page.locator("#panel figure table").first.wait_for()
         assert reader.page.locator("#panel figure table tbody tr").count() > 3
+
+
+FIGURES = {
+    "best": ("forest",),
+    "pairs": ("matrix",),
+    "roc": ("roc",),
+    "calibration": ("calibration", "shares"),
+    "decision": ("decision",),
+    "sites": ("sites", "ranks"),
+    "time": ("time",),
+}
+
+
+@pytest.mark.parametrize("table", range(len(TABLES)))
+def test_page_and_paper_draw_the_same_records(reader: Reader, table: int):
+    """The page makes its records in JavaScript, of the same columns: field by field they are those of the paper's figures."""
+    paper = {each.name: each.spec["datasets"] for each in figures(made_suite(), reader.tables[table], reader.catalogue)}
+    paper["shares"] = {"rows": paper["calibration"].pop("bins")}
+    page = {}
+    for view, names in FIGURES.items():
+        reader.open(TABLES[table])
+        reader.page.evaluate(
+            "() => { const real = vegaEmbed; window.drawnData = [];"
+            " vegaEmbed = (at, spec, how) => (drawnData.push(spec.datasets), real(at, spec, how)) }"
+        )
+        reader.page.locator(f"#tab-{view}").click()
+        reader.drawn()
+        page |= dict(zip(names, reader.page.evaluate("drawnData"), strict=False))
+    for name in paper:
+        assert set(page[name]) == set(paper[name])
+        for part, records in paper[name].items():
+            assert [{field: record[field] for field in records[0]} for record in page[name][part]] == records
+
+
+def test_rows_still_to_come_take_places_on_the_bars_of_ranks(reader: Reader):
+    reader.open("dataset=partly")
+    ranks = dict(zip(methods(reader), reader.page.locator("#table tbody td:has(.rank)").all_inner_texts(), strict=True))
+    assert ranks == {"alpha": "1\u20134", "gamma": "1\u20134", "weak": "3\u20135"}
+    bars = reader.page.locator("#table .rank > *")
+    shares = [(bar.evaluate("b => b.style.left"), bar.evaluate("b => b.style.right")) for bar in bars.all()]
+    assert shares == [("0%", "20%"), ("0%", "20%"), ("40%", "0%")]
 
 
 def test_switching_the_dataset_changes_conclusion_and_rows(reader: Reader):

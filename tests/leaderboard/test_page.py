@@ -10,7 +10,6 @@ import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ import pytest
 from benchmark.cli import run as run_verb
 from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError
-from benchmark.leaderboard.charts import CHARTS, PAGE, PAPER, filled
+from benchmark.leaderboard.charts import CHARTS, PAPER, filled
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.figures import figures, write_figures
 from benchmark.leaderboard.page import in_html, page
@@ -154,18 +153,6 @@ def test_a_table_without_tests_has_neither_forest_nor_tests(catalogue: Catalogue
     assert data["forest"] is None and not data["tested"]
     assert not {"p", "p_holm"} & set(data["pairs"])
     assert len(data["sites"]["site"]) == 3
-
-
-@pytest.mark.parametrize("chart", CHARTS)
-def test_page_and_paper_draw_the_same_chart(chart: str):
-    def shape(value: Any) -> Any:
-        """The specification without sizes, colours and type."""
-        if isinstance(value, dict):
-            left = ("width", "height", "config", "background", "range", "color", "value", "stroke", "symbolStrokeColor")
-            return {name: shape(each) for name, each in value.items() if name not in left}
-        return [shape(each) for each in value] if isinstance(value, list) else value
-
-    assert shape(CHARTS[chart](PAGE)) == shape(CHARTS[chart](PAPER))
 
 
 def test_words_in_a_name_are_not_taken_for_words_of_the_chart():
