@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.leaderboard.conclusions import conclusion, listed, metric_name
+from benchmark.leaderboard.conclusions import conclusion, metric_name
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
+from benchmark.leaderboard.remarks import causes, notes, progress, scope
 from benchmark.leaderboard.standings import Standings
-from benchmark.leaderboard.tables import figure, grid, one_line
+from benchmark.leaderboard.tables import figure, grid
 from benchmark.predictions import stored_figures
 from benchmark.statistics.comparison import Comparison
 
@@ -23,35 +24,12 @@ BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 
 def table_parts(table: Standings) -> list[str]:
     """The paragraphs and tables below its heading; empty strings where there is nothing to say."""
-    parts = [stamp(table), scope(table), f"**What this shows.** {conclusion(table)}"]
+    interim = progress(table)
+    parts = [f"**{interim}**" if interim else "", scope(table), f"**What this shows.** {conclusion(table)}"]
     if table.comparison is not None:
-        parts += [_ranked(table), _descriptive(table), _sites(table), _secondary(table), _stored(table), notes(table)]
-    parts.append(_incomplete(table))
-    return parts
-
-
-def stamp(table: Standings) -> str:
-    """How far an interim table has come; nothing of another."""
-    if not table.interim:
-        return ""
-    done = min(partial.row.cells_ok for partial in table.partial if partial.row.method in table.rows.ranked)
-    total = max(partial.row.cells for partial in table.partial)
-    return f"**Interim, {done} of {total} splits.**"
-
-
-def scope(table: Standings) -> str:
-    """Which patients, which outcome, and what the dataset cannot show."""
-    card, task = table.rows.dataset.metadata, table.task
-    ones = int(task.labels.sum())
-    total = len(task.labels)
-    known = ", ".join(
-        f"{name.replace('_', ' ').replace('auc', 'AUC')} {value:.3f}" for name, value in sorted(task.facts.items())
-    )
-    facts = f" Known of the truth: {known}." if known else ""
-    return (
-        f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card['positive']}; label 0: {card['negative']}. "
-        f"Outcome taken: {card['label_time']}. Site: {card['site']}. {card['scope']}{facts}"
-    )
+        parts += [_ranked(table), _descriptive(table), _sites(table), _secondary(table), _stored(table)]
+    remarks = "\n".join(f"- {note}" for note in notes(table))
+    return [*parts, remarks, _incomplete(table)]
 
 
 def _ranked(table: Standings) -> str:
@@ -190,29 +168,12 @@ def _stored(table: Standings) -> str:
     return f"<details><summary>{summary}</summary>\n\n" + "\n".join(sorted(lines)) + "\n\n</details>"
 
 
-def notes(table: Standings) -> str:
-    """Facts about rows that a reader must know, as a list."""
-    found = table.comparison
-    assert found is not None
-    notes = list(found.notes)
-    for row in table.rows.complete:
-        if row.changed:
-            notes.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
-    if table.rows.left_out:
-        notes.append(f"not shown, published for another version of this task: {listed(list(table.rows.left_out))}")
-    return "\n".join(f"- {note}" for note in notes)
-
-
 def _incomplete(table: Standings) -> str:
     if not table.partial:
         return ""
     rows = []
     for partial in table.partial:
-        causes = sorted({f"{outcome}: {one_line(reason)}" for _, outcome, reason in partial.row.failures})
-        missing = partial.row.cells - partial.row.outcomes.total()
         ranked = "" if partial.place is None else f"{figure(partial.penalised)} (place {partial.place})"
-        if missing:
-            causes.append(f"{missing} not computed yet")
         rows.append(
             [
                 f"`{partial.row.method}`",
@@ -220,7 +181,7 @@ def _incomplete(table: Standings) -> str:
                 figure(partial.mean),
                 "" if partial.best is None else f"{figure(partial.best_mean)} (`{partial.best}`)",
                 ranked,
-                "; ".join(causes[:3]) + (f"; and {len(causes) - 3} more causes" if len(causes) > 3 else ""),
+                "; ".join(causes(partial)),
             ]
         )
     name = metric_name(table.metric)

@@ -14,9 +14,8 @@ from numpy.typing import ArrayLike
 from benchmark.leaderboard.charts import SHOWN, sites_chart
 from benchmark.leaderboard.conclusions import conclusion, metric_name
 from benchmark.leaderboard.critical_difference import over_sites
-from benchmark.leaderboard.markdown_table import notes, scope, stamp
+from benchmark.leaderboard.remarks import causes, notes, progress, scope
 from benchmark.leaderboard.standings import Standings, frames
-from benchmark.leaderboard.tables import one_line
 from benchmark.metrics import LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.registry import Catalogue
 from benchmark.spelling import parse_spelling
@@ -55,11 +54,12 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "metric": table.metric,
         "positive": card["positive"],
         "site": card["site"],
-        "stamp": stamp(table).strip("*"),
+        "stamp": progress(table),
         "scope": scope(table),
         "conclusion": conclusion(table),
         "partial": _partial(table),
         "not_applicable": [list(item) for item in table.rows.not_applicable],
+        "notes": notes(table),
         "rows": {"method": []},
     }
     if found is None:
@@ -67,7 +67,6 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
     names = [*table.ranked, *table.descriptive]
     pairs = _pairs(found, names)
     return data | {
-        "notes": [line.removeprefix("- ") for line in notes(table).splitlines()],
         "tested": bool(found.pairs["p"].notna().any()),
         "comparisons": int(found.pairs["p"].notna().sum()),
         "corrected": max(found.power.pairs, int(found.pairs["p"].notna().sum())),
@@ -294,8 +293,6 @@ def _partial(table: Standings) -> list[Columns]:
     said = []
     for partial in table.partial:
         row = partial.row
-        causes = sorted({f"{outcome}: {one_line(reason)}" for _, outcome, reason in row.failures})
-        missing = row.cells - row.outcomes.total()
         mean, best_mean, penalised = rounded([partial.mean, partial.best_mean, partial.penalised])
         said.append(
             {
@@ -306,7 +303,7 @@ def _partial(table: Standings) -> list[Columns]:
                 "best_mean": best_mean,
                 "penalised": penalised,
                 "place": partial.place,
-                "why": [*causes[:3], *([f"{missing} not computed yet"] if missing else [])],
+                "why": causes(partial),
             }
         )
     return said

@@ -1,0 +1,52 @@
+"""What a reader must know of a table besides its conclusion, in plain sentences: Markdown and the page lay them out."""
+
+from __future__ import annotations
+
+from benchmark.leaderboard.conclusions import listed
+from benchmark.leaderboard.standings import Partial, Standings
+from benchmark.leaderboard.tables import one_line
+
+MOST_CAUSES = 3
+
+
+def progress(table: Standings) -> str:
+    """How far an interim table has come; nothing of another."""
+    if not table.interim:
+        return ""
+    done = min(partial.row.cells_ok for partial in table.partial if partial.row.method in table.rows.ranked)
+    total = max(partial.row.cells for partial in table.partial)
+    return f"Interim, {done} of {total} splits."
+
+
+def scope(table: Standings) -> str:
+    """Which patients, which outcome, and what the dataset cannot show."""
+    card, task = table.rows.dataset.metadata, table.task
+    ones = int(task.labels.sum())
+    total = len(task.labels)
+    known = ", ".join(
+        f"{name.replace('_', ' ').replace('auc', 'AUC')} {value:.3f}" for name, value in sorted(task.facts.items())
+    )
+    facts = f" Known of the truth: {known}." if known else ""
+    return (
+        f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card['positive']}; label 0: {card['negative']}. "
+        f"Outcome taken: {card['label_time']}. Site: {card['site']}. {card['scope']}{facts}"
+    )
+
+
+def notes(table: Standings) -> list[str]:
+    """Facts about rows, and rows that are not shown."""
+    said = [] if table.comparison is None else list(table.comparison.notes)
+    for row in table.rows.complete:
+        if row.changed:
+            said.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
+    if table.rows.left_out:
+        said.append(f"not shown, published for another version of this task: {listed(list(table.rows.left_out))}")
+    return said
+
+
+def causes(partial: Partial) -> list[str]:
+    """Why cells of an incomplete row lack: the first causes, how many more there are, and how many are not computed yet."""
+    found = sorted({f"{outcome}: {one_line(reason)}" for _, outcome, reason in partial.row.failures})
+    more = [f"and {len(found) - MOST_CAUSES} more causes"] if len(found) > MOST_CAUSES else []
+    missing = partial.row.cells - partial.row.outcomes.total()
+    return [*found[:MOST_CAUSES], *more, *([f"{missing} not computed yet"] if missing else [])]
