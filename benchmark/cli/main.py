@@ -63,7 +63,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of all verbs; only the verb in use adds its options."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmark",
-        description="StrokeBench: a benchmark of multimodal stroke prognosis whose statistics hold.",
+        description="StrokeBench: a benchmark of multimodal stroke prognosis whose statistics are checked by simulation.",
         epilog="Exit codes: 0 good, 1 some cells not ok, 2 usage or input error, 130 interrupted (state saved).",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")

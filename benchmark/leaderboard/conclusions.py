@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.leaderboard.standings import Standings, awaited
+from benchmark.metrics import LOWER_IS_BETTER
+from benchmark.registry import Catalogue
+from benchmark.spelling import parse_spelling
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.resampled import EQUIVALENT, ROPE
 
@@ -44,6 +47,8 @@ def conclusion(table: Standings) -> str:
         return "No row is complete yet: nothing can be concluded."
     if table.interim:
         return "Interim: estimates only. Tests wait until every ranked row is complete, so that nobody stops at a lucky moment."
+    if len(table.rows.ranked) < 2:
+        return "This suite ranks no two rows: they are shown beside one another, and nothing is tested."
     if len(ranked) < 2:
         return "There are fewer than two complete ranked rows: nothing to compare." + _missing(table)
     if found.pairs["p"].isna().all():
@@ -73,6 +78,26 @@ def conclusion(table: Standings) -> str:
         )
     conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
     return said + conditional + _missing(table) + _own(table)
+
+
+def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
+    """Where each ranked row of the family `proposed` stands among the others, and which of them differ from it."""
+    found = table.comparison
+    if found is None or table.interim or len(table.ranked) < 2:
+        return ""
+    proposed = {entry.name for entry in catalogue.methods if entry.metadata.get("family") == "proposed"}
+    said, metric = "", metric_name(table.metric)
+    for name in [name for name in table.ranked if parse_spelling(name)[0] in proposed]:
+        mean, place = found.metrics[table.metric][name], table.ranked.index(name) + 1
+        said += f" The proposed `{name}` has {metric} {mean:.3f}, place {place} of {len(table.ranked)} by its mean"
+        if found.best_set.get(name) is None:
+            said += "."
+            continue
+        sign = -1.0 if table.metric in LOWER_IS_BETTER else 1.0
+        gaps = {other: sign * pair["difference"] for other, pair in table.against(name).items() if pair["p_holm"] < ALPHA}
+        better, worse = ([other for other in table.ranked if way * gaps.get(other, 0.0) > 0] for way in (1, -1))
+        said += f"; significantly better rows: {listed(better)}; significantly worse rows: {listed(worse)}."
+    return said
 
 
 def _equivalences(pairs: pd.DataFrame) -> str:
@@ -109,12 +134,11 @@ def _own(table: Standings) -> str:
 def _why_no_tests(table: Standings) -> str:
     found = table.comparison
     assert found is not None
-    name = table.rows.dataset.metadata["site"]
     if found.per_site is not None:
         sites = int((~found.per_site["small"].astype(bool)).sum())
         return (
-            f"Descriptive: with {sites} sites of sufficient size (site: {name}) there are no p-values, intervals or ranks over "
-            "sites; at least 6 are needed. The order of the rows shows no difference."
+            f"Descriptive: with {sites} sites of sufficient size (site: {table.site}) there are no p-values, intervals or "
+            "ranks over sites; at least 6 are needed. The order of the rows shows no difference."
         )
     name = metric_name(table.metric)
     if found.metrics.loc[table.ranked, table.metric].isna().all():

@@ -35,9 +35,9 @@ def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> s
         _further(suite),
     ]
     if not tables:
-        parts.append("No predictions are stored yet: run `python -m benchmark run`.")
+        parts.append(f"No predictions are stored yet: run `python -m benchmark run --suite {suite.name}`.")
     for table in tables:
-        parts += [f"## {_title(table)}", *table_parts(table)]
+        parts += [f"## {_title(table)}", *table_parts(table, catalogue)]
     parts += _across(suite, tables)
     parts += side_by_side(suite, tables)
     parts += _not_applicable(tables)

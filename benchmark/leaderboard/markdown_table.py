@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.leaderboard.conclusions import conclusion, metric_name
+from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
 from benchmark.leaderboard.remarks import causes, notes, progress, scope
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, grid
 from benchmark.predictions import stored_figures
+from benchmark.registry import Catalogue
 from benchmark.statistics.comparison import Comparison
 
 WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")
@@ -22,10 +23,14 @@ FEW_SITES = 10
 BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 
 
-def table_parts(table: Standings) -> list[str]:
+def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
     """The paragraphs and tables below its heading; empty strings where there is nothing to say."""
     interim = progress(table)
-    parts = [f"**{interim}**" if interim else "", scope(table), f"**What this shows.** {conclusion(table)}"]
+    parts = [
+        f"**{interim}**" if interim else "",
+        scope(table),
+        f"**What this shows.** {conclusion(table)}{of_the_proposed(table, catalogue)}",
+    ]
     if table.comparison is not None:
         parts += [_ranked(table), _descriptive(table), _sites(table), _secondary(table), _stored(table)]
     remarks = "\n".join(f"- {note}" for note in notes(table))
@@ -88,8 +93,7 @@ def _sites(table: Standings) -> str:
         + [figure(row[name]) for name in names]
         for site, row in sites.iterrows()
     ]
-    word = table.rows.dataset.metadata["site"]
-    by_site = grid([f"site ({word})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
+    by_site = grid([f"site ({table.site})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
     said = f"{metric_name(table.metric)} by held-out site (mean over training seeds):"
     if len(rows) > FEW_SITES:
         summary = f"{metric_name(table.metric)} by held-out site, {len(rows)} sites (mean over training seeds)"

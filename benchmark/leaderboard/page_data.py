@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.leaderboard.charts import SHOWN, sites_chart
-from benchmark.leaderboard.conclusions import conclusion, metric_name
+from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.remarks import causes, notes, progress, scope
 from benchmark.leaderboard.standings import Standings, frames
@@ -53,10 +53,10 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "protocol": table.task.protocol,
         "metric": table.metric,
         "positive": card["positive"],
-        "site": card["site"],
+        "site": table.site,
         "stamp": progress(table),
         "scope": scope(table),
-        "conclusion": conclusion(table),
+        "conclusion": conclusion(table) + of_the_proposed(table, catalogue),
         "partial": _partial(table),
         "not_applicable": [list(item) for item in table.rows.not_applicable],
         "notes": notes(table),

@@ -7,6 +7,8 @@ from benchmark.leaderboard.standings import Partial, Standings
 from benchmark.leaderboard.tables import one_line
 
 MOST_CAUSES = 3
+HALF = 0.5
+"""The threshold of rows that choose none."""
 
 
 def progress(table: Standings) -> str:
@@ -29,7 +31,7 @@ def scope(table: Standings) -> str:
     facts = f" Known of the truth: {known}." if known else ""
     return (
         f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card['positive']}; label 0: {card['negative']}. "
-        f"Outcome taken: {card['label_time']}. Site: {card['site']}. {card['scope']}{facts}"
+        f"Outcome taken: {card['label_time']}. Site: {table.site}. {card['scope']}{facts}"
     )
 
 
@@ -37,6 +39,11 @@ def notes(table: Standings) -> list[str]:
     """Facts about rows, and rows that are not shown."""
     said = [] if table.comparison is None else list(table.comparison.notes)
     for row in table.rows.complete:
+        cuts = row.thresholds.values()
+        if any(cut != HALF for cut in cuts):
+            said.append(
+                f"{row.method}: decides at thresholds of its own, {min(cuts):.3f} to {max(cuts):.3f}; the others at {HALF}"
+            )
         if row.changed:
             said.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
     if table.rows.left_out:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmark.leaderboard.sensitivity import penalised_mean, places
 from benchmark.metrics import score
 from benchmark.predictions import Row, TableRows
+from benchmark.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.task import Task
 
@@ -47,6 +48,12 @@ class Standings:
     def task(self) -> Task:
         """Cases, labels, sites and splits."""
         return self.rows.task
+
+    @property
+    def site(self) -> str:
+        """What a site is: the value of the dataset's field `site` where its spelling gives one, else what the card says."""
+        card = self.rows.dataset.metadata
+        return str(parse_spelling(self.task.dataset)[1].get("site", card["site"])).replace("-", " ")
 
     def row(self, method: str) -> Row:
         """The complete row of a method."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmark.discovery import discover
-from benchmark.leaderboard.conclusions import conclusion
+from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
 from benchmark.leaderboard.markdown import render
+from benchmark.leaderboard.remarks import notes
 from benchmark.leaderboard.standings import Standings, as_json, standings
 from benchmark.predictions import Row, TableRows
 from benchmark.registry import Entry
@@ -87,6 +89,45 @@ def test_one_clear_winner_is_named_only_if_it_beats_each_other_row():
     task = made_task()
     clear = table(task, [row(task, "strong", 3.0), row(task, "weak", 0.3), row(task, "null", 0.0)])
     assert conclusion(clear).startswith("`strong` is significantly better in AUC than each of the other 2 tested rows.")
+
+
+@pytest.mark.parametrize(
+    ("strength", "said"),
+    [(1.7, "; significantly better rows: none; "), (0.3, "; significantly better rows: `alpha` and `beta`; ")],
+)
+def test_the_proposed_rows_place_and_what_differs_from_it_is_said(strength: float, said: str):
+    task = made_task()
+    others = [row(task, "alpha", 2.0), row(task, "beta", 1.9), row(task, "null", 0.0)]
+    found = table(task, [*others, row(task, "vdafm", strength)])
+    told = of_the_proposed(found, discover())
+    assert told.startswith(
+        f" The proposed `vdafm` has AUC {found.comparison.metrics.at['vdafm', 'auc']:.3f}, place 3 of 4 by its mean; "
+    )
+    assert said in told and told.endswith("significantly worse rows: `null`.")
+    assert of_the_proposed(table(task, others), discover()) == ""
+
+
+def test_a_suite_that_ranks_one_row_says_that_it_tests_nothing():
+    task = made_task()
+    found = table(task, [row(task, "alpha", 2.0), row(task, "shown", 0.0)], ("shown",))
+    assert conclusion(found).startswith("This suite ranks no two rows")
+
+
+def test_thresholds_that_a_row_chose_are_told():
+    task = made_task()
+    chosen = replace(row(task, "chosen", 2.0), thresholds={split.name: 0.25 + 0.01 * i for i, split in enumerate(task.splits)})
+    assert notes(table(task, [chosen, row(task, "null", 1.0)])) == [
+        "chosen: decides at thresholds of its own, 0.250 to 0.440; the others at 0.5"
+    ]
+
+
+def test_the_site_is_what_the_datasets_spelling_chose():
+    task = made_task("leave-one-site-out", 6)
+    found = table(task, [row(task, "alpha", 2.0), row(task, "null", 0.0)])
+    assert found.site == "hospital"
+    object.__setattr__(task, "dataset", "made[site=hospital-group]")
+    assert found.site == "hospital group"
+    assert "site (hospital group)" in render(Suite("made", "Made", ("made",), ("repeated-cv",), ()), [found], discover())
 
 
 def test_two_leaders_that_do_not_differ_share_the_best_set():

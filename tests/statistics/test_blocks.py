@@ -42,6 +42,12 @@ def test_the_critical_difference_of_four_methods_over_fourteen_data_sets_is_neme
     assert difference == pytest.approx(quantile * np.sqrt(4 * 5 / (6 * 14)), abs=1e-6)
 
 
+def test_the_critical_difference_of_ten_methods_has_nemenyi_s_quantile():
+    difference = block_test(np.random.default_rng(0).normal(size=(14, 10))).critical_difference
+    # The fixture has six decimals.
+    assert difference == pytest.approx(REFERENCE["nemenyi_q"]["k10_a05"] * np.sqrt(10 * 11 / (6 * 14)), abs=1e-6)
+
+
 def test_a_difference_of_mean_ranks_at_the_critical_difference_has_p_at_the_level():
     found = block_test(-RANKS.to_numpy())
     gaps = np.abs(found.ranks[:, None] - found.ranks)
