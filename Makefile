@@ -17,9 +17,10 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Figures of speed and memory, side by side with their goals (with all datasets fetched about an hour).
+# Figures of speed and memory, side by side with their goals: commands training interim classical synthetic, or PARTS of them
+# (all about three hours, with all datasets fetched; commands, training and interim about 30 minutes).
 speed: env
-	$(BIN)/python -m tests.speed
+	$(BIN)/python -m tests.speed $(PARTS)
 
 env: $(VENV)/.ready
 

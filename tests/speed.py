@@ -1,4 +1,7 @@
-"""Figures of speed and memory beside their goals: `make speed`. Writes nothing into the checkout."""
+"""Figures of speed and memory beside their goals: `make speed`, or `make speed PARTS="training interim"`.
+
+Writes nothing into the checkout. For an otherwise idle machine of two cores.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.speed_training import figures as training_figures
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20
+TWO = ("--no-sync", "--jobs", "2")
+Tell = Callable[[str, float, str, str], None]
 DATASET = """
 import numpy as np
 from dataclasses import dataclass
@@ -139,28 +145,37 @@ def subgroup_seconds() -> float:
     return time.perf_counter() - started
 
 
-def peak_pss_mib(words: list[str], **environment: str) -> float:
-    """Greatest sum of the proportional set sizes of a command's process and all its descendants, sampled every 50 ms."""
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of a command, and the peak memory (MiB) of all its processes together and of the greatest of them alone."""
+
+    seconds: float
+    together: float
+    greatest: float
+
+
+def measured(words: list[str], **environment: str) -> Measured:
+    """Run a command; memory is the proportional set size, sampled every 50 ms."""
     import psutil
 
+    started = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmark", *words], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
     )
-    peak, stop = [0.0], threading.Event()
+    together, greatest, stop = [0.0], [0.0], threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.05):
-            total = 0
+            sizes = [0.0]
             try:
                 family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
             except psutil.Error:
                 return
             for process in family:
-                try:
-                    total += process.memory_full_info().pss
-                except (psutil.Error, FileNotFoundError):
-                    continue
-            peak[0] = max(peak[0], total / MIB)
+                with contextlib.suppress(psutil.Error, FileNotFoundError):
+                    sizes.append(process.memory_full_info().pss / MIB)
+            together.append(max(together.pop(), sum(sizes)))
+            greatest.append(max(greatest.pop(), *sizes))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -168,16 +183,11 @@ def peak_pss_mib(words: list[str], **environment: str) -> float:
     stop.set()
     watcher.join()
     assert code == 0, f"{words} ended with code {code}"
-    return peak[0]
+    return Measured(time.perf_counter() - started, together[0], greatest[0])
 
 
-def main() -> None:
-    """Print the figures."""
-    print(f"{'':52}{'measured':>12}{'goal':>14}")
-
-    def tell(what: str, measured: float, unit: str, goal: str) -> None:
-        print(f"{what:52}{measured:9.2f} {unit:3}{goal:>13}", flush=True)
-
+def commands(tell: Tell) -> None:
+    """What every command costs."""
     bare = best_of(5, interpreter)
     tell("--help above the bare interpreter", best_of(5, lambda: benchmark("--help")) - bare, "s", "< 0.3 s")
     tell("list", best_of(5, lambda: benchmark("list")), "s", "< 1 s")
@@ -189,28 +199,39 @@ def main() -> None:
             os.environ["STROKEBENCH_OUTPUT"] = folder
             tell(what, measure(Path(folder)), unit, goal)
     tell("subgroups of 19,285 cases, 15 methods, 20 splits", best_of(3, subgroup_seconds), "s", "< 3 s")
+
+
+def training(tell: Tell) -> None:
+    """What a training step and 40 neural cells cost."""
     for figure in training_figures():
         tell(*figure)
-    with tempfile.TemporaryDirectory() as folder:
-        interim(folder, tell)
-    with tempfile.TemporaryDirectory() as folder:
-        whole_suite(folder, tell)
 
 
-def interim(folder: str, tell: Callable[[str, float, str, str], None]) -> None:
-    """The first complete interim leaderboard: seed 39, all ranked rows, on `synthetic-stroke`."""
+def interim(tell: Tell) -> None:
+    """The first complete interim tables of `synthetic-stroke`: seed 39, all ranked rows."""
     from benchmark.suite import DEFAULT, load_suite
 
-    words = ["run", "--dataset", "synthetic-stroke", "--seeds", "39", "--no-sync", "--jobs", "2"]
+    words = ["run", "--dataset", "synthetic-stroke", "--seeds", "39", *TWO]
     for method in load_suite(DEFAULT).ranked:
         words += ["--method", method]
-    started = time.perf_counter()
-    peak = peak_pss_mib(words, STROKEBENCH_OUTPUT=folder)
-    tell("first interim leaderboard of synthetic-stroke", time.perf_counter() - started, "s", "< 600 s")
-    tell("  peak memory (parent + two workers)", peak, "MiB", "< 4096 MiB")
+    with tempfile.TemporaryDirectory() as folder:
+        first = measured([*words, "--protocol", "repeated-cv"], STROKEBENCH_OUTPUT=folder)
+        second = measured(words, STROKEBENCH_OUTPUT=folder)
+    tell("first interim table, synthetic-stroke, repeated-cv", first.seconds, "s", "< 600 s")
+    tell("  and that of leave-one-site-out, together", first.seconds + second.seconds, "s", "")
+    tell("  peak memory of the greatest process", max(first.greatest, second.greatest), "MiB", "< 2048 MiB")
+    tell("  peak memory, parent and two workers", max(first.together, second.together), "MiB", "< 4096 MiB")
 
 
-def whole_suite(folder: str, tell: Callable[[str, float, str, str], None]) -> None:
+def synthetic(tell: Tell) -> None:
+    """The whole default suite on `synthetic-stroke`, both protocols."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = measured(["run", "--dataset", "synthetic-stroke", *TWO], STROKEBENCH_OUTPUT=folder)
+    tell("the default suite on synthetic-stroke, all rows", whole.seconds / 60, "min", "about 60 min")
+    tell("  peak memory of the greatest process", whole.greatest, "MiB", "< 2048 MiB")
+
+
+def classical(tell: Tell) -> None:
     """The classical rows of the default suite on every dataset that is fetched, from the prepared data alone; and ranking."""
     from benchmark.discovery import discover
     from benchmark.fetching import is_fetched
@@ -222,16 +243,33 @@ def whole_suite(folder: str, tell: Callable[[str, float, str, str], None]) -> No
     for name in here:
         prepare(name, catalogue)
     print(f"the classical rows of the default suite on {', '.join(here)}:", flush=True)
-    words = ["run", *(word for name in here for word in ("--dataset", name)), "--no-sync", "--jobs", "2"]
+    words = ["run", *(word for name in here for word in ("--dataset", name)), *TWO]
     for method in load_suite(DEFAULT).methods:
         if catalogue.methods.resolve(method)[0].metadata["family"] in ("classical", "control"):
             words += ["--method", method]
-    started = time.perf_counter()
-    peak = peak_pss_mib(words, STROKEBENCH_OUTPUT=folder)
-    tell("  all its rows, two workers", time.perf_counter() - started, "s", "< 1800 s")
-    tell("  peak memory (parent + workers)", peak, "MiB", "< 3072 MiB")
-    tell("  rank from its stored cells", best_of(3, lambda: benchmark("rank", STROKEBENCH_OUTPUT=folder)), "s", "< 3 s")
+    with tempfile.TemporaryDirectory() as folder:
+        whole = measured(words, STROKEBENCH_OUTPUT=folder)
+        ranking = best_of(3, lambda: benchmark("rank", STROKEBENCH_OUTPUT=folder))
+    tell("  all its rows, two workers", whole.seconds, "s", "< 1800 s")
+    tell("  peak memory, parent and workers", whole.together, "MiB", "< 3072 MiB")
+    tell("  rank from its stored cells", ranking, "s", "< 3 s")
+
+
+PARTS: Mapping[str, Callable[[Tell], None]] = {
+    part.__name__: part for part in (commands, training, interim, classical, synthetic)
+}
+
+
+def main(chosen: list[str]) -> None:
+    """Print the figures of the parts chosen, or of all."""
+
+    def tell(what: str, figure: float, unit: str, goal: str) -> None:
+        print(f"{what:52}{figure:9.2f} {unit:3}{goal:>13}", flush=True)
+
+    print(f"{'':52}{'measured':>12}{'goal':>14}")
+    for part in chosen or PARTS:
+        PARTS[part](tell)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
