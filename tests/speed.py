@@ -162,7 +162,7 @@ def measured(words: list[str], **environment: str) -> Measured:
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmark", *words], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
     )
-    together, greatest, stop = [0.0], [0.0], threading.Event()
+    peak, stop = {"together": 0.0, "greatest": 0.0}, threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.05):
@@ -174,8 +174,8 @@ def measured(words: list[str], **environment: str) -> Measured:
             for process in family:
                 with contextlib.suppress(psutil.Error, FileNotFoundError):
                     sizes.append(process.memory_full_info().pss / MIB)
-            together.append(max(together.pop(), sum(sizes)))
-            greatest.append(max(greatest.pop(), *sizes))
+            peak["together"] = max(peak["together"], sum(sizes))
+            peak["greatest"] = max(peak["greatest"], *sizes)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -183,7 +183,7 @@ def measured(words: list[str], **environment: str) -> Measured:
     stop.set()
     watcher.join()
     assert code == 0, f"{words} ended with code {code}"
-    return Measured(time.perf_counter() - started, together[0], greatest[0])
+    return Measured(time.perf_counter() - started, **peak)
 
 
 def commands(tell: Tell) -> None:
