@@ -44,7 +44,6 @@ CLASSICAL = frozenset(
     ("majority", "lesion-volume", "logistic-regression", "decision-tree", "random-forest", "svm", "xgboost", "lightgbm")
 )
 AWAITED = {
-    ("soop-nihss", "repeated-cv"),
     ("soop-nihss", "leave-one-site-out"),
     ("synthetic-stroke", "leave-one-site-out"),
 }
