@@ -42,7 +42,7 @@ def notes(table: Standings) -> list[str]:
         cuts = row.thresholds.values()
         if any(cut != HALF for cut in cuts):
             said.append(
-                f"{row.method}: decides at thresholds of its own, {min(cuts):.3f} to {max(cuts):.3f}; the others at {HALF}"
+                f"{row.method}: decides at thresholds of its own, {min(cuts):.3f} to {max(cuts):.3f}, in place of {HALF}"
             )
         if row.changed:
             said.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")

@@ -117,7 +117,7 @@ def test_thresholds_that_a_row_chose_are_told():
     task = made_task()
     chosen = replace(row(task, "chosen", 2.0), thresholds={split.name: 0.25 + 0.01 * i for i, split in enumerate(task.splits)})
     assert notes(table(task, [chosen, row(task, "null", 1.0)])) == [
-        "chosen: decides at thresholds of its own, 0.250 to 0.440; the others at 0.5"
+        "chosen: decides at thresholds of its own, 0.250 to 0.440, in place of 0.5"
     ]
 
 
