@@ -17,7 +17,8 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Figures of speed and memory, side by side with their goals: commands training interim classical synthetic, or PARTS of them
+# Figures of speed and memory, side by side with their goals: commands training classical synthetic, or PARTS of them
+# (interim: the beginning of synthetic)
 # (all about three hours, with all datasets fetched; commands, training and interim about 30 minutes).
 speed: env
 	$(BIN)/python -m tests.speed $(PARTS)
