@@ -81,13 +81,16 @@ def conclusion(table: Standings) -> str:
 
 
 def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
-    """Where each ranked row of the family `proposed` stands among the others, and which of them differ from it."""
+    """Where each ranked row of the family `proposed` stands among others, and which differ from it; nothing of ablations."""
     found = table.comparison
     if found is None or table.interim or len(table.ranked) < 2:
         return ""
     proposed = {entry.name for entry in catalogue.methods if entry.metadata.get("family") == "proposed"}
+    rows = [name for name in table.ranked if parse_spelling(name)[0] in proposed]
+    if len(rows) == len(table.ranked):
+        return ""
     said, metric = "", metric_name(table.metric)
-    for name in [name for name in table.ranked if parse_spelling(name)[0] in proposed]:
+    for name in rows:
         mean, place = found.metrics[table.metric][name], table.ranked.index(name) + 1
         said += f" The proposed `{name}` has {metric} {mean:.3f}, place {place} of {len(table.ranked)} by its mean"
         if found.best_set.get(name) is None:

@@ -104,7 +104,9 @@ def test_the_proposed_rows_place_and_what_differs_from_it_is_said(strength: floa
         f" The proposed `vdafm` has AUC {found.comparison.metrics.at['vdafm', 'auc']:.3f}, place 3 of 4 by its mean; "
     )
     assert said in told and told.endswith("significantly worse rows: `null`.")
-    assert of_the_proposed(table(task, others), discover()) == ""
+    ablated = [row(task, "vdafm", 1.0), row(task, "vdafm[zeroed=text]", 0.9)]
+    for rows in (others, ablated):
+        assert of_the_proposed(table(task, rows), discover()) == ""
 
 
 def test_a_suite_that_ranks_one_row_says_that_it_tests_nothing():
