@@ -12,7 +12,7 @@ import pytest
 from benchmark.discovery import discover
 from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
 from benchmark.leaderboard.markdown import render
-from benchmark.leaderboard.remarks import notes
+from benchmark.leaderboard.remarks import causes, notes
 from benchmark.leaderboard.standings import Standings, as_json, standings
 from benchmark.predictions import Row, TableRows
 from benchmark.registry import Entry
@@ -121,6 +121,21 @@ def test_thresholds_that_a_row_chose_are_told():
     assert notes(table(task, [chosen, row(task, "null", 1.0)])) == [
         "chosen: decides at thresholds of its own, 0.250 to 0.440, in place of 0.5"
     ]
+
+
+def test_of_many_causes_three_are_told_with_the_number_of_the_others_and_of_splits_to_come():
+    task = made_task()
+    item = row(task, "broken", 1.0, splits=2)
+    failures = tuple((split.name, "failed", f"cause {i}") for i, split in enumerate(task.splits[2:7]))
+    item = replace(item, failures=failures, outcomes=Counter(ok=2, failed=5))
+    found = table(task, [row(task, "alpha", 2.0), item])
+    told = ["failed: cause 0", "failed: cause 1", "failed: cause 2", "and 2 more causes", "13 not computed yet"]
+    assert causes(found.partial[0]) == told
+
+
+def test_a_leaderboard_without_rows_names_the_command_of_its_own_suite():
+    text = render(Suite("made", "Made", ("made",), ("repeated-cv",), ()), [], discover())
+    assert "run `python -m benchmark run --suite made`." in text
 
 
 def test_the_site_is_what_the_datasets_spelling_chose():
