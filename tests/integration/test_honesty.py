@@ -41,6 +41,18 @@ def test_a_published_row_of_another_version_is_left_out_and_named(made):
     assert "published for another version of this task: `steady` and `blunt`" in made.leaderboard.read_text()
 
 
+def test_rows_of_another_version_are_named_where_no_row_is_complete_either(made):
+    made.run("--method", "steady", "--method", "blunt")
+    made.cli("publish", *made.options)
+    second_version(made)
+    shutil.rmtree(made.output / "results" / "cells")
+    made.run("--method", "dicey", "--seeds", "39")
+    text = made.leaderboard.read_text()
+    assert "published for another version of this task: `steady` and `blunt`" in text
+    assert "| `dicey` |" in text
+    assert "not computed yet" in text
+
+
 def test_a_published_file_under_another_methods_name_is_not_taken_for_it(made):
     made.run("--method", "steady", "--method", "blunt")
     made.cli("publish", *made.options)
