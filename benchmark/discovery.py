@@ -174,7 +174,7 @@ def _constants(node: ast.ClassDef) -> dict[str, Any]:
         if isinstance(target, ast.Name) and isinstance(value, ast.expr):
             try:
                 found[target.id] = ast.literal_eval(value)
-            except ValueError:
+            except (ValueError, TypeError):  # not a literal, or one that Python refuses: `{[1]}`
                 continue
     return found
 

@@ -24,6 +24,7 @@ from benchmark.locations import data_folder
 from benchmark.registry import Catalogue, Entry
 from benchmark.sources import Sources
 from benchmark.spelling import spell
+from benchmark.store import safe
 
 LAYOUT = 4
 """Version of the files in a prepared folder."""
@@ -68,7 +69,7 @@ def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:
     name = spell(entry.name, parameters)
     sources = _sources(entry, parameters).digest
     inputs = [LAYOUT, name, sources, provenance.code_digest(entry.path), provenance.library_versions(entry.path)]
-    return data_folder() / "prepared" / name / provenance.digest(inputs)[:16]
+    return data_folder() / "prepared" / safe(name) / provenance.digest(inputs)[:16]
 
 
 def _sources(entry: Entry[Any], parameters: Mapping[str, Any]) -> Sources:
@@ -134,6 +135,7 @@ def _checked(cohort: Cohort) -> Cohort:
     _check_ids(cohort)
     if not np.isin(cohort.labels, (0, 1)).all():
         raise DataError(f"{cohort.name}: labels must be 0 or 1, found {sorted(set(cohort.labels.tolist()))[:5]}")
+    cohort = replace(cohort, labels=np.asarray(cohort.labels).astype(np.int8))
     _check_lengths(cohort)
     for name, column in cohort.strata.items() if cohort.strata is not None else ():
         kinds = {type(value) for value in column.dropna()}

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark import provenance
 from benchmark.cohort import Cohort
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, DataError
 from benchmark.features import encoder_identity
 from benchmark.protocols import Split
 from benchmark.registry import Catalogue, Entry
@@ -97,14 +97,10 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
         rows = [_unless_skipped(row, suite) for row in rows]
         not_applicable += [row for row in rows if row.not_applicable]
         for protocol in suite.protocols:
-            entry, parameters = catalogue.protocols.resolve(protocol)
             try:
-                splits = entry.configure(parameters).splits(cohort)
-            except ValueError as error:
-                impossible.append(f"{dataset}: {protocol} is not possible: too few cases of a class or group ({error})")
-                continue
-            if not splits:
-                impossible.append(f"{dataset}: {protocol} is not possible: the dataset has one site")
+                splits = splits_of(protocol, cohort, catalogue)
+            except DataError as error:
+                impossible.append(str(error))
                 continue
             task = make_task(cohort, protocol, splits)
             tasks.append(task)
@@ -121,9 +117,25 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     return Plan(tuple(cells), tuple(tasks), tuple(not_applicable), tuple(impossible))
 
 
+def splits_of(protocol: str, cohort: Cohort, catalogue: Catalogue) -> list[Split]:
+    """The splits of a cohort. Raises `DataError` where the protocol gives none, `BenchmarkError` for what it does not take."""
+    entry, parameters = catalogue.protocols.resolve(protocol)
+    configured = entry.configure(parameters)
+    try:
+        splits: list[Split] = configured.splits(cohort)
+    except ValueError as error:
+        said = f"{cohort.name}: {protocol} is not possible: too few cases of a class or group ({error})"
+        raise DataError(said) from error
+    except TypeError as error:
+        raise BenchmarkError(f"{protocol}: {error}") from error
+    if not splits:
+        raise DataError(f"{cohort.name}: {protocol} is not possible: it gives no split (one by sites needs two of them)")
+    return splits
+
+
 def _unless_skipped(row: PlannedRow, suite: Suite) -> PlannedRow:
     """The row, not applicable where the suite says that it is not run on this dataset."""
-    return replace(row, not_applicable=row.not_applicable or suite.skipped.get(row.dataset, {}).get(row.method, ""))
+    return replace(row, not_applicable=row.not_applicable or suite.why_skipped(row.dataset, row.method))
 
 
 def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> PlannedRow:
@@ -299,5 +311,5 @@ def _plain(value: Any) -> Any:
 def _identity(encoder: str, modality: str, catalogue: Catalogue) -> str:
     try:
         return encoder_identity(encoder, modality, catalogue)
-    except BenchmarkError as error:
+    except Exception as error:  # a broken encoder is reported by the cells that need it, not by planning
         return f"not available: {error}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -74,7 +74,7 @@ class Row:
 class TableRows:
     """All rows of a suite on one task: complete ones, incomplete ones, and methods that do not apply.
 
-    `left_out` are methods whose published row belongs to another version of the task.
+    `left_out` are methods whose published row belongs to another version of the task, `to_come` those without any cell.
     """
 
     task: Task
@@ -84,6 +84,7 @@ class TableRows:
     not_applicable: tuple[tuple[str, str], ...]
     ranked: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    to_come: tuple[str, ...] = ()
 
 
 def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
@@ -155,24 +156,33 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     usable = [folder for folder, item in published.items() if item is not None and item.comparable == task.comparable]
     seconds = published_seconds(dataset, protocol)
     entry = catalogue.datasets.resolve(dataset)[0]
-    complete, incomplete, not_applicable, left_out = [], [], [], []
+    complete, incomplete, not_applicable, left_out, to_come = [], [], [], [], []
     for method in suite.methods:
         method_entry, parameters = catalogue.methods.resolve(method)
         if method_entry.error is None:
             reason = why_not_applicable(method_entry, parameters, entry.modalities, task.absent, len(task.case_ids), dataset)
-            reason = reason or suite.skipped.get(dataset, {}).get(method, "")
             if reason:
                 not_applicable.append((method, reason))
                 continue
-        expected = task.expected(stochastic=method_entry.stochastic(parameters))
-        local = None if store is None or local_task is None else _local_row(store, task, method, expected)
-        found = [read_reference(folder, method, expected) for folder in usable]
-        reference = next((replace(row, seconds=seconds.get(method)) for row in found if row is not None), None)
+        # of a broken method it is not known whether its seed matters
+        kinds = (True, False) if method_entry.error else (method_entry.stochastic(parameters),)
+        expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
+        local = None
+        if store is not None and local_task is not None:
+            local = _fullest(_local_row(store, task, method, splits) for splits in expected)
+        reference = _fullest(read_reference(folder, method, splits) for folder in usable for splits in expected)
+        if reference is not None:
+            reference = replace(reference, seconds=seconds.get(method))
+        if local is None and reference is None and suite.why_skipped(dataset, method):
+            not_applicable.append((method, suite.why_skipped(dataset, method)))
+            continue
         best = local if local is not None and local.complete else reference
         if best is not None:
             complete.append(best)
         elif any((folder / f"{safe(method)}.parquet").is_file() for folder in published):
             left_out.append(method)
+        elif local is None:
+            to_come.append(method)
         if local is not None and local is not best:
             incomplete.append(local)
     if not complete and not incomplete:
@@ -185,7 +195,14 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         tuple(not_applicable),
         suite.ranked,
         tuple(left_out),
+        tuple(to_come),
     )
+
+
+def _fullest(rows: Iterable[Row | None]) -> Row | None:
+    """The first complete row, or else the first."""
+    found = [row for row in rows if row is not None]
+    return next((row for row in found if row.complete), found[0] if found else None)
 
 
 def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSplit]) -> Row | None:

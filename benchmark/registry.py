@@ -122,7 +122,7 @@ class Entry(Generic[T]):
     def modalities_of(self, parameters: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
         """The modalities of a configuration for fitting and for predicting: those of its registered variant, if it is one."""
         needed: frozenset[str] = frozenset()
-        for name, values in self.metadata.get("variants", {}).items():
+        for name, values in (self.metadata.get("variants") or {}).items():
             needed |= frozenset(values.get(parameters.get(name), ()))
         if needed:
             return needed, needed

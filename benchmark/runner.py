@@ -22,7 +22,7 @@ from benchmark.loading import load_cohort, prepared_folder
 from benchmark.locations import results_folder
 from benchmark.planning import Cell, Plan, plan
 from benchmark.registry import Catalogue
-from benchmark.store import CellRecord, Outcome, Store, write_durably
+from benchmark.store import CUT_SHORT, CellRecord, Outcome, Store, write_durably
 from benchmark.suite import Suite
 from benchmark.task import write_task
 from benchmark.tuning.journal import end_interrupted
@@ -111,6 +111,8 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
     if not planned.cells:
         reporter.say("nothing to compute: no cell applies")
+    elif not cells and request.retry:
+        reporter.say(f"nothing to compute: no cell has the outcome {' or '.join(request.retry)}")
     elif not cells:
         reporter.say(f"nothing to compute: all {summary.planned} cells are fresh")
     else:
@@ -202,13 +204,16 @@ def _completed(
 
 
 def _reproduced(cell: Cell, record: CellRecord) -> dict[str, bool]:
-    """A mark for a cell that was computed again under the same key and gave other predictions, now or before."""
+    """A mark for a cell that was computed again under the same key and gave another answer, now or before.
+
+    A limit of time or memory and a death of the worker are no answer of the method.
+    """
     before = cell.stored
-    if before is None or cell.state != "fresh" or "ok" not in (before.outcome, record.outcome):
+    if before is None or cell.state != "fresh":
         return {}
-    same = (before.outcome, before.probabilities) == (record.outcome, record.probabilities)
-    changed = not same or before.measured.get("changed_on_recomputation", False)
-    return {"changed_on_recomputation": True} if changed else {}
+    answers = [(each.outcome, each.probabilities) for each in (before, record) if each.outcome not in CUT_SHORT]
+    changed = len(answers) == 2 and answers[0] != answers[1]
+    return {"changed_on_recomputation": True} if changed or before.measured.get("changed_on_recomputation") else {}
 
 
 def _record(future: Future[CellRecord], cell: Cell, plugins: tuple[str, ...]) -> CellRecord:

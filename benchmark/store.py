@@ -23,6 +23,10 @@ from benchmark.locations import results_folder
 
 Outcome = Literal["ok", "failed", "timeout", "out-of-memory", "crashed", "invalid", "not-applicable"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+CUT_SHORT: tuple[Outcome, ...] = ("timeout", "out-of-memory", "crashed")
+"""Outcomes of a worker that was ended from outside; they say nothing of the method's predictions."""
+LONGEST = 180
+"""Characters of a file name that are kept as they are; file systems take 255."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,\[\]-]")
 
 
@@ -118,10 +122,13 @@ class Store:
 
 
 def safe(name: str) -> str:
-    """A name as a file name: what is unsafe is written as %XX."""
+    """A name as a file name: what is unsafe is written as %XX; the end of a long one as a digest of the whole."""
     if not name.strip("."):
         return "%2E" * len(name) or "%"
-    return _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), name)
+    written = _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), name)
+    if len(written) <= LONGEST:
+        return written
+    return f"{written[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -70,6 +70,15 @@ class Suite:
         """All rows, ranked ones first."""
         return self.ranked + self.descriptive
 
+    @property
+    def spelled(self) -> str:
+        """What `--suite` takes: the name of a shipped suite, the file of any other."""
+        return self.name if self.name in suite_names() else f"{self.name}.toml"
+
+    def why_skipped(self, dataset: str, method: str) -> str:
+        """Why the suite does not run a method on a dataset; empty where it does."""
+        return self.skipped.get(dataset, {}).get(method, "")
+
 
 @dataclass(frozen=True)
 class Members:
@@ -210,17 +219,35 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
                 raise BenchmarkError(f"suite {suite.name}: field 'reported': {UnknownNameError('metric', name, METRICS)}")
         for name in row.methods:
             canonical("method", name, catalogue)
-    for dataset, rows in suite.skipped.items():
-        if dataset not in suite.datasets or set(rows) - {*ranked, *descriptive}:
-            unknown = ", ".join(sorted(set(rows) - {*ranked, *descriptive})) or dataset
-            raise BenchmarkError(f"suite {suite.name}: field 'skipped': {unknown} is not in the suite")
+    datasets = spelled("datasets", "dataset")
     return replace(
         suite,
-        datasets=spelled("datasets", "dataset"),
+        skipped=_canonical_skips(suite, {"dataset": datasets, "method": ranked + descriptive}, catalogue),
+        datasets=datasets,
         protocols=spelled("protocols", "protocol"),
         ranked=ranked,
         descriptive=descriptive,
     )
+
+
+def _canonical_skips(
+    suite: Suite, known: Mapping[str, tuple[str, ...]], catalogue: Catalogue
+) -> Mapping[str, Mapping[str, str]]:
+    """`skipped` with every name in its one spelling. Raises `BenchmarkError` for what the suite does not hold."""
+
+    def name(kind: str, spelled: str) -> str:
+        try:
+            found = canonical(kind, spelled, catalogue)
+        except UnknownNameError:
+            found = ""
+        if found not in known[kind]:
+            raise BenchmarkError(f"suite {suite.name}: field 'skipped': {spelled} is not in the suite")
+        return found
+
+    return {
+        name("dataset", dataset): {name("method", method): why for method, why in rows.items()}
+        for dataset, rows in suite.skipped.items()
+    }
 
 
 def members(suite: str) -> Members:

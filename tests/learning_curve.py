@@ -44,6 +44,9 @@ ROWS = (
     "mlp[table_features=table+derived]",
     "film[image_encoder=territories]",
     "vdafm[modalities=image+table,image_encoder=territories]",
+    "vdafm[modalities=table]",
+    "vdafm[modalities=image,image_encoder=territories]",
+    "vdafm[modalities=image+table,image_encoder=territories,image=permuted]",
 )
 Index = NDArray[np.intp]
 Scores = NDArray[np.float64]

@@ -191,6 +191,24 @@ def test_a_cohort_that_is_not_one_is_refused_in_one_line_and_leaves_nothing(tmp_
     assert left == []
 
 
+@pytest.mark.parametrize("kind", ["bool", "float", "int64"])
+def test_labels_of_any_kind_of_number_are_read_back_as_what_was_prepared(tmp_path: Path, kind: str) -> None:
+    catalogue = kinds(tmp_path, REPLACE.format(f"labels=np.asarray(cohort.labels).astype('{kind}')"))
+    built, read = load_cohort("kinds", catalogue), load_cohort("kinds", catalogue)
+    assert built.labels is not None
+    assert read.labels is not None
+    assert read.labels.dtype == np.int8
+    assert read.labels.tolist() == built.labels.tolist()
+
+
+def test_a_spelling_with_a_path_in_it_is_one_folder_below_prepared(tmp_path: Path) -> None:
+    path = tmp_path / "kinds.py"
+    path.write_text(ALL_KINDS.replace("FAULT", "pass").replace("class Kinds:", 'class Kinds:\n    csv: str = ""'))
+    catalogue, spelled = discover([str(path)]), "kinds[csv=../../../exports/lab.csv]"
+    assert prepare(spelled, catalogue).resolve().parent.parent == (data_folder() / "prepared").resolve()
+    assert load_cohort(spelled, catalogue).name == spelled
+
+
 def test_an_empty_cohort_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no case is left"):
         prepare("kinds", kinds(tmp_path, "cohort = cohort.take([])"))

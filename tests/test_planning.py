@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark.discovery import discover
+from benchmark.errors import BenchmarkError
 from benchmark.loading import load_cohort
 from benchmark.planning import Cell, Plan, describe_row, plan, training_seed, why_not_fresh
 from benchmark.protocols import Split
@@ -278,6 +279,29 @@ def test_a_row_without_its_encoders_weights_is_planned_and_says_so(
     cohort = replace(load_cohort("tiny", catalogue), encoders={"text": "minilm"})
     row = describe_row("tiny", "tiny-text", cohort, catalogue)
     assert "not installed" in row.ingredients["encoders"]["minilm"]
+
+
+def test_a_row_whose_encoder_raises_whatever_it_likes_is_planned_beside_the_others(catalogue: Catalogue) -> None:
+    def missing(self: object) -> str:
+        raise FileNotFoundError(2, "No such file or directory", "w.pt")
+
+    cohort = load_cohort("tiny", catalogue)
+    encoder = catalogue.encoders.get("territories").load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "weights_digest", missing, raising=False)
+        row = describe_row("tiny", "tiny-image", cohort, catalogue)
+    assert "w.pt" in row.ingredients["encoders"]["territories"]
+
+
+def test_what_gives_no_split_is_told_with_the_reason(catalogue: Catalogue) -> None:
+    cohort = load_cohort("tiny", catalogue)
+    suite = Suite("s", "t", ("tiny",), ("repeated-cv[repeats=0]", "repeated-cv"), ("majority",))
+    made = plan(suite, catalogue, {"tiny": cohort}, Store())
+    assert [task.protocol for task in made.tasks] == ["repeated-cv"]
+    assert len(made.impossible) == 1
+    assert "repeated-cv[repeats=0] is not possible: it gives no split" in made.impossible[0]
+    with pytest.raises(BenchmarkError, match=r"repeated-cv\[repeats=two\]: "):
+        plan(replace(suite, protocols=("repeated-cv[repeats=two]",)), catalogue, {"tiny": cohort}, Store())
 
 
 def test_a_broken_method_is_planned_so_that_its_cells_say_what_is_wrong(tiny_plugin: Path) -> None:

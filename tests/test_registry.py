@@ -139,6 +139,16 @@ def test_a_plugin_that_is_not_a_file_is_an_error_with_its_name(tmp_path: Path) -
         discover([str(tmp_path / "nothing.py")])
 
 
+def test_a_method_may_give_none_for_its_variants_and_a_class_attribute_that_is_no_literal(
+    tmp_path: Path, benchmark_cli: Run
+) -> None:
+    text = GOOD.format(name="plain").replace('family="f"', 'family="f", variants=None')
+    path = plugin(tmp_path, text + "    odd = {[1]}\n")
+    done = benchmark_cli("list", "methods", "--plugin", path)
+    assert done.returncode == 0, done.stderr
+    assert "  plain  f" in done.stdout
+
+
 # Broken files
 
 

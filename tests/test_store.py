@@ -280,6 +280,14 @@ def test_a_file_name_is_one_part_of_a_path(name: str) -> None:
     assert path.resolve() != base
 
 
+def test_a_name_longer_than_a_file_name_can_be_is_stored_and_told_from_its_like(store: Store) -> None:
+    long = "film[text_encoder=hub:" + "/a/folder" * 60
+    first, second = (replace(ADDRESS, method=f"{long}{end}]") for end in "ab")
+    store.write(replace(RECORD, address=first))
+    assert store.read(first) is not None
+    assert store.read(second) is None
+
+
 def test_the_spelling_of_variants_stays_legible() -> None:
     assert safe("xgboost[features=table+image,lr=1e-4]") == "xgboost[features=table+image,lr=1e-4]"
     assert safe("dmis/biobert v1") == "dmis%2Fbiobert%20v1"

@@ -199,6 +199,12 @@ def test_a_row_that_a_suite_skips_is_not_applicable_there_unless_it_is_named(tin
     assert {cell.address.method for cell in cells} == {"tiny-table"}
 
 
+def test_names_in_skipped_may_be_spelled_like_any_other(tiny_suite: Path, catalogue: Catalogue) -> None:
+    text = tiny_suite.read_text().replace("descriptive = [", 'descriptive = ["tiny-variants[width=9]", ', 1)
+    tiny_suite.write_text(text + '[skipped.tiny]\n"tiny-variants[width=9,features=table]" = "slow"\n')
+    assert validated(load_suite(str(tiny_suite)), catalogue).why_skipped("tiny", "tiny-variants[width=9]") == "slow"
+
+
 @pytest.mark.parametrize(
     ("added", "said"),
     [

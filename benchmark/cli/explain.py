@@ -33,7 +33,9 @@ def run(options: argparse.Namespace) -> int:
     dataset, protocol, method = (
         canonical(kind, name, catalogue) for kind, name in zip(("dataset", "protocol", "method"), parts, strict=False)
     )
-    suite = replace(load_suite(options.suite), datasets=(dataset,), protocols=(protocol,), ranked=(method,), descriptive=())
+    suite = replace(
+        load_suite(options.suite), datasets=(dataset,), protocols=(protocol,), ranked=(method,), descriptive=(), skipped={}
+    )
     planned = plan(suite, catalogue, {dataset: load_cohort(dataset, catalogue)}, Store())
     if planned.not_applicable:
         print(f"{options.cell}: not applicable: {planned.not_applicable[0].not_applicable}")

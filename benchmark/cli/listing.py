@@ -90,7 +90,7 @@ def _methods(entry: Entry[Any]) -> list[dict[str, Any]]:
         return {"name": name, "family": family, **modalities, "reference": reference, **_error(entry)}
 
     items = [item(entry.name, fit, predict)]
-    for parameter, values in entry.metadata.get("variants", {}).items():
+    for parameter, values in (entry.metadata.get("variants") or {}).items():
         for value, modalities in values.items():
             if entry.constants.get(parameter) != value:
                 needed = sorted(modalities) or fit

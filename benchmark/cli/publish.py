@@ -35,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
                 records = complete_records(store, task, method, stochastic=entry.stochastic(parameters))
                 if records is not None:
                     rows[method] = records
-                elif not why_not_applicable(entry, parameters, card.modalities, task.absent, len(task.case_ids), dataset):
+                elif not suite.why_skipped(dataset, method) and not why_not_applicable(
+                    entry, parameters, card.modalities, task.absent, len(task.case_ids), dataset
+                ):
                     incomplete.append(f"{dataset}/{protocol}/{method}")
             for method, records in rows.items():
                 publish_row(task, method, records)

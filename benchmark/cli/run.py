@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recompute", action="store_true", help="compute fresh cells again as well")
     parser.add_argument("--dry-run", action="store_true", help="say what would be computed and about how long it takes")
     parser.add_argument("--no-sync", action="store_true", help="do not mirror the results to MLflow")
+    parser.set_defaults(replaces=())
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,7 +77,9 @@ def run(options: argparse.Namespace) -> int:
     for record in summary.not_ok[:10]:
         reporter.say(f"not ok: {record.address}: {record.outcome}: {' '.join(record.reason.split())[:200]}")
     if summary.not_ok:
-        reporter.say(f"{len(summary.not_ok)} cells are not ok; `explain CELL` says more, `run --retry failed` tries again")
+        outcomes = ",".join(sorted({record.outcome for record in summary.not_ok}))
+        again = f"`run --retry {outcomes}` tries again"
+        reporter.say(f"{len(summary.not_ok)} cells are not ok; `explain CELL` says more, {again}")
     for line in (*summary.broken.values(), *summary.skipped.values()):
         reporter.say(f"not run: {line}")
     return 1 if summary.not_ok or summary.broken else 0

@@ -35,10 +35,11 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
 def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite, Catalogue]:
     """The part of the suite that the options name.
 
-    Names that the suite lacks become its members on this machine if `remember`, so that later runs and rankings hold them.
+    Names that the suite lacks become its members on this machine if `remember`, so that later runs and rankings hold them;
+    the members of `options.replaces` leave it then.
     """
     from benchmark.predictions import catalogue_of, current_suite
-    from benchmark.suite import Members, canonical, join, joined, load_suite, members, validated
+    from benchmark.suite import Members, canonical, join, joined, leave, load_suite, members, validated
 
     catalogue = catalogue_of(options.suite, options.plugin)
     own = validated(load_suite(options.suite), catalogue)
@@ -53,7 +54,12 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
         plugins=catalogue.plugins,
     )
     if remember:
-        joined(joined(own, members(own.name)), extra)  # raises for tuned rows of unequal budgets, before any is remembered
+        before = members(own.name)
+        staying = replace(before, methods=tuple(name for name in before.methods if name not in options.replaces))
+        joined(joined(own, staying), extra)  # raises for tuned rows of unequal budgets, before any is remembered
+        for name in options.replaces:
+            leave(own.name, name)
+            print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(extra.methods)} takes its place")
         for name in join(own, extra):
             print(f"{name} joins {own.name} on this machine (`clean --suite {options.suite} --member '{name}'` takes it out)")
     suite = current_suite(options.suite, catalogue)

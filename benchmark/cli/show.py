@@ -80,9 +80,10 @@ def _suite(name: str) -> dict[str, Any]:
 def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
     from benchmark.discovery import discover
     from benchmark.loading import load_cohort
+    from benchmark.planning import splits_of
 
     catalogue = discover(options.plugin)
-    protocol, parameters = catalogue.protocols.resolve(_needed(options, "protocol"))
+    protocol = _needed(options, "protocol")
     cohort = load_cohort(_needed(options, "dataset"), catalogue)
     return [
         {
@@ -90,7 +91,7 @@ def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
             "seed": split.seed,
             **{part: cohort.case_ids[getattr(split, part)].tolist() for part in ("train", "validation", "test")},
         }
-        for split in protocol.configure(parameters).splits(cohort)
+        for split in splits_of(protocol, cohort, catalogue)
     ]
 
 

@@ -41,9 +41,8 @@ def run(options: argparse.Namespace) -> int:
     method = canonical("method", _with_budget(options), catalogue)
     entry, parameters = catalogue.methods.resolve(method)
     entry.configure(parameters)
-    if not options.dry_run:
-        _take_the_place_of_other_budgets(options.suite, method)
     options.method = [method]
+    options.replaces = _of_other_budgets(options.suite, method)
     code = computing.run(options)
     if not options.dry_run:
         _tell(options, method, catalogue)
@@ -65,19 +64,19 @@ def _with_budget(options: argparse.Namespace) -> str:
     return spell(name, parameters)
 
 
-def _take_the_place_of_other_budgets(suite: str, method: str) -> None:
-    """The method tuned with another budget leaves the suite: tuned rows of a suite have equal budgets."""
-    from benchmark.suite import leave, load_suite, members
+def _of_other_budgets(suite: str, method: str) -> tuple[str, ...]:
+    """The suite's members that are the method tuned with another budget: tuned rows of a suite have equal budgets."""
+    from benchmark.suite import load_suite, members
 
     def untuned(spelled: str) -> tuple[str, dict[str, object]]:
         name, parameters = parse_spelling(spelled)
         return name, {field: value for field, value in parameters.items() if field != TUNED}
 
-    name = load_suite(suite).name
-    for other in members(name).methods:
-        if other != method and TUNED in parse_spelling(other)[1] and untuned(other) == untuned(method):
-            leave(name, other)
-            print(f"{other} leaves {name} on this machine, its cells are kept: {method} takes its place")
+    return tuple(
+        other
+        for other in members(load_suite(suite).name).methods
+        if other != method and TUNED in parse_spelling(other)[1] and untuned(other) == untuned(method)
+    )
 
 
 def _tell(options: argparse.Namespace, method: str, catalogue: Catalogue) -> None:

@@ -122,7 +122,8 @@ def _missing(table: Standings) -> str:
     missing = [name for name in applicable if name not in table.ranked]
     if not missing:
         return ""
-    counted = " Those to come are counted in the correction and in the ranks." if awaited(table.rows) else ""
+    tested = table.comparison is not None and table.comparison.pairs["p"].notna().any()
+    counted = " Those to come are counted in the correction and in the ranks." if tested and awaited(table.rows) else ""
     return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; without {listed(missing)}.{counted}"
 
 

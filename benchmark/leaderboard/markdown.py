@@ -29,13 +29,13 @@ def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> s
     parts = [
         f"# {suite.title}",
         f"Suite `{suite.name}`, primary metric {metric_name(suite.primary_metric)}. Written by "
-        f"`python -m benchmark rank --suite {suite.name}` from stored predictions alone.",
+        f"`python -m benchmark rank --suite {suite.spelled}` from stored predictions alone.",
         READING.replace("](docs/", f"]({home}docs/"),
         _contents(tables),
         _further(suite),
     ]
     if not tables:
-        parts.append(f"No predictions are stored yet: run `python -m benchmark run --suite {suite.name}`.")
+        parts.append(f"No predictions are stored yet: run `python -m benchmark run --suite {suite.spelled}`.")
     for table in tables:
         parts += [f"## {_title(table)}", *table_parts(table, catalogue)]
     parts += _across(suite, tables)
@@ -107,10 +107,9 @@ def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) 
 
 
 def _reproduce(suite: Suite, tables: Sequence[Standings]) -> list[str]:
-    name = suite.name if suite.name in suite_names() else f"{suite.name}.toml"
     datasets = dict.fromkeys(table.task.dataset.partition("[")[0] for table in tables)
     fetch = [f"python -m benchmark fetch {dataset}" for dataset in datasets]
-    commands = ["make env", "source .venv/bin/activate", *fetch, f"python -m benchmark run --suite {name}"]
+    commands = ["make env", "source .venv/bin/activate", *fetch, f"python -m benchmark run --suite {suite.spelled}"]
     return [
         "## How to reproduce",
         "Rows marked *reference* come from the committed predictions in `results/reference/`, rows marked *local* from this "

@@ -36,6 +36,7 @@ def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, 
     """A suite and its tables."""
     return {
         "name": suite.name,
+        "spelled": suite.spelled,
         "title": suite.title,
         "note": suite.note,
         "metrics": [_metric(key) for key in METRICS],

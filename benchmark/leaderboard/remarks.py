@@ -7,6 +7,7 @@ from benchmark.leaderboard.standings import Partial, Standings
 from benchmark.leaderboard.tables import one_line
 
 MOST_CAUSES = 3
+MOST_NAMED = 12
 HALF = 0.5
 """The threshold of rows that choose none."""
 
@@ -15,7 +16,7 @@ def progress(table: Standings) -> str:
     """How far an interim table has come; nothing of another."""
     if not table.interim:
         return ""
-    done = min(partial.row.cells_ok for partial in table.partial if partial.row.method in table.rows.ranked)
+    done = min(partial.row.outcomes.total() for partial in table.partial if partial.row.method in table.rows.ranked)
     total = max(partial.row.cells for partial in table.partial)
     return f"Interim, {done} of {total} splits."
 
@@ -46,6 +47,10 @@ def notes(table: Standings) -> list[str]:
             )
         if row.changed:
             said.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
+    waiting = [name for name in table.rows.to_come if name not in table.rows.ranked]
+    if waiting:
+        more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
+        said.append(f"descriptive rows that are not computed yet: {listed(waiting[:MOST_NAMED])}{more}")
     if table.rows.left_out:
         said.append(f"not shown, published for another version of this task: {listed(list(table.rows.left_out))}")
     return said

@@ -41,6 +41,18 @@ def test_a_published_row_of_another_version_is_left_out_and_named(made):
     assert "published for another version of this task: `steady` and `blunt`" in made.leaderboard.read_text()
 
 
+def test_a_published_row_of_a_deterministic_method_that_is_broken_here_stays(made):
+    path = made.folder / "other.py"
+    path.write_text(made.other.read_text().replace("class Other:", "class Other:\n    stochastic = False"))
+    words = ["--plugin", str(path), "--protocol", "leave-one-site-out", "--method", "other", "--method", "dicey"]
+    made.run(*words)
+    made.cli("publish", *made.options, *words)
+    shutil.rmtree(made.output / "results" / "cells")
+    path.write_text("def broken(:\n")
+    found = made.json("rank", *made.options, "--plugin", str(path), "--json")["tables"]
+    assert {row["method"] for row in found[0]["rows"]} == {"other", "dicey"}
+
+
 def test_rows_of_another_version_are_named_where_no_row_is_complete_either(made):
     made.run("--method", "steady", "--method", "blunt")
     made.cli("publish", *made.options)

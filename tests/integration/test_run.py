@@ -101,6 +101,35 @@ def test_a_failing_method_stops_no_other_and_is_shown_with_its_cause(made):
     assert "failed: ValueError: blunt fails on purpose" in made.leaderboard.read_text()
     assert "nothing to compute" in made.run(code=1).stdout
     assert "32 of" in made.run("--retry", "failed", code=1).stdout
+    other = made.run("--retry", "timeout,crashed", code=1).stdout
+    assert "nothing to compute: no cell has the outcome timeout or crashed" in other
+
+
+def test_a_row_that_a_suite_skips_is_shown_once_it_was_run(made):
+    made.suite.write_text(made.suite.read_text() + '[skipped.made]\nblunt = "takes hours"\n')
+    made.run()
+    assert "| made | `blunt` | takes hours |" in made.leaderboard.read_text()
+    assert "blunt" not in made.cli("publish", *made.options).stdout
+    assert "missing" in made.cli("explain", "made/repeated-cv/blunt/seed39-fold0", *made.options).stdout
+    made.run("--method", "blunt")
+    assert "takes hours" not in made.leaderboard.read_text()
+    assert {row["method"] for row in made.json("rank", *made.options, "--json")["tables"][0]["rows"]} >= {"blunt", "steady"}
+    assert "8 rows published" in made.cli("publish", *made.options).stdout
+    shown = ["show", "predictions", "--method", "blunt", "--dataset", "made", "--protocol", "repeated-cv"]
+    assert len(made.json(*shown, *made.options, "--json")) == 4 * 90
+
+
+def test_a_cell_that_ran_out_of_time_and_is_tried_again_is_no_sign_of_chance(made):
+    made.suite.write_text(made.suite.read_text() + "\n[limits]\nseconds = 1.0\n")
+    slow = "time.sleep(0 if __import__('os').environ.get('FAST') else 9)"
+    made.plugin.write_text(made.plugin.read_text().replace("time.sleep(self.pause)", slow))
+    done = made.run("--method", "dicey", "--seeds", "39", "--protocol", "leave-one-site-out", "--jobs", "2", code=1)
+    assert "`run --retry timeout` tries again" in done.stdout
+    made.run("--method", "dicey", "--seeds", "39", "--retry", "timeout", FAST="1")
+    made.run("--method", "dicey", FAST="1")
+    text = made.leaderboard.read_text()
+    assert "`dicey`" in text
+    assert "not reproducible" not in text
 
 
 def test_while_seeds_are_missing_the_table_is_interim_and_has_no_p_values(made):

@@ -190,6 +190,10 @@ def test_tuned_rows_of_different_budgets_are_refused_by_name_and_nothing_joins(t
     refused = tunable.cli("tune", "leaning[pause=0.01]", *tunable.options, *QUICK, "--trials", "3", code=2)
     assert "leaning[tuned=tpe-2] (tpe-2) and leaning[pause=0.01,tuned=tpe-3] (tpe-3) have different budgets" in refused.stderr
     assert tunable.json("rank", *tunable.options, "--json")
+    wrong = tunable.cli("tune", "leaning", *tunable.options, "--dataset", "mad", "--trials", "3", "--no-sync", code=2)
+    assert "leaves" not in wrong.stdout
+    kept = tunable.json("show", "suite", str(tunable.suite), "--json")["members on this machine"]["methods"]
+    assert kept == ["leaning[tuned=tpe-2]"]
     replaced = tunable.cli("tune", "leaning", *tunable.options, *QUICK, "--trials", "3", "--seeds", "39", "--in-process")
     assert "leaning[tuned=tpe-2] leaves made-suite" in replaced.stdout
     rows = tunable.json("show", "suite", str(tunable.suite), "--json")["members on this machine"]["methods"]

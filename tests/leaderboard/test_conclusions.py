@@ -12,7 +12,7 @@ import pytest
 from benchmark.discovery import discover
 from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
 from benchmark.leaderboard.markdown import render
-from benchmark.leaderboard.remarks import causes, notes
+from benchmark.leaderboard.remarks import causes, notes, progress
 from benchmark.leaderboard.standings import Standings, as_json, standings
 from benchmark.predictions import Row, TableRows
 from benchmark.registry import Entry
@@ -135,7 +135,32 @@ def test_of_many_causes_three_are_told_with_the_number_of_the_others_and_of_spli
 
 def test_a_leaderboard_without_rows_names_the_command_of_its_own_suite():
     text = render(Suite("made", "Made", ("made",), ("repeated-cv",), ()), [], discover())
-    assert "run `python -m benchmark run --suite made`." in text
+    assert "run `python -m benchmark run --suite made.toml`." in text
+
+
+def test_commands_of_a_suite_of_ones_own_name_its_file():
+    text = render(Suite("own", "Own", ("made",), ("repeated-cv",), ()), [], discover())
+    assert "rank --suite own.toml`" in text
+    assert "run --suite own.toml`" in text
+    assert "--suite own`" not in text
+
+
+def test_descriptive_rows_to_come_are_named_and_ranked_ones_by_the_conclusion():
+    task = made_task()
+    rows = tuple(row(task, name, 1.0) for name in ("one", "two"))
+    entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
+    to_come = ("last", *(f"shown-{i}" for i in range(14)))
+    found = standings(TableRows(task, entry, rows, (), (), ("one", "two", "last"), (), to_come), "auc")
+    (said,) = [note for note in notes(found) if "not computed yet" in note]
+    assert said.startswith("descriptive rows that are not computed yet: `shown-0`, ")
+    assert said.endswith("`shown-11` and 2 more")
+
+
+def test_splits_that_failed_count_as_done_in_a_table_in_progress():
+    task = made_task()
+    failing = replace(row(task, "failing", 1.0, splits=0), outcomes=Counter(failed=10))
+    found = table(task, [row(task, "going", 1.0, splits=10), failing])
+    assert progress(found) == "Interim, 10 of 20 splits."
 
 
 def test_the_site_is_what_the_datasets_spelling_chose():

@@ -211,5 +211,5 @@ if (SUITE.tables.length) {
   listen();
   drawAll();
 } else {
-  byId("conclusion").textContent = `No predictions are stored yet: run \`python -m benchmark run --suite ${SUITE.name}\`.`;
+  byId("conclusion").textContent = `No predictions are stored yet: run \`python -m benchmark run --suite ${SUITE.spelled}\`.`;
 }
