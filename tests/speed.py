@@ -155,35 +155,35 @@ class Measured:
 
 
 def measured(words: list[str], **environment: str) -> Measured:
-    """Run a command; memory is the proportional set size, sampled every 50 ms."""
+    """Run a command. The processes' proportional set sizes are added up once a second; their reading is dear.
+
+    The greatest process is the kernel's own record of the resident set, in which shared pages count in full.
+    """
     import psutil
 
     started = time.perf_counter()
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmark", *words], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
     )
-    peak, stop = {"together": 0.0, "greatest": 0.0}, threading.Event()
+    sums, stop = [0.0], threading.Event()
 
     def watch() -> None:
-        while not stop.wait(0.05):
-            sizes = [0.0]
-            try:
-                family = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
-            except psutil.Error:
-                return
-            for process in family:
-                with contextlib.suppress(psutil.Error, FileNotFoundError):
-                    sizes.append(process.memory_full_info().pss / MIB)
-            peak["together"] = max(peak["together"], sum(sizes))
-            peak["greatest"] = max(peak["greatest"], *sizes)
+        while not stop.wait(1.0):
+            sizes = []
+            with contextlib.suppress(psutil.Error, FileNotFoundError):
+                parent = psutil.Process(child.pid)
+                sizes = [process.memory_full_info().pss / MIB for process in (parent, *parent.children(recursive=True))]
+            sums.append(sum(sizes))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    code = child.wait()
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - started
+    child.returncode = os.waitstatus_to_exitcode(status)
     stop.set()
     watcher.join()
-    assert code == 0, f"{words} ended with code {code}"
-    return Measured(time.perf_counter() - started, **peak)
+    assert child.returncode == 0, f"{words} ended with code {child.returncode}"
+    return Measured(seconds, max(sums), usage.ru_maxrss / 1024)
 
 
 def commands(tell: Tell) -> None:

@@ -74,7 +74,8 @@ def conclusion(table: Standings) -> str:
         said += (
             f" With these {len(table.task.case_ids)} cases and {found.power.pairs} comparisons a true difference of about "
             f"{found.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
-            f"{found.first_rejection_t:.1f})."
+            f"{found.first_rejection_t:.1f}); for a comparison that is the only one, named in advance, about "
+            f"{found.power.detectable_alone:.3f} is enough."
         )
     conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
     return said + conditional + _missing(table) + _own(table)

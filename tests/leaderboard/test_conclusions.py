@@ -300,6 +300,16 @@ def test_the_printed_family_counts_twins_and_its_threshold_is_holms():
     assert found.comparison.first_rejection_t == pytest.approx(t.ppf(1 - 0.05 / 6, 19), abs=1e-9)
 
 
+def test_what_a_table_can_show_is_said_for_its_family_and_for_one_comparison_alone():
+    task = made_task()
+    found = table(task, [row(task, f"row-{i}", 1.0 + i / 10) for i in range(6)])
+    said = conclusion(found)
+    family = float(said.partition("a true difference of about ")[2].split()[0])
+    alone = float(said.partition("named in advance, about ")[2].split()[0])
+    assert (family, alone) == (round(found.comparison.detectable, 3), round(found.comparison.power.detectable_alone, 3))
+    assert 0 < alone < family
+
+
 def test_letters_stand_in_the_table_and_agree_with_the_best_set():
     task = made_task()
     found = table(task, [row(task, "one", 2.0), row(task, "two", 2.0), row(task, "null", 0.0)])
