@@ -59,7 +59,7 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
         joined(joined(own, staying), extra)  # raises for tuned rows of unequal budgets, before any is remembered
         for name in options.replaces:
             leave(own.name, name)
-            print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(extra.methods)} takes its place")
+            print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(asked['method'])} takes its place")
         for name in join(own, extra):
             print(f"{name} joins {own.name} on this machine (`clean --suite {options.suite} --member '{name}'` takes it out)")
     suite = current_suite(options.suite, catalogue)

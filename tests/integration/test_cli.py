@@ -164,6 +164,19 @@ def test_clean_says_what_it_would_delete_and_deletes_only_with_yes(made):
     assert made.cells() == {}
 
 
+def test_doctor_warns_of_an_encoder_whose_weights_raise_whatever_they_like(made):
+    path = made.folder / "weighty.py"
+    path.write_text(
+        "from pathlib import Path\nfrom benchmark import register_encoder\n\n"
+        '@register_encoder("weighty", modality="text", reference="none", weights="a file")\n'
+        'class Weighty:\n    def weights_digest(self):\n        return Path("/nowhere/w.pt").read_text()\n'
+    )
+    found = {item["check"]: item for item in made.json("doctor", "--json", "--plugin", str(path))}
+    assert found["encoder weighty"]["state"] == "warning"
+    assert "/nowhere/w.pt" in found["encoder weighty"]["said"]
+    assert found["encoder lesion-grid"]["state"] == "good"
+
+
 def test_doctor_warns_of_another_package_named_datasets(made):
     good = {item["check"]: item for item in made.json("doctor", "--json")}
     assert good["package name"]["state"] == "good"
