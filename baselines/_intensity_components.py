@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cohort import Cohort, ImageView
-from benchmark.errors import BenchmarkError
+from benchmark.data.cohort import Cohort, ImageView
+from benchmark.system.errors import BenchmarkError
 
 FINEST = 2048
 """A channel is averaged over blocks until it has no more values than this [A]: 189x189 pixels become 37x37."""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines._intensity_components import IntensityComponents
-from benchmark.cohort import Cohort
-from benchmark.preprocessing import DesignMatrix
-from benchmark.registry import register_method
+from benchmark.data.cohort import Cohort
+from benchmark.learning.design_matrix import DesignMatrix
+from benchmark.registry.entries import register_method
 
 
 @register_method(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark.registry import register_method
-from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import Dropout, perceptron
-from methods.layers.sizes import set_size
-from methods.layers.tokens import Attention, TokenProjection, all_see, masked_mean
+from benchmark.learning.layers.perceptron import Dropout, perceptron
+from benchmark.learning.layers.sizes import set_size
+from benchmark.learning.layers.tokens import Attention, TokenProjection, all_see, masked_mean
+from benchmark.learning.neural import Batch, NeuralMethod, Shapes
+from benchmark.registry.entries import register_method
 
 
 @register_method(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from rtdl_revisiting_models import FTTransformer
 from torch import Tensor, nn
 
-from benchmark.registry import register_method
-from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.sizes import set_size
+from benchmark.learning.layers.sizes import set_size
+from benchmark.learning.neural import Batch, NeuralMethod, Shapes
+from benchmark.registry.entries import register_method
 
 
 @register_method(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cohort import LESION_VOLUME, Cohort
-from benchmark.errors import BenchmarkError
-from benchmark.registry import register_method
+from benchmark.data.cohort import LESION_VOLUME, Cohort
+from benchmark.registry.entries import register_method
+from benchmark.system.errors import BenchmarkError
 
 
 @register_method(

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from benchmark.registry import register_method
-from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import Dropout, perceptron
+from benchmark.learning.layers.perceptron import Dropout, perceptron
+from benchmark.learning.neural import Batch, NeuralMethod, Shapes
+from benchmark.registry.entries import register_method
 
 
 @register_method(

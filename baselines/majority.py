@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cohort import Cohort
-from benchmark.registry import register_method
+from benchmark.data.cohort import Cohort
+from benchmark.registry.entries import register_method
 
 
 @register_method(

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from benchmark.registry import register_method
-from benchmark.training import Batch, NeuralMethod, Shapes
-from methods.layers.perceptron import perceptron, widths
+from benchmark.learning.layers.perceptron import perceptron, widths
+from benchmark.learning.neural import Batch, NeuralMethod, Shapes
+from benchmark.registry.entries import register_method
 
 
 @register_method(

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from baselines._intensity_components import IntensityComponents
-from benchmark.cohort import LESION_VOLUME, Cohort
-from benchmark.errors import BenchmarkError
-from benchmark.preprocessing import DesignMatrix
-from benchmark.registry import register_method
+from benchmark.data.cohort import LESION_VOLUME, Cohort
+from benchmark.learning.design_matrix import DesignMatrix
+from benchmark.registry.entries import register_method
+from benchmark.system.errors import BenchmarkError
 
 Matrix = NDArray[np.float64]
 MODALITIES = ("image", "table", "text")

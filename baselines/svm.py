@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.method import EstimatorMethod
-from benchmark.registry import register_method
+from benchmark.learning.method import EstimatorMethod
+from benchmark.registry.entries import register_method
 
 
 @register_method(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from tabm import TabM
 from torch import nn
 
-from benchmark.registry import register_method
-from benchmark.training import Batch, NeuralMethod, Output, Shapes
-from methods.layers.sizes import set_size
+from benchmark.learning.layers.sizes import set_size
+from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
+from benchmark.registry.entries import register_method
 
 
 @register_method(

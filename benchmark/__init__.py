@@ -5,20 +5,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from benchmark.registry import register_dataset, register_encoder, register_method, register_protocol
+from benchmark.registry.entries import register_dataset, register_encoder, register_method, register_protocol
 
 if TYPE_CHECKING:
-    from benchmark.cohort import Atlas, Cohort, Features, ImageView
-    from benchmark.predictions import load_predictions
-    from benchmark.protocols import Split
+    from benchmark.cells.rows import load_predictions
+    from benchmark.data.cohort import Atlas, Cohort, Features, ImageView
+    from benchmark.data.splits import Split
 
 _LATE = {
-    "Atlas": "benchmark.cohort",
-    "Cohort": "benchmark.cohort",
-    "Features": "benchmark.cohort",
-    "ImageView": "benchmark.cohort",
-    "Split": "benchmark.protocols",
-    "load_predictions": "benchmark.predictions",
+    "Atlas": "benchmark.data.cohort",
+    "Cohort": "benchmark.data.cohort",
+    "Features": "benchmark.data.cohort",
+    "ImageView": "benchmark.data.cohort",
+    "Split": "benchmark.data.splits",
+    "load_predictions": "benchmark.cells.rows",
 }
 __all__ = [
     "Atlas",

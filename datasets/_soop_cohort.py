@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.cohort import LESION_VOLUME, Cohort, ImageView
+from benchmark.data.cohort import LESION_VOLUME, Cohort, ImageView
+from benchmark.learning.writers.measurement import write_reports
 from datasets._soop_files import SoopFiles
-from datasets.reports.measurement import write_reports
 
 WORDS = {"sex": {"F": "female", "M": "male"}, "race": {"b": "Black or African American", "w": "White"}}
 """What the codes of the table mean, as `rank --by` shows them."""

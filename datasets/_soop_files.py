@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark import Atlas
-from benchmark.errors import DataError
-from benchmark.sources import Sources
-from datasets.reports.measurement import Findings, measure_voxels
+from benchmark.data.sources import Sources
+from benchmark.learning.writers.measurement import Findings, measure_voxels
+from benchmark.system.errors import DataError
 
 OPENNEURO = "raw.githubusercontent.com/OpenNeuroDatasets/ds004889/a62344db73f18f384a95b452f4a1a423087e059b/"
 DEMO = "raw.githubusercontent.com/neurolabusc/StrokeOutcomeOptimizationProjectDemo/ae553f82c24721dec4cd3bcffdd6c952257e8dba/"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.cohort import Cohort
-from benchmark.errors import DataError
-from benchmark.registry import register_dataset
-from benchmark.sources import Sources
+from benchmark.data.cohort import Cohort
+from benchmark.data.sources import Sources
+from benchmark.registry.entries import register_dataset
+from benchmark.system.errors import DataError
 from datasets._soop_cohort import soop_cohort
 from datasets._soop_files import read_files
 

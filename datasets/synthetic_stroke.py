@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmark.cohort import LESION_VOLUME, MODALITIES, Cohort, ImageView
-from benchmark.registry import register_dataset
-from benchmark.sources import Sources
-from datasets.reports.measurement import measure_voxels, write_reports
+from benchmark.data.cohort import LESION_VOLUME, MODALITIES, Cohort, ImageView
+from benchmark.data.sources import Sources
+from benchmark.learning.writers.measurement import measure_voxels, write_reports
+from benchmark.registry.entries import register_dataset
 from datasets.synthetic.admission import admission_table
 from datasets.synthetic.brain import ATLAS_NAMES, artery_atlas, load_brain
 from datasets.synthetic.oracle import oracle_facts

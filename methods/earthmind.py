@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from benchmark.errors import UnknownNameError
-from benchmark.registry import register_method
-from benchmark.training import Batch, NeuralMethod, Output, Shapes
-from methods.layers.losses import info_nce
-from methods.layers.perceptron import perceptron
-from methods.layers.sizes import set_size
-from methods.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, with_cls
+from benchmark.learning.layers.losses import info_nce
+from benchmark.learning.layers.perceptron import perceptron
+from benchmark.learning.layers.sizes import set_size
+from benchmark.learning.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, with_cls
+from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
+from benchmark.registry.entries import register_method
+from benchmark.system.errors import UnknownNameError
 
 ALIGNMENTS = ("infonce", "mse")
 

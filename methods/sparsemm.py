@@ -12,10 +12,10 @@ from torch.nn.functional import avg_pool1d
 
 from baselines.joint_transformer import JointTransformer
 from baselines.joint_transformer import Network as Backbone
-from benchmark.errors import BenchmarkError, UnknownNameError
-from benchmark.registry import register_method
-from benchmark.training import Batch, Shapes
-from methods.layers.tokens import all_see
+from benchmark.learning.layers.tokens import all_see
+from benchmark.learning.neural import Batch, Shapes
+from benchmark.registry.entries import register_method
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 SCORES = ("visual", "random", "uniform")
 MASKED = ("", "visual-heads", "random-heads")

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from benchmark.cohort import Cohort
-from benchmark.errors import BenchmarkError, UnknownNameError
-from benchmark.registry import register_method
-from benchmark.training import Batch, NeuralMethod, Output, Shapes
-from methods.layers.losses import info_nce, misalignment
-from methods.layers.perceptron import Dropout, perceptron, widths
+from benchmark.data.cohort import Cohort
+from benchmark.learning.layers.losses import info_nce, misalignment
+from benchmark.learning.layers.perceptron import Dropout, perceptron, widths
+from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
+from benchmark.registry.entries import register_method
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 
 @register_method(

@@ -15,12 +15,12 @@ import hypothesis
 import pandas as pd
 import pytest
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.fetching import read_manifest
-from benchmark.locations import ROOT, data_folder
-from benchmark.registry import Catalogue
-from benchmark.sources import Sources
+from benchmark.data.cohort import Cohort
+from benchmark.data.fetching import read_manifest
+from benchmark.data.sources import Sources
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.system.locations import ROOT, data_folder
 
 if TYPE_CHECKING:
     from datasets._soop_files import SoopFiles

@@ -19,13 +19,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.cohort import LESION_VOLUME, Cohort
-from benchmark.discovery import discover
-from benchmark.encoders.territories import Territories
-from benchmark.protocols import Split, inner_cut
-from benchmark.registry import Catalogue
-from benchmark.seeding import seed_everything
-from benchmark.worker import blind_view, learning_views
+from benchmark.cells.compute import blind_view, learning_views
+from benchmark.data.cohort import LESION_VOLUME, Cohort
+from benchmark.data.splits import Split, inner_cut
+from benchmark.learning.encoders.territories import Territories
+from benchmark.learning.seeding import seed_everything
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
 from datasets.synthetic.admission import admission_table
 from datasets.synthetic.brain import ATLAS_NAMES
 from datasets.synthetic.hospitals import HOSPITALS

@@ -26,8 +26,8 @@ DATASET = """
 import numpy as np
 from dataclasses import dataclass
 import pandas as pd
-from benchmark.cohort import Cohort
-from benchmark.registry import register_dataset, register_method
+from benchmark.data.cohort import Cohort
+from benchmark.registry.entries import register_dataset, register_method
 """
 COHORT = """
 @register_dataset(
@@ -97,8 +97,8 @@ def interpreter() -> float:
 
 def engine_per_cell(folder: Path) -> float:
     """Milliseconds per cell of the engine itself: a no-op method, in-process, every cell stored durably."""
-    from benchmark.predictions import catalogue_of, current_suite
-    from benchmark.runner import Request, run
+    from benchmark.cells.rows import catalogue_of, current_suite
+    from benchmark.cells.run import Request, run
 
     options = made_benchmark(folder, 1, 10)
     catalogue = catalogue_of(options[1], [options[3]])
@@ -209,7 +209,7 @@ def training(tell: Tell) -> None:
 
 def interim(tell: Tell, *, whole: bool = False) -> None:
     """The first complete interim tables of `synthetic-stroke` (seed 39, all ranked rows), then the default suite on it."""
-    from benchmark.suite import DEFAULT, load_suite
+    from benchmark.suites.suite import DEFAULT, load_suite
 
     suite = ["run", "--dataset", "synthetic-stroke", *TWO]
     ranked = [word for method in load_suite(DEFAULT).ranked for word in ("--method", method)]
@@ -234,10 +234,10 @@ def synthetic(tell: Tell) -> None:
 
 def classical(tell: Tell) -> None:
     """The classical rows of the default suite on every dataset that is fetched, from the prepared data alone; and ranking."""
-    from benchmark.discovery import discover
-    from benchmark.fetching import is_fetched
-    from benchmark.loading import prepare
-    from benchmark.suite import DEFAULT, load_suite
+    from benchmark.data.fetching import is_fetched
+    from benchmark.data.preparation import prepare
+    from benchmark.registry.discovery import discover
+    from benchmark.suites.suite import DEFAULT, load_suite
 
     catalogue = discover()
     here = [entry.name for entry in catalogue.datasets if is_fetched(entry.name)]

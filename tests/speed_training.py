@@ -18,9 +18,9 @@ ROWS = ("vdafm[epochs=20]", "concat[epochs=20]")
 """2 rows x 20 splits are 40 cells."""
 SERIAL = """
 import sys, torch
-from benchmark.discovery import discover
-from benchmark.loading import load_cohort
-from benchmark.worker import blind_view, learning_views
+from benchmark.registry.discovery import discover
+from benchmark.data.preparation import load_cohort
+from benchmark.cells.compute import blind_view, learning_views
 cohort, catalogue = load_cohort("synthetic-stroke", discover()), discover()
 splits = catalogue.protocols.resolve("repeated-cv")[0].configure({}).splits(cohort)
 everything = frozenset({"image", "table", "text"})
@@ -42,10 +42,10 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
     import numpy as np
     import torch
 
-    from benchmark.discovery import discover
-    from benchmark.training.inputs import Batch, Shapes, Tokens, TokenShape
-    from benchmark.training.loop import Recipe, Training, _epoch
-    from benchmark.training.optimiser import RectifiedAdam
+    from benchmark.learning.neural.inputs import Batch, Shapes, Tokens, TokenShape
+    from benchmark.learning.neural.loop import Recipe, Training, _epoch
+    from benchmark.learning.neural.optimiser import RectifiedAdam
+    from benchmark.registry.discovery import discover
 
     torch.set_num_threads(1)
     settings: Any = discover().methods.get(method).configure({})
@@ -129,8 +129,8 @@ def _matrix_products(module: Any, inputs: Any) -> list[tuple[Any, Any, Any]]:
 
 def cells_side_by_side() -> tuple[float, float]:
     """Seconds of 40 neural cells by `run --jobs 2`, and one after the other in one process of default threads."""
-    from benchmark.discovery import discover
-    from benchmark.loading import load_cohort
+    from benchmark.data.preparation import load_cohort
+    from benchmark.registry.discovery import discover
 
     cohort = load_cohort("synthetic-stroke", discover())
     cohort.features("image", "lesion-grid")

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from baselines.joint_transformer import JointTransformer
 from baselines.joint_transformer import Network as Joint
-from benchmark.errors import BenchmarkError, UnknownNameError
-from benchmark.training import Batch, Output, Shapes, Tokens
-from benchmark.training.inputs import TokenShape
+from benchmark.learning.layers.losses import info_nce
+from benchmark.learning.layers.tokens import TokenProjection, TransformerLayer, all_see, masked_mean
+from benchmark.learning.neural import Batch, Output, Shapes, Tokens
+from benchmark.learning.neural.inputs import TokenShape
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 from methods import earthmind, fusion, sparsemm
-from methods.layers.losses import info_nce
-from methods.layers.tokens import TokenProjection, TransformerLayer, all_see, masked_mean
 
 CASES, CELLS, SENTENCES = 6, 64, 5
 SHAPES = Shapes(3, TokenShape(9, CELLS, 7, (4, 4, 4)), TokenShape(8, SENTENCES, 8))

@@ -15,11 +15,11 @@ from sklearn.preprocessing import StandardScaler
 
 from baselines._intensity_components import IntensityComponents, blocks_of, intensity_view
 from baselines.average_ensemble import AverageEnsemble
-from benchmark.cohort import Cohort, ImageView
-from benchmark.errors import BenchmarkError
-from benchmark.preprocessing import DesignMatrix
-from benchmark.sources import Sources
-from benchmark.specimens import Specimen
+from benchmark.audit.made_cohorts import Specimen
+from benchmark.data.cohort import Cohort, ImageView
+from benchmark.data.sources import Sources
+from benchmark.learning.design_matrix import DesignMatrix
+from benchmark.system.errors import BenchmarkError
 
 
 @pytest.fixture(scope="module")

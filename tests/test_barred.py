@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cohort import MODALITIES, Cohort
-from benchmark.discovery import discover
-from benchmark.sources import Sources
+from benchmark.data.cohort import MODALITIES, Cohort
+from benchmark.data.sources import Sources
+from benchmark.registry.discovery import discover
 from datasets._row_ids import row_ids
 from datasets._soop_files import OPENNEURO
 from datasets.estonian_stroke import FILE

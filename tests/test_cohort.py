@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.cohort import Atlas, Cohort, Features, ImageView
-from benchmark.errors import BenchmarkError
+from benchmark.data.cohort import Atlas, Cohort, Features, ImageView
+from benchmark.system.errors import BenchmarkError
 
 N = 12
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from threadpoolctl import threadpool_limits
 
+from benchmark.audit.attempt import with_specimens
+from benchmark.audit.conformance import CHECKS, COMPARING, Finding, check_method, has_error
+from benchmark.audit.made_cohorts import SHAPES
 from benchmark.cli.listing import listing
-from benchmark.conformance import CHECKS, COMPARING, Finding, check_method, has_error
-from benchmark.discovery import discover
-from benchmark.errors import UnknownNameError
-from benchmark.registry import Catalogue
-from benchmark.specimens import SHAPES
-from benchmark.spelling import parse_spelling, spell
-from benchmark.trial import with_specimens
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.registry.spelling import parse_spelling, spell
+from benchmark.system.errors import UnknownNameError
 
 CONTRACT_METHODS = Path(__file__).with_name("contract_methods.py")
 REGISTERED = [item["name"] for item in listing(discover())["methods"]]

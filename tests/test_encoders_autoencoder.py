@@ -12,15 +12,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmark.cohort import Cohort, ImageView
-from benchmark.discovery import discover
-from benchmark.encoders.autoencoder import Autoencoder, _cut, _join
-from benchmark.errors import BenchmarkError
-from benchmark.features import bound_to_pool
-from benchmark.loading import load_cohort
-from benchmark.locations import data_folder
-from benchmark.protocols import LeaveOneSiteOut, RepeatedCV
-from benchmark.registry import Catalogue, forget
+from benchmark.data.cohort import Cohort, ImageView
+from benchmark.data.features import bound_to_pool
+from benchmark.data.preparation import load_cohort
+from benchmark.data.splits import LeaveOneSiteOut, RepeatedCV
+from benchmark.learning.encoders.autoencoder import Autoencoder, _cut, _join
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue, forget
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import data_folder
 
 GRID = (16, 16, 16)
 FEW = Autoencoder(steps=40, learning_rate=1e-2, channels=8, code=8)

@@ -10,12 +10,12 @@ import pytest
 import torch
 from transformers import BertConfig, BertForPreTraining, BertModel, BertTokenizer
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.encoders.hub_text import BioBert, HubText
-from benchmark.errors import BenchmarkError
-from benchmark.features import encoder_identity
-from benchmark.locations import data_folder
+from benchmark.data.cohort import Cohort
+from benchmark.data.features import encoder_identity
+from benchmark.learning.encoders.hub_text import BioBert, HubText
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import data_folder
 
 WORDS = ["the", "infarct", "is", "large", "small", "left", "no", "haemorrhage", "ventricles", "are", "normal", ".", "!"]
 REPORTS = (

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.cohort import Cohort, Features, ImageView
-from benchmark.encoders._views import SLICES, averaged, voxel_of
-from benchmark.encoders.lesion_grid import LesionGrid
-from benchmark.errors import BenchmarkError
-from benchmark.sources import Sources
+from benchmark.data.cohort import Cohort, Features, ImageView
+from benchmark.data.sources import Sources
+from benchmark.learning.encoders._views import SLICES, averaged, voxel_of
+from benchmark.learning.encoders.lesion_grid import LesionGrid
+from benchmark.system.errors import BenchmarkError
 
 GRID = (8, 8, 8)
 SHAPE = slice(65, 80)

@@ -11,13 +11,13 @@ import torch
 from monai.networks.nets.resnet import ResNet
 from torch import nn
 
-from benchmark.cohort import Atlas, Cohort, ImageView
-from benchmark.discovery import discover
-from benchmark.encoders._volumes import volumes_of
-from benchmark.encoders.monai_networks import MedicalNet, Monai, loaded
-from benchmark.errors import BenchmarkError
-from benchmark.features import encoder_identity
-from benchmark.locations import data_folder
+from benchmark.data.cohort import Atlas, Cohort, ImageView
+from benchmark.data.features import encoder_identity
+from benchmark.learning.encoders._volumes import volumes_of
+from benchmark.learning.encoders.monai_networks import MedicalNet, Monai, loaded
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import data_folder
 
 TINY = {
     "block": "bottleneck",

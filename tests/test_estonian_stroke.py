@@ -8,10 +8,10 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.errors import DataError
-from benchmark.sources import Sources
+from benchmark.data.cohort import Cohort
+from benchmark.data.sources import Sources
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import DataError
 from datasets.estonian_stroke import FILE, INPUTS, EstonianStroke
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.discovery import discover
-from benchmark.executors import InProcess, LocalProcesses, default_jobs
-from benchmark.loading import load_cohort
-from benchmark.planning import plan
-from benchmark.runner import Request, run
-from benchmark.store import CellRecord, Store
-from benchmark.suite import Limits, Suite
-from benchmark.threads import VARIABLES
+from benchmark.cells.executors import InProcess, LocalProcesses, default_jobs
+from benchmark.cells.planning import plan
+from benchmark.cells.run import Request, run
+from benchmark.cells.store import CellRecord, Store
+from benchmark.data.preparation import load_cohort
+from benchmark.registry.discovery import discover
+from benchmark.suites.suite import Limits, Suite
+from benchmark.system.threads import VARIABLES
 from tests.conftest import TINY
 
 SMALL = Limits(seconds=8, memory_gib=2)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import downloading, fetching
-from benchmark.errors import BenchmarkError, DataError, NotFetchedError, UnknownNameError
-from benchmark.fetching import fetch, is_fetched, needs_files, open_sources
+from benchmark.data import downloading, fetching
+from benchmark.data.fetching import fetch, is_fetched, needs_files, open_sources
+from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError, UnknownNameError
 
 FILES = {f"example.org/data/file {i}.bin": bytes([i]) * (1000 * i + 1) for i in range(1, 7)}
 LARGE = "example.org/data/file 6.bin"

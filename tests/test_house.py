@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmark import provenance
-from benchmark.locations import ROOT
+from benchmark.system import provenance
+from benchmark.system.locations import ROOT
 
 
 def test_every_contract_module_of_the_keys_exists() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.errors import DataError
-from benchmark.sources import Sources
+from benchmark.data.cohort import Cohort
+from benchmark.data.sources import Sources
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import DataError
 from datasets._row_ids import row_ids
 from datasets.ist import CATEGORIES, COUNTRIES, FILE, NUMBERS, InternationalStrokeTrial, read_trial
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError, DataError, NotFetchedError
-from benchmark.loading import load_cohort, prepare
-from benchmark.locations import data_folder
-from benchmark.registry import Catalogue
+from benchmark.data.cohort import Cohort
+from benchmark.data.preparation import load_cohort, prepare
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError
+from benchmark.system.locations import data_folder
 
 ALL_KINDS = """
 from dataclasses import dataclass

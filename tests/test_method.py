@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cohort import Cohort
-from benchmark.errors import BenchmarkError
-from benchmark.method import EstimatorMethod
+from benchmark.data.cohort import Cohort
+from benchmark.learning.method import EstimatorMethod
+from benchmark.system.errors import BenchmarkError
 
 
 class Recorder:
@@ -81,7 +81,7 @@ def test_features_that_cannot_be_are_refused_when_they_are_spelled(given: str) -
 
 
 def test_what_a_search_chooses_inside_the_training_part_is_told() -> None:
-    from benchmark.discovery import discover
+    from benchmark.registry.discovery import discover
 
     tree, forest = (discover().methods.get(name).configure({}) for name in ("decision-tree", "random-forest"))
     for method in (tree, forest):
@@ -104,8 +104,8 @@ def test_another_word_for_the_weights_is_refused(given: Any) -> None:
 
 @pytest.mark.parametrize("spelled", ["xgboost[smote=0]", "xgboost[class_weight=none]", "xgboost[features=table,smote=0]"])
 def test_an_option_at_its_default_is_the_plain_row(spelled: str) -> None:
-    from benchmark.discovery import discover
-    from benchmark.suite import canonical
+    from benchmark.registry.discovery import discover
+    from benchmark.suites.suite import canonical
 
     assert canonical("method", spelled, discover()) == "xgboost"
 
@@ -117,7 +117,7 @@ def test_every_classical_row_is_moved_by_either_option(name: str, option: str) -
 
     But for `svm[smote=1]`, whose calibration sees the cases alone and puts the mean right.
     """
-    from benchmark.discovery import discover
+    from benchmark.registry.discovery import discover
 
     registry = discover().methods
     train, validation = parts(40, 160)
@@ -137,7 +137,7 @@ def test_every_classical_row_is_moved_by_either_option(name: str, option: str) -
 
 
 def test_the_seed_counts_where_smote_draws_and_nowhere_else_in_a_deterministic_row() -> None:
-    from benchmark.discovery import discover
+    from benchmark.registry.discovery import discover
 
     entry = discover().methods.get("xgboost")
     assert not entry.stochastic({})

@@ -22,10 +22,10 @@ from baselines import (
     table_net,
     text_net,
 )
-from benchmark.errors import UnknownNameError
-from benchmark.training import Batch, Shapes, Tokens
-from benchmark.training.inputs import TokenShape
-from benchmark.training.loop import probabilities
+from benchmark.learning.neural import Batch, Shapes, Tokens
+from benchmark.learning.neural.inputs import TokenShape
+from benchmark.learning.neural.loop import probabilities
+from benchmark.system.errors import UnknownNameError
 
 CASES, TABLE, IMAGE, TEXT = 5, 3, 6, 4
 SHAPES = Shapes(TABLE, TokenShape(IMAGE, 7, 8), TokenShape(TEXT, 3, 10))

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
-from benchmark.loading import load_cohort
-from benchmark.planning import Cell, Plan, describe_row, plan, training_seed, why_not_fresh
-from benchmark.protocols import Split
-from benchmark.registry import Catalogue
-from benchmark.store import CellRecord, Outcome, Store
-from benchmark.suite import Suite
+from benchmark.cells.planning import Cell, Plan, describe_row, plan, training_seed, why_not_fresh
+from benchmark.cells.store import CellRecord, Outcome, Store
+from benchmark.data.preparation import load_cohort
+from benchmark.data.splits import Split
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.suites.suite import Suite
+from benchmark.system.errors import BenchmarkError
 
 EMPTY = np.arange(0)
 Planner = Callable[..., Plan]
@@ -128,7 +128,7 @@ def test_changed_data_make_cells_stale_and_the_reason_is_given(planned: Planner,
 
 def test_another_version_of_a_library_makes_cells_stale_and_names_it(planned: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
     store(planned(["tiny-table"]).cells)
-    monkeypatch.setattr("benchmark.provenance._version", lambda name: "99.0")
+    monkeypatch.setattr("benchmark.system.provenance._version", lambda name: "99.0")
     reasons = why_not_fresh(planned(["tiny-table"]).cells[0])
     assert any("libraries changed" in reason and "numpy" in reason and "99.0" in reason for reason in reasons)
 
@@ -313,7 +313,7 @@ def test_a_broken_method_is_planned_so_that_its_cells_say_what_is_wrong(tiny_plu
 
 
 def test_another_device_makes_other_cells_of_methods_that_train_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.trial import specimen, with_specimens
+    from benchmark.audit.attempt import specimen, with_specimens
 
     catalogue = with_specimens(discover())
     cohort = specimen("complete", catalogue)
@@ -327,15 +327,15 @@ def test_another_device_makes_other_cells_of_methods_that_train_on_it(monkeypatc
 
 
 def test_a_device_that_torch_cannot_use_is_refused() -> None:
-    from benchmark.errors import BenchmarkError
-    from benchmark.threads import use_device
+    from benchmark.system.errors import BenchmarkError
+    from benchmark.system.threads import use_device
 
     with pytest.raises(BenchmarkError, match="--device nonsense: torch cannot use it here"):
         use_device("nonsense")
 
 
 def test_rows_that_differ_at_prediction_alone_repeat_one_training() -> None:
-    from benchmark.planning import trained_as
+    from benchmark.cells.planning import trained_as
 
     methods = discover().methods
     same = {

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from benchmark.cohort import Cohort, Features
-from benchmark.errors import BenchmarkError
-from benchmark.preprocessing import DesignMatrix
+from benchmark.data.cohort import Cohort, Features
+from benchmark.learning.design_matrix import DesignMatrix
+from benchmark.system.errors import BenchmarkError
 
 
 def cohort(table: pd.DataFrame | None = None, derived: pd.DataFrame | None = None, n: int | None = None) -> Cohort:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from benchmark.cohort import Cohort
-from benchmark.errors import BenchmarkError
-from benchmark.protocols import Holdout, LeaveOneSiteOut, RepeatedCV, Split
+from benchmark.data.cohort import Cohort
+from benchmark.data.splits import Holdout, LeaveOneSiteOut, RepeatedCV, Split
+from benchmark.system.errors import BenchmarkError
 
 PARTS = ("train", "validation", "test")
 

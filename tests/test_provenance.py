@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import provenance
-from benchmark.locations import ROOT
-from benchmark.provenance import code_digest, digest, file_digest, library_versions
+from benchmark.system import provenance
+from benchmark.system.locations import ROOT
+from benchmark.system.provenance import code_digest, digest, file_digest, library_versions
 
 METHOD = '''\
 """A method."""
 
 import sklearn
 from benchmark import Cohort
-from benchmark.cohort import Features
+from benchmark.data.cohort import Features
 from methods.layers import attention
 
 
@@ -42,9 +42,10 @@ FILES = {
     "methods/blocks.py": "def gate(): return 0.5\n",
     "methods/unrelated.py": "X = 1\n",
     "benchmark/__init__.py": "",
-    "benchmark/cohort.py": "class Features: pass\n",
-    "benchmark/encoders/__init__.py": "",
-    "benchmark/preprocessing.py": "IMPUTE = 'mode'\n",
+    "benchmark/data/cohort.py": "class Features: pass\n",
+    "benchmark/data/__init__.py": "",
+    "benchmark/learning/encoders/__init__.py": "",
+    "benchmark/learning/design_matrix.py": "IMPUTE = 'mode'\n",
 }
 Edit = Callable[..., bool]
 
@@ -112,7 +113,7 @@ def test_an_edit_of_a_project_module_imported_however_deep_counts(changes: Edit,
 
 
 def test_an_edit_of_a_contract_module_does_not_count(changes: Edit) -> None:
-    assert not changes("benchmark/cohort.py", "pass", "x = 1")
+    assert not changes("benchmark/data/cohort.py", "pass", "x = 1")
 
 
 def test_an_edit_of_a_module_that_is_not_imported_does_not_count(changes: Edit) -> None:
@@ -121,8 +122,8 @@ def test_an_edit_of_a_module_that_is_not_imported_does_not_count(changes: Edit) 
 
 def test_an_import_inside_a_function_counts(checkout: Path, changes: Edit) -> None:
     mine = checkout / "methods/mine.py"
-    mine.write_text(METHOD + "\n\ndef late():\n    from benchmark.preprocessing import IMPUTE\n    return IMPUTE\n")
-    assert changes("benchmark/preprocessing.py", "mode", "mean")
+    mine.write_text(METHOD + "\n\ndef late():\n    from benchmark.learning.design_matrix import IMPUTE\n    return IMPUTE\n")
+    assert changes("benchmark/learning/design_matrix.py", "mode", "mean")
 
 
 def test_modules_that_import_each_other_have_a_digest(checkout: Path) -> None:
@@ -149,10 +150,10 @@ def test_a_plugins_digest_does_not_depend_on_where_it_lies(tmp_path: Path) -> No
 
 
 def test_what_computes_the_design_matrix_is_part_of_every_method_that_uses_it() -> None:
-    """The logistic regression imputes, encodes and scales by `benchmark.preprocessing`: its edit must make cells stale."""
+    """The logistic regression imputes, encodes and scales by `design_matrix`: its edit must make cells stale."""
     names = {name for name, _, _ in provenance._closure(ROOT / "baselines" / "logistic_regression.py")}
-    assert "benchmark/preprocessing.py" in names
-    assert "benchmark/cohort.py" not in names
+    assert "benchmark/learning/design_matrix.py" in names
+    assert "benchmark/data/cohort.py" not in names
 
 
 def test_library_versions_are_those_installed_of_what_is_imported(checkout: Path) -> None:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.cli.listing import listing
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError, UnknownNameError
-from benchmark.locations import ROOT
-from benchmark.registry import Catalogue
-from benchmark.spelling import parse_spelling, spell
-from benchmark.suite import canonical
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.registry.spelling import parse_spelling, spell
+from benchmark.suites.suite import canonical
+from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.locations import ROOT
 from tests.conftest import Run
 
 GOOD = """
@@ -44,7 +44,7 @@ def listed(python: Run, *arguments: str) -> dict[str, bool]:
         "import json, sys\n"
         "from benchmark.cli.main import main\n"
         f"main({['list', *arguments]!r})\n"
-        "names = ['numpy', 'pandas', 'sklearn', 'torch', 'xgboost', 'transformers', 'benchmark.encoders.minilm']\n"
+        "names = ['numpy', 'pandas', 'sklearn', 'torch', 'xgboost', 'transformers', 'benchmark.learning.encoders.minilm']\n"
         "project = [n for n in sys.modules if n.split('.')[0] in ('datasets', 'baselines', 'methods')]\n"
         "plugins = [n for n in sys.modules if 'plugin' in n and 'strokebench' in n]\n"
         "print(json.dumps([[n for n in names if n in sys.modules], project, plugins]))"
@@ -106,8 +106,8 @@ def test_fields_and_defaults_read_from_the_source_are_those_of_the_imported_clas
 def test_a_parameter_inherited_from_the_training_loop_is_spelled_without_importing_it(python: Run) -> None:
     done = python(
         "import sys\n"
-        "from benchmark.discovery import discover\n"
-        "from benchmark.suite import canonical\n"
+        "from benchmark.registry.discovery import discover\n"
+        "from benchmark.suites.suite import canonical\n"
         "print(canonical('method', 'vdafm[learning_rate=0.0005,patience=10]', discover()), 'torch' in sys.modules)"
     )
     assert done.stdout.split() == ["vdafm[patience=10]", "False"], done.stderr
@@ -316,7 +316,7 @@ def test_a_component_of_an_installed_package_is_found_by_its_entry_point(tmp_pat
     )
     done = python(
         f"import sys; sys.path.append({str(tmp_path)!r})\n"
-        "from benchmark.discovery import discover\n"
+        "from benchmark.registry.discovery import discover\n"
         "catalogue = discover()\n"
         "assert 'afar_methods' not in sys.modules\n"
         "assert catalogue.methods.get('from-afar').configure({}).answer == 42\n"
@@ -345,7 +345,7 @@ def test_components_come_from_the_checkout_wherever_another_datasets_package_lie
 ) -> None:
     done = python(
         f"import sys; {place.format(str(foreign))}\n"
-        "from benchmark.discovery import discover\n"
+        "from benchmark.registry.discovery import discover\n"
         "discover().datasets.get('synthetic-stroke').load()\n"
         "import datasets\n"
         f"assert datasets.__file__.startswith({str(ROOT / 'datasets')!r}), datasets.__file__"
@@ -357,8 +357,8 @@ def test_another_datasets_package_imported_first_is_an_error_of_one_line(foreign
     done = python(
         f"import sys; sys.path.insert(0, {str(foreign)!r})\n"
         "import datasets\n"
-        "from benchmark.errors import BenchmarkError\n"
-        "from benchmark.discovery import discover\n"
+        "from benchmark.system.errors import BenchmarkError\n"
+        "from benchmark.registry.discovery import discover\n"
         "try:\n"
         "    discover().datasets.get('synthetic-stroke').load()\n"
         "except BenchmarkError as error:\n"

@@ -8,9 +8,9 @@ import re
 import numpy as np
 import pytest
 
-from benchmark.cohort import Atlas
-from benchmark.errors import BenchmarkError, DataError
-from datasets.reports.measurement import DEFAULT_TOPICS, TOPICS, Findings, aspects_like, measure, write_reports
+from benchmark.data.cohort import Atlas
+from benchmark.learning.writers.measurement import DEFAULT_TOPICS, TOPICS, Findings, aspects_like, measure, write_reports
+from benchmark.system.errors import BenchmarkError, DataError
 
 SHAPE = (11, 6, 5)
 NAMES = ("frontal pars of middle cerebral artery left", "frontal pars of middle cerebral artery right", "brain stem")

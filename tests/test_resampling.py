@@ -11,8 +11,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from benchmark.errors import BenchmarkError
-from benchmark.resampling import Evened, evened, replicate
+from benchmark.learning.replication import Evened, evened, replicate
+from benchmark.system.errors import BenchmarkError
 
 
 def test_replication_brings_the_smaller_class_to_the_size_of_the_larger() -> None:

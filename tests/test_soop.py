@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.errors import DataError
-from benchmark.sources import Sources
+from benchmark.data.cohort import Cohort
+from benchmark.data.sources import Sources
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import DataError
 from datasets._soop_files import DEMO, OPENNEURO, read_picture, shrink
 from datasets.soop import INPUTS, Soop
 

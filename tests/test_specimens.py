@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from benchmark import specimens
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
-from benchmark.specimens import SHAPES
-from benchmark.trial import specimen
+from benchmark.audit import made_cohorts
+from benchmark.audit.attempt import specimen
+from benchmark.audit.made_cohorts import SHAPES
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import BenchmarkError
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -35,7 +35,7 @@ def test_every_modality_of_a_specimen_can_be_encoded_and_tells_of_the_label(shap
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
 
-    from benchmark.preprocessing import PARTS, DesignMatrix
+    from benchmark.learning.design_matrix import PARTS, DesignMatrix
 
     cases = specimen(shape)
     for part in (name for name, modality in PARTS.items() if modality in cases.modalities):
@@ -60,6 +60,6 @@ def test_a_specimen_lacks_what_its_shape_says() -> None:
 
 def test_a_dataset_of_that_name_is_not_taken_for_a_specimen(tmp_path: Path) -> None:
     path = tmp_path / "specimen.py"
-    path.write_text(Path(specimens.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    path.write_text(Path(made_cohorts.__file__).read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(BenchmarkError, match="registered twice"):
         specimen("complete", discover([str(path)]))

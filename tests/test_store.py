@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.errors import StoreError
-from benchmark.store import OUTCOMES, CellAddress, CellRecord, Store, exclusive, safe, write_durably
+from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store, exclusive, safe, write_durably
+from benchmark.system.errors import StoreError
 
 ADDRESS = CellAddress("soop", "repeated-cv", "xgboost[features=table+image+text]", "seed39-fold0")
 RECORD = CellRecord(

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
-from benchmark.loading import load_cohort
-from benchmark.locations import results_folder
-from benchmark.planning import plan
-from benchmark.predictions import catalogue_of, current_suite
-from benchmark.registry import Catalogue
-from benchmark.store import Store
-from benchmark.suite import Limits, Members, join, joined, load_suite, members, suite_names, validated
+from benchmark.cells.planning import plan
+from benchmark.cells.rows import catalogue_of, current_suite
+from benchmark.cells.store import Store
+from benchmark.data.preparation import load_cohort
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.suites.suite import Limits, Members, join, joined, load_suite, members, suite_names, validated
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import results_folder
 from tests.conftest import Run
 
 

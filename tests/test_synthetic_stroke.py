@@ -16,12 +16,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.protocols import RepeatedCV
-from benchmark.sources import Sources
+from benchmark.data.cohort import Cohort
+from benchmark.data.sources import Sources
+from benchmark.data.splits import RepeatedCV
+from benchmark.learning.writers.measurement import measure
+from benchmark.registry.discovery import discover
 from datasets import synthetic_stroke
-from datasets.reports.measurement import measure
 from datasets.synthetic.brain import artery_atlas, load_brain
 from datasets.synthetic.hospitals import HOSPITALS
 from datasets.synthetic.patients import LABELLED, Patient, draw_labelled, draw_patient, draw_pool

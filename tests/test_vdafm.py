@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch")
 
 from torch.nn.functional import cosine_similarity  # noqa: E402
 
-from benchmark.errors import BenchmarkError  # noqa: E402
-from benchmark.training import Batch, Shapes, Tokens  # noqa: E402
-from benchmark.training.inputs import TokenShape  # noqa: E402
-from methods.layers.losses import info_nce  # noqa: E402
+from benchmark.learning.layers.losses import info_nce  # noqa: E402
+from benchmark.learning.neural import Batch, Shapes, Tokens  # noqa: E402
+from benchmark.learning.neural.inputs import TokenShape  # noqa: E402
+from benchmark.system.errors import BenchmarkError  # noqa: E402
 from methods.vdafm import VDAFM, Network, alignment, angle, without  # noqa: E402
 
 SHAPES = Shapes(4, TokenShape(6), TokenShape(5))

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.loading import load_cohort
-from benchmark.planning import plan
-from benchmark.store import CellRecord, Store
-from benchmark.suite import Suite
-from benchmark.worker import Job, compute, job
+from benchmark.cells.compute import Job, compute, job
+from benchmark.cells.planning import plan
+from benchmark.cells.store import CellRecord, Store
+from benchmark.data.cohort import Cohort
+from benchmark.data.preparation import load_cohort
+from benchmark.registry.discovery import discover
+from benchmark.suites.suite import Suite
 from tests.conftest import Run
 
 WATCHERS = """
@@ -197,9 +197,10 @@ def test_a_method_that_imports_torch_late_predicts_the_same_first_and_second(
         "    def predict_proba(self, cases):\n        return [self.value] * len(cases)\n"
     )
     done = python(
-        "from benchmark.loading import load_cohort\nfrom benchmark.planning import plan\n"
-        "from benchmark.discovery import discover\nfrom benchmark.store import Store\nfrom benchmark.suite import Suite\n"
-        "from benchmark.worker import compute, job\n"
+        "from benchmark.data.preparation import load_cohort\nfrom benchmark.cells.planning import plan\n"
+        "from benchmark.registry.discovery import discover\nfrom benchmark.cells.store import Store\n"
+        "from benchmark.suites.suite import Suite\n"
+        "from benchmark.cells.compute import compute, job\n"
         f"catalogue = discover([{str(tiny_plugin)!r}, {str(late)!r}])\n"
         "suite = Suite('s', 't', ('tiny',), ('holdout',), ('late',))\n"
         "cell = plan(suite, catalogue, {'tiny': load_cohort('tiny', catalogue)}, Store()).cells[0]\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import add_plugins
-from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 COPIES = "copies"
 METHODS = ("random-forest", "mlp")
@@ -33,16 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where a bar fails on enough repetitions."""
-    from benchmark.calibration.campaign import carry_out, study_of_copies, study_of_world
-    from benchmark.calibration.copies import Copies, check
-    from benchmark.calibration.rates import judge
-    from benchmark.calibration.report import document
-    from benchmark.calibration.worlds import WORLDS
-    from benchmark.discovery import discover
-    from benchmark.executors import default_jobs
-    from benchmark.locations import output_folder
-    from benchmark.store import write_if_changed
-    from benchmark.suite import canonical
+    from benchmark.audit.calibration.campaign import carry_out, study_of_copies, study_of_world
+    from benchmark.audit.calibration.copies import Copies, check
+    from benchmark.audit.calibration.rates import judge
+    from benchmark.audit.calibration.report import document
+    from benchmark.audit.calibration.worlds import WORLDS
+    from benchmark.cells.executors import default_jobs
+    from benchmark.cells.store import write_if_changed
+    from benchmark.registry.discovery import discover
+    from benchmark.suites.suite import canonical
+    from benchmark.system.locations import output_folder
 
     narrowed = bool(options.world or options.method or options.dataset != DATASET)
     if narrowed and options.output is None:

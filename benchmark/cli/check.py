@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.selection import add_plugins
-from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
-    from benchmark.conformance import Finding
-    from benchmark.registry import Catalogue
+    from benchmark.audit.conformance import Finding
+    from benchmark.registry.entries import Catalogue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 where every method conforms, 1 where a check found an error."""
-    from benchmark.conformance import has_error
-    from benchmark.specimens import SHAPES
+    from benchmark.audit.conformance import has_error
+    from benchmark.audit.made_cohorts import SHAPES
 
     if options.shape not in (*SHAPES, "all"):
         raise UnknownNameError("shape", options.shape, (*SHAPES, "all"))
@@ -57,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
 def _methods(asked: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
     """The spellings to check, and the catalogue that has them; a file stands for its methods and their variants."""
     from benchmark.cli.listing import listing
-    from benchmark.discovery import discover
-    from benchmark.suite import canonical
+    from benchmark.registry.discovery import discover
+    from benchmark.suites.suite import canonical
 
     if not asked.endswith(".py"):
         catalogue = discover(plugins)
@@ -74,7 +74,7 @@ def _methods(asked: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
 
 def _checked(method: str, catalogue: Catalogue, shapes: Sequence[str]) -> Iterator[tuple[str, list[Finding]]]:
     """Shape by shape; what is wrong with the card is said once. What the method itself prints goes to stderr."""
-    from benchmark.conformance import check_method
+    from benchmark.audit.conformance import check_method
 
     for shape in shapes:
         with contextlib.redirect_stdout(sys.stderr):

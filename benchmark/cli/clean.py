@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.cli.selection import add_parts, add_suite, chosen_suite
-from benchmark.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _forget(options: argparse.Namespace) -> int:
-    from benchmark.suite import leave, load_suite
+    from benchmark.suites.suite import leave, load_suite
 
     suite = load_suite(options.suite).name
     leave(suite, options.member)
@@ -54,7 +54,7 @@ def _forget(options: argparse.Namespace) -> int:
 
 
 def _targets(options: argparse.Namespace) -> Iterator[Path]:
-    from benchmark.locations import data_folder, results_folder
+    from benchmark.system.locations import data_folder, results_folder
 
     if not any((options.stale, options.cells, options.torn, options.prepared, options.features)):
         raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared, --features or --member")
@@ -72,9 +72,9 @@ def _targets(options: argparse.Namespace) -> Iterator[Path]:
 
 
 def _cells(options: argparse.Namespace) -> Iterator[Path]:
+    from benchmark.cells.run import prepare_plan
+    from benchmark.cells.store import Store
     from benchmark.cli.progress import ConsoleReporter
-    from benchmark.runner import prepare_plan
-    from benchmark.store import Store
 
     suite, catalogue = chosen_suite(options, remember=False)
     store = Store()

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from benchmark.cli.selection import add_plugins
-from benchmark.discovery import discover
-from benchmark.locations import ROOT, data_folder, output_folder
-from benchmark.registry import Catalogue
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.system.locations import ROOT, data_folder, output_folder
 
 GIB = 2**30
 
@@ -104,7 +104,7 @@ def _data(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _encoders(catalogue: Catalogue) -> Iterator[Finding]:
-    from benchmark.features import encoder_identity
+    from benchmark.data.features import encoder_identity
 
     for entry in catalogue.encoders:
         if entry.error:
@@ -133,7 +133,7 @@ def _variable(name: str) -> str:
 
 
 def _mlflow(catalogue: Catalogue) -> Iterator[Finding]:
-    from benchmark.tracking import is_away, tracking_uri
+    from benchmark.cells.mlflow_mirror import is_away, tracking_uri
 
     uri = tracking_uri()
     if is_away(uri):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from benchmark.cli.selection import add_plugins
-from benchmark.errors import BenchmarkError, UnknownNameError
-from benchmark.suite import DEFAULT
+from benchmark.suites.suite import DEFAULT
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +20,11 @@ def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
     from dataclasses import replace
 
-    from benchmark.loading import load_cohort
-    from benchmark.planning import plan, why_not_fresh
-    from benchmark.predictions import catalogue_of
-    from benchmark.store import Store
-    from benchmark.suite import canonical, load_suite
+    from benchmark.cells.planning import plan, why_not_fresh
+    from benchmark.cells.rows import catalogue_of
+    from benchmark.cells.store import Store
+    from benchmark.data.preparation import load_cohort
+    from benchmark.suites.suite import canonical, load_suite
 
     parts = options.cell.split("/")
     if len(parts) not in (3, 4):

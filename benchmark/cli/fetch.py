@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch and prepare; prints what lies where. Raises `BenchmarkError`."""
-    from benchmark.discovery import discover
-    from benchmark.fetching import fetch, needs_files
-    from benchmark.loading import prepare
+    from benchmark.data.fetching import fetch, needs_files
+    from benchmark.data.preparation import prepare
+    from benchmark.registry.discovery import discover
 
     catalogue = discover()
     entry, _ = catalogue.datasets.resolve(args.name)

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from benchmark.cli.selection import add_plugins
-from benchmark.discovery import discover
-from benchmark.registry import Catalogue, Entry
-from benchmark.spelling import spell
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue, Entry
+from benchmark.registry.spelling import spell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
 def listing(catalogue: Catalogue) -> dict[str, list[dict[str, Any]]]:
     """Everything registered, as the documented JSON."""
-    from benchmark.suite import suite_names
+    from benchmark.suites.suite import suite_names
 
     return {
         "datasets": [_dataset(entry) for entry in catalogue.datasets],
@@ -61,7 +61,7 @@ def listing(catalogue: Catalogue) -> dict[str, list[dict[str, Any]]]:
 
 
 def _dataset(entry: Entry[Any]) -> dict[str, Any]:
-    from benchmark.fetching import is_fetched, needs_files
+    from benchmark.data.fetching import is_fetched, needs_files
 
     if entry.error:
         available, reason = False, f"broken: {entry.error}"

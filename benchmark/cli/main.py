@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from benchmark.errors import BenchmarkError
-from benchmark.threads import limit_threads
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.threads import limit_threads
 
 VERBS = {
     "run": "compute what is missing of a suite, and rank it",

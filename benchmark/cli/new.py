@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from benchmark.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TEMPLATE = '''\
@@ -17,8 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.method import EstimatorMethod
-from benchmark.registry import register_method
+from benchmark.learning.method import EstimatorMethod
+from benchmark.registry.entries import register_method
 
 
 @register_method(
@@ -55,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0. Raises `BenchmarkError` where the name is taken or not a name."""
-    from benchmark.discovery import discover
-    from benchmark.locations import ROOT
+    from benchmark.registry.discovery import discover
+    from benchmark.system.locations import ROOT
 
     name: str = options.name
     if not NAME.fullmatch(name):

@@ -15,10 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where no row of the selection is complete here."""
-    from benchmark.planning import why_not_applicable
-    from benchmark.predictions import complete_records, publish_row, publish_seconds
-    from benchmark.store import Store
-    from benchmark.task import read_task
+    from benchmark.cells.planning import why_not_applicable
+    from benchmark.cells.rows import complete_records, publish_row, publish_seconds
+    from benchmark.cells.store import Store
+    from benchmark.cells.task import read_task
 
     suite, catalogue = chosen_suite(options, remember=False)
     store = Store()

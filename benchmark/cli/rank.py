@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.selection import add_suite
-from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.standings import Standings
-    from benchmark.registry import Catalogue
-    from benchmark.suite import Suite
+    from benchmark.registry.entries import Catalogue
+    from benchmark.suites.suite import Suite
 
 FORMATS = ("md", "html", "json", "csv", "latex")
 FIGURES = ("svg", "png")
@@ -47,8 +47,8 @@ def run(options: argparse.Namespace) -> int:
         return _by_subgroup(options)
     if options.dataset:
         raise BenchmarkError(f"--dataset {options.dataset[0]} goes with --by: the leaderboard holds the suite's every dataset")
+    from benchmark.cells.rows import catalogue_of, current_suite
     from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
-    from benchmark.predictions import catalogue_of, current_suite
 
     local = not options.no_local
     catalogue = catalogue_of(options.suite, options.plugin, local=local)
@@ -114,7 +114,7 @@ def _export(text: str, output: str | None) -> None:
     if output is None:
         print(text, end="")
     else:
-        from benchmark.store import write_if_changed
+        from benchmark.cells.store import write_if_changed
 
         path = Path(output).expanduser()
         write_if_changed(path, text.encode())
@@ -122,10 +122,10 @@ def _export(text: str, output: str | None) -> None:
 
 
 def _by_subgroup(options: argparse.Namespace) -> int:
+    from benchmark.cells.rows import catalogue_of, current_suite
     from benchmark.cli.selection import narrowed
     from benchmark.leaderboard.subgroups import as_json, as_markdown, break_down
-    from benchmark.predictions import catalogue_of, current_suite
-    from benchmark.suite import canonical
+    from benchmark.suites.suite import canonical
 
     local = not options.no_local
     catalogue = catalogue_of(options.suite, options.plugin, local=local)

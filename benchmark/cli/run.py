@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import add_parts, add_suite, chosen_suite
-from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
+    from benchmark.cells.planning import Plan
+    from benchmark.cells.run import Request
     from benchmark.leaderboard.standings import Standings
-    from benchmark.planning import Plan
-    from benchmark.registry import Catalogue
-    from benchmark.runner import Request
-    from benchmark.suite import Suite
+    from benchmark.registry.entries import Catalogue
+    from benchmark.suites.suite import Suite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,15 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where some cells are not ok."""
-    from benchmark.executors import default_jobs
+    from benchmark.cells.executors import default_jobs
+    from benchmark.cells.mlflow_mirror import Mirror
+    from benchmark.cells.rows import current_suite
+    from benchmark.cells.run import Request
+    from benchmark.cells.run import run as run_suite
+    from benchmark.cells.store import exclusive
     from benchmark.leaderboard.publication import rank, write_leaderboard
-    from benchmark.locations import results_folder
-    from benchmark.predictions import current_suite
-    from benchmark.runner import Request
-    from benchmark.runner import run as run_suite
-    from benchmark.store import exclusive
-    from benchmark.threads import use_device
-    from benchmark.tracking import Mirror
+    from benchmark.system.locations import results_folder
+    from benchmark.system.threads import use_device
 
     use_device(options.device)
     retry = _outcomes(options.retry)
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _outcomes(named: str) -> tuple[str, ...]:
     """The outcomes of `--retry`. Raises `BenchmarkError` for what is not one."""
-    from benchmark.store import OUTCOMES
+    from benchmark.cells.store import OUTCOMES
 
     names = tuple(name.strip() for name in named.split(",") if name.strip())
     for name in names:
@@ -114,8 +114,8 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
     """Say what would be computed, and how long that takes by this machine's cells, else by the published rows'."""
     from collections import Counter
 
-    from benchmark.predictions import published_seconds
-    from benchmark.runner import prepare_plan
+    from benchmark.cells.rows import published_seconds
+    from benchmark.cells.run import prepare_plan
 
     reporter = ConsoleReporter()
     planned, _ = prepare_plan(request.suite, request.seeds, catalogue, reporter)
@@ -147,7 +147,7 @@ def _seconds_here(planned: Plan) -> dict[tuple[str, str, str], float]:
     """(dataset, protocol, method) -> mean seconds of the row's cells that are stored on this machine."""
     from collections import defaultdict
 
-    from benchmark.predictions import seconds_taken
+    from benchmark.cells.rows import seconds_taken
 
     known: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for cell in planned.cells:

@@ -6,11 +6,11 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmark.suite import DEFAULT
+from benchmark.suites.suite import DEFAULT
 
 if TYPE_CHECKING:
-    from benchmark.registry import Catalogue
-    from benchmark.suite import Suite
+    from benchmark.registry.entries import Catalogue
+    from benchmark.suites.suite import Suite
 
 
 def add_suite(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +38,8 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
     Names that the suite lacks become its members on this machine if `remember`, so that later runs and rankings hold them;
     the members of `options.replaces` leave it then.
     """
-    from benchmark.predictions import catalogue_of, current_suite
-    from benchmark.suite import Members, canonical, join, joined, leave, load_suite, members, validated
+    from benchmark.cells.rows import catalogue_of, current_suite
+    from benchmark.suites.suite import Members, canonical, join, joined, leave, load_suite, members, validated
 
     catalogue = catalogue_of(options.suite, options.plugin)
     own = validated(load_suite(options.suite), catalogue)

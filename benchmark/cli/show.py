@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from benchmark.cli.selection import add_plugins
-from benchmark.errors import BenchmarkError
-from benchmark.suite import DEFAULT
+from benchmark.suites.suite import DEFAULT
+from benchmark.system.errors import BenchmarkError
 
 SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "splits", "predictions")
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _card(options: argparse.Namespace) -> dict[str, Any]:
-    from benchmark.discovery import discover
+    from benchmark.registry.discovery import discover
 
     catalogue = discover(options.plugin)
     if not options.name:
@@ -71,16 +71,16 @@ def _ordered(value: Any) -> Any:
 def _suite(name: str) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from benchmark.suite import load_suite, members
+    from benchmark.suites.suite import load_suite, members
 
     suite = load_suite(name)
     return {**asdict(suite), "members on this machine": asdict(members(suite.name))}
 
 
 def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from benchmark.discovery import discover
-    from benchmark.loading import load_cohort
-    from benchmark.planning import splits_of
+    from benchmark.cells.planning import splits_of
+    from benchmark.data.preparation import load_cohort
+    from benchmark.registry.discovery import discover
 
     catalogue = discover(options.plugin)
     protocol = _needed(options, "protocol")
@@ -96,8 +96,8 @@ def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _predictions(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from benchmark.predictions import catalogue_of, load_predictions
-    from benchmark.suite import canonical
+    from benchmark.cells.rows import catalogue_of, load_predictions
+    from benchmark.suites.suite import canonical
 
     catalogue = catalogue_of(options.suite, options.plugin)
     asked = {kind: canonical(kind, _needed(options, kind), catalogue) for kind in ("dataset", "protocol", "method")}

@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    from benchmark.predictions import catalogue_of, current_suite
-    from benchmark.tracking import mirror_results
+    from benchmark.cells.mlflow_mirror import mirror_results
+    from benchmark.cells.rows import catalogue_of, current_suite
 
     catalogue = catalogue_of(options.suite, options.plugin)
     print(mirror_results(current_suite(options.suite, catalogue), catalogue))

@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.errors import BenchmarkError
-from benchmark.spelling import DEFAULT_BUDGET, TUNED, parse_spelling, spell
+from benchmark.registry.spelling import DEFAULT_BUDGET, TUNED, parse_spelling, spell
+from benchmark.system.errors import BenchmarkError
 
 if TYPE_CHECKING:
-    from benchmark.registry import Catalogue
-    from benchmark.store import CellRecord
+    from benchmark.cells.store import CellRecord
+    from benchmark.registry.entries import Catalogue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tune`: a method and its budget, and the options of `run`."""
     from benchmark.cli import run as computing
-    from benchmark.tuning.budget import SAMPLERS
+    from benchmark.registry.budget import SAMPLERS
 
     parser.add_argument("tuned_method", metavar="METHOD", help="a method with a search_space(); values that it gives are kept")
     parser.add_argument("--sampler", choices=SAMPLERS, help="who proposes the trials (default: tpe)")
@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where some cells are not ok."""
+    from benchmark.cells.rows import catalogue_of
     from benchmark.cli import run as computing
-    from benchmark.predictions import catalogue_of
-    from benchmark.suite import canonical
+    from benchmark.suites.suite import canonical
 
     if options.method:
         raise BenchmarkError(f"--method {options.method[0]}: `tune` takes one method, its first argument")
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _with_budget(options: argparse.Namespace) -> str:
     """The method's spelling with the budget of the options in it. Raises `BenchmarkError` where both give one."""
-    from benchmark.tuning.budget import Budget, read_budget
+    from benchmark.registry.budget import Budget, read_budget
 
     name, parameters = parse_spelling(options.tuned_method)
     given = any(value is not None for value in (options.sampler, options.trials, options.timeout))
@@ -66,7 +66,7 @@ def _with_budget(options: argparse.Namespace) -> str:
 
 def _of_other_budgets(suite: str, method: str) -> tuple[str, ...]:
     """The suite's members that are the method tuned with another budget: tuned rows of a suite have equal budgets."""
-    from benchmark.suite import load_suite, members
+    from benchmark.suites.suite import load_suite, members
 
     def untuned(spelled: str) -> tuple[str, dict[str, object]]:
         name, parameters = parse_spelling(spelled)
@@ -81,11 +81,11 @@ def _of_other_budgets(suite: str, method: str) -> tuple[str, ...]:
 
 def _tell(options: argparse.Namespace, method: str, catalogue: Catalogue) -> None:
     """What was chosen, split by split, and how often, for each table that the options name."""
+    from benchmark.cells.rows import current_suite
+    from benchmark.cells.store import Store
+    from benchmark.cells.studies import journal_path
     from benchmark.cli.selection import narrowed
-    from benchmark.predictions import current_suite
-    from benchmark.store import Store
-    from benchmark.suite import canonical
-    from benchmark.tuning.journal import journal_path
+    from benchmark.suites.suite import canonical
 
     asked = [tuple(canonical(kind, name, catalogue) for name in getattr(options, kind)) for kind in ("dataset", "protocol")]
     suite = narrowed(current_suite(options.suite, catalogue), asked[0], asked[1], (method,))

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.leaderboard.standings import Standings, awaited
-from benchmark.metrics import LOWER_IS_BETTER
-from benchmark.registry import Catalogue
-from benchmark.spelling import parse_spelling
+from benchmark.registry.entries import Catalogue
+from benchmark.registry.spelling import parse_spelling
+from benchmark.statistics.metrics import LOWER_IS_BETTER
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.resampled import EQUIVALENT, ROPE
 

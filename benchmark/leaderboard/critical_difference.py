@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.leaderboard.standings import Standings
-from benchmark.metrics import LOWER_IS_BETTER
 from benchmark.statistics.blocks import MIN_BLOCKS, BlockTest, block_test
+from benchmark.statistics.metrics import LOWER_IS_BETTER
 from benchmark.statistics.sites import MIN_SITES
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.cells.store import safe, write_if_changed
 from benchmark.leaderboard.charts import CHARTS, PAPER, Records, Spec, filled
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.page_data import Columns, shown_rows, table_data
 from benchmark.leaderboard.plotting import as_png, as_svg
 from benchmark.leaderboard.standings import Standings
-from benchmark.metrics import LOWER_IS_BETTER
-from benchmark.registry import Catalogue
-from benchmark.store import safe, write_if_changed
-from benchmark.suite import Suite
+from benchmark.registry.entries import Catalogue
+from benchmark.statistics.metrics import LOWER_IS_BETTER
+from benchmark.suites.suite import Suite
 
 FORMATS: Mapping[str, Callable[[Spec], bytes]] = {"svg": as_svg, "png": as_png}
 

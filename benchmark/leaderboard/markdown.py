@@ -10,9 +10,9 @@ from benchmark.leaderboard.markdown_table import mean_ranks, table_parts
 from benchmark.leaderboard.reported import side_by_side
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import grid
-from benchmark.registry import Catalogue
+from benchmark.registry.entries import Catalogue
 from benchmark.statistics.blocks import MIN_BLOCKS
-from benchmark.suite import DEFAULT, Suite, load_suite, suite_names
+from benchmark.suites.suite import DEFAULT, Suite, load_suite, suite_names
 
 READING = """\
 How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of rows

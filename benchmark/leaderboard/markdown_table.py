@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.cells.rows import stored_figures
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
 from benchmark.leaderboard.remarks import causes, notes, progress, scope
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, grid
-from benchmark.predictions import stored_figures
-from benchmark.registry import Catalogue
+from benchmark.registry.entries import Catalogue
 from benchmark.statistics.comparison import Comparison
 
 WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")

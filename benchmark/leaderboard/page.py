@@ -14,8 +14,8 @@ from benchmark.leaderboard.charts import CHARTS, PAGE
 from benchmark.leaderboard.page_data import shown_rows, suite_data
 from benchmark.leaderboard.plotting import browser_bundle
 from benchmark.leaderboard.standings import Standings
-from benchmark.registry import Catalogue
-from benchmark.suite import Suite
+from benchmark.registry.entries import Catalogue
+from benchmark.suites.suite import Suite
 
 FILES = Path(__file__).resolve().parent / "page_files"
 SCRIPTS = ("elements.js", "data.js", "state.js", "table.js", "figures.js", "views.js", "page.js")

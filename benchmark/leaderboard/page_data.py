@@ -16,14 +16,14 @@ from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_pr
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.remarks import causes, notes, progress, scope
 from benchmark.leaderboard.standings import Standings, frames
-from benchmark.metrics import LOWER_IS_BETTER, METRICS, UNORDERED
-from benchmark.registry import Catalogue
-from benchmark.spelling import parse_spelling
+from benchmark.registry.entries import Catalogue
+from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import SECONDARY, Comparison
 from benchmark.statistics.curves import Curve, Curves, curves
 from benchmark.statistics.evaluation import evaluate
+from benchmark.statistics.metrics import LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import ALPHA
-from benchmark.suite import Suite
+from benchmark.suites.suite import Suite
 
 Columns = dict[str, Any]
 

@@ -7,9 +7,9 @@ import re
 from types import ModuleType
 from typing import Any
 
-from benchmark.errors import BenchmarkError, StoreError
-from benchmark.locations import cache_folder
-from benchmark.store import write_durably
+from benchmark.cells.store import write_durably
+from benchmark.system.errors import BenchmarkError, StoreError
+from benchmark.system.locations import cache_folder
 
 PACKAGE = "vl-convert-python"
 DOTS_PER_INCH = 300

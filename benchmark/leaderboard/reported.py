@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import grid
-from benchmark.suite import Suite
+from benchmark.suites.suite import Suite
 
 
 def side_by_side(suite: Suite, tables: Sequence[Standings]) -> list[str]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.metrics import LOWER_IS_BETTER, score
-from benchmark.predictions import Row
+from benchmark.cells.rows import Row
+from benchmark.cells.task import Task, TaskSplit
 from benchmark.statistics.comparison import Comparison
+from benchmark.statistics.metrics import LOWER_IS_BETTER, score
 from benchmark.statistics.sites import small_sites
-from benchmark.task import Task, TaskSplit
 
 CHANCE = 0.5
 

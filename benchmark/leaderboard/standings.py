@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.cells.rows import Row, TableRows
+from benchmark.cells.task import Task
 from benchmark.leaderboard.sensitivity import penalised_mean, places
-from benchmark.metrics import score
-from benchmark.predictions import Row, TableRows
-from benchmark.spelling import parse_spelling
+from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison, compare
-from benchmark.task import Task
+from benchmark.statistics.metrics import score
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.cohort import Cohort
-from benchmark.errors import BenchmarkError, UnknownNameError
+from benchmark.cells.rows import TableRows, gather
+from benchmark.cells.task import Task
+from benchmark.data.cohort import Cohort
+from benchmark.data.preparation import load_cohort
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import frames, number
 from benchmark.leaderboard.tables import figure, grid, one_line
-from benchmark.loading import load_cohort
-from benchmark.predictions import TableRows, gather
-from benchmark.registry import Catalogue
+from benchmark.registry.entries import Catalogue
 from benchmark.statistics.evaluation import evaluate
 from benchmark.statistics.sites import MIN_OF_A_CLASS
 from benchmark.statistics.subgroups import SUBGROUP_METRICS, Subgroups, describe, group_cases
-from benchmark.suite import Suite
-from benchmark.task import Task
+from benchmark.suites.suite import Suite
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 SITE = "site"
 LEGEND = f"""\

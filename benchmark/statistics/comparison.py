@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.errors import BenchmarkError, UnknownNameError
-from benchmark.metrics import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics import inference
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.held_out import leave_one_site_out
 from benchmark.statistics.inference import AREAS, Inference
 from benchmark.statistics.letters import letters
+from benchmark.statistics.metrics import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import ALPHA, best_set, better_than, holm, rank_intervals
 from benchmark.statistics.power import Power, detectable_difference
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 Index = NDArray[np.intp]
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.errors import BenchmarkError
-from benchmark.metrics import FLAGS, METRICS, score
 from benchmark.statistics import ordering
 from benchmark.statistics.delong import average_by_patient
+from benchmark.statistics.metrics import FLAGS, METRICS, score
+from benchmark.system.errors import BenchmarkError
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.metrics import METRICS
 from benchmark.statistics import delong, sites
 from benchmark.statistics.evaluation import Evaluation
 from benchmark.statistics.inference import Inference, cut, no_intervals, unzip
+from benchmark.statistics.metrics import METRICS
 from benchmark.statistics.ordering import auc, order_cases
 
 Floats = NDArray[np.float64]

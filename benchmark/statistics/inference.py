@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.metrics import METRICS, metric_range
 from benchmark.statistics import delong, resampled, votes
 from benchmark.statistics.evaluation import Evaluation
+from benchmark.statistics.metrics import METRICS, metric_range
 from benchmark.statistics.ordering import auc, order_cases
 from benchmark.statistics.student import Test
 

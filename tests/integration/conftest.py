@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from benchmark.cli import fetch
-from benchmark.fetching import needs_files
-from benchmark.sources import Sources
-from benchmark.spelling import parse_spelling
+from benchmark.data.fetching import needs_files
+from benchmark.data.sources import Sources
+from benchmark.registry.spelling import parse_spelling
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,9 +75,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.cohort import Cohort
-from benchmark.method import EstimatorMethod
-from benchmark.registry import register_dataset, register_method
+from benchmark.data.cohort import Cohort
+from benchmark.learning.method import EstimatorMethod
+from benchmark.registry.entries import register_dataset, register_method
 
 
 @register_dataset(
@@ -151,7 +151,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.registry import register_method
+from benchmark.registry.entries import register_method
 
 
 @register_method("other", family="made", reference="none", fit_modalities=set(), predict_modalities=set())

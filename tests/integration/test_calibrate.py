@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.cohort import Cohort
-from benchmark.registry import register_dataset, register_method
+from benchmark.data.cohort import Cohort
+from benchmark.registry.entries import register_dataset, register_method
 
 
 @register_dataset(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.audit.made_cohorts import SHAPES
 from benchmark.cli.main import main
-from benchmark.specimens import SHAPES
 from tests.conftest import Run
 
 CONTRACT_METHODS = str(Path(__file__).parents[1] / "contract_methods.py")

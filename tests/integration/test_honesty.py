@@ -178,14 +178,14 @@ def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(tiny_pl
         "        SEEN['views'] = [train, validation, train.pool]\n\n"
         "    def predict_proba(self, cases):\n        SEEN['views'].append(cases)\n        return np.full(len(cases), 0.5)\n"
     )
-    from benchmark.discovery import discover
-    from benchmark.errors import BenchmarkError
-    from benchmark.loading import load_cohort
-    from benchmark.planning import plan
-    from benchmark.registry import import_file
-    from benchmark.store import Store
-    from benchmark.suite import Suite
-    from benchmark.worker import compute, job
+    from benchmark.cells.compute import compute, job
+    from benchmark.cells.planning import plan
+    from benchmark.cells.store import Store
+    from benchmark.data.preparation import load_cohort
+    from benchmark.registry.discovery import discover
+    from benchmark.registry.entries import import_file
+    from benchmark.suites.suite import Suite
+    from benchmark.system.errors import BenchmarkError
 
     catalogue = discover([str(tiny_plugin), str(spy)])
     suite = Suite("s", "S", ("tiny",), ("leave-one-site-out",), ("spy",))

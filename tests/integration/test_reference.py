@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from benchmark.discovery import discover
-from benchmark.predictions import current_suite, gather
-from benchmark.registry import Catalogue
-from benchmark.suite import DEFAULT, load_suite, suite_names
+from benchmark.cells.rows import current_suite, gather
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.suites.suite import DEFAULT, load_suite, suite_names
 from tests.integration.conftest import ROOT
 
 DATASETS = {"synthetic-stroke": 939, "soop": 618, "soop-nihss": 944, "ist": 19285, "estonian-stroke": 829}

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.discovery import discover
-from benchmark.planning import trained_as, training_seed
-from benchmark.provenance import digest
-from benchmark.store import safe
-from benchmark.suite import suite_names
+from benchmark.cells.planning import trained_as, training_seed
+from benchmark.cells.store import safe
+from benchmark.registry.discovery import discover
+from benchmark.suites.suite import suite_names
+from benchmark.system.provenance import digest
 from tests.integration.conftest import ROOT, RealData
 
 REFERENCE = ROOT / "results" / "reference"
@@ -69,8 +69,8 @@ def stated(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str
 
 @pytest.mark.parametrize("table", TABLES, ids=str)
 def test_cases_labels_sites_and_splits_are_those_of_the_datasets_own_code(table: Path, real_data: RealData, monkeypatch):
-    from benchmark.loading import load_cohort
-    from benchmark.task import make_task
+    from benchmark.cells.task import make_task
+    from benchmark.data.preparation import load_cohort
 
     task = task_of(table)
     monkeypatch.setenv("STROKEBENCH_DATA", real_data.fetch(task["dataset"])["STROKEBENCH_DATA"])

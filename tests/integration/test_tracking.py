@@ -76,7 +76,7 @@ def test_a_dead_server_neither_stops_nor_slows_a_run(made):
 
 
 def test_a_server_that_never_answers_costs_a_bounded_time(made, silent_server, monkeypatch):
-    from benchmark import tracking
+    from benchmark.cells import mlflow_mirror as tracking
 
     monkeypatch.setattr(tracking, "LIMIT_SECONDS", 4.0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.discovery import discover
+from benchmark.cells.rows import Row, TableRows
+from benchmark.cells.task import Task, TaskSplit
 from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.remarks import causes, notes, progress
 from benchmark.leaderboard.standings import Standings, as_json, standings
-from benchmark.predictions import Row, TableRows
-from benchmark.registry import Entry
-from benchmark.suite import Suite
-from benchmark.task import Task, TaskSplit
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Entry
+from benchmark.suites.suite import Suite
 
 CARD = {
     "title": "Made",

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.cells.task import Task, TaskSplit
 from benchmark.leaderboard.exports import as_csv, pairs_as_csv
 from benchmark.leaderboard.latex import NAMES, as_latex, escaped
 from benchmark.leaderboard.standings import Standings
-from benchmark.metrics import METRICS
-from benchmark.task import Task, TaskSplit
+from benchmark.statistics.metrics import METRICS
 from tests.leaderboard.test_conclusions import made_task, row, table
 
 AWKWARD = 'a_b & 50 % #1 {x} [y] $z$ ~^\\ <ü> "Øresund" ≥ 中'

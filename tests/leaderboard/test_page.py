@@ -15,17 +15,17 @@ import numpy as np
 import pytest
 
 from benchmark.cli import run as run_verb
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
 from benchmark.leaderboard.charts import CHARTS, PAPER, filled
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.figures import figures, write_figures
 from benchmark.leaderboard.page import in_html, page
 from benchmark.leaderboard.page_data import _significant, shown_rows, table_data
 from benchmark.leaderboard.standings import Standings, standings
-from benchmark.metrics import METRICS
-from benchmark.registry import Catalogue
-from benchmark.suite import Suite
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue
+from benchmark.statistics.metrics import METRICS
+from benchmark.suites.suite import Suite
+from benchmark.system.errors import BenchmarkError
 from tests.leaderboard.test_conclusions import made_task, row, table
 
 RANKED = ("logistic-regression", "svm", "xgboost", "random-forest")

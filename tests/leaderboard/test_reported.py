@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.discovery import discover
+from benchmark.cells.rows import stored_figures
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.reported import side_by_side
-from benchmark.metrics import score
-from benchmark.predictions import stored_figures
-from benchmark.suite import Reported, ReportedRow, Suite
+from benchmark.registry.discovery import discover
+from benchmark.statistics.metrics import score
+from benchmark.suites.suite import Reported, ReportedRow, Suite
 from tests.leaderboard.test_conclusions import made_task, row, table
 
 REPORTED = Reported(

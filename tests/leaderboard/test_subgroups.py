@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.cohort import Cohort
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
+from benchmark.cells.rows import Row, TableRows
+from benchmark.cells.task import Task, TaskSplit
+from benchmark.data.cohort import Cohort
 from benchmark.leaderboard import subgroups
 from benchmark.leaderboard.standings import standings
 from benchmark.leaderboard.subgroups import Breakdown, as_json, as_markdown, break_down
-from benchmark.predictions import Row, TableRows
-from benchmark.registry import Entry
-from benchmark.suite import Suite
-from benchmark.task import Task, TaskSplit
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Entry
+from benchmark.suites.suite import Suite
+from benchmark.system.errors import BenchmarkError
 
 CASES = 120
 IDS = np.array([f"c{k:03d}" for k in range(CASES)])

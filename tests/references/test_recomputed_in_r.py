@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 
 from benchmark import load_predictions
-from benchmark.locations import ROOT
-from benchmark.metrics import METRICS
 from benchmark.statistics.blocks import block_test
 from benchmark.statistics.comparison import Comparison, compare
+from benchmark.statistics.metrics import METRICS
 from benchmark.statistics.resampled import corrected_t
+from benchmark.system.locations import ROOT
 
 SCRIPT = Path(__file__).with_name("recompute.R")
 EXPORTED = ["method", "split", "seed", "site", "case", "label", "threshold", "probability"]

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.errors import BenchmarkError, UnknownNameError
-from benchmark.metrics import METRICS
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.statistics.delong import delong_test
+from benchmark.statistics.metrics import METRICS
 from benchmark.statistics.resampled import corrected_t
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 SEEDS = (39, 40, 41, 42)
 

@@ -9,9 +9,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.calibration.rates import coverage, judge, rejections
-from benchmark.calibration.trials import AUC, CORRECTED_T, NAIVE_T, SHOWN_ACCURACY, SHOWN_AUC, STANDARD_DEVIATION, Trial, repeat
-from benchmark.calibration.worlds import WORLDS
+from benchmark.audit.calibration.rates import coverage, judge, rejections
+from benchmark.audit.calibration.trials import (
+    AUC,
+    CORRECTED_T,
+    NAIVE_T,
+    SHOWN_ACCURACY,
+    SHOWN_AUC,
+    STANDARD_DEVIATION,
+    Trial,
+    repeat,
+)
+from benchmark.audit.calibration.worlds import WORLDS
 
 REPETITIONS = 250
 Found = dict[str, list[Trial]]

@@ -7,14 +7,14 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from benchmark.calibration.drawing import CASES, POSITIVES, World, draw
-from benchmark.calibration.learning import fit_logistic, true_accuracy, true_auc
-from benchmark.calibration.rates import Bar, Rate, any_called, coverage, rate, rejections
-from benchmark.calibration.trials import AUC, CORRECTED_T, SHOWN_AUC, WITH_HOLM, Trial, predicted, repeat
-from benchmark.calibration.worlds import SAID, WORLDS
-from benchmark.cohort import Cohort
-from benchmark.errors import BenchmarkError
-from benchmark.protocols import RepeatedCV
+from benchmark.audit.calibration.drawing import CASES, POSITIVES, World, draw
+from benchmark.audit.calibration.learning import fit_logistic, true_accuracy, true_auc
+from benchmark.audit.calibration.rates import Bar, Rate, any_called, coverage, rate, rejections
+from benchmark.audit.calibration.trials import AUC, CORRECTED_T, SHOWN_AUC, WITH_HOLM, Trial, predicted, repeat
+from benchmark.audit.calibration.worlds import SAID, WORLDS
+from benchmark.data.cohort import Cohort
+from benchmark.data.splits import RepeatedCV
+from benchmark.system.errors import BenchmarkError
 
 FRESH = 400_000
 

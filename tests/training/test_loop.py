@@ -13,15 +13,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmark.discovery import discover  # noqa: E402
-from benchmark.errors import BenchmarkError, InvalidTraining  # noqa: E402
-from benchmark.protocols import Holdout  # noqa: E402
-from benchmark.store import Store  # noqa: E402
-from benchmark.training import Batch, NeuralMethod, Output, Shapes, Tokens  # noqa: E402
-from benchmark.training.inputs import Drafts  # noqa: E402
-from benchmark.training.loop import Recipe, Training, augmented, fit_module, probabilities, rate_factor  # noqa: E402
-from benchmark.trial import specimen, with_specimens  # noqa: E402
-from benchmark.worker import blind_view, learning_views  # noqa: E402
+from benchmark.audit.attempt import specimen, with_specimens  # noqa: E402
+from benchmark.cells.compute import blind_view, learning_views  # noqa: E402
+from benchmark.cells.store import Store  # noqa: E402
+from benchmark.data.splits import Holdout  # noqa: E402
+from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes, Tokens  # noqa: E402
+from benchmark.learning.neural.inputs import Drafts  # noqa: E402
+from benchmark.learning.neural.loop import Recipe, Training, augmented, fit_module, probabilities, rate_factor  # noqa: E402
+from benchmark.registry.discovery import discover  # noqa: E402
+from benchmark.system.errors import BenchmarkError, InvalidTraining  # noqa: E402
 
 RECIPE = Recipe(learning_rate=1e-2, epochs=20, patience=30, warmup=2, batch_size=16, clip=1.0, noise=0.0, mixup=0.0)
 
@@ -105,8 +105,8 @@ def test_a_probability_that_is_no_number_names_its_epoch() -> None:
 PLUGIN = """
 from dataclasses import dataclass
 import torch
-from benchmark.registry import register_method
-from benchmark.training import NeuralMethod
+from benchmark.registry.entries import register_method
+from benchmark.learning.neural import NeuralMethod
 
 class Table(torch.nn.Module):
     def __init__(self, width, factor):
@@ -147,7 +147,7 @@ def test_a_cell_stores_its_history_and_one_whose_loss_is_no_number_is_invalid(
 def test_the_auc_that_stops_training_is_scikit_learns_ties_included() -> None:
     from sklearn.metrics import roc_auc_score
 
-    from benchmark.training.loop import _auc
+    from benchmark.learning.neural.loop import _auc
 
     rng = np.random.default_rng(3)
     for _ in range(20):
@@ -157,7 +157,7 @@ def test_the_auc_that_stops_training_is_scikit_learns_ties_included() -> None:
 
 
 def test_of_one_class_the_squared_error_stops_training() -> None:
-    from benchmark.training.loop import _auc
+    from benchmark.learning.neural.loop import _auc
 
     assert _auc(torch.ones(2), torch.tensor([0.5, 1.0])) == pytest.approx(-0.125)
 
@@ -258,7 +258,7 @@ class Recorder(NeuralMethod):
 
 
 def test_replicated_cases_even_the_classes_and_keep_table_image_and_text_of_one_case(views: Callable[..., Any]) -> None:
-    from benchmark.training.preparation import LearningCases, Preparation
+    from benchmark.learning.neural.preparation import LearningCases, Preparation
 
     train = views()[0]
     prepared = Preparation(train, "table", {}, {}, tokens=True, seed=1)
@@ -279,7 +279,7 @@ def test_replicated_cases_even_the_classes_and_keep_table_image_and_text_of_one_
 
 
 def test_features_are_standardised_by_the_training_part_and_cut(views: Callable[..., Any]) -> None:
-    from benchmark.training.preparation import CLIP, Preparation
+    from benchmark.learning.neural.preparation import CLIP, Preparation
 
     train, _, test = views()
     prepared = Preparation(train, "table", {}, {}, tokens=True, seed=1)
@@ -296,8 +296,8 @@ def test_features_are_standardised_by_the_training_part_and_cut(views: Callable[
 
 
 def test_tokens_beyond_the_longest_training_case_are_left_out() -> None:
-    from benchmark.cohort import Features
-    from benchmark.training.preparation import _Scaler
+    from benchmark.data.cohort import Features
+    from benchmark.learning.neural.preparation import _Scaler
 
     mask = np.array([[[True, True, False, False]], [[True, False, False, False]], [[True, True, True, True]]])
     tokens = np.random.default_rng(0).normal(size=(3, 1, 4, 2)).astype(np.float32) * mask[..., None]
@@ -308,7 +308,7 @@ def test_tokens_beyond_the_longest_training_case_are_left_out() -> None:
 
 
 def test_a_constant_control_is_the_same_for_every_case_masks_included(views: Callable[..., Any]) -> None:
-    from benchmark.training.preparation import Preparation
+    from benchmark.learning.neural.preparation import Preparation
 
     train, _, test = views()
     made = Preparation(train, "table", {}, {"text": "constant"}, tokens=True, seed=1).drafts(test, "text")
@@ -320,7 +320,7 @@ def test_a_constant_control_is_the_same_for_every_case_masks_included(views: Cal
 
 @pytest.mark.parametrize("modality", ["image", "text"])
 def test_controls_take_away_what_a_modality_tells(views: Callable[..., Any], modality: str) -> None:
-    from benchmark.training.preparation import Preparation
+    from benchmark.learning.neural.preparation import Preparation
 
     train, _, test = views()
     own = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(test, modality)

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from methods.layers.losses import info_nce, misalignment  # noqa: E402
+from benchmark.learning.layers.losses import info_nce, misalignment  # noqa: E402
 
 EYE = torch.eye(3)
 
@@ -39,7 +39,7 @@ def test_misalignment_is_one_minus_the_mean_cosine() -> None:
 
 
 def test_dropout_keeps_the_mean_and_zeroes_the_share_it_says() -> None:
-    from methods.layers.perceptron import Dropout
+    from benchmark.learning.layers.perceptron import Dropout
 
     torch.manual_seed(0)
     layer, x = Dropout(0.3), torch.ones(400, 500)

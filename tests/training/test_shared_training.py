@@ -7,11 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmark.discovery import discover  # noqa: E402
-from benchmark.errors import BenchmarkError  # noqa: E402
-from benchmark.protocols import Holdout  # noqa: E402
-from benchmark.trial import specimen, with_specimens  # noqa: E402
-from benchmark.worker import blind_view, learning_views  # noqa: E402
+from benchmark.audit.attempt import specimen, with_specimens  # noqa: E402
+from benchmark.cells.compute import blind_view, learning_views  # noqa: E402
+from benchmark.data.splits import Holdout  # noqa: E402
+from benchmark.registry.discovery import discover  # noqa: E402
+from benchmark.system.errors import BenchmarkError  # noqa: E402
 
 EVERYTHING = frozenset({"image", "table", "text"})
 

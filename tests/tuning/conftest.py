@@ -10,15 +10,15 @@ from typing import Any
 import optuna
 import pytest
 
-from benchmark.discovery import discover
-from benchmark.loading import load_cohort
-from benchmark.planning import Cell, plan
-from benchmark.registry import forget
-from benchmark.store import Store
-from benchmark.suite import Suite, canonical
-from benchmark.tuning.journal import journal_path, trials_of
-from benchmark.tuning.space import read_space
-from benchmark.worker import Job, compute, job
+from benchmark.cells.compute import Job, compute, job
+from benchmark.cells.planning import Cell, plan
+from benchmark.cells.store import Store
+from benchmark.cells.studies import journal_path, trials_of
+from benchmark.data.preparation import load_cohort
+from benchmark.learning.tuning.space import read_space
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import forget
+from benchmark.suites.suite import Suite, canonical
 
 METHODS = '''
 import sys
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark import register_method
-from benchmark.method import EstimatorMethod
+from benchmark.learning.method import EstimatorMethod
 
 SEEN = sys.__dict__.setdefault("seen_in_tuning", [])  # outlives the module, which each trial imports anew
 

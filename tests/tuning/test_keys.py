@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import optuna
 
-from benchmark.planning import why_not_fresh
-from benchmark.provenance import code_digest
-from benchmark.suite import Limits
+from benchmark.cells.planning import why_not_fresh
+from benchmark.suites.suite import Limits
+from benchmark.system.provenance import code_digest
 from tests.tuning.conftest import METHODS, CellOf
 
 # What a cell depends on
@@ -67,7 +67,7 @@ def test_a_tuned_row_is_stochastic_and_has_the_time_of_all_its_fits(cell_of: Cel
 
 
 def test_a_cell_of_several_fits_has_so_many_times_the_limit() -> None:
-    from benchmark.executors import LocalProcesses
+    from benchmark.cells.executors import LocalProcesses
 
     with LocalProcesses(2, Limits(seconds=0.5, memory_gib=2)) as executor:
         executor.prepare(time.sleep, 0).result()

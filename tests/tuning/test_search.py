@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
-from benchmark.loading import load_cohort
-from benchmark.tuning.search import FULL_TRIALS, WARM_UP_EPOCHS, Tuned
-from benchmark.worker import Job, compute
+from benchmark.cells.compute import Job, compute
+from benchmark.data.preparation import load_cohort
+from benchmark.learning.tuning.search import FULL_TRIALS, WARM_UP_EPOCHS, Tuned
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import BenchmarkError
 from tests.tuning.conftest import METHODS, chosen_of, trials
 
 # What a search sees
@@ -55,7 +55,7 @@ def test_other_test_labels_change_neither_the_values_chosen_nor_any_prediction(
         labels = np.array(whole.labels)
         rows = getattr(made.split, part)
         labels[rows] = 1 - labels[rows]
-        monkeypatch.setattr("benchmark.worker._cohort", lambda folder, plugins: replace(whole, labels=labels))
+        monkeypatch.setattr("benchmark.cells.compute._cohort", lambda folder, plugins: replace(whole, labels=labels))
         monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path / part))
         told = compute(made)
         return told.outcome, told.chosen, told.probabilities, told.threshold, told.history

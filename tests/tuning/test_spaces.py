@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
-from benchmark.spelling import parse_spelling, spell
-from benchmark.suite import canonical, load_suite, validated
-from benchmark.tuning.budget import Budget, read_budget
-from benchmark.tuning.space import Range, grid_size, read_space
+from benchmark.learning.tuning.space import Range, grid_size, read_space
+from benchmark.registry.budget import Budget, read_budget
+from benchmark.registry.discovery import discover
+from benchmark.registry.spelling import parse_spelling, spell
+from benchmark.suites.suite import canonical, load_suite, validated
+from benchmark.system.errors import BenchmarkError
 from tests.tuning.conftest import METHODS
 
 # Spelling and budget

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from benchmark.discovery import discover
-from benchmark.errors import BenchmarkError
-from benchmark.loading import load_cohort
-from benchmark.tuning.journal import end_interrupted, journal_path, open_study, study_name, trials_of
-from benchmark.tuning.search import Tuned
-from benchmark.worker import Job, compute
+from benchmark.cells.compute import Job, compute
+from benchmark.cells.studies import end_interrupted, journal_path, open_study, study_name, trials_of
+from benchmark.data.preparation import load_cohort
+from benchmark.learning.tuning.search import Tuned
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import BenchmarkError
 from tests.conftest import Run
 from tests.tuning.conftest import METHODS, states, trials
 
@@ -122,8 +122,8 @@ def test_a_line_that_a_killed_writer_left_unfinished_is_cut_off(job_of: Callable
 
 WRITER = """
 import sys
-from benchmark.store import CellAddress
-from benchmark.tuning.journal import open_study
+from benchmark.cells.store import CellAddress
+from benchmark.cells.studies import open_study
 study = open_study(CellAddress("d", "p", "m", sys.argv[1]), "key")
 for number in range(25):
     trial = study.ask()
@@ -137,7 +137,7 @@ for number in range(25):
 def test_several_processes_write_one_journal_at_once(python: Run) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from benchmark.store import CellAddress
+    from benchmark.cells.store import CellAddress
 
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda name: python(f"import sys; sys.argv = ['', '{name}']\n{WRITER}"), "abcd"))

@@ -1,0 +1,1 @@
+"""One cell: plan, compute, run, store, rows, MLflow mirror."""

@@ -1,0 +1,317 @@
+"""The MLflow mirror: one experiment per suite, a parent run per table, a child run per method, and below a tuned one a run
+per search. It can be rebuilt at will.
+
+The runner never calls MLflow: `Mirror` starts `sync` in a child process with a time limit, so that a server that is
+away costs a run nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather
+from benchmark.cells.store import CellRecord, Store
+from benchmark.registry.budget import budget_of
+from benchmark.registry.entries import Catalogue
+from benchmark.statistics.metrics import METRICS, score
+from benchmark.suites.suite import Suite
+from benchmark.system import provenance
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import ROOT, results_folder
+
+LIMIT_SECONDS = 90.0
+CONNECT_SECONDS = 2.0
+ROW_TAG, DIGEST_TAG = "strokebench.row", "strokebench.digest"
+
+
+def tracking_uri() -> str:
+    """`MLFLOW_TRACKING_URI`, by default a SQLite file below `results/mlflow/`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{results_folder() / 'mlflow' / 'mlflow.db'}"
+
+
+def is_away(uri: str) -> bool:
+    """Whether the tracking server does not take a connection; a file-based store is never away."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return False
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "localhost", port), CONNECT_SECONDS):
+            return False
+    except OSError:
+        return True
+
+
+class Mirror:
+    """Mirrors a run's results in a child process; leaving the block ends a child that still works."""
+
+    def __init__(self, suite: str, plugins: Sequence[str], *, enabled: bool) -> None:
+        plugin = [word for path in plugins for word in ("--plugin", path)]
+        self._command = [sys.executable, "-m", "benchmark", "sync", "--suite", suite, *plugin]
+        self._enabled = enabled
+        self._child: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Mirror:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
+
+    def start(self) -> None:
+        """Begin to mirror what is stored by now, unless a mirroring is still at work; returns at once."""
+        if self._enabled and (self._child is None or self._child.poll() is not None):
+            self._child = self._spawn()
+
+    def finish(self) -> str:
+        """Mirror everything, within the time limit; returns the line to tell the user."""
+        if not self._enabled:
+            return "mlflow: not mirrored (--no-sync)"
+        until = time.monotonic() + LIMIT_SECONDS
+        if self._child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.communicate(timeout=LIMIT_SECONDS)
+        self._end()
+        self._child = self._spawn()
+        try:
+            said, errors = self._child.communicate(timeout=max(until - time.monotonic(), 1.0))
+        except subprocess.TimeoutExpired:
+            self._end()
+            return f"mlflow: not finished within {LIMIT_SECONDS:.0f} s; `python -m benchmark sync` brings it level"
+        last = (said.strip() or errors.strip()).splitlines()[-1:]
+        return last[0] if last else f"mlflow: sync ended with code {self._child.returncode}"
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def _end(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            self._child.terminate()
+            try:
+                self._child.communicate(timeout=5)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.communicate()
+
+
+def mirror_results(suite: Suite, catalogue: Catalogue) -> str:
+    """Bring MLflow level with this machine's rows; rows that are there already are left alone. Returns one line."""
+    uri = tracking_uri()
+    if is_away(uri):
+        return f"mlflow: {uri} does not answer; nothing is lost: `python -m benchmark sync` mirrors the results later"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    folder = results_folder() / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    from filelock import FileLock
+
+    with FileLock(folder / ".lock"):
+        try:
+            written, there = _Session(uri, suite.name, folder).mirror(gather(suite, catalogue))
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] in ("mlflow", "requests", "sqlalchemy"):
+                first = str(error).splitlines()[0][:200]
+                raise BenchmarkError(f"mlflow: {uri}: {first} (nothing is lost: `sync` again when it is mended)") from error
+            raise
+    return f"mlflow: {written} rows written, {there} were level ({uri})"
+
+
+class _Session:
+    """One connection to MLflow for one suite."""
+
+    def __init__(self, uri: str, suite: str, folder: Path) -> None:
+        import logging
+
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        from mlflow import MlflowClient
+
+        self.client = MlflowClient(tracking_uri=uri)
+        self.store = Store()
+        self.revision = provenance.git_revision()
+        experiment = self.client.get_experiment_by_name(suite)
+        location = (folder / "artifacts").as_uri() if uri.startswith("sqlite") else None
+        self.experiment: str = (
+            experiment.experiment_id if experiment else self.client.create_experiment(suite, artifact_location=location)
+        )
+        self.runs = self._known_runs()
+
+    def _known_runs(self) -> dict[str, list[Any]]:
+        """Runs of the experiment by the row that they mirror."""
+        known: dict[str, list[Any]] = {}
+        token = None
+        while True:
+            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
+            for run in page:
+                known.setdefault(run.data.tags.get(ROW_TAG, ""), []).append(run)
+            token = page.token
+            if not token:
+                return known
+
+    def mirror(self, tables: Sequence[TableRows]) -> tuple[int, int]:
+        """Write what differs; returns how many rows were written and how many were level."""
+        written = there = 0
+        for table in tables:
+            rows = [row for row in (*table.complete, *table.incomplete) if row.source == "local"]
+            parent = self._parent(table) if rows else ""
+            for row in rows:
+                if self._row(table, row, parent):
+                    written += 1
+                else:
+                    there += 1
+        return written, there
+
+    def _parent(self, table: TableRows) -> str:
+        name = f"{table.task.dataset} x {table.task.protocol}"
+        known = self.runs.get(name, [])
+        if known:
+            return str(known[0].info.run_id)
+        run = self.client.create_run(self.experiment, run_name=name, tags={ROW_TAG: name})
+        parameters = {"cases": len(table.task.case_ids), "splits": len(table.task.splits), "task_digest": table.task.digest}
+        for key, value in parameters.items():
+            self.client.log_param(run.info.run_id, key, value)
+        self.client.set_terminated(run.info.run_id)
+        return str(run.info.run_id)
+
+    def _row(self, table: TableRows, row: Row, parent: str) -> bool:
+        """Mirror a row unless it is level; a run that was left half-written is replaced."""
+        task = table.task
+        name = f"{task.dataset} x {task.protocol} x {row.method}"
+        stored = self.store.row(task.dataset, task.protocol, row.method)
+        records = [stored[split.name] for split in task.splits if split.name in stored]
+        digest = provenance.digest([[record.key, record.outcome, record.probabilities] for record in records])
+        known = self.runs.get(name, [])
+        if len(known) == 1 and known[0].data.tags.get(DIGEST_TAG) == digest:
+            return False
+        searches = [run for tag, runs in self.runs.items() if tag.startswith(f"{name} x ") for run in runs]
+        for old in (*known, *searches):
+            self.client.delete_run(old.info.run_id)
+        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": row.method, "git revision": self.revision}
+        run = self.client.create_run(self.experiment, run_name=row.method, tags=tags).info.run_id
+        self._content(run, table, row, records)
+        if budget_of(row.method) is not None:
+            for record in records:
+                self._search(run, f"{name} x {record.address.split}", record)
+        self.client.set_tag(run, DIGEST_TAG, digest)
+        self.client.set_terminated(run, "FINISHED" if row.complete else "FAILED" if row.failures else "RUNNING")
+        return True
+
+    def _content(self, run: str, table: TableRows, row: Row, records: Sequence[CellRecord]) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        task = table.task
+        now = int(time.time() * 1000)
+        steps = {split.name: step for step, split in enumerate(task.splits)}
+        values: dict[str, list[float]] = {metric: [] for metric in METRICS}
+        metrics = []
+        for name, probabilities in row.probabilities.items():
+            scored = score(task.labels[task.by_name[name].test], probabilities[None], np.array([row.thresholds[name]]))
+            for metric in METRICS:
+                value = float(scored[metric][0])
+                values[metric].append(value)
+                if np.isfinite(value):
+                    metrics.append(Metric(metric, value, now, steps[name]))
+        for metric, each in values.items():
+            if each and np.isfinite(each).all():
+                metrics.append(Metric(f"mean_{metric}", float(np.mean(each)), now, 0))
+        for record in records:
+            seconds = record.measured.get("fit_seconds")
+            if seconds is not None:
+                metrics.append(Metric("fit_seconds", float(seconds), now, steps[record.address.split]))
+        ingredients = records[0].ingredients if records else {}
+        parameters = [Param(key, str(value)[:500]) for key, value in ingredients.get("configuration", {}).items()]
+        tags = [RunTag(f"key {record.address.split}", record.key) for record in records]
+        tags += [RunTag(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name not in PER_SPLIT]
+        for start in range(0, len(metrics), 900):
+            self.client.log_batch(run, metrics=metrics[start : start + 900])
+        self.client.log_batch(run, params=parameters)
+        for start in range(0, len(tags), 90):
+            self.client.log_batch(run, tags=tags[start : start + 90])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "predictions.csv"
+            _predictions(table, row).to_csv(path, index=False)
+            self.client.log_artifact(run, str(path))
+
+    def _search(self, parent: str, name: str, record: CellRecord) -> None:
+        """A cell's trials: a step each of the inner AUC and of the numbers tried, all of them as a file, the values chosen."""
+        from mlflow.entities import Metric, Param
+
+        from benchmark.cells.studies import trials_of
+
+        trials = trials_of(record.address, record.key)
+        if not trials:
+            return
+        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": record.address.method, "key": record.key}
+        run = self.client.create_run(self.experiment, run_name=record.address.split, tags=tags).info.run_id
+        metrics = []
+        for step, trial in enumerate(trials):
+            tried = {"inner_auc": trial.value, **trial.params} if trial.state.name == "COMPLETE" else trial.params
+            when = int(trial.datetime_complete.timestamp() * 1000)
+            metrics += [
+                Metric(key, float(value), when, step) for key, value in tried.items() if type(value) in (bool, int, float)
+            ]
+        for start in range(0, len(metrics), 900):
+            self.client.log_batch(run, metrics=metrics[start : start + 900])
+        chosen = record.chosen.get("values", {})
+        self.client.log_batch(run, params=[Param(key, str(value)[:500]) for key, value in chosen.items()])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "trials.csv"
+            _trials(trials).to_csv(path, index=False)
+            self.client.log_artifact(run, str(path))
+        self.client.set_terminated(run)
+
+
+def _trials(trials: Sequence[Any]) -> Any:
+    """One row per trial: its place, how it ended, its inner AUC, the seconds it took, its values, and why it failed."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "trial": place,
+            "state": trial.state.name.lower(),
+            "inner_auc": trial.value,
+            "seconds": trial.duration.total_seconds(),
+            **trial.params,
+            "error": trial.user_attrs.get("error", ""),
+        }
+        for place, trial in enumerate(trials)
+    )
+
+
+def _predictions(table: TableRows, row: Row) -> Any:
+    import pandas as pd
+
+    task = table.task
+    frames = [
+        pd.DataFrame(
+            {
+                "case": task.case_ids[task.by_name[name].test],
+                "split": name,
+                "label": task.labels[task.by_name[name].test],
+                "probability": probabilities,
+            }
+        )
+        for name, probabilities in row.probabilities.items()
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

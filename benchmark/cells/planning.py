@@ -1,0 +1,315 @@
+"""From a suite to its cells: which there are, what each depends on, and which are fresh, stale or missing."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark.cells.store import CellAddress, CellRecord, Store
+from benchmark.cells.task import Task, make_task
+from benchmark.data.cohort import Cohort
+from benchmark.data.features import encoder_identity
+from benchmark.data.splits import Split
+from benchmark.registry.budget import budget_of
+from benchmark.registry.entries import Catalogue, Entry
+from benchmark.registry.spelling import TUNED, spell
+from benchmark.suites.suite import Suite
+from benchmark.system import provenance
+from benchmark.system.errors import BenchmarkError, DataError
+from benchmark.system.threads import device
+
+State = Literal["fresh", "stale", "missing"]
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A method in one of its configurations on one dataset: what all its cells have in common.
+
+    `fits` is how often a cell fits the method at most, and so how many times the time limit it has: more than once where it is
+    tuned.
+    """
+
+    dataset: str
+    folder: str
+    method: str
+    fit_modalities: frozenset[str]
+    predict_modalities: frozenset[str]
+    encoders: Mapping[str, str]
+    ingredients: Mapping[str, Any]
+    stochastic: bool
+    trained_as: str
+    not_applicable: str = ""
+    fits: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One planned cell, and what the store knows of it."""
+
+    address: CellAddress
+    row: PlannedRow
+    split: Split
+    training_seed: int
+    ingredients: Mapping[str, Any]
+    key: str
+    stored: CellRecord | None
+
+    @property
+    def state(self) -> State:
+        """Fresh: stored under the same key, whatever the outcome."""
+        if self.stored is None:
+            return "missing"
+        return "fresh" if self.stored.key == self.key else "stale"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a suite in the order of running, their tasks, the rows that do not apply, and impossible tables."""
+
+    cells: tuple[Cell, ...]
+    tasks: tuple[Task, ...]
+    not_applicable: tuple[PlannedRow, ...]
+    impossible: tuple[str, ...] = ()
+
+    def to_run(self, *, retry: Iterable[str] = (), recompute: bool = False) -> list[Cell]:
+        """Cells to compute: stale and missing ones, those with an outcome to retry, or all."""
+        again = set(retry)
+        return [
+            cell
+            for cell in self.cells
+            if recompute
+            or (again and cell.stored is not None and cell.stored.outcome in again)
+            or (not again and cell.state != "fresh")
+        ]
+
+
+def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], store: Store, seeds: Sequence[int] = ()) -> Plan:
+    """All cells of a suite on the cohorts at hand, breadth-first: every method of the first seed, then of the next."""
+    cells, tasks, not_applicable, impossible = [], [], [], []
+    for dataset in (name for name in suite.datasets if name in cohorts):
+        cohort = cohorts[dataset]
+        rows = [describe_row(dataset, method, cohort, catalogue) for method in suite.methods]
+        rows = [_unless_skipped(row, suite) for row in rows]
+        not_applicable += [row for row in rows if row.not_applicable]
+        for protocol in suite.protocols:
+            try:
+                splits = splits_of(protocol, cohort, catalogue)
+            except DataError as error:
+                impossible.append(str(error))
+                continue
+            task = make_task(cohort, protocol, splits)
+            tasks.append(task)
+            for row in rows:
+                if not row.not_applicable:
+                    cells += _cells(row, task, splits, store)
+    there = sorted({cell.split.seed for cell in cells})
+    for seed in seeds:
+        if cells and seed not in there:
+            raise BenchmarkError(f"no split has seed {seed}: the protocols use {', '.join(map(str, there))}")
+    cells = [cell for cell in cells if not seeds or cell.split.seed in seeds]
+    order = {seed: i for i, seed in enumerate(dict.fromkeys(cell.split.seed for cell in cells))}
+    cells.sort(key=lambda cell: order[cell.split.seed])
+    return Plan(tuple(cells), tuple(tasks), tuple(not_applicable), tuple(impossible))
+
+
+def splits_of(protocol: str, cohort: Cohort, catalogue: Catalogue) -> list[Split]:
+    """The splits of a cohort. Raises `DataError` where the protocol gives none, `BenchmarkError` for what it does not take."""
+    entry, parameters = catalogue.protocols.resolve(protocol)
+    configured = entry.configure(parameters)
+    try:
+        splits: list[Split] = configured.splits(cohort)
+    except ValueError as error:
+        said = f"{cohort.name}: {protocol} is not possible: too few cases of a class or group ({error})"
+        raise DataError(said) from error
+    except TypeError as error:
+        raise BenchmarkError(f"{protocol}: {error}") from error
+    if not splits:
+        raise DataError(f"{cohort.name}: {protocol} is not possible: it gives no split (one by sites needs two of them)")
+    return splits
+
+
+def _unless_skipped(row: PlannedRow, suite: Suite) -> PlannedRow:
+    """The row, not applicable where the suite says that it is not run on this dataset."""
+    return replace(row, not_applicable=row.not_applicable or suite.why_skipped(row.dataset, row.method))
+
+
+def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> PlannedRow:
+    """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
+    entry, parameters = catalogue.methods.resolve(method)
+    fit, predict = entry.modalities_of(parameters)
+    configuration = _configuration(entry, {name: value for name, value in parameters.items() if name != TUNED})
+    encoders = {}
+    for modality in sorted((fit | predict) & cohort.modalities - {"table"}):
+        name = configuration.get(f"{modality}_encoder") or cohort.encoders.get(modality)
+        if name:
+            encoders[modality] = str(name)
+    data = catalogue.datasets.resolve(dataset)[0]
+    ingredients = {
+        "data": cohort.content_digest,
+        "dataset code": provenance.code_digest(data.path),
+        "method": method,
+        "configuration": configuration,
+        "method code": provenance.code_digest(entry.path) if entry.path.is_file() else "",
+        "encoders": {name: _identity(name, modality, catalogue) for modality, name in encoders.items()},
+        "libraries": provenance.library_versions(entry.path) if entry.path.is_file() else {},
+    }
+    if device() != "cpu" and "torch" in ingredients["libraries"]:
+        ingredients["device"] = device()
+    budget = budget_of(method)
+    if budget is not None:
+        ingredients["tuning"] = _tuning(entry, parameters)
+    return PlannedRow(
+        dataset=dataset,
+        folder=cohort.folder,
+        method=method,
+        fit_modalities=fit,
+        predict_modalities=predict,
+        encoders=encoders,
+        ingredients=ingredients,
+        stochastic=entry.stochastic(parameters),
+        trained_as=trained_as(entry, parameters),
+        fits=1 if budget is None else budget.fits,
+        not_applicable=why_not_applicable(entry, parameters, cohort.modalities, cohort.absent, len(cohort), dataset),
+    )
+
+
+def why_not_applicable(
+    entry: Entry[Any],
+    parameters: Mapping[str, Any],
+    modalities: Iterable[str],
+    absent: Mapping[str, int],
+    cases: int,
+    dataset: str,
+) -> str:
+    """Why a configuration does not apply to a dataset of such modalities, `absent` in some cases; empty where it does."""
+    fit, predict = entry.modalities_of(parameters)
+    lacking = sorted((fit | predict) - set(modalities))
+    if lacking:
+        return f"{dataset} has no {' or '.join(lacking)}"
+    partly = [f"{absent[name]} have no {name}" for name in sorted(fit | predict) if absent.get(name)]
+    if partly and not entry.metadata.get("accepts_missing"):
+        return f"of {cases} cases {' and '.join(partly)}, and the method needs every case's"
+    limit = entry.constants.get("max_cases")
+    if limit is not None and cases > limit:
+        reason = entry.constants.get("max_cases_reason", "the method says no more")
+        return f"{cases} cases, at most {limit}: {reason}"
+    return ""
+
+
+def trained_as(entry: Entry[Any], parameters: Mapping[str, Any]) -> str:
+    """Whose training a configuration repeats: itself, spelled without the fields that its class names in `evaluation_only`.
+
+    A class may name in `trained_as` another method, whose training is its own. Rows that differ at prediction alone then have
+    the same fitted model, and differ by what they do with it.
+    """
+    after = entry.constants.get("evaluation_only", ())
+    shared = {name: value for name, value in parameters.items() if name not in after}
+    return spell(str(entry.constants.get("trained_as", entry.name)), shared)
+
+
+def training_seed(dataset: str, protocol: str, method: str, split: Split) -> int:
+    """The seed of a cell's randomness: derived from the split's seed and the cell's names, below 2**31."""
+    names = [zlib.crc32(name.encode()) for name in (dataset, protocol, split.name, method)]
+    return int(np.random.SeedSequence([split.seed, *names]).generate_state(1)[0] >> 1)
+
+
+def why_not_fresh(cell: Cell) -> list[str]:
+    """What differs between a planned cell and the stored one, in words; empty for a fresh cell."""
+    if cell.stored is None:
+        return ["it was never computed here"]
+    if cell.state == "fresh":
+        return []
+    before, now = cell.stored.ingredients, cell.ingredients
+    return [_difference(name, before.get(name), now.get(name)) for name in now if before.get(name) != now.get(name)]
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        return f"{name} changed: " + ", ".join(f"{key} {_short(before.get(key))} -> {_short(now.get(key))}" for key in changed)
+    return f"{name} changed: {_short(before)} -> {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text[:12] if len(text) == 64 else text
+
+
+def _cells(row: PlannedRow, task: Task, splits: Sequence[Split], store: Store) -> list[Cell]:
+    expected = {part.name for part in task.expected(stochastic=row.stochastic)}
+    stored = store.row(row.dataset, task.protocol, row.method)
+    cells = []
+    for split in splits:
+        if split.name in expected:
+            seed = training_seed(row.dataset, task.protocol, row.trained_as, split)
+            ingredients = {**row.ingredients, "split": task.by_name[split.name].digest, "seed": seed}
+            cells.append(
+                Cell(
+                    address=CellAddress(row.dataset, task.protocol, row.method, split.name),
+                    row=row,
+                    split=split,
+                    training_seed=seed,
+                    ingredients=ingredients,
+                    key=provenance.digest(ingredients),
+                    stored=stored.get(split.name),
+                )
+            )
+    return cells
+
+
+def _configuration(entry: Entry[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Every field of the configured method; the given ones alone where it cannot be made."""
+    try:
+        method = entry.configure(parameters)
+    except Exception:  # a broken method is reported by its cells, not by planning
+        return dict(parameters)
+    if not is_dataclass(method):
+        return dict(parameters)
+    return {item.name: _plain(getattr(method, item.name)) for item in fields(method) if item.init}
+
+
+def _tuning(entry: Entry[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """All that a search depends on besides the method: its space, sampler and budget, its code and libraries."""
+    from benchmark.learning.tuning import search
+    from benchmark.learning.tuning.space import plain, read_space
+    from benchmark.registry.budget import read_budget
+
+    budget = read_budget(parameters[TUNED])
+    path = Path(search.__file__)
+    try:
+        space: Any = plain(read_space(entry, {name: value for name, value in parameters.items() if name != TUNED}))
+    except Exception as error:  # a broken method or space is reported by its cells, not by planning
+        space = f"not available: {error}"
+    return {
+        **asdict(budget),
+        "space": space,
+        "code": provenance.code_digest(path),
+        "libraries": provenance.library_versions(path),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A hyper-parameter as JSON has it: numpy's numbers as Python's, sets sorted, anything else as its text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(item) for item in value), key=str)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _identity(encoder: str, modality: str, catalogue: Catalogue) -> str:
+    try:
+        return encoder_identity(encoder, modality, catalogue)
+    except Exception as error:  # a broken encoder is reported by the cells that need it, not by planning
+        return f"not available: {error}"

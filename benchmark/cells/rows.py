@@ -1,0 +1,374 @@
+"""Stored predictions as rows of tables: this machine's cells where they are complete, else the committed reference."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.cells.planning import why_not_applicable
+from benchmark.cells.store import CellRecord, Store, safe, write_if_changed
+from benchmark.cells.task import Task, TaskSplit, read_task, write_task
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue, Entry, Kind
+from benchmark.registry.spelling import parse_spelling
+from benchmark.suites.suite import DEFAULT, Suite, joined, load_suite, members, validated
+from benchmark.system import provenance
+from benchmark.system.errors import StoreError
+from benchmark.system.locations import ROOT, results_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Source = Literal["local", "reference"]
+SECONDS = "seconds.json"
+"""Beside a table's published rows: mean seconds per cell of each."""
+PER_SPLIT = ("split", "seed")
+"""The ingredients in which the cells of one row differ."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A method's stored cells on one task.
+
+    `probabilities` and `thresholds` by split name, of the cells that are ok; `outcomes` counts all stored cells;
+    `failures` are (split, outcome, reason); `cells` is the number that a complete row has; `changed` counts cells that gave
+    other predictions when the same key was computed again; `chosen` by split name is what the method stored with its cell;
+    `seconds` is the mean time of a cell, None where it was not measured.
+    """
+
+    method: str
+    source: Source
+    cells: int
+    probabilities: Mapping[str, NDArray[np.float64]]
+    thresholds: Mapping[str, float]
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: tuple[tuple[str, str, str], ...] = ()
+    changed: int = 0
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seconds: float | None = None
+
+    @property
+    def cells_ok(self) -> int:
+        """How many cells gave predictions."""
+        return len(self.probabilities)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell is ok."""
+        return self.cells_ok == self.cells
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether cells were neither computed nor tried yet."""
+        return self.outcomes.total() < self.cells
+
+
+@dataclass(frozen=True, eq=False)
+class TableRows:
+    """All rows of a suite on one task: complete ones, incomplete ones, and methods that do not apply.
+
+    `left_out` are methods whose published row belongs to another version of the task, `to_come` those without any cell.
+    """
+
+    task: Task
+    dataset: Entry[Any]
+    complete: tuple[Row, ...]
+    incomplete: tuple[Row, ...]
+    not_applicable: tuple[tuple[str, str], ...]
+    ranked: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    to_come: tuple[str, ...] = ()
+
+
+def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
+    """A suite as it stands: validated, with this machine's members (those that are still registered) if `local`."""
+    suite = validated(load_suite(name), catalogue)
+    if not local:
+        return suite
+    extra = members(suite.name)
+
+    def registered(kind: Kind) -> tuple[str, ...]:
+        names: tuple[str, ...] = getattr(extra, f"{kind}s")
+        return tuple(name for name in names if parse_spelling(name)[0] in catalogue.registry(kind))
+
+    return joined(suite, replace(extra, **{f"{kind}s": registered(kind) for kind in ("dataset", "protocol", "method")}))
+
+
+def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) -> Catalogue:
+    """All that is registered, with the plug-ins that joined the suite on this machine and still exist."""
+    remembered = [path for path in members(Path(name).stem).plugins if Path(path).is_file()] if local else []
+    return discover(tuple(dict.fromkeys([*(str(Path(p).expanduser().resolve()) for p in plugins), *remembered])))
+
+
+def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[TableRows]:
+    """The stored rows of a suite, table by table; a table without any row is left out."""
+    store = Store()
+    tables = []
+    for dataset in suite.datasets:
+        for protocol in suite.protocols:
+            table = _table(suite, catalogue, dataset, protocol, store if local else None)
+            if table is not None:
+                tables.append(table)
+    return tables
+
+
+def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFrame:
+    """Every stored prediction of a suite's complete rows.
+
+    Returns a frame of one row per prediction: dataset, protocol, method, source, split, seed, site, case, label,
+    probability (of label 1), threshold.
+    """
+    import pandas as pd
+
+    catalogue = catalogue_of(suite, local=local)
+    frames = []
+    for table in gather(current_suite(suite, catalogue, local=local), catalogue, local=local):
+        for row in table.complete:
+            frame = table.task.frame()
+            frame = frame[frame["split"].isin(list(row.probabilities))]
+            frame.insert(0, "dataset", table.task.dataset)
+            frame.insert(1, "protocol", table.task.protocol)
+            frame.insert(2, "method", row.method)
+            frame.insert(3, "source", row.source)
+            names = [split.name for split in table.task.splits if split.name in row.probabilities]
+            frame["probability"] = np.concatenate([row.probabilities[name] for name in names])
+            frame["threshold"] = np.repeat([row.thresholds[name] for name in names], [len(row.probabilities[n]) for n in names])
+            frames.append(frame)
+    if not frames:
+        keys = ["dataset", "protocol", "method", "source", "split", "seed", "site", "case"]
+        return pd.DataFrame(columns=[*keys, "label", "probability", "threshold"])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, store: Store | None) -> TableRows | None:
+    local_task = read_task(store.task_path(dataset, protocol)) if store is not None else None
+    published = {folder: read_task(folder / "task.json") for folder in reference_folders(dataset, protocol)}
+    task = next((item for item in (local_task, *published.values()) if item is not None), None)
+    if task is None:
+        return None
+    usable = [folder for folder, item in published.items() if item is not None and item.comparable == task.comparable]
+    seconds = published_seconds(dataset, protocol)
+    entry = catalogue.datasets.resolve(dataset)[0]
+    complete, incomplete, not_applicable, left_out, to_come = [], [], [], [], []
+    for method in suite.methods:
+        method_entry, parameters = catalogue.methods.resolve(method)
+        if method_entry.error is None:
+            reason = why_not_applicable(method_entry, parameters, entry.modalities, task.absent, len(task.case_ids), dataset)
+            if reason:
+                not_applicable.append((method, reason))
+                continue
+        # of a broken method it is not known whether its seed matters
+        kinds = (True, False) if method_entry.error else (method_entry.stochastic(parameters),)
+        expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
+        local = None
+        if store is not None and local_task is not None:
+            local = _fullest(_local_row(store, task, method, splits) for splits in expected)
+        reference = _fullest(read_reference(folder, method, splits) for folder in usable for splits in expected)
+        if reference is not None:
+            reference = replace(reference, seconds=seconds.get(method))
+        if local is None and reference is None and suite.why_skipped(dataset, method):
+            not_applicable.append((method, suite.why_skipped(dataset, method)))
+            continue
+        best = local if local is not None and local.complete else reference
+        if best is not None:
+            complete.append(best)
+        elif any((folder / f"{safe(method)}.parquet").is_file() for folder in published):
+            left_out.append(method)
+        elif local is None:
+            to_come.append(method)
+        if local is not None and local is not best:
+            incomplete.append(local)
+    if not complete and not incomplete:
+        return None
+    return TableRows(
+        task,
+        entry,
+        tuple(complete),
+        tuple(incomplete),
+        tuple(not_applicable),
+        suite.ranked,
+        tuple(left_out),
+        tuple(to_come),
+    )
+
+
+def _fullest(rows: Iterable[Row | None]) -> Row | None:
+    """The first complete row, or else the first."""
+    found = [row for row in rows if row is not None]
+    return next((row for row in found if row.complete), found[0] if found else None)
+
+
+def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSplit]) -> Row | None:
+    """The row of this machine: cells of one configuration, one code and one content, on the task's own splits."""
+    stored = store.row(task.dataset, task.protocol, method)
+    sound = [
+        record
+        for split in expected
+        if (record := stored.get(split.name)) is not None and record.ingredients.get("split") == split.digest
+    ]
+    groups: dict[str, list[CellRecord]] = defaultdict(list)
+    for record in sound:
+        groups[_identity(record)].append(record)
+    if not groups:
+        return None
+    records = max(groups.items(), key=lambda item: (len(item[1]), item[0]))[1]
+    good = [record for record in records if record.outcome == "ok"]
+    return Row(
+        method=method,
+        source="local",
+        cells=len(expected),
+        probabilities={record.address.split: np.array(record.probabilities) for record in good},
+        thresholds={record.address.split: record.threshold for record in good},
+        outcomes=Counter(record.outcome for record in records),
+        failures=tuple((record.address.split, record.outcome, record.reason) for record in records if record.outcome != "ok"),
+        changed=sum(bool(record.measured.get("changed_on_recomputation")) for record in good),
+        chosen={record.address.split: record.chosen for record in good},
+        seconds=_mean_seconds(good),
+    )
+
+
+def _identity(record: CellRecord) -> str:
+    """Equal for cells that may stand in one row: everything that they depend on but the split and its seed."""
+    return provenance.digest({name: value for name, value in record.ingredients.items() if name not in PER_SPLIT})
+
+
+def reference_folders(dataset: str, protocol: str) -> list[Path]:
+    """Where published predictions of a table may lie, the output folder's own before the checkout's.
+
+    Each holds `task.json` and one Parquet file per method.
+    """
+    below = Path("reference") / safe(dataset) / safe(protocol)
+    return list(dict.fromkeys([results_folder() / below, ROOT / "results" / below]))
+
+
+def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> Row | None:
+    """A published row; None where there is none or where it is another method's or covers other splits."""
+    path = folder / f"{safe(method)}.parquet"
+    if not path.is_file():
+        return None
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        meta = json.loads(table.schema.metadata[b"strokebench"])
+        said = [(name, item["split"], item["cases"]) for name, item in meta["splits"].items()]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} is not a published row ({error}): restore it with git, or publish the method again"
+        ) from error
+    if meta["method"] != method or said != [(split.name, split.digest, len(split.test)) for split in expected]:
+        return None
+    values = table.column("probability").to_numpy()
+    ends = np.cumsum([len(split.test) for split in expected])
+    parts = np.split(values, ends[:-1])
+    return Row(
+        method=method,
+        source="reference",
+        cells=len(expected),
+        probabilities={split.name: part for split, part in zip(expected, parts, strict=True)},
+        thresholds={name: item["threshold"] for name, item in meta["splits"].items()},
+        outcomes=Counter(ok=len(expected)),
+        chosen={name: item["chosen"] for name, item in meta["splits"].items()},
+    )
+
+
+def stored_figures(row: Row) -> dict[str, tuple[float, float]]:
+    """Mean and SD over cells of each number that the method stored with every cell."""
+    cells = list(row.chosen.values())
+    names = [name for name in (cells[0] if cells else {}) if all(_is_number(cell.get(name)) for cell in cells)]
+    values = {name: np.array([cell[name] for cell in cells], dtype=np.float64) for name in names}
+    return {name: (float(each.mean()), float(each.std())) for name, each in values.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def seconds_taken(record: CellRecord) -> float | None:
+    """How long a cell took to fit and to predict, if it came so far."""
+    fit, predict = (record.measured.get(f"{part}_seconds") for part in ("fit", "predict"))
+    return None if fit is None or predict is None else float(fit) + float(predict)
+
+
+def _mean_seconds(records: Sequence[CellRecord]) -> float | None:
+    taken = [seconds for record in records if (seconds := seconds_taken(record)) is not None]
+    return sum(taken) / len(taken) if taken else None
+
+
+def published_seconds(dataset: str, protocol: str) -> dict[str, float]:
+    """Method -> mean seconds per cell of its published row, on the machine that computed it."""
+    known: dict[str, float] = {}
+    for folder in reversed(reference_folders(dataset, protocol)):
+        known |= _read_seconds(folder / SECONDS)
+    return known
+
+
+def _read_seconds(path: Path) -> dict[str, float]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return {str(method): float(seconds) for method, seconds in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} holds no times ({error}): restore it with git, or delete it") from error
+
+
+def publish_seconds(task: Task, rows: Mapping[str, Sequence[CellRecord]]) -> None:
+    """Note how long the cells of published rows took; measured, so apart from the rows, whose bytes a re-run repeats."""
+    path = results_folder() / "reference" / safe(task.dataset) / safe(task.protocol) / SECONDS
+    if not rows:
+        return
+    known = _read_seconds(path)
+    for method, records in rows.items():
+        mean = _mean_seconds(records)
+        if mean is not None:
+            known[method] = round(mean, 3)
+    write_if_changed(path, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
+
+
+def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
+    """Write a complete row (its records in split order) and its task below `results/reference/`; equal files are left."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = results_folder() / "reference" / safe(task.dataset) / safe(task.protocol)
+    write_task(task, folder / "task.json")
+    first = records[0].ingredients
+    meta = {
+        "method": method,
+        "ingredients": {name: value for name, value in first.items() if name not in PER_SPLIT},
+        "splits": {
+            record.address.split: {
+                "split": record.ingredients["split"],
+                "cases": len(record.probabilities),
+                "threshold": record.threshold,
+                "chosen": record.chosen,
+                "key": record.key,
+            }
+            for record in records
+        },
+    }
+    values = np.concatenate([record.probabilities for record in records])
+    schema = pa.schema([("probability", pa.float64())], metadata={"strokebench": json.dumps(meta, sort_keys=False)})
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"probability": values}, schema=schema), buffer, compression="zstd")
+    path = folder / f"{safe(method)}.parquet"
+    write_if_changed(path, buffer.getvalue())
+    return path
+
+
+def complete_records(store: Store, task: Task, method: str, *, stochastic: bool) -> list[CellRecord] | None:
+    """The records of a complete local row in split order, or None where the row is not complete."""
+    expected = task.expected(stochastic=stochastic)
+    row = _local_row(store, task, method, expected)
+    if row is None or not row.complete:
+        return None
+    stored = store.row(task.dataset, task.protocol, method)
+    return [stored[split.name] for split in expected]

@@ -1,0 +1,247 @@
+"""Runs a suite: prepares data and features, computes the cells that are missing or stale, stores each as it ends."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from benchmark.cells.compute import compute, encode, failure, job
+from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses
+from benchmark.cells.planning import Cell, Plan, plan
+from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store, write_durably
+from benchmark.cells.studies import end_interrupted
+from benchmark.cells.task import write_task
+from benchmark.data.cohort import Cohort
+from benchmark.data.features import is_pretrained_on_pool
+from benchmark.data.preparation import load_cohort, prepared_folder
+from benchmark.registry.entries import Catalogue
+from benchmark.suites.suite import Suite
+from benchmark.system import provenance
+from benchmark.system.errors import BenchmarkError, NotFetchedError
+from benchmark.system.locations import results_folder
+
+
+class Reporter(Protocol):
+    """How a run speaks to whoever watches it."""
+
+    def say(self, line: str) -> None:
+        """One plain line."""
+
+    def progress(self, total: int) -> AbstractContextManager[Callable[[CellRecord], None]]:
+        """A block in which the given function is called after each cell."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run of a suite (already validated and narrowed), and how; `debug` lets a cell's exception through in-process."""
+
+    suite: Suite
+    seeds: tuple[int, ...] = ()
+    jobs: int = 1
+    in_process: bool = False
+    retry: tuple[str, ...] = ()
+    recompute: bool = False
+    debug: bool = False
+
+
+@dataclass
+class Summary:
+    """What a run did; `skipped` are datasets that are not fetched, `broken` those that could not be prepared."""
+
+    planned: int = 0
+    computed: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    not_ok: list[CellRecord] = field(default_factory=list)
+    cohorts: dict[str, Cohort] = field(default_factory=dict)
+
+
+def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, reporter: Reporter) -> tuple[Plan, Summary]:
+    """Load the cohorts that are on this machine and plan their cells; other datasets are skipped with the reason.
+
+    Raises `BenchmarkError` where no dataset is left.
+    """
+    summary = Summary()
+    for dataset in suite.datasets:
+        started = time.perf_counter()
+        try:
+            if not prepared_folder(dataset, catalogue).is_dir():
+                reporter.say(f"preparing {dataset}, once ...")
+            summary.cohorts[dataset] = load_cohort(dataset, catalogue)
+        except NotFetchedError as error:
+            summary.skipped[dataset] = str(error)
+            reporter.say(f"skipped: {error}")
+            continue
+        except Exception as error:  # a dataset is somebody's code: whatever it raises stops no other dataset
+            said = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
+            summary.broken[dataset] = f"{dataset} cannot be prepared: {said}"
+            reporter.say(summary.broken[dataset])
+            continue
+        seconds = time.perf_counter() - started
+        if seconds > 2:
+            reporter.say(f"{dataset}: prepared in {seconds:.0f} s")
+    if not summary.cohorts:
+        raise BenchmarkError("no dataset to run on: " + "; ".join([*summary.broken.values(), *summary.skipped.values()]))
+    planned = plan(suite, catalogue, summary.cohorts, Store(), seeds)
+    summary.planned = len(planned.cells)
+    return planned, summary
+
+
+def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: Callable[[int], None]) -> Summary:
+    """Compute what this machine's cells lack. `after_seed` is called when every method has completed a seed.
+
+    Raises `StoreError` where results cannot be written; what was computed before is kept.
+    """
+    planned, summary = prepare_plan(request.suite, request.seeds, catalogue, reporter)
+    store = Store()
+    for task in planned.tasks:
+        write_task(task, store.task_path(task.dataset, task.protocol))
+    for line in planned.impossible:
+        reporter.say(line)
+    for row in planned.not_applicable:
+        reporter.say(f"{row.dataset}: {row.method} is not applicable: {row.not_applicable}")
+    cells = planned.to_run(retry=request.retry, recompute=request.recompute)
+    if not planned.cells:
+        reporter.say("nothing to compute: no cell applies")
+    elif not cells and request.retry:
+        reporter.say(f"nothing to compute: no cell has the outcome {' or '.join(request.retry)}")
+    elif not cells:
+        reporter.say(f"nothing to compute: all {summary.planned} cells are fresh")
+    else:
+        fresh = sum(cell.state == "fresh" for cell in planned.cells)
+        reporter.say(f"{len(cells)} of {summary.planned} cells to compute ({fresh} are fresh)")
+        run_id = _record_run(request, catalogue)
+        try:
+            with _executor(request) as executor:
+                _encode(cells, catalogue, executor, reporter)
+                with reporter.progress(len(cells)) as advance:
+                    debug = request.debug and request.in_process
+                    for record in _completed(cells, executor, store, run_id, catalogue.plugins, after_seed, debug):
+                        summary.computed += 1
+                        advance(record)
+        finally:  # no worker is left: what a killed one tried runs no more
+            end_interrupted({(cell.row.dataset, cell.address.protocol, cell.row.method) for cell in cells if cell.row.fits > 1})
+    for cell in planned.cells:
+        stored = store.read(cell.address)
+        if stored is not None and stored.key == cell.key and stored.outcome != "ok":
+            summary.not_ok.append(stored)
+    return summary
+
+
+def _executor(request: Request) -> CellExecutor:
+    return InProcess() if request.in_process else LocalProcesses(request.jobs, request.suite.limits)
+
+
+def _encode(cells: Iterable[Cell], catalogue: Catalogue, executor: CellExecutor, reporter: Reporter) -> None:
+    """Fill the feature cache before the cells, outside their time limits; a failure shows in the cells that need it.
+
+    An encoder that is trained on the pool runs once for each part of the pool that a split allows.
+    """
+    needed: dict[tuple[str, str, bytes], Future[None]] = {}
+    for cell in cells:
+        for modality, name in cell.row.encoders.items():
+            pool = cell.split.pool if _sees_the_pool(name, catalogue) else None
+            key = (cell.row.dataset, name, b"" if pool is None else pool.tobytes())
+            if key not in needed:
+                needed[key] = executor.prepare(encode, cell.row.folder, modality, name, catalogue.plugins, pool)
+    for (dataset, name, _), future in needed.items():
+        started = time.perf_counter()
+        error = future.exception()
+        if error is not None:
+            reporter.say(f"{dataset}: encoder {name}: {error}")
+        elif time.perf_counter() - started > 2:
+            reporter.say(f"{dataset}: encoder {name} done in {time.perf_counter() - started:.0f} s")
+
+
+def _sees_the_pool(encoder: str, catalogue: Catalogue) -> bool:
+    try:
+        return is_pretrained_on_pool(encoder, catalogue)
+    except BenchmarkError:  # there is no such encoder, as the cells will say
+        return False
+
+
+def _completed(
+    cells: Sequence[Cell],
+    executor: CellExecutor,
+    store: Store,
+    run_id: str,
+    plugins: tuple[str, ...],
+    after_seed: Callable[[int], None],
+    debug: bool,
+) -> Iterator[CellRecord]:
+    """Compute cells, store each as it ends, and tell when a seed is complete."""
+    waiting = iter(cells)
+    left = Counter(cell.split.seed for cell in cells)
+    running: dict[Future[CellRecord], Cell] = {}
+    exhausted = False
+    while running or not exhausted:
+        while not exhausted and len(running) < executor.in_flight:
+            cell = next(waiting, None)
+            if cell is None:
+                exhausted = True
+            else:
+                running[executor.submit_for(cell.row.fits, compute, job(cell, plugins), debug=debug)] = cell
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            cell = running.pop(future)
+            if debug:
+                future.result()
+            record = _record(future, cell, plugins)
+            measured = {**record.measured, "run": run_id, **_reproduced(cell, record)}
+            store.write(replace(record, measured=measured))
+            yield record
+            left[cell.split.seed] -= 1
+            if left[cell.split.seed] == 0:
+                after_seed(cell.split.seed)
+
+
+def _reproduced(cell: Cell, record: CellRecord) -> dict[str, bool]:
+    """A mark for a cell that was computed again under the same key and gave another answer, now or before.
+
+    A limit of time or memory and a death of the worker are no answer of the method.
+    """
+    before = cell.stored
+    if before is None or cell.state != "fresh":
+        return {}
+    answers = [(each.outcome, each.probabilities) for each in (before, record) if each.outcome not in CUT_SHORT]
+    changed = len(answers) == 2 and answers[0] != answers[1]
+    return {"changed_on_recomputation": True} if changed or before.measured.get("changed_on_recomputation") else {}
+
+
+def _record(future: Future[CellRecord], cell: Cell, plugins: tuple[str, ...]) -> CellRecord:
+    """The record of a cell whose worker answered, ran out of time, or died."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    outcome: Outcome = "crashed"
+    reason = f"the worker process died: {error}"
+    if isinstance(error, TimeoutError):
+        outcome, reason = "timeout", "more time than the suite's limit per cell"
+    elif isinstance(error, MemoryError):
+        outcome, reason = "out-of-memory", "more memory than the suite's limit per cell"
+    return failure(job(cell, plugins), outcome, reason)
+
+
+def _record_run(request: Request, catalogue: Catalogue) -> str:
+    """Store the environment of this run once; returns its id."""
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+    content: dict[str, Any] = {
+        "run": run_id,
+        "started": now.isoformat(timespec="seconds"),
+        "suite": request.suite.name,
+        "jobs": request.jobs,
+        "executor": "in-process" if request.in_process else "local processes",
+        "plugins": list(catalogue.plugins),
+        "environment": provenance.environment(),
+    }
+    write_durably(results_folder() / "runs" / f"{run_id}.json", (json.dumps(content, indent=1) + "\n").encode())
+    return run_id

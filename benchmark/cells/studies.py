@@ -1,0 +1,138 @@
+"""Studies on disk: one Optuna journal per row, one study per cell and key, in `results/tuning/`.
+
+Several workers write one journal. Its lock is the kernel's (`filelock`), which is free again when its holder is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.cells.store import CellAddress, safe
+from benchmark.learning.tuning.search import INTERRUPTED, counted
+from benchmark.system.locations import results_folder
+
+if TYPE_CHECKING:
+    from optuna.storages import JournalStorage
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+
+def journal_path(dataset: str, protocol: str, method: str) -> Path:
+    """The journal of a tuned row."""
+    return results_folder() / "tuning" / safe(dataset) / safe(protocol) / f"{safe(method)}.journal"
+
+
+def study_name(address: CellAddress, key: str) -> str:
+    """The study of a cell as it is now: another space, budget or code has another key, and so another study."""
+    return f"{address} #{key[:12]}"
+
+
+def open_study(address: CellAddress, key: str, *, anew: bool = False) -> Study:
+    """The study of a cell, gone on with where a killed process left it, or from its first trial if `anew`.
+
+    Whoever opens a study owns it: a process that searched in it before, and still lives, stops.
+    """
+    import optuna
+
+    path = journal_path(address.dataset, address.protocol, address.method)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    storage = _storage(path)
+    _end_running(storage, f"{address} #")
+    name = study_name(address, key)
+    if anew and name in {study.study_name for study in storage.get_all_studies()}:
+        optuna.delete_study(study_name=name, storage=storage)
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    study.set_user_attr("owner", uuid.uuid4().hex)
+    return study
+
+
+def trials_of(address: CellAddress, key: str) -> list[FrozenTrial]:
+    """The trials of a stored cell that count, in order; none where its study is not on this machine."""
+    import optuna
+
+    path = journal_path(address.dataset, address.protocol, address.method)
+    if not path.is_file():
+        return []
+    try:
+        return counted(optuna.load_study(study_name=study_name(address, key), storage=_storage(path)))
+    except KeyError:
+        return []
+
+
+def end_interrupted(rows: Iterable[tuple[str, str, str]]) -> None:
+    """Mark every running trial of rows (dataset, protocol, method) as failed: call it when no worker is at them any more."""
+    for row in rows:
+        if (path := journal_path(*row)).is_file():
+            _end_running(_storage(path), "")
+
+
+def _end_running(storage: JournalStorage, beginning: str) -> None:
+    """Mark the running trials of the studies whose name begins so as failed by interruption."""
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    for study in storage.get_all_studies():
+        if study.study_name.startswith(beginning):
+            for trial in storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.RUNNING,)):
+                try:
+                    storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+                    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+                except UpdateFinishedTrialError:  # its process lives, and ended it this very moment
+                    continue
+
+
+def _storage(path: Path) -> JournalStorage:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    lock = _Lock(path)
+    lock.acquire()
+    try:
+        _drop_torn_line(path)
+    finally:
+        lock.release()
+    backend: Any = JournalFileBackend(str(path), lock_obj=lock)
+    return JournalStorage(backend)
+
+
+class _Lock:
+    """A journal's lock in Optuna's shape. Its file is not named as Optuna's own lock is, which is there only while held."""
+
+    def __init__(self, path: Path) -> None:
+        from filelock import FileLock
+
+        self._lock = FileLock(path.with_name(f".{path.name}.guard"))
+
+    def acquire(self) -> bool:
+        """Wait for the journal."""
+        self._lock.acquire(poll_interval=0.002)
+        return True
+
+    def release(self) -> None:
+        """Leave the journal to others."""
+        self._lock.release()
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off a last line that a killed writer did not end: what is appended to it could not be read."""
+    if not path.is_file():
+        return
+    with path.open("r+b") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        kept = size
+        while kept:
+            start = max(kept - 4096, 0)
+            stream.seek(start)
+            found = stream.read(kept - start).rfind(b"\n")
+            if found >= 0:
+                kept = start + found + 1
+                break
+            kept = start
+        if kept < size:
+            stream.truncate(kept)

@@ -1,0 +1,175 @@
+"""The task of a dataset under a protocol: all that ranking needs besides predictions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.cells.store import write_if_changed
+from benchmark.system import provenance
+from benchmark.system.errors import StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.data.cohort import Cohort
+    from benchmark.data.splits import Split
+
+
+@dataclass(frozen=True)
+class TaskSplit:
+    """A split as ranking sees it: its test cases are positions in `Task.case_ids`."""
+
+    name: str
+    seed: int
+    site: str
+    test: NDArray[np.intp]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cases, labels, sites and splits of a dataset under a protocol.
+
+    `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing.
+    """
+
+    dataset: str
+    protocol: str
+    digest: str
+    case_ids: NDArray[np.str_]
+    labels: NDArray[np.int8]
+    sites: NDArray[np.str_] | None
+    splits: tuple[TaskSplit, ...]
+    facts: dict[str, float]
+    absent: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def by_name(self) -> dict[str, TaskSplit]:
+        """The splits by name."""
+        return {split.name: split for split in self.splits}
+
+    @cached_property
+    def comparable(self) -> str:
+        """Equal for two machines whose predictions may be compared: same task digest, same splits."""
+        return provenance.digest([self.digest, [split.digest for split in self.splits]])
+
+    def expected(self, *, stochastic: bool) -> tuple[TaskSplit, ...]:
+        """The splits that a method runs: a deterministic method runs once where seeds change the training only."""
+        if stochastic or not self.seeds_repeat_the_cut:
+            return self.splits
+        first = self.splits[0].seed
+        return tuple(split for split in self.splits if split.seed == first)
+
+    @cached_property
+    def seeds_repeat_the_cut(self) -> bool:
+        """Whether all seeds have the same test parts."""
+        return all(self.by_name[name].seed == self.splits[0].seed for name in self.first_with_test.values())
+
+    @cached_property
+    def first_with_test(self) -> dict[str, str]:
+        """Split -> the first split with the same test part: where a method that the seed does not change ran once."""
+        firsts: dict[bytes, str] = {}
+        return {split.name: firsts.setdefault(split.test.tobytes(), split.name) for split in self.splits}
+
+    def frame(self) -> pd.DataFrame:
+        """One row per split and test case, in split order: split, seed, site, case, label."""
+        import pandas as pd
+
+        sizes = [len(split.test) for split in self.splits]
+        rows = np.concatenate([split.test for split in self.splits]) if self.splits else np.arange(0)
+        codes = np.repeat(np.arange(len(self.splits)), sizes)
+        names = [split.name for split in self.splits]
+        return pd.DataFrame(
+            {
+                "split": pd.Categorical.from_codes(codes, categories=pd.Index(names)),
+                "seed": np.repeat([split.seed for split in self.splits], sizes),
+                "site": np.repeat(np.array([split.site for split in self.splits], dtype=object), sizes),
+                "case": pd.Categorical.from_codes(rows, categories=pd.Index(self.case_ids.tolist())),
+                "label": self.labels[rows],
+            }
+        )
+
+
+def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
+    """The task of a cohort under a protocol."""
+    if cohort.labels is None:
+        raise ValueError(f"{cohort.name} has no labels")
+    parts = tuple(
+        TaskSplit(split.name, split.seed, split.site or "", split.test, digest(split, cohort.task_digest)) for split in splits
+    )
+    return Task(
+        cohort.name,
+        protocol,
+        cohort.task_digest,
+        cohort.case_ids,
+        cohort.labels,
+        cohort.sites,
+        parts,
+        dict(cohort.facts),
+        cohort.absent,
+    )
+
+
+def digest(split: Split, task_digest: str) -> str:
+    """Digest of a split: the task's digest, the split's name and seed, and the index of every part, the pool's included."""
+    parts = (split.train, split.validation, split.test, split.pool)
+    return provenance.digest(
+        [task_digest, split.name, split.seed, *(sha256(part.astype("<i8").tobytes()).hexdigest() for part in parts)]
+    )
+
+
+def write_task(task: Task, path: Path) -> None:
+    """Store a task as JSON; an equal file is left alone."""
+    content = {
+        "dataset": task.dataset,
+        "protocol": task.protocol,
+        "digest": task.digest,
+        "case_ids": task.case_ids.tolist(),
+        "labels": task.labels.tolist(),
+        "sites": None if task.sites is None else task.sites.tolist(),
+        "splits": [
+            {
+                "name": split.name,
+                "seed": split.seed,
+                "site": split.site,
+                "test": split.test.tolist(),
+                "digest": split.digest,
+            }
+            for split in task.splits
+        ],
+        "facts": task.facts,
+        "absent": task.absent,
+    }
+    encoded = (json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
+    write_if_changed(path, encoded)
+
+
+def read_task(path: Path) -> Task | None:
+    """A stored task, or None where there is none. Raises `StoreError` for a file that is not one."""
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        splits = tuple(
+            TaskSplit(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits")
+        )
+        sites = content.pop("sites")
+        return Task(
+            **{
+                **content,
+                "case_ids": np.array(content["case_ids"], dtype=np.str_),
+                "labels": np.array(content["labels"], dtype=np.int8),
+                "sites": None if sites is None else np.array(sites, dtype=np.str_),
+                "splits": splits,
+            }
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} is not a task file ({error}): delete it and run again") from error

@@ -1,0 +1,215 @@
+"""The feature cache: a frozen encoder runs once per cohort, and its features are memory-mapped from disk.
+
+An encoder whose class says `pretrained_on_pool = True` is trained first, on the cases of the pool that a split allows: its
+`pretrain(pool)` gives named arrays, kept on disk once per pool, and its `encode(cohort, weights)` receives them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.cells.store import safe
+from benchmark.data.cohort import Cohort, Features, Index
+from benchmark.registry.entries import Catalogue
+from benchmark.system import provenance
+from benchmark.system.artefacts import check_sealed, seal
+from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.locations import data_folder
+
+Weights = Mapping[str, NDArray[Any]]
+"""What pre-training gives: named arrays."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """A dataset's pool, and which of its cases a pool-trained encoder may see: none before a split says so."""
+
+    digest: str
+    load: Callable[[], Cohort]
+    rows: Index | None = None
+
+    @property
+    def key(self) -> str:
+        """Digest of the cases to see."""
+        return "" if self.rows is None else sha256(self.rows.astype("<i8").tobytes()).hexdigest()[:16]
+
+
+class FeatureCache:
+    """Features of a cohort by modality, encoder and cases; content-addressed by cohort, encoder, weights and pool.
+
+    It holds no cohort: what an encoder has to see is loaded by `load` where features are not cached yet.
+    """
+
+    def __init__(self, cohort: Cohort, catalogue: Catalogue, load: Callable[[], Cohort], pool: Pool | None = None) -> None:
+        self._name, self._digest, self._encoders = cohort.name, cohort.content_digest, dict(cohort.encoders)
+        self._catalogue, self._load, self._pool = catalogue, load, pool
+        self._held: dict[tuple[str, str, str], Features] = {}
+
+    def bound(self, rows: Index) -> FeatureCache:
+        """The same cache, whose pool-trained encoders are trained on the pool's cases at `rows`."""
+        other = copy(self)
+        other._pool = None if self._pool is None else replace(self._pool, rows=rows)
+        return other
+
+    def __call__(self, modality: str, encoder: str | None, rows: Index | None) -> Features:
+        """The features of the cases at `rows` (all if None); computed and stored where they are not cached yet."""
+        spelled = encoder or self._encoders.get(modality)
+        if spelled is None:
+            raise BenchmarkError(f"{self._name}: the dataset names no default encoder of {modality}: name one")
+        key = (modality, spelled, self._pool.key if self._pool and is_pretrained_on_pool(spelled, self._catalogue) else "")
+        if key not in self._held:
+            self._held[key] = _read(self._folder(modality, spelled))
+        whole = self._held[key]
+        return whole if rows is None else whole.take(rows)
+
+    def _folder(self, modality: str, spelled: str) -> Path:
+        from filelock import FileLock
+
+        identity = encoder_identity(spelled, modality, self._catalogue)
+        pool = self._pool_to_see(spelled)
+        parent = data_folder() / "features" / self._digest[:16]
+        folder = parent / (_label(spelled, identity) + (f"-pool-{pool.key}" if pool else ""))
+        if folder.is_dir():
+            return folder
+        parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(parent / f".{folder.name}.lock"):
+            if not folder.is_dir():
+                entry, parameters = self._catalogue.encoders.resolve(spelled)
+                encoder = entry.configure(parameters)
+                given = (_pretrained(encoder, pool, modality, spelled, identity),) if pool else ()
+                cohort = self._load().only({modality}).blind()
+                _write(encoder.encode(cohort, *given), folder, len(cohort), spelled)
+        return folder
+
+    def _pool_to_see(self, spelled: str) -> Pool | None:
+        """The pool that an encoder is trained on; None for the others. Raises `BenchmarkError` where there is none."""
+        if not is_pretrained_on_pool(spelled, self._catalogue):
+            return None
+        if self._pool is None:
+            raise BenchmarkError(
+                f"encoder {spelled} is trained on a dataset's pool, and {self._name} has none: choose another encoder"
+            )
+        if self._pool.rows is None:
+            raise BenchmarkError(
+                f"{self._name}: encoder {spelled} is trained on the pool that a split allows: "
+                "say which with benchmark.data.features.bound_to_pool(cohort, split.pool)"
+            )
+        if not len(self._pool.rows):
+            raise BenchmarkError(f"{self._name}: the split leaves no case of the pool to train encoder {spelled} on")
+        return self._pool
+
+
+def bound_to_pool(cohort: Cohort, rows: Index) -> Cohort:
+    """The cohort and its pool, whose pool-trained encoders are trained on the pool's cases at `rows`: those of a split."""
+
+    def bound(view: Cohort) -> Cohort:
+        source = view.feature_source
+        return replace(view, feature_source=source.bound(rows)) if isinstance(source, FeatureCache) else view
+
+    return replace(bound(cohort), pool=None if cohort.pool is None else bound(cohort.pool))
+
+
+def is_pretrained_on_pool(spelled: str, catalogue: Catalogue) -> bool:
+    """Whether an encoder is trained on the pool of the split."""
+    return bool(catalogue.encoders.resolve(spelled)[0].constants.get("pretrained_on_pool", False))
+
+
+def _label(spelled: str, identity: str) -> str:
+    """A folder's name for an encoder; a spelling with a path in it may be longer than a file name can be."""
+    return f"{safe(spelled)[:100]}-{identity[:16]}"
+
+
+def _pretrained(encoder: Any, pool: Pool, modality: str, spelled: str, identity: str) -> Weights:
+    """The encoder's weights after pre-training on the pool, trained where that was not done yet."""
+    from filelock import FileLock
+
+    parent = data_folder() / "features" / pool.digest[:16]
+    folder = parent / f"{_label(spelled, identity)}-trained-{pool.key}"
+    parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(parent / f".{folder.name}.lock"):
+        if not folder.is_dir():
+            view = pool.load().only({modality}).blind()
+            _write_arrays(encoder.pretrain(view if pool.rows is None else view.take(pool.rows)), folder)
+    check_sealed(folder, "`clean --features --yes`")
+    return {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
+
+
+def encoder_identity(spelled: str, modality: str, catalogue: Catalogue) -> str:
+    """Digest of an encoder: its name and parameters, its code, its libraries and its weights.
+
+    Raises `BenchmarkError` where the encoder is of another modality or its weights are missing.
+    """
+    entry, parameters = catalogue.encoders.resolve(spelled)
+    if entry.error is None and entry.metadata["modality"] != modality:
+        of_modality = [other.name for other in catalogue.encoders if other.metadata.get("modality") == modality]
+        raise UnknownNameError(f"{modality} encoder", spelled, of_modality)
+    encoder = entry.configure(parameters)
+    code = provenance.code_digest(entry.path)
+    return provenance.digest([spelled, code, provenance.library_versions(entry.path), encoder.weights_digest()])
+
+
+def weights_digest(path: Path) -> str:
+    """sha256 of a weights file, remembered by path, size and time of change."""
+    memory = data_folder() / "features" / "weights.json"
+    stat = path.stat()
+    key = f"{path}:{stat.st_size}:{stat.st_mtime_ns}"
+    known: dict[str, str] = json.loads(memory.read_text("utf-8")) if memory.is_file() else {}
+    if key not in known:
+        known[key] = provenance.file_digest(path)
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        aside = memory.with_name(f".weights.{os.getpid()}")
+        aside.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        aside.replace(memory)
+    return known[key]
+
+
+def _write(features: Features, folder: Path, cases: int, spelled: str) -> None:
+    for name in ("tokens", "mask", "pooled"):
+        if len(getattr(features, name)) != cases:
+            raise BenchmarkError(f"encoder {spelled}: {name} has {len(getattr(features, name))} rows for {cases} cases")
+    arrays = {
+        "tokens": features.tokens.astype(np.float16),
+        "mask": features.mask,
+        "pooled": features.pooled.astype(np.float32),
+    }
+    if features.lesion_share is not None:
+        arrays["lesion_share"] = features.lesion_share
+    _write_arrays(arrays, folder, {"features.json": json.dumps({"grid": features.grid})})
+
+
+def _write_arrays(arrays: Weights, folder: Path, texts: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Make a sealed folder of arrays, and of text files."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    aside.mkdir()
+    try:
+        for name, array in arrays.items():
+            np.save(aside / f"{name}.npy", array)
+        for name, text in texts.items():
+            (aside / name).write_text(text, encoding="utf-8")
+        seal(aside)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _read(folder: Path) -> Features:
+    check_sealed(folder, "`clean --features --yes`")
+
+    def array(name: str) -> Any:
+        return np.load(folder / f"{name}.npy", mmap_mode="r")
+
+    grid = json.loads((folder / "features.json").read_text("utf-8"))["grid"]
+    share = array("lesion_share") if (folder / "lesion_share.npy").is_file() else None
+    return Features(array("tokens"), array("mask"), array("pooled"), None if grid is None else tuple(grid), share)

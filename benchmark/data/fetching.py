@@ -1,0 +1,230 @@
+"""Source files from the network or a mirror: declared in `datasets/sources.toml`, verified by sha256, resumable.
+
+`sources.toml` has a table per dataset, `manifest` naming a file of `datasets/manifests/` in the format of `sha256sum`
+(`<sha256>  <host>/<path>`, the URL without its scheme). A dataset without a table needs no files.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from benchmark.data.downloading import Deliver, opened
+from benchmark.data.sources import Sources
+from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError
+from benchmark.system.locations import ROOT, data_folder
+
+DATASETS = ROOT / "datasets"
+HOPELESS = 20
+"""Wrong files after which a source is given up: a mis-typed mirror, not a broken file."""
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
+
+
+def needs_files(name: str) -> bool:
+    """Whether `sources.toml` has a table for the dataset."""
+    return name in _declared()
+
+
+def is_fetched(name: str) -> bool:
+    """Whether the dataset's files were fetched to this machine, by its marker alone; true where none are needed."""
+    return not needs_files(name) or _marker(name).is_file()
+
+
+def open_sources(name: str) -> Sources:
+    """The dataset's source files. Raises `NotFetchedError` where they are missing or the manifest has changed since."""
+    if not needs_files(name):
+        return Sources(_folder(), {}, "")
+    files, digest = read_manifest(name)
+    marker = _marker(name)
+    if not marker.is_file():
+        raise NotFetchedError(f"{name} is not fetched: run `python -m benchmark fetch {name}`")
+    if marker.read_text(encoding="ascii").strip() != digest:
+        raise NotFetchedError(f"{name} was fetched by another manifest: run `python -m benchmark fetch {name}` again")
+    return Sources(_folder(), files, digest)
+
+
+def fetch(name: str, mirror: str | None = None, jobs: int = 8) -> Sources:
+    """Fetch the dataset's files into `data_folder()/sources` with `jobs` threads; those already there and right are kept.
+
+    `mirror` is a folder or an `http(s)://` address with the same files as `<host>/<path>`. Raises `DataError` for a file that
+    is not as the manifest says (the others are fetched all the same), `BenchmarkError` where disk or network fail.
+    """
+    from filelock import FileLock
+
+    if not needs_files(name):
+        return Sources(_folder(), {}, "")
+    files, digest = read_manifest(name)
+    folder = _folder()
+    with _disk_errors(name, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"), opened(name, mirror, jobs) as deliver:
+            missing = _missing(files, folder, jobs)
+            if missing:
+                _marker(name).unlink(missing_ok=True)
+                _fetch_all(name, missing, folder, deliver, jobs)
+            _write_marker(_marker(name), digest)
+    return Sources(folder, files, digest)
+
+
+def read_manifest(name: str) -> tuple[Mapping[str, str], str]:
+    """The dataset's files as `<host>/<path>` -> sha256, and the manifest's own sha256. Raises `DataError`."""
+    path = DATASETS / "manifests" / _manifest(name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{name}: manifest {path} cannot be read: {error.strerror}") from error
+    files = {}
+    for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+        match = _LINE.fullmatch(line)
+        if not match or {"..", "/"} & set(PurePosixPath(match[2]).parts):
+            raise DataError(f"{path.name}, line {number}: '{line}' is not '<sha256>  <host>/<path>'")
+        files[match[2]] = match[1]
+    return files, hashlib.sha256(content).hexdigest()
+
+
+def _folder() -> Path:
+    return data_folder() / "sources"
+
+
+def _marker(name: str) -> Path:
+    """Says that the files of the dataset's manifest are there; datasets of one manifest share it."""
+    return _folder() / f"{Path(_manifest(name)).stem}.complete"
+
+
+def _manifest(name: str) -> str:
+    """The file name of the dataset's manifest. Raises `DataError` where `sources.toml` names none."""
+    manifest = _declared()[name].get("manifest")
+    if not isinstance(manifest, str):
+        raise DataError(f'sources.toml: [{name}] names no manifest: add manifest = "{name}.sha256"')
+    return manifest
+
+
+def _write_marker(path: Path, digest: str) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(digest + "\n", encoding="ascii")
+    aside.replace(path)
+
+
+def _declared() -> Mapping[str, Mapping[str, Any]]:
+    path = DATASETS / "sources.toml"
+    try:
+        return _parse(path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return {}
+
+
+@lru_cache(maxsize=8)
+def _parse(path: Path, changed: int) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path.name} is not valid TOML: {error}") from error
+
+
+def _missing(files: Mapping[str, str], folder: Path, jobs: int) -> dict[str, str]:
+    """The files that are not there with the right sha256."""
+
+    def right(item: tuple[str, str]) -> bool:
+        path = folder / item[0]
+        return path.is_file() and _sha256(path) == item[1]
+
+    with ThreadPoolExecutor(max(1, jobs)) as threads:
+        there = threads.map(right, files.items())
+        return {relative: sha for (relative, sha), good in zip(files.items(), there, strict=True) if not good}
+
+
+def _fetch_all(name: str, files: Mapping[str, str], folder: Path, deliver: Deliver, jobs: int) -> None:
+    """Fetch the files; a wrong one is reported once the others are there, `HOPELESS` ones or another failure stop the rest."""
+    wrong: list[DataError] = []
+    with ThreadPoolExecutor(max(1, jobs)) as threads, _display(name, len(files)) as advance:
+        futures = [threads.submit(_fetch_one, name, relative, sha, folder, deliver) for relative, sha in files.items()]
+        try:
+            for future in as_completed(futures):
+                try:
+                    advance(future.result())
+                except DataError as error:
+                    wrong.append(error)
+                    if len(wrong) >= HOPELESS:
+                        raise
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    if wrong:
+        more = f" ({len(wrong) - 1} more files are wrong too)" if len(wrong) > 1 else ""
+        raise DataError(f"{wrong[0]}{more}")
+
+
+def _fetch_one(name: str, relative: str, sha: str, folder: Path, deliver: Deliver) -> int:
+    """Bring one file under its final name, through `.part`; returns its size in bytes."""
+    target = folder / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    for resumed in (part.is_file(), False):
+        deliver(relative, part)
+        got, size = _sha256(part), part.stat().st_size
+        if got == sha:
+            part.replace(target)
+            return size
+        part.unlink()
+        if not resumed:
+            break
+    raise DataError(
+        f"{name}: {relative} is truncated or wrong: expected sha256 {sha}, got {got} ({size} bytes): "
+        f"run `python -m benchmark fetch {name}` again, or from another mirror"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _disk_errors(name: str, folder: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        where = folder if full else error.filename or folder
+        mend = "free space there" if full else "mend its permissions"
+        raise BenchmarkError(
+            f"{name}: {where}: {error.strerror or error}: {mend}, or set STROKEBENCH_DATA to another folder; "
+            "files already fetched are kept"
+        ) from error
+
+
+@contextmanager
+def _display(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal, elsewhere a plain line at each tenth; call what it gives with each file's bytes."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    sizes: list[int] = []
+
+    def tell(size: int) -> None:
+        sizes.append(size)
+        if 10 * len(sizes) // total > 10 * (len(sizes) - 1) // total:
+            console.print(f"{name}: {len(sizes)} of {total} files, {sum(sizes) / 1e6:.1f} MB")
+
+    if not console.is_terminal:
+        yield tell
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(name, total=total)
+
+        def advance(size: int) -> None:
+            sizes.append(size)
+            bar.update(task, advance=1, description=f"{name}, {sum(sizes) / 1e6:.0f} MB")
+
+        yield advance

@@ -1,0 +1,304 @@
+"""From a dataset's name to its cohort: built once from the source files, kept on disk, memory-mapped afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.cells.store import safe
+from benchmark.data.cohort import Atlas, Cohort, ImageView
+from benchmark.data.fetching import needs_files, open_sources
+from benchmark.data.sources import Sources
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Catalogue, Entry
+from benchmark.registry.spelling import spell
+from benchmark.system import provenance
+from benchmark.system.artefacts import check_sealed, seal
+from benchmark.system.errors import BenchmarkError, DataError
+from benchmark.system.locations import data_folder
+
+LAYOUT = 4
+"""Version of the files in a prepared folder."""
+
+
+def load_cohort(spelled: str, catalogue: Catalogue | None = None) -> Cohort:
+    """The cohort of a dataset, with its encoders at hand; built first where that was not done on this machine.
+
+    Raises `NotFetchedError` where source files are missing, `DataError` where they are not as expected.
+    """
+    catalogue = catalogue or discover()
+    return load_prepared(prepare(spelled, catalogue), catalogue)
+
+
+def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
+    """The cohort of a prepared folder, with its encoders at hand."""
+    from benchmark.data.features import FeatureCache, Pool
+
+    check_sealed(folder, "`clean --prepared --yes`")
+    cohort = _read(folder)
+    if _task_digest(cohort) != cohort.task_digest:
+        raise BenchmarkError(f"{folder} was edited: `clean --prepared --yes`, then run again")
+    if cohort.pool is None:
+        return replace(cohort, feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder)))
+    pool = Pool(cohort.pool.content_digest, lambda: _read(folder / "pool"))
+    return replace(
+        cohort,
+        feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder), pool),
+        pool=replace(cohort.pool, feature_source=FeatureCache(cohort.pool, catalogue, pool.load, pool)),
+    )
+
+
+def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:
+    """Where a dataset's prepared cohort lies, or will lie.
+
+    The folder's name is a digest over the source files, the dataset's code and parameters, and the libraries it uses.
+    Raises `NotFetchedError` where source files are missing.
+    """
+    entry, parameters = catalogue.datasets.resolve(spelled)
+    if entry.error:
+        entry.load()
+    name = spell(entry.name, parameters)
+    sources = _sources(entry, parameters).digest
+    inputs = [LAYOUT, name, sources, provenance.code_digest(entry.path), provenance.library_versions(entry.path)]
+    return data_folder() / "prepared" / safe(name) / provenance.digest(inputs)[:16]
+
+
+def _sources(entry: Entry[Any], parameters: Mapping[str, Any]) -> Sources:
+    """The files that `sources.toml` lists for the dataset, or those that it names itself.
+
+    Raises `NotFetchedError` where a listed file is missing, `DataError` where one of its own is.
+    """
+    if needs_files(entry.name) or not hasattr(entry.load(), "files"):
+        return open_sources(entry.name)
+    try:
+        paths = [Path(path).expanduser().resolve() for path in _listed(entry.configure(parameters).files())]
+        digests = {path.as_posix().lstrip("/"): provenance.file_digest(path) for path in paths}
+    except BenchmarkError:
+        raise
+    except OSError as error:
+        raise DataError(f"{entry.name}: {error.filename}, which the dataset reads: {error.strerror}") from error
+    except Exception as error:  # files() is somebody's code
+        raise DataError(f"{entry.name}: files() in {entry.path.name}: {type(error).__name__}: {error}") from error
+    return Sources(Path("/"), digests, provenance.digest([[path.name for path in paths], list(digests.values())]))
+
+
+def _listed(paths: Any) -> list[Any]:
+    if not isinstance(paths, list | tuple):
+        raise TypeError(f"it must return a list of paths, not {paths!r}")
+    return list(paths)
+
+
+def prepare(spelled: str, catalogue: Catalogue) -> Path:
+    """Build a dataset's cohort unless its prepared folder is there; returns that folder."""
+    from filelock import FileLock
+
+    folder = prepared_folder(spelled, catalogue)
+    if folder.is_dir():
+        return folder
+    entry, parameters = catalogue.datasets.resolve(spelled)
+    dataset = entry.configure(parameters)
+    parent = folder.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(parent / ".lock"):
+        if folder.is_dir():
+            return folder
+        sources = _sources(entry, parameters)
+        built = dataset.build(sources)
+        digest = built.source_digest or sources.digest
+        cohort = _checked(replace(built, name=spell(entry.name, parameters), source_digest=digest))
+        aside = parent / f".{folder.name}.{os.getpid()}"
+        try:
+            _write(cohort, aside)
+            seal(aside)
+            aside.rename(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def _checked(cohort: Cohort) -> Cohort:
+    """The cohort with its cases sorted by id, after the checks that every dataset must pass."""
+    ids = np.asarray(cohort.case_ids, dtype=np.str_)
+    if cohort.labels is None:
+        raise DataError(f"{cohort.name}: the dataset gives no labels")
+    if len(ids) == 0:
+        raise DataError(f"{cohort.name}: no case is left after the dataset's own exclusions")
+    _check_ids(cohort)
+    if not np.isin(cohort.labels, (0, 1)).all():
+        raise DataError(f"{cohort.name}: labels must be 0 or 1, found {sorted(set(cohort.labels.tolist()))[:5]}")
+    cohort = replace(cohort, labels=np.asarray(cohort.labels).astype(np.int8))
+    _check_lengths(cohort)
+    for name, column in cohort.strata.items() if cohort.strata is not None else ():
+        kinds = {type(value) for value in column.dropna()}
+        if len(kinds) > 1:
+            both_kinds = " and ".join(sorted(kind.__name__ for kind in kinds))
+            raise DataError(f"{cohort.name}: strata column '{name}' mixes {both_kinds}: make it numbers or words")
+    pool = cohort.pool
+    if pool is not None:
+        both = np.intersect1d(ids, np.asarray(pool.case_ids, dtype=np.str_))
+        if len(both):
+            raise DataError(f"{cohort.name}: case '{both[0]}' is both labelled and in the pool")
+        pool = replace(pool, name=f"{cohort.name} (pool)")
+        _check_ids(pool)
+        _check_lengths(pool)
+        pool = replace(_sorted(pool), encoders=cohort.encoders, atlas=cohort.atlas)
+    return replace(_sorted(cohort), pool=pool)
+
+
+def _check_ids(cohort: Cohort) -> None:
+    unique, counts = np.unique(np.asarray(cohort.case_ids, dtype=np.str_), return_counts=True)
+    if len(unique) < len(cohort):
+        raise DataError(f"{cohort.name}: case id '{unique[counts > 1][0]}' occurs more than once: ids must be unique")
+
+
+def _sorted(cohort: Cohort) -> Cohort:
+    order = np.argsort(np.asarray(cohort.case_ids, dtype=np.str_), kind="stable")
+    return replace(cohort.take(order), rows=None)
+
+
+def _check_lengths(cohort: Cohort) -> None:
+    n = len(cohort.case_ids)
+    parts: dict[str, Any] = {
+        "labels": cohort.labels,
+        "sites": cohort.sites,
+        "groups": cohort.groups,
+        "table": cohort.table,
+        "reports": cohort.reports,
+        "derived": cohort.derived,
+        "strata": cohort.strata,
+        **{f"image view '{name}'": view for name, view in cohort.images.items()},
+        **{f"present['{name}']": there for name, there in cohort.present.items()},
+    }
+    for name, part in parts.items():
+        if part is not None and len(part) != n:
+            raise DataError(f"{cohort.name}: {name} has {len(part)} rows for {n} cases")
+
+
+def _write(cohort: Cohort, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    cases = pd.DataFrame({"case": np.asarray(cohort.case_ids, dtype=np.str_).astype(object)})
+    for name in ("labels", "sites", "groups"):
+        part = getattr(cohort, name)
+        if part is not None:
+            cases[name] = part if name == "labels" else np.asarray(part, dtype=np.str_).astype(object)
+    for name, there in cohort.present.items():
+        cases[f"present.{name}"] = there
+    cases.to_parquet(folder / "cases.parquet")
+    for name in ("table", "derived", "strata"):
+        frame = getattr(cohort, name)
+        if frame is not None:
+            frame.reset_index(drop=True).to_parquet(folder / f"{name}.parquet")
+    if cohort.reports is not None:
+        (folder / "reports.json").write_text(json.dumps(cohort.reports, ensure_ascii=False), encoding="utf-8")
+    views = {}
+    for name, view in cohort.images.items():
+        np.save(folder / f"image-{name}.npy", np.ascontiguousarray(view.array[view.rows]))
+        views[name] = view.scale
+    atlas = None
+    if cohort.atlas is not None:
+        np.save(folder / "atlas.npy", cohort.atlas.labels)
+        atlas = {"names": cohort.atlas.names, "voxel_mm": cohort.atlas.voxel_mm}
+    if cohort.pool is not None:
+        _write(cohort.pool, folder / "pool")
+    meta = {
+        "name": cohort.name,
+        "views": views,
+        "atlas": atlas,
+        "encoders": dict(cohort.encoders),
+        "facts": dict(cohort.facts),
+        "source_digest": cohort.source_digest,
+        "task_digest": _task_digest(cohort),
+        "content_digest": _content_digest(cohort),
+    }
+    (folder / "cohort.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+
+def _read(folder: Path) -> Cohort:
+    meta = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
+    cases = pd.read_parquet(folder / "cases.parquet")
+
+    def column(name: str) -> Any:
+        return cases[name].to_numpy(dtype=np.str_) if name in cases else None
+
+    def frame(name: str) -> pd.DataFrame | None:
+        path = folder / f"{name}.parquet"
+        return pd.read_parquet(path) if path.is_file() else None
+
+    present = [str(name) for name in cases if str(name).startswith("present.")]
+    reports = folder / "reports.json"
+    atlas = meta["atlas"]
+    return Cohort(
+        name=meta["name"],
+        case_ids=column("case"),
+        labels=cases["labels"].to_numpy(dtype=np.int8) if "labels" in cases else None,
+        sites=column("sites"),
+        groups=column("groups"),
+        table=frame("table"),
+        reports=tuple(tuple(drafts) for drafts in json.loads(reports.read_text("utf-8"))) if reports.is_file() else None,
+        images={name: ImageView(_mapped(folder / f"image-{name}.npy"), scale=scale) for name, scale in meta["views"].items()},
+        derived=frame("derived"),
+        strata=frame("strata"),
+        present={name.removeprefix("present."): cases[name].to_numpy(dtype=bool) for name in present},
+        atlas=Atlas(_mapped(folder / "atlas.npy"), tuple(atlas["names"]), atlas["voxel_mm"]) if atlas else None,
+        pool=_read(folder / "pool") if (folder / "pool").is_dir() else None,
+        encoders=meta["encoders"],
+        facts=meta["facts"],
+        source_digest=meta["source_digest"],
+        task_digest=meta["task_digest"],
+        content_digest=meta["content_digest"],
+        folder=str(folder),
+    )
+
+
+def _mapped(path: Path) -> Any:
+    """An array on disk, without the name of its file: labels lie beside it."""
+    return np.load(path, mmap_mode="r").view(np.ndarray)
+
+
+def _task_digest(cohort: Cohort) -> str:
+    columns: Mapping[str, Any] = {"labels": cohort.labels, "sites": cohort.sites}
+    told = {name: None if part is None else [str(item) for item in part] for name, part in columns.items()}
+    return provenance.digest([cohort.name, [str(case) for case in cohort.case_ids], told, cohort.source_digest])
+
+
+def _content_digest(cohort: Cohort) -> str:
+    """Digest of every array of a cohort, its pool included."""
+    total = hashlib.sha256(_task_digest(cohort).encode())
+
+    def add(name: str, part: Any) -> None:
+        total.update(name.encode())
+        if isinstance(part, np.ndarray):
+            total.update(f"{part.dtype.str}{part.shape}".encode())
+            total.update(np.ascontiguousarray(part).tobytes())
+        else:
+            total.update(provenance.digest(part).encode())
+
+    if cohort.groups is not None:
+        add("groups", [str(group) for group in cohort.groups])
+    for name in ("table", "derived"):
+        frame: pd.DataFrame | None = getattr(cohort, name)
+        for column in frame if frame is not None else ():
+            values = frame[column]  # type: ignore[index]
+            numeric = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
+            add(f"{name}.{column}", values.to_numpy() if numeric else [None if pd.isna(item) else str(item) for item in values])
+    add("reports", cohort.reports)
+    for name, view in cohort.images.items():
+        add(f"image.{name}.{view.scale}", view.array[view.rows])
+    for name, there in cohort.present.items():
+        add(f"present.{name}", np.asarray(there))
+    if cohort.atlas is not None:
+        add("atlas", cohort.atlas.labels)
+        add("atlas.names", [*cohort.atlas.names, cohort.atlas.voxel_mm])
+    add("encoders", dict(cohort.encoders))
+    if cohort.pool is not None:
+        add("pool", _content_digest(cohort.pool))
+    return total.hexdigest()

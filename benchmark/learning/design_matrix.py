@@ -1,0 +1,106 @@
+"""Preprocessing of tables and pooled vectors, fitted on the training part only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.data.cohort import Cohort, Features
+from benchmark.system.errors import BenchmarkError
+
+PARTS = {"table": "table", "derived": "image", "image": "image", "text": "text"}
+"""Block of the design matrix -> the modality that it is of."""
+Matrix = NDArray[np.float64]
+
+
+class DesignMatrix:
+    """The cases as rows of numbers: table, derived columns and pooled embeddings side by side.
+
+    Numbers of the table: missing values take the training part's most frequent value (image-derived ones and vectors: the
+    mean), then zero mean and unit variance. Categories: likewise the most frequent, then one-hot; a category that training
+    never saw is all zeros. A modality that some training case lacks adds a last column, 1 where the case lacks it.
+    """
+
+    def __init__(self, features: str) -> None:
+        self.parts = parts_of(features)
+        self._tables: dict[str, Any] = {}
+        self._lacked: list[str] = []
+        self.measured = np.zeros(0, dtype=bool)
+        """(p,) which columns are measured numbers of the table: neither indicators nor flags, image nor text."""
+
+    def fit(self, cases: Cohort) -> DesignMatrix:
+        """Learn imputation, categories and scales from `cases`."""
+        for part in self.parts:
+            self._tables[part] = _column_transformer(part, _columns(cases, part)).fit(_columns(cases, part))
+        modalities = dict.fromkeys(PARTS[part] for part in self.parts)
+        self._lacked = [modality for modality in modalities if not _there(cases, modality).all()]
+        self.measured = np.concatenate([*map(self._measured, self.parts), np.zeros(len(self._lacked), dtype=bool)])
+        x = self.transform(cases)
+        self.measured &= np.array([len(np.unique(column)) > 2 for column in x.T], dtype=bool)
+        return self
+
+    def transform(self, cases: Cohort) -> Matrix:
+        """(n, p) float64 without missing values."""
+        blocks = [np.asarray(self._tables[part].transform(_columns(cases, part)), dtype=np.float64) for part in self.parts]
+        lacks = [~_there(cases, modality)[:, None] for modality in self._lacked]
+        return np.concatenate([*blocks, *lacks], axis=1, dtype=np.float64)
+
+    def _measured(self, part: str) -> NDArray[np.bool_]:
+        """Which columns of a block are numbers of the table."""
+        places = self._tables[part].output_indices_
+        flags = np.zeros(max(place.stop for place in places.values()), dtype=bool)
+        flags[places["numbers"]] = part == "table"
+        return flags
+
+
+def parts_of(features: str) -> tuple[str, ...]:
+    """`table+derived` -> its blocks. Raises `BenchmarkError` for an unknown block and for one that is named twice."""
+    parts = tuple(features.split("+"))
+    for part in parts:
+        if part not in PARTS:
+            raise BenchmarkError(f"features={features}: '{part}' is not one of {', '.join(PARTS)} (join them by +)")
+        if parts.count(part) > 1:
+            raise BenchmarkError(f"features={features}: '{part}' is named twice")
+    return parts
+
+
+def _there(cases: Cohort, modality: str) -> NDArray[np.bool_]:
+    """(n,) which cases have the modality."""
+    return np.asarray(cases.present.get(modality, np.ones(len(cases), dtype=bool)))
+
+
+def _columns(cases: Cohort, part: str) -> pd.DataFrame:
+    """One block of the design matrix before preprocessing, as a frame of n rows, NaN where a case lacks the modality."""
+    frame = {"table": cases.table, "derived": cases.derived}.get(part)
+    if part in ("image", "text"):
+        vectors = np.where(_there(cases, part)[:, None], _vectors(cases.features(part)), np.nan)
+        return pd.DataFrame(vectors, columns=[f"{part}_{i}" for i in range(vectors.shape[1])])
+    if frame is None:
+        raise BenchmarkError(f"{cases.name}: the method's view holds no {part}")
+    return frame
+
+
+def _vectors(features: Features) -> NDArray[np.float32]:
+    """Pooled vectors, the mean over the drafts that a case has, (n, p); zeros where it has none."""
+    there = np.any(features.mask, axis=2)
+    mean: NDArray[np.float32] = (features.pooled * there[..., None]).sum(axis=1) / np.maximum(there.sum(axis=1), 1)[:, None]
+    return mean
+
+
+def _column_transformer(part: str, frame: pd.DataFrame) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+    numeric = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
+    categorical = [name for name in frame if name not in numeric]
+    as_float = FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": float})
+    fill = SimpleImputer(strategy="most_frequent" if part == "table" else "mean", keep_empty_features=True)
+    numbers = make_pipeline(as_float, fill, StandardScaler())
+    common = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
+    categories = make_pipeline(common, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
+    return ColumnTransformer([("numbers", numbers, numeric), ("categories", categories, categorical)])

@@ -1,0 +1,182 @@
+"""Where the points of an image view lie: intensity volumes on the mask's grid, and slices through planes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.cohort import Cohort, Floats, ImageView
+from benchmark.system.errors import BenchmarkError
+
+MASK = "mask"
+"""The view that holds the lesion mask: the lesion's share of each voxel, `(n, 1, x, y, z)`."""
+DARK = 0.25
+"""Tissue is brighter than this part of the 95th percentile of the points [A]: air and fluid are not."""
+CLIP = 5.0
+"""Intensities end here, in standard deviations of the tissue [A]."""
+LITTLE = 1e-3
+"""A mean over less lesion or tissue than this share is not taken [A]."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A plane picture: the position of pixel (row, column) is `origin + row * down + column * right`.
+
+    Positions are shares of the mask volume's axes, 0 to 1 from its first face to its last.
+    """
+
+    origin: tuple[float, float, float]
+    down: tuple[float, float, float]
+    right: tuple[float, float, float]
+
+    def positions(self, height: int, width: int) -> NDArray[np.float64]:
+        """(height, width, 3) positions of the pixels' centres; those outside [0, 1) lie outside the volume."""
+        row, column = np.arange(height)[:, None, None], np.arange(width)[None, :, None]
+        return np.asarray(np.array(self.origin) + row * np.array(self.down) + column * np.array(self.right))
+
+
+def _millimetres(*vectors: tuple[float, float, float]) -> Slice:
+    """A slice in millimetres of a volume of 160 x 192 x 136: a grid of 157 x 189 x 136, padded 1 mm in front in x and y."""
+    origin, down, right = ((x / 160, y / 192, z / 136) for x, y, z in vectors)
+    return Slice(origin, down, right)
+
+
+SLICES: Mapping[tuple[tuple[int, ...], tuple[int, ...]], tuple[Slice, ...]] = MappingProxyType(
+    {
+        # Axial z = 68, sagittal x = 117 and coronal y = 94, counted from 0 on the 1 mm grid (docs/decisions.md). Axis x runs to
+        # the left, so that the axial and the coronal picture are seen from the patient's feet and face.
+        ((40, 48, 34), (3, 189, 189)): (
+            _millimetres((173.5, 189.5, 68.5), (0, -1, 0), (-1, 0, 0)),
+            _millimetres((118.5, 1.5, 188.5), (0, 0, -1), (0, 1, 0)),
+            _millimetres((173.5, 95.5, 188.5), (0, 0, -1), (-1, 0, 0)),
+        ),
+    }
+)
+"""(grid of the mask, shape of a view of slices) -> where its slices lie.
+
+A view says its shape and no more: with the planes as a field of the view, what prepared cohorts are keyed by would change.
+"""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """One intensity view: its channels as `(n, channels, points)`, and where the points lie.
+
+    positions (points, 3) as shares of the volume's axes; None for a volume on the mask's grid, whose points are its voxels.
+    panels : how many pictures the points of a channel form, one after the other: 1 for a volume.
+    """
+
+    name: str
+    view: ImageView
+    positions: NDArray[np.float64] | None
+    panels: int
+
+    @property
+    def count(self) -> int:
+        """Channels: one for slices, which all show the same contrast."""
+        return self.view.shape[1] if self.positions is None else 1
+
+    def load(self, rows: NDArray[np.intp]) -> Floats:
+        """(rows, channels, points) float32."""
+        return self.view[rows].reshape(len(rows), self.count, -1)
+
+    def inside(self, grid: tuple[int, ...]) -> NDArray[np.bool_]:
+        """(points,) which points lie in the volume at all."""
+        return np.ones(int(np.prod(grid)), dtype=bool) if self.positions is None else voxel_of(self.positions, grid)[1]
+
+    def sample(self, volume: Floats) -> Floats:
+        """(b, points): the value of the voxel of (b, x, y, z) in which each point lies; zero outside."""
+        flat = volume.reshape(len(volume), -1)
+        if self.positions is None:
+            return flat
+        voxel, inside = voxel_of(self.positions, volume.shape[1:])
+        return np.asarray(flat[:, voxel] * inside, dtype=np.float32)
+
+
+def mask_view(cohort: Cohort, encoder: str) -> ImageView:
+    """The lesion mask. Raises `BenchmarkError` where the cohort has none, or none in three dimensions."""
+    view = cohort.images.get(MASK)
+    if view is None or len(view.shape) != 5 or view.shape[1] != 1:
+        held = ", ".join(f"'{name}' {other.shape[1:]}" for name, other in cohort.images.items()) or "none"
+        raise BenchmarkError(f"encoder {encoder}: {cohort.name} has no view '{MASK}' of shape (1, x, y, z): it has {held}")
+    return view
+
+
+def intensity_views(cohort: Cohort, encoder: str) -> list[Channels]:
+    """Every view beside the mask, by name. Raises `BenchmarkError` for one of which it is not known where it lies."""
+    grid = mask_view(cohort, encoder).shape[2:]
+    found = []
+    for name, view in sorted(cohort.images.items()):
+        shape = view.shape[1:]
+        if name == MASK:
+            continue
+        if shape[1:] == grid:
+            found.append(Channels(name, view, None, 1))
+        elif (grid, shape) in SLICES:
+            places = [part.positions(*shape[1:]).reshape(-1, 3) for part in SLICES[grid, shape]]
+            found.append(Channels(name, view, np.concatenate(places), len(places)))
+        else:
+            raise BenchmarkError(
+                f"encoder {encoder}: {cohort.name}: where in the mask's grid {grid} view '{name}' {shape} lies is not known: "
+                "give a volume on that grid, or add the planes of its slices to SLICES in benchmark/learning/encoders/_views.py"
+            )
+    return found
+
+
+def cases_with_image(cohort: Cohort) -> NDArray[np.bool_]:
+    """(n,) which case has the image."""
+    there = cohort.present.get("image")
+    return np.ones(len(cohort), dtype=bool) if there is None else np.asarray(there, dtype=bool)
+
+
+def axes_of(cohort: Cohort) -> str:
+    """Where the volume's axes point to: LAS for the grids of `SLICES`, else RAS [A]."""
+    grid = cohort.images[MASK].shape[2:] if MASK in cohort.images else ()
+    return "LAS" if any((grid, view.shape[1:]) in SLICES for view in cohort.images.values()) else "RAS"
+
+
+def voxel_of(positions: NDArray[np.float64], grid: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The flat index of the voxel in which each position lies (0 for those outside), and which lie inside; (points,) each."""
+    inside = np.asarray(((positions >= 0) & (positions < 1)).all(axis=1))
+    index = np.where(inside[:, None], positions * np.array(grid), 0).astype(np.intp)
+    return np.asarray(np.ravel_multi_index(tuple(index.T), grid)), inside
+
+
+def averaged(images: Floats, shape: tuple[int, ...]) -> Floats:
+    """(b, *shape): means of (b, *spatial) over equal blocks; a pixel on a border counts for both by its parts."""
+    for axis, blocks in enumerate(shape, start=1):
+        images = np.moveaxis(np.tensordot(images, _overlap(images.shape[axis], blocks), (axis, 1)), -1, axis)
+    return np.ascontiguousarray(images)
+
+
+def _overlap(length: int, blocks: int) -> Floats:
+    """(blocks, length): the share of each block that each pixel of an axis fills; rows sum to 1."""
+    edges = np.linspace(0, length, blocks + 1)[:, None]
+    pixel = np.arange(length)
+    covered = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
+    return np.asarray(np.maximum(covered, 0) * blocks / length, dtype=np.float32)
+
+
+def tissue_of(value: Floats, inside: NDArray[np.bool_]) -> Floats:
+    """(b, points) 1 where a point shows tissue, 0 in air and fluid."""
+    bright = value > DARK * np.percentile(value, 95, axis=1, keepdims=True)
+    return np.asarray(bright & inside, dtype=np.float32)
+
+
+def standardised(value: Floats, healthy: Floats) -> Floats:
+    """Deviations (b, points) from the mean over each case's healthy tissue, in its standard deviations, clipped."""
+    amount = healthy.sum(axis=1)
+    mean = ratio(np.einsum("bp,bp->b", value, healthy), amount)[:, None]
+    centred = value - mean
+    deviation = np.sqrt(ratio(np.einsum("bp,bp,bp->b", centred, centred, healthy), amount))[:, None]
+    centred /= np.where(deviation > 0, deviation, 1)
+    return np.asarray(np.clip(centred, -CLIP, CLIP, out=centred))
+
+
+def ratio(sums: Floats, weights: Floats) -> Floats:
+    """Sums over weights; zero where there is too little weight."""
+    return np.where(weights > LITTLE, sums / np.maximum(weights, LITTLE), 0)

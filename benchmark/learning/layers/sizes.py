@@ -1,0 +1,23 @@
+"""The papers' sizes of methods whose default sizes are small enough for a cell to take seconds."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from benchmark.system.errors import UnknownNameError
+
+SIZES = ("small", "paper")
+
+
+def set_size(method: Any, size: str, **paper: int) -> None:
+    """Give a method, a dataclass, the paper's sizes where its field `size` asks for them.
+
+    A field that was given another value than its default keeps it. Raises `UnknownNameError` for another size.
+    """
+    if size not in SIZES:
+        raise UnknownNameError("size", size, SIZES)
+    defaults = {item.name: item.default for item in fields(method)}
+    for name, value in paper.items() if size == "paper" else ():
+        if getattr(method, name) == defaults[name]:
+            setattr(method, name, value)

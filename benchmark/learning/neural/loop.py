@@ -1,0 +1,191 @@
+"""The training loop: epochs of mixed, noisy batches, early stopping on the validation AUC, best weights restored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import clip_grad_norm_
+
+from benchmark.learning.neural.inputs import Batch
+from benchmark.learning.neural.optimiser import RectifiedAdam
+from benchmark.system.errors import InvalidTraining
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a module makes of a batch.
+
+    logits (b,), or (b, k) for k members: the loss is then the mean of the members' losses, the probability the mean of their
+    probabilities. `terms`: further losses by name, scalars, unweighted (`NeuralMethod.weights` weighs them); a module need not
+    compute them outside training.
+    """
+
+    logits: Tensor
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of the loop: see the fields of `NeuralMethod`."""
+
+    learning_rate: float
+    epochs: int
+    patience: int
+    warmup: int
+    batch_size: int
+    clip: float
+    noise: float
+    mixup: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """The cases to learn from: `epoch(rng)` gives their inputs with a draft of each drawn, labels (n,) are 0 and 1."""
+
+    epoch: Callable[[np.random.Generator], Batch]
+    labels: Tensor
+    validation: Batch
+    validation_labels: Tensor
+
+
+History = dict[str, list[float]]
+
+
+def fit_module(
+    module: nn.Module,
+    data: Training,
+    recipe: Recipe,
+    weights: Callable[[int], Mapping[str, float]],
+    seed: int,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> History:
+    """Train the module in place, and leave it with the weights of its best epoch, in evaluation mode.
+
+    Returns one list per figure, an entry per epoch: `loss` (all terms, weighted), each term unweighted, `validation_auc` and
+    `learning_rate`. Raises `InvalidTraining` that names the epoch where the loss is no finite number.
+    """
+    rng = np.random.default_rng(seed)
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimiser = RectifiedAdam(parameters, recipe.learning_rate)
+    history: History = {}
+    best, best_epoch = -math.inf, 0
+    kept = _weights(module)
+    for epoch in range(recipe.epochs):
+        rate = recipe.learning_rate * rate_factor(epoch, recipe.warmup, recipe.epochs)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        told = _epoch(module, data, recipe, weights(epoch), optimiser, parameters, rng)
+        if not all(map(math.isfinite, told.values())):
+            raise InvalidTraining(
+                f"epoch {epoch + 1}: the loss is {told['loss']}: lower the learning rate or look at the inputs"
+            )
+        chances = probabilities(module, data.validation)
+        if not bool(torch.isfinite(chances).all()):
+            raise InvalidTraining(f"epoch {epoch + 1}: a predicted probability is no number: lower the learning rate")
+        score = _auc(data.validation_labels, chances)
+        for name, value in {**told, "validation_auc": score, "learning_rate": rate}.items():
+            history.setdefault(name, []).append(float(f"{value:.6g}"))
+        if on_epoch is not None:
+            on_epoch(epoch, score)
+        if score > best:
+            best, best_epoch, kept = score, epoch, _weights(module)
+        elif epoch - best_epoch >= recipe.patience:
+            break
+    module.load_state_dict(kept)
+    module.eval()
+    return history
+
+
+def probabilities(module: nn.Module, cases: Batch) -> Tensor:
+    """P(label = 1) of each case, (n,) float32 on the CPU."""
+    module.eval()
+    with torch.inference_mode():
+        chances = torch.sigmoid(as_output(module(cases)).logits)
+    return (chances.mean(1) if chances.ndim == 2 else chances).cpu()
+
+
+def as_output(made: Output | Tensor) -> Output:
+    """What a module gave, as an `Output`: plain logits are one without terms."""
+    return made if isinstance(made, Output) else Output(made)
+
+
+def rate_factor(epoch: int, warmup: int, epochs: int) -> float:
+    """Linear from 1/warmup to 1 over the first epochs, then half a cosine down to near 0 at the last."""
+    if epoch < warmup:
+        return (epoch + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (epoch - warmup) / max(epochs - warmup, 1)))
+
+
+def _epoch(
+    module: nn.Module,
+    data: Training,
+    recipe: Recipe,
+    weights: Mapping[str, float],
+    optimiser: RectifiedAdam,
+    parameters: list[nn.Parameter],
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """One pass over the training cases; the mean of each loss over its batches."""
+    module.train()
+    inputs = data.epoch(rng)
+    sums: dict[str, Tensor] = {}
+    batches = 0
+    for index in _batches(len(data.labels), recipe.batch_size, rng):
+        places = torch.from_numpy(index).to(data.labels.device)
+        batch, labels = augmented(inputs.at(places), data.labels[places], recipe, rng)
+        output = as_output(module(batch))
+        terms = {"classification": _classification(output.logits, labels), **output.terms}
+        loss = terms["classification"]
+        for name, value in output.terms.items():
+            loss = loss + weights.get(name, 1.0) * value
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(parameters, recipe.clip)
+        optimiser.step()
+        batches += 1
+        for name, value in {"loss": loss, **terms}.items():
+            sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach()
+    return {name: float(total) / batches for name, total in sums.items()}
+
+
+def augmented(batch: Batch, labels: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Batch, Tensor]:
+    """MixUp of the batch with itself, then Gaussian noise, each with probability one half (Zhang et al. 2018)."""
+    if recipe.mixup and rng.random() < 0.5:
+        weight = float(rng.beta(recipe.mixup, recipe.mixup))
+        partner = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)
+        batch, labels = batch.blended(batch.at(partner), weight), torch.lerp(labels[partner], labels, weight)
+    if recipe.noise and rng.random() < 0.5:
+        batch = batch.noisy(recipe.noise)
+    return batch, labels
+
+
+def _batches(cases: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The cases in random order, in batches as equal as can be of at most `size`."""
+    yield from np.array_split(rng.permutation(cases), math.ceil(cases / size))
+
+
+def _classification(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy, the mean over cases and members."""
+    return binary_cross_entropy_with_logits(logits, labels if logits.ndim == 1 else labels[:, None].expand_as(logits))
+
+
+def _auc(labels: Tensor, chances: Tensor) -> float:
+    """The AUC; where a class is absent, minus the mean squared error, so that there is something to stop by."""
+    if not 0 < float(labels.mean()) < 1:
+        return -float(((chances - labels.cpu()) ** 2).mean())
+    from scipy.stats import rankdata
+
+    ranks = rankdata(chances.numpy())
+    positive = labels.cpu().numpy() == 1
+    count = int(positive.sum())
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(ranks) - count)))
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -1,0 +1,164 @@
+"""Nested tuning: every split's hyper-parameters are searched inside its own training part, then the method is fitted anew.
+
+A trial learns on 80 % of the training part, stops early on the other 20 %, and is scored on the validation part. A tuned method
+is given what every method is given, train and validation views: it has no test case to look at.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.cohort import Cohort
+from benchmark.data.splits import inner_cut
+from benchmark.learning.fitting import what_is_invalid
+from benchmark.learning.seeding import seed_everything
+from benchmark.learning.tuning.space import configured, grid_size, read_space
+from benchmark.registry.budget import read_budget
+from benchmark.registry.entries import Entry, forget
+from benchmark.registry.spelling import TUNED
+from benchmark.system.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial, Trial
+
+WARM_UP_EPOCHS = 10
+"""No trial is pruned before [A]: learning rates still rise."""
+FULL_TRIALS = 5
+"""No trial is pruned before so many ran to their end: the pruner's median is theirs (Optuna's default)."""
+INTERRUPTED = "interrupted"
+"""Marks a trial that a killed process left behind: it does not count, and its place is tried again."""
+
+
+class Tuned:
+    """A method whose values are chosen by a search among (train, validation); a method itself.
+
+    `open_study` gives the Optuna study to search in, by default one in memory; a study that holds trials is gone on with.
+    After `fit`, `chosen` holds the `values`, their `inner_auc` on the validation part, the number of `trials` by how they
+    ended, and as `refit` what the fitted method itself chose.
+    """
+
+    def __init__(self, entry: Entry[Any], parameters: Mapping[str, Any]) -> None:
+        self.entry = entry
+        self.fixed = {name: value for name, value in parameters.items() if name != TUNED}
+        self.budget = read_budget(parameters[TUNED])
+        self.space = read_space(entry, self.fixed)
+        self.trials = self.budget.trials
+        if self.budget.sampler == "grid":
+            self.trials = min(self.trials, grid_size(self.space, entry.name))
+        self.open_study: Callable[[], Study] = _in_memory
+
+    def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
+        """Search, then fit with the best values as every method is fitted. Raises `BenchmarkError` where no trial scored."""
+        done = self._search(self.open_study(), train, validation, seed)
+        best = _best(done)
+        method = self._method(best.params, seed)
+        method.fit(train, validation, seed)
+        self._fitted = method
+        ended = [trial.state.name for trial in done]
+        self.chosen = {
+            "values": dict(sorted(best.params.items())),
+            "inner_auc": best.value,
+            "trials": {"complete": ended.count("COMPLETE"), "pruned": ended.count("PRUNED"), "failed": ended.count("FAIL")},
+            **({"refit": method.chosen} if getattr(method, "chosen", None) else {}),
+        }
+        self.threshold = getattr(method, "threshold", 0.5)
+        self.history = getattr(method, "history", {})
+
+    def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
+        """P(label = 1) by the method with the chosen values, (n,)."""
+        told: NDArray[np.floating[Any]] = self._fitted.predict_proba(cases)
+        return told
+
+    def _search(self, study: Study, train: Cohort, validation: Cohort, seed: int) -> list[FrozenTrial]:
+        """Try what the study lacks of the budget; returns the trials that count, in order."""
+        from optuna.pruners import MedianPruner
+
+        from benchmark.learning.tuning.samplers import distributions, sampler
+
+        study.pruner = MedianPruner(n_startup_trials=FULL_TRIALS, n_warmup_steps=WARM_UP_EPOCHS)
+        owner = study.user_attrs.get("owner")
+        while len(done := counted(study)) < self.trials and not self._out_of_time(done):
+            if study.user_attrs.get("owner") != owner:
+                raise BenchmarkError("another process took this search over")
+            study.sampler = sampler(self.budget, self.space, seed, len(done))
+            self._try(study, study.ask(distributions(self.space)), done, (train, validation), seed)
+        return done
+
+    def _try(self, study: Study, trial: Trial, done: Sequence[FrozenTrial], views: tuple[Cohort, Cohort], seed: int) -> None:
+        """Score a trial; one that raises is a failed trial, whatever it raises."""
+        from optuna import TrialPruned
+        from optuna.trial import TrialState
+
+        known = [before.value for before in done if before.state is TrialState.COMPLETE and before.params == trial.params]
+        try:
+            score = known[0] if known else self._score(trial, *views, seed)
+        except TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+        except (Exception, SystemExit) as error:
+            trial.set_user_attr("error", f"{type(error).__name__}: {error}")
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, score)
+
+    def _score(self, trial: Trial, train: Cohort, validation: Cohort, seed: int) -> float:
+        """AUC on the validation part of a method that learnt on a cut of the training part."""
+        from optuna import TrialPruned
+        from sklearn.metrics import roc_auc_score
+
+        def report(epoch: int, auc: float) -> None:
+            trial.report(auc, epoch)
+            if trial.should_prune():
+                raise TrialPruned
+
+        learning, stopping = inner_cut(train, seed)
+        method = self._method(trial.params, seed)
+        if hasattr(method, "on_epoch"):
+            method.on_epoch = report
+        method.fit(train.take(learning), replace(train.take(stopping), pool=None), seed)
+        cases = validation.take(np.arange(len(validation)))
+        told = method.predict_proba(cases.only(self.entry.modalities_of(self.fixed)[1]).sealed().blind())
+        wrong = what_is_invalid(told, len(cases))
+        if wrong:
+            raise BenchmarkError(wrong)
+        return float(roc_auc_score(np.asarray(validation.labels), np.asarray(told)))
+
+    def _method(self, values: Mapping[str, Any], seed: int) -> Any:
+        """A fresh method that no trial before has touched, all generators seeded."""
+        forget(self.entry.path)
+        method = configured(self.entry, self.fixed, values)
+        seed_everything(seed, torch="torch" in sys.modules)
+        return method
+
+    def _out_of_time(self, done: Sequence[FrozenTrial]) -> bool:
+        spent = sum(trial.duration.total_seconds() for trial in done if trial.duration is not None)
+        return bool(done) and self.budget.seconds is not None and spent >= self.budget.seconds
+
+
+def counted(study: Study) -> list[FrozenTrial]:
+    """The trials that ended and count towards the budget, in order: those that a killed process left do not."""
+    return [trial for trial in study.get_trials() if trial.state.is_finished() and INTERRUPTED not in trial.user_attrs]
+
+
+def _best(done: Sequence[FrozenTrial]) -> FrozenTrial:
+    """The first of those with the greatest score. Raises `BenchmarkError` where none has one."""
+    scored = [trial for trial in done if trial.state.name == "COMPLETE"]
+    if not scored:
+        said = next(
+            (trial.user_attrs["error"] for trial in reversed(done) if "error" in trial.user_attrs), "no reason is known"
+        )
+        raise BenchmarkError(f"none of {len(done)} trials gave a score: {said}")
+    return max(scored, key=lambda trial: (trial.value, -trial.number))
+
+
+def _in_memory() -> Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(direction="maximize")

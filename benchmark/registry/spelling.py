@@ -1,0 +1,70 @@
+"""How a configuration is spelled: `name[a=1,b=2]`, keys sorted."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark.system.errors import BenchmarkError
+
+TUNED = "tuned"
+DEFAULT_BUDGET = "tpe-20"
+"""`method[tuned=SAMPLER-TRIALS]`: the values that are not given are searched; `method[tuned]` with this budget."""
+
+
+def parse_spelling(spelled: str) -> tuple[str, dict[str, Any]]:
+    """`name[a=1,b=two]` -> ("name", {"a": 1, "b": "two"}); values are Python literals where they read as such.
+
+    A value may be a spelling itself: `name[text_encoder=other[weights=/x,layers=4]]`.
+    """
+    name, bracket, rest = spelled.partition("[")
+    if not bracket:
+        return spelled, {}
+    if not rest.endswith("]"):
+        raise BenchmarkError(f"'{spelled}' lacks its closing bracket: write name[a=1,b=2]")
+    parameters: dict[str, Any] = {}
+    for part in filter(None, _parts(spelled, rest[:-1])):
+        key, equals, value = part.partition("=") if part.strip() != TUNED else (TUNED, "=", DEFAULT_BUDGET)
+        if not equals or not key.strip():
+            raise BenchmarkError(f"'{spelled}': '{part}' is not key=value: write name[a=1,b=2]")
+        if key.strip() in parameters:
+            raise BenchmarkError(f"'{spelled}' gives '{key.strip()}' twice")
+        parameters[key.strip()] = _literal(value.strip())
+    return name, parameters
+
+
+def spell(name: str, parameters: Mapping[str, Any]) -> str:
+    """The canonical spelling `name[a=1,b=2]`, keys sorted; the plain name where there are no parameters."""
+    if not parameters:
+        return name
+    inside = ",".join(_spelled(key, parameters[key]) for key in sorted(parameters))
+    return f"{name}[{inside}]"
+
+
+def _spelled(key: str, value: Any) -> str:
+    return key if (key, value) == (TUNED, DEFAULT_BUDGET) else f"{key}={value}"
+
+
+def _parts(spelled: str, inside: str) -> list[str]:
+    """What commas part, but for those within brackets."""
+    parts, depth = [""], 0
+    for letter in inside:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if depth:
+        raise BenchmarkError(f"'{spelled}': its brackets do not match: write name[a=other[b=1],c=2]")
+    return parts
+
+
+def _literal(text: str) -> Any:
+    lowered = {"true": True, "false": False, "none": None}
+    if text.lower() in lowered:
+        return lowered[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,1 @@
+"""The suites' TOML files, and what reads them."""

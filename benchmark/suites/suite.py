@@ -1,0 +1,319 @@
+"""Suites: which datasets, protocols and methods are paired, and who joined them on this machine."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.registry.budget import check_equal, read_budget
+from benchmark.registry.entries import Catalogue
+from benchmark.registry.spelling import TUNED, spell
+from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.locations import results_folder
+
+FOLDER = Path(__file__).resolve().parent
+DEFAULT = "stroke-prognosis"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hard limits of a cell in a worker process."""
+
+    seconds: float = 1800
+    memory_gib: float = 6
+
+
+@dataclass(frozen=True)
+class ReportedRow:
+    """A row as a paper prints it: its name there, metric -> what is printed, and the methods here that follow its recipe."""
+
+    said: str
+    figures: Mapping[str, str]
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a paper reports of its own patients, and where it says so."""
+
+    source: str
+    rows: tuple[ReportedRow, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A family of comparisons: the ranked methods are tested against each other, descriptive rows are only shown.
+
+    `note` is printed above the methods; `reported` is what a paper prints, to stand beside it; `skipped` is dataset -> method
+    -> why it is not run there.
+    """
+
+    name: str
+    title: str
+    datasets: tuple[str, ...]
+    protocols: tuple[str, ...]
+    ranked: tuple[str, ...]
+    descriptive: tuple[str, ...] = ()
+    primary_metric: str = "auc"
+    note: str = ""
+    limits: Limits = field(default_factory=Limits)
+    reported: Reported | None = None
+    skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All rows, ranked ones first."""
+        return self.ranked + self.descriptive
+
+    @property
+    def spelled(self) -> str:
+        """What `--suite` takes: the name of a shipped suite, the file of any other."""
+        return self.name if self.name in suite_names() else f"{self.name}.toml"
+
+    def why_skipped(self, dataset: str, method: str) -> str:
+        """Why the suite does not run a method on a dataset; empty where it does."""
+        return self.skipped.get(dataset, {}).get(method, "")
+
+
+@dataclass(frozen=True)
+class Members:
+    """What a user added to a suite on this machine by naming it in `run`."""
+
+    methods: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+
+
+def suite_names() -> list[str]:
+    """The names of the suites of the checkout."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by name or by the path of its TOML file. Raises `BenchmarkError` with the field that is wrong."""
+    own = name.endswith(".toml")
+    path = Path(name) if own else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise BenchmarkError(f"suite file {name} does not exist") if own else UnknownNameError("suite", name, suite_names())
+    if path.stem in suite_names() and path.resolve().parent != FOLDER:
+        raise BenchmarkError(f"suite file {name} bears the name of a suite of the checkout: rename the file")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"suite file {path.name}: {error}") from error
+    return _suite(content, path)
+
+
+def _suite(content: dict[str, Any], path: Path) -> Suite:
+    known = {item.name for item in fields(Suite)} - {"name"}
+    for name in content:
+        if name not in known:
+            raise BenchmarkError(f"suite file {path.name}: {UnknownNameError('field', name, known)}")
+    for name in ("title", "datasets", "protocols", "ranked"):
+        if name not in content:
+            raise BenchmarkError(f"suite file {path.name}: field '{name}' is missing")
+    values: dict[str, Any] = {"name": path.stem}
+    for name, value in content.items():
+        if name == "limits":
+            values[name] = _limits(value, path)
+        elif name == "reported":
+            values[name] = _reported(value, path)
+        elif name == "skipped":
+            values[name] = _skipped(value, path)
+        elif name in ("title", "primary_metric", "note"):
+            if not isinstance(value, str):
+                raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a string, not {value!r}")
+            values[name] = value
+        else:
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a list of strings, not {value!r}")
+            values[name] = tuple(value)
+    return Suite(**values)
+
+
+def _limits(value: Any, path: Path) -> Limits:
+    known = {item.name for item in fields(Limits)}
+    if not isinstance(value, dict):
+        raise BenchmarkError(f"suite file {path.name}: field 'limits' must be a table, not {value!r}")
+    for name, number in value.items():
+        if name not in known:
+            raise BenchmarkError(f"suite file {path.name}: {UnknownNameError('field of limits', name, known)}")
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
+            raise BenchmarkError(f"suite file {path.name}: field 'limits.{name}' must be a positive number, not {number!r}")
+    return Limits(**value)
+
+
+def _skipped(value: Any, path: Path) -> dict[str, dict[str, str]]:
+    """`[skipped.DATASET]` with a line `METHOD = "why"` for each method that is not run there."""
+    try:
+        return {str(dataset): {str(method): str(why) for method, why in rows.items()} for dataset, rows in value.items()}
+    except AttributeError as error:
+        raise BenchmarkError(f"suite file {path.name}: field 'skipped' must hold tables of METHOD = reason") from error
+
+
+def _reported(value: Any, path: Path) -> Reported:
+    """`[reported]` with a source, and `[[reported.rows]]` of `said`, `methods` and the printed figures by metric."""
+    try:
+        return Reported(str(value["source"]), tuple(map(_reported_row, value["rows"])))
+    except (KeyError, TypeError, AttributeError) as error:
+        wrong = f"suite file {path.name}: field 'reported' must have a source and rows of said, methods and printed figures"
+        raise BenchmarkError(f"{wrong} (wrong or missing: {error})") from error
+
+
+def _reported_row(row: Mapping[str, Any]) -> ReportedRow:
+    figures = {name: str(figure) for name, figure in row.items() if name not in ("said", "methods")}
+    return ReportedRow(str(row["said"]), figures, tuple(map(str, row["methods"])))
+
+
+def canonical(kind: str, spelled: str, catalogue: Catalogue) -> str:
+    """The one spelling of a configuration: known name, sorted keys, no parameter that equals its default.
+
+    A tuned row keeps every parameter that is given, since what is given is not searched.
+    """
+    registry = catalogue.datasets if kind == "dataset" else catalogue.methods if kind == "method" else catalogue.protocols
+    entry, parameters = registry.resolve(spelled)
+    searched = {}
+    if kind == "method" and TUNED in parameters:
+        searched = {TUNED: str(read_budget(parameters[TUNED]))}
+        if entry.error is None and not entry.has_search_space:
+            entry.configure(parameters)
+        del parameters[TUNED]
+    if entry.error is None and parameters:
+        defaults = entry.constants
+        if not parameters.keys() <= entry.fields:
+            entry.configure(parameters)
+            defaults = entry.defaults()
+        if not searched:
+            parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
+    return spell(entry.name, {**parameters, **searched})
+
+
+def validated(suite: Suite, catalogue: Catalogue) -> Suite:
+    """The suite with every name in its one spelling.
+
+    Raises `BenchmarkError` for what is not registered, and for tuned rows of different budgets.
+    """
+    from benchmark.statistics.metrics import METRICS
+
+    def spelled(field_name: str, kind: str) -> tuple[str, ...]:
+        try:
+            return tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(suite, field_name)))
+        except BenchmarkError as error:
+            raise BenchmarkError(f"suite {suite.name}: field '{field_name}': {error}") from error
+
+    if suite.primary_metric not in METRICS:
+        error = UnknownNameError("metric", suite.primary_metric, METRICS)
+        raise BenchmarkError(f"suite {suite.name}: field 'primary_metric': {error}")
+    ranked = spelled("ranked", "method")
+    descriptive = tuple(name for name in spelled("descriptive", "method") if name not in ranked)
+    check_equal(suite.name, ranked + descriptive)
+    for row in suite.reported.rows if suite.reported else ():
+        for name in row.figures:
+            if name not in METRICS:
+                raise BenchmarkError(f"suite {suite.name}: field 'reported': {UnknownNameError('metric', name, METRICS)}")
+        for name in row.methods:
+            canonical("method", name, catalogue)
+    datasets = spelled("datasets", "dataset")
+    return replace(
+        suite,
+        skipped=_canonical_skips(suite, {"dataset": datasets, "method": ranked + descriptive}, catalogue),
+        datasets=datasets,
+        protocols=spelled("protocols", "protocol"),
+        ranked=ranked,
+        descriptive=descriptive,
+    )
+
+
+def _canonical_skips(
+    suite: Suite, known: Mapping[str, tuple[str, ...]], catalogue: Catalogue
+) -> Mapping[str, Mapping[str, str]]:
+    """`skipped` with every name in its one spelling. Raises `BenchmarkError` for what the suite does not hold."""
+
+    def name(kind: str, spelled: str) -> str:
+        try:
+            found = canonical(kind, spelled, catalogue)
+        except UnknownNameError:
+            found = ""
+        if found not in known[kind]:
+            raise BenchmarkError(f"suite {suite.name}: field 'skipped': {spelled} is not in the suite")
+        return found
+
+    return {
+        name("dataset", dataset): {name("method", method): why for method, why in rows.items()}
+        for dataset, rows in suite.skipped.items()
+    }
+
+
+def members(suite: str) -> Members:
+    """Who joined a suite on this machine."""
+    everyone = _read_members()
+    known = everyone.get(suite, {})
+    return Members(**{item.name: tuple(known.get(item.name, ())) for item in fields(Members)})
+
+
+def joined(suite: Suite, extra: Members) -> Suite:
+    """The suite with its members of this machine; methods of theirs are ranked.
+
+    Raises `BenchmarkError` for tuned rows of different budgets.
+    """
+
+    def more(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
+        return mine + tuple(name for name in theirs if name not in mine)
+
+    newcomers = tuple(name for name in extra.methods if name not in suite.descriptive)
+    check_equal(suite.name, suite.methods + newcomers)
+    return replace(
+        suite,
+        datasets=more(suite.datasets, extra.datasets),
+        protocols=more(suite.protocols, extra.protocols),
+        ranked=more(suite.ranked, newcomers),
+    )
+
+
+def join(suite: Suite, extra: Members) -> list[str]:
+    """Remember members of a suite on this machine, beside its results; returns the names that are new."""
+    before = members(suite.name)
+    after = Members(
+        **{item.name: tuple(dict.fromkeys(getattr(before, item.name) + getattr(extra, item.name))) for item in fields(Members)}
+    )
+    if after != before:
+        everyone = _read_members()
+        everyone[suite.name] = {item.name: list(getattr(after, item.name)) for item in fields(Members)}
+        _write_members(everyone)
+    kinds = ("datasets", "protocols", "methods")
+    return [name for kind in kinds for name in getattr(after, kind) if name not in getattr(before, kind)]
+
+
+def leave(suite: str, name: str) -> None:
+    """Forget a member of a suite on this machine. Raises `UnknownNameError` where it is none."""
+    everyone = _read_members()
+    mine = everyone.get(suite, {})
+    if not any(name in names for kind, names in mine.items() if kind != "plugins"):
+        raise UnknownNameError(f"member of {suite}", name, sum((v for k, v in mine.items() if k != "plugins"), []))
+    everyone[suite] = {kind: [other for other in names if other != name] for kind, names in mine.items()}
+    _write_members(everyone)
+
+
+def _members_file() -> Path:
+    return results_folder() / "members.json"
+
+
+def _write_members(everyone: dict[str, dict[str, list[str]]]) -> None:
+    from benchmark.cells.store import write_durably
+
+    write_durably(_members_file(), (json.dumps(everyone, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _read_members() -> dict[str, dict[str, list[str]]]:
+    path = _members_file()
+    try:
+        content: dict[str, dict[str, list[str]]] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise BenchmarkError(f"{path} is not JSON ({error}): delete it, and name your methods in `run` again") from error
+    return content

@@ -1,0 +1,1 @@
+"""The machine at hand: paths, durable files, digests, processes, sealed artefacts."""

