@@ -21,7 +21,7 @@ lint: env
 # (interim: the beginning of synthetic)
 # (all about three hours, with all datasets fetched; commands, training and interim about 30 minutes).
 speed: env
-	$(BIN)/python -m tests.speed $(PARTS)
+	$(BIN)/python -m tools.speed $(PARTS)
 
 env: $(VENV)/.ready
 
@@ -35,4 +35,4 @@ $(VENV)/.ready: requirements.lock
 
 # How many cases the planted interaction of the synthetic cohort needs (docs/learning-curve.md; about ten minutes).
 learning-curve: env
-	$(BIN)/python -m tests.learning_curve
+	$(BIN)/python -m tools.learning_curve

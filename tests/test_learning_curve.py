@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests import learning_curve
+from tools import learning_curve
 
 ROWS = ("logistic-regression", "film[image_encoder=territories]")
 

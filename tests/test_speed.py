@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests import speed
+from tools import speed
 
 
 def test_times_of_the_synthetic_part_add_up_and_memory_is_the_greatest(monkeypatch) -> None:

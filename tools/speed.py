@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.speed_training import figures as training_figures
+from tools.speed_training import figures as training_figures
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20
@@ -134,14 +134,22 @@ def subgroup_seconds() -> float:
     import numpy as np
     import pandas as pd
 
+    from benchmark.statistics.evaluation import evaluate
     from benchmark.statistics.subgroups import describe
-    from tests.statistics.test_subgroups import evaluated, made_task
 
-    task = made_task(19_285, folds=5, repeats=(39, 40, 41, 42))
-    scores = pd.DataFrame(np.random.default_rng(0).random((len(task), 15)), columns=[*"abcdefghijklmno"])
-    found, groups = evaluated(task, scores), task["row"].to_numpy() % 5
+    cases, seeds, folds = 19_285, (39, 40, 41, 42), 5
+    rng = np.random.default_rng(0)
+    labels, rows = rng.integers(0, 2, cases), np.concatenate([rng.permutation(cases) for _ in seeds])
+    seed, fold = np.repeat(seeds, cases), np.tile(np.arange(cases) % folds, len(seeds))
+    splits = [f"seed{s}-fold{f}" for s, f in zip(seed, fold, strict=True)]
+    task = pd.DataFrame(
+        {"split": splits, "seed": seed, "site": "", "case": [f"c{row:05d}" for row in rows], "label": labels[rows]}
+    )
+    scores = pd.DataFrame(rng.random((len(task), 15)), columns=[*"abcdefghijklmno"])
+    thresholds = pd.DataFrame(0.5, index=sorted(set(splits)), columns=scores.columns)
+    evaluation = evaluate(task, scores, thresholds)
     started = time.perf_counter()
-    describe(found, groups, 5)
+    describe(evaluation, rows % 5, 5)
     return time.perf_counter() - started
 
 

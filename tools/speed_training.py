@@ -80,7 +80,7 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
             for name, term in terms.items():
                 loss = loss + weights.get(name, 1.0) * term
             radam.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
             radam.step()
 

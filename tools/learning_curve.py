@@ -96,7 +96,11 @@ def made_cohort(patients: list[Patient]) -> Cohort:
         derived=derived,
     )
     features = Territories().encode(cohort)
-    return replace(cohort, rows=np.arange(len(ids)), feature_source=lambda modality, encoder, rows: features.take(rows))
+    return replace(
+        cohort,
+        rows=np.arange(len(ids)),
+        feature_source=lambda modality, encoder, rows: features if rows is None else features.take(rows),
+    )
 
 
 def registered(catalogue: Catalogue, spelled: str, cohort: Cohort, tested: Index, learning: Index) -> Scores:
