@@ -21,6 +21,7 @@ from benchmark.data.sources import Sources
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Catalogue
 from benchmark.system.locations import ROOT, data_folder
+from tests.made_benchmark import MadeBenchmark
 
 if TYPE_CHECKING:
     from datasets._soop_files import SoopFiles
@@ -384,6 +385,33 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("STROKEBENCH_DATA", str(folder / "data"))
     monkeypatch.setenv("STROKEBENCH_OUTPUT", str(folder / "output"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def made(tmp_path: Path, isolated: None, monkeypatch: pytest.MonkeyPatch) -> MadeBenchmark:
+    """The made benchmark; the engine's own functions see its folders as well."""
+    return used_here(MadeBenchmark(tmp_path), monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> MadeBenchmark:
+    """The made benchmark after a run of its whole suite: to be read, or copied."""
+    benchmark = MadeBenchmark(tmp_path_factory.mktemp("run"))
+    benchmark.run()
+    return benchmark
+
+
+@pytest.fixture
+def ran(run_once: MadeBenchmark, tmp_path: Path, isolated: None, monkeypatch: pytest.MonkeyPatch) -> MadeBenchmark:
+    """The made benchmark after a run of its whole suite, for this test alone."""
+    return used_here(run_once.copied_to(tmp_path), monkeypatch)
+
+
+def used_here(benchmark: MadeBenchmark, monkeypatch: pytest.MonkeyPatch) -> MadeBenchmark:
+    """Have this process use the benchmark's folders of data and results."""
+    for name in ("STROKEBENCH_DATA", "STROKEBENCH_OUTPUT"):
+        monkeypatch.setenv(name, benchmark.environment[name])
+    return benchmark
 
 
 @pytest.fixture
