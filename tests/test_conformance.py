@@ -10,9 +10,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from benchmark.audit.attempt import with_specimens
-from benchmark.audit.conformance import CHECKS, COMPARING, Finding, check_method, has_error
+from benchmark.audit.conformance import CHECKS, COMPARING, check_method
+from benchmark.audit.findings import Finding, has_error
 from benchmark.audit.made_cohorts import SHAPES
-from benchmark.cli.listing import listing
+from benchmark.cli.list import listing
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Catalogue
 from benchmark.registry.spelling import parse_spelling, spell
@@ -95,7 +96,7 @@ def of_state(findings: list[Finding], state: str) -> set[str]:
 
 
 def said(findings: list[Finding], check: str) -> str:
-    return next(finding.said for finding in findings if finding.check == check)
+    return next(finding.message for finding in findings if finding.check == check)
 
 
 # What keeps the contract
@@ -150,7 +151,7 @@ def test_a_failure_says_how_small_the_specimen_is(found: Found) -> None:
 def test_what_is_wrong_with_a_card_is_said(method: str, found: Found) -> None:
     (finding,) = found(method)
     assert (finding.check, finding.state) == ("card", "error")
-    assert CARDS[method] in finding.said
+    assert CARDS[method] in finding.message
 
 
 @pytest.mark.parametrize("first_line", ["def broken(:", "import no_such_library"])
@@ -164,7 +165,7 @@ def test_a_file_that_cannot_be_read_or_imported_is_an_error_of_the_card(first_li
 
 
 def test_what_a_method_raises_is_told_with_the_line_that_raised_it(found: Found) -> None:
-    first, *traceback = found("raises-in-fit")[-1].said.splitlines()
+    first, *traceback = found("raises-in-fit")[-1].message.splitlines()
     assert first == "fit raised ValueError: a deliberate failure"
     assert any('raise ValueError("a deliberate failure")' in line for line in traceback)
 
@@ -215,7 +216,7 @@ def test_a_method_that_does_not_apply_is_skipped_with_the_reason(
 ) -> None:
     findings = check_method(method, known, shape)
     assert [finding.state for finding in findings] == ["good", "skipped"]
-    assert reason in findings[-1].said
+    assert reason in findings[-1].message
 
 
 def test_only_a_method_that_accepts_missing_modalities_is_tried_on_them(known: Catalogue) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.cli.listing import listing
+from benchmark.cli.list import listing
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Catalogue
 from benchmark.registry.spelling import parse_spelling, spell

@@ -52,7 +52,7 @@ class Views:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Candidate:
     """One configuration of a method on one specimen."""
 
     entry: Entry[Any]
@@ -121,16 +121,16 @@ class Attempt:
     unpickled: tuple[str, ...]
 
 
-def first_attempt(trial: Trial) -> Attempt:
+def first_attempt(candidate: Candidate) -> Attempt:
     """Fit and predict once, watched and timed. Raises `Misbehaviour`."""
-    given = trial.views()
+    given = candidate.views()
     before = given.digests()
-    trial.seed_generators(SEED)  # so that importing torch is not counted as the method's time
+    candidate.seed_generators(SEED)  # so that importing torch is not counted as the method's time
     with unpickling() as unpickled:
         started = time.perf_counter()
-        method = trial.fit(given)
+        method = candidate.fit(given)
         fitted = time.perf_counter()
-        probabilities = trial.predict(method, given.test)
+        probabilities = candidate.predict(method, given.test)
         predicted = time.perf_counter()
     after = given.digests()
     changed = tuple(name for name in before | after if before.get(name) != after.get(name))

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from benchmark.audit.attempt import (
     Attempt,
+    Candidate,
     Misbehaviour,
     Probabilities,
-    Trial,
     calling,
     first_attempt,
     specimen,
     with_specimens,
 )
+from benchmark.audit.findings import Finding, State, has_error
 from benchmark.cells.compute import blind_view, saved_attributes
 from benchmark.cells.planning import describe_row
 from benchmark.data.cohort import MODALITIES
@@ -30,26 +31,11 @@ from benchmark.registry.spelling import TUNED, spell
 from benchmark.suites.suite import DEFAULT, load_suite
 from benchmark.system.errors import UnknownNameError
 
-State = Literal["good", "warning", "error", "skipped"]
 OTHER_SEED = 40
 TOLERANCE = 1e-6
 """Predictions may differ by so much with the cases beside a case, or from one time to the next: sums depend on their order."""
 SWAPPED = 0.25
 """An AUC below this on a specimen, whose every modality tells of the label, is that of P(label = 0)."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found; an error breaks the contract, a warning may be meant."""
-
-    check: str
-    state: State
-    said: str
-
-
-def has_error(findings: Collection[Finding]) -> bool:
-    """Whether a finding breaks the contract."""
-    return any(finding.state == "error" for finding in findings)
 
 
 def check_method(
@@ -80,16 +66,16 @@ def check_method(
     if row.not_applicable:
         return [*card, Finding("applicability", "skipped", row.not_applicable)]
     limit = load_suite(DEFAULT).limits.seconds if limit_seconds is None else limit_seconds
-    trial = Trial(entry, parameters, row, shape, catalogue, Holdout().splits(cohort)[0], limit)
+    candidate = Candidate(entry, parameters, row, shape, catalogue, Holdout().splits(cohort)[0], limit)
     applies = Finding("applicability", "good", f"{len(cohort)} cases with {'+'.join(sorted(cohort.modalities))}")
-    return [*card, applies, *_behaviour(trial, checks or tuple(CHECKS))]
+    return [*card, applies, *_behaviour(candidate, checks or tuple(CHECKS))]
 
 
-def _behaviour(trial: Trial, checks: Collection[str]) -> Iterator[Finding]:
+def _behaviour(candidate: Candidate, checks: Collection[str]) -> Iterator[Finding]:
     try:
-        first = first_attempt(trial)
+        first = first_attempt(candidate)
     except Misbehaviour as error:
-        cases = f"the specimen trains on {len(trial.split.train)} cases and validates on {len(trial.split.validation)}"
+        cases = f"the specimen trains on {len(candidate.split.train)} cases and validates on {len(candidate.split.validation)}"
         yield Finding(
             "probabilities", "error", f"{error}\n({cases}: should the method need more, this says nothing against it)"
         )
@@ -102,7 +88,7 @@ def _behaviour(trial: Trial, checks: Collection[str]) -> Iterator[Finding]:
             yield Finding(name, "skipped", "the predictions differ from one time to the next")
             continue
         try:
-            found = [Finding(name, state, said) for state, said in check(trial, first)]
+            found = [Finding(name, state, said) for state, said in check(candidate, first)]
         except Misbehaviour as error:
             found = [Finding(name, "error", str(error))]
         reliable = reliable and not (name == "determinism" and has_error(found))
@@ -180,21 +166,21 @@ def _difference(before: Probabilities, after: Probabilities, tolerance: float = 
     return f"{int((gaps > tolerance).sum())} of {len(before)} by up to {gaps.max():.2g}" if gaps.max() > tolerance else ""
 
 
-def _probabilities(trial: Trial, first: Attempt) -> Said:
+def _probabilities(candidate: Candidate, first: Attempt) -> Said:
     from sklearn.metrics import roc_auc_score
 
     p = first.probabilities
-    labels = np.asarray(trial.cohort().labels)[trial.split.test]
+    labels = np.asarray(candidate.cohort().labels)[candidate.split.test]
     if roc_auc_score(labels, p) < SWAPPED:
         yield "warning", "they rank the test cases the wrong way round: is it P(label = 0)?"
     else:
         yield "good", f"{len(p)} finite numbers from {p.min():.3f} to {p.max():.3f}"
 
 
-def _determinism(trial: Trial, first: Attempt) -> Said:
+def _determinism(candidate: Candidate, first: Attempt) -> Said:
     again = {
-        "asked again, predict_proba": trial.predict(first.method, trial.views().test),
-        "fitted again with the same seed, it": trial.run(trial.views()),
+        "asked again, predict_proba": candidate.predict(first.method, candidate.views().test),
+        "fitted again with the same seed, it": candidate.run(candidate.views()),
     }
     for when, told in again.items():
         changed = _difference(first.probabilities, told)
@@ -210,20 +196,20 @@ def _determinism(trial: Trial, first: Attempt) -> Said:
         yield "good", "the same seed gives the same predictions, to the last bit"
 
 
-def _seed(trial: Trial, first: Attempt) -> Said:
-    changed = _difference(first.probabilities, trial.run(trial.views(), OTHER_SEED))
-    if changed and not trial.row.stochastic:
+def _seed(candidate: Candidate, first: Attempt) -> Said:
+    changed = _difference(first.probabilities, candidate.run(candidate.views(), OTHER_SEED))
+    if changed and not candidate.row.stochastic:
         yield "error", f"`stochastic = False`, but another seed predicts otherwise ({changed}): take that line out"
-    elif not changed and trial.row.stochastic:
+    elif not changed and candidate.row.stochastic:
         yield "good", "the seed changes nothing here: `stochastic = False` would save cells"
     else:
         yield "good", "another seed predicts otherwise" if changed else "no seed changes anything, as `stochastic = False` says"
 
 
-def _labels(trial: Trial, first: Attempt) -> Said:
-    given = trial.views()
+def _labels(candidate: Candidate, first: Attempt) -> Said:
+    given = candidate.views()
     turned = {name: replace(view, labels=1 - view.labels) for name, view in vars(given).items() if view.labels is not None}
-    if _difference(first.probabilities, trial.run(replace(given, **turned))):
+    if _difference(first.probabilities, candidate.run(replace(given, **turned))):
         yield "good", "with all labels turned round it predicts otherwise"
     else:
         yield (
@@ -232,11 +218,11 @@ def _labels(trial: Trial, first: Attempt) -> Said:
         )
 
 
-def _earlier_cells(trial: Trial, first: Attempt) -> Said:
-    split = trial.split
+def _earlier_cells(candidate: Candidate, first: Attempt) -> Said:
+    split = candidate.split
     seen = replace(split, train=np.sort(np.r_[split.test, split.train[::2]]), test=split.train[1::2])
-    trial.run(replace(trial, split=seen).views())
-    changed = _difference(first.probabilities, trial.run(trial.views()))
+    candidate.run(replace(candidate, split=seen).views())
+    changed = _difference(first.probabilities, candidate.run(candidate.views()))
     if changed:
         said = f"after a fit on the test cases it predicts otherwise ({changed})"
         yield "error", f"{said}: keep nothing in the module or the class from one cell to the next"
@@ -244,16 +230,18 @@ def _earlier_cells(trial: Trial, first: Attempt) -> Said:
         yield "good", "a cell that saw the test cases before changes nothing"
 
 
-def _independence(trial: Trial, first: Attempt) -> Said:
+def _independence(candidate: Candidate, first: Attempt) -> Said:
     n = len(first.probabilities)
-    whole = trial.cohort()
+    whole = candidate.cohort()
     apart = {
         "one case alone": np.arange(n)[-1:],
         "every second case": np.arange(n)[::2],
         "the cases in reversed order": np.arange(n)[::-1],
     }
     for name, positions in apart.items():
-        told = trial.predict(first.method, blind_view(whole, trial.split.test[positions], trial.row.predict_modalities))
+        told = candidate.predict(
+            first.method, blind_view(whole, candidate.split.test[positions], candidate.row.predict_modalities)
+        )
         most = np.abs(told - first.probabilities[positions]).max()
         if most > TOLERANCE:
             mend = "a prediction may rest on its own case and on what was fitted"
@@ -262,18 +250,18 @@ def _independence(trial: Trial, first: Attempt) -> Said:
     yield "good", "a case's prediction is the same alone, among others, and in another order"
 
 
-def _modalities(trial: Trial, first: Attempt) -> Said:
-    learnt, seen = (trial.held & part for part in (trial.row.fit_modalities, trial.row.predict_modalities))
-    hidden = {"fit": trial.held - learnt, "predict_proba": trial.held - seen}
-    given = replace(trial.views(hidden["fit"]), test=trial.views(hidden["predict_proba"]).test)
+def _modalities(candidate: Candidate, first: Attempt) -> Said:
+    learnt, seen = (candidate.held & part for part in (candidate.row.fit_modalities, candidate.row.predict_modalities))
+    hidden = {"fit": candidate.held - learnt, "predict_proba": candidate.held - seen}
+    given = replace(candidate.views(hidden["fit"]), test=candidate.views(hidden["predict_proba"]).test)
     undeclared = "+".join(sorted(hidden["fit"] | hidden["predict_proba"]))
-    changed = _difference(first.probabilities, trial.run(given)) if undeclared else ""
+    changed = _difference(first.probabilities, candidate.run(given)) if undeclared else ""
     if changed:
         yield "error", f"predictions follow the undeclared {undeclared} ({changed}): declare it, or keep to what the views hold"
     idle = [
         name
         for name in sorted(learnt | seen)
-        if not _difference(first.probabilities, trial.run(trial.views(frozenset({name}))))
+        if not _difference(first.probabilities, candidate.run(candidate.views(frozenset({name}))))
     ]
     for name in idle:
         yield "warning", f"{name} dealt anew among the cases changes no prediction, though it is declared: is it used?"
@@ -282,14 +270,14 @@ def _modalities(trial: Trial, first: Attempt) -> Said:
         yield "good", f"predictions follow {declared}" + (f", and not the undeclared {undeclared}" if undeclared else "")
 
 
-def _inputs(trial: Trial, first: Attempt) -> Said:
+def _inputs(candidate: Candidate, first: Attempt) -> Said:
     if first.changed:
         yield "error", f"changed in place: {', '.join(first.changed)}: work on a copy"
     else:
         yield "good", "as they were after fit and predict_proba"
 
 
-def _pickle(trial: Trial, first: Attempt) -> Said:
+def _pickle(candidate: Candidate, first: Attempt) -> Said:
     if first.unpickled:
         mend = "a pickle can run any code: load weights with weights_only=True"
         aside = "(worker processes exchange pickles: keep n_jobs at 1 where they do)"
@@ -298,13 +286,13 @@ def _pickle(trial: Trial, first: Attempt) -> Said:
         yield "good", "nothing was unpickled"
 
 
-def _time(trial: Trial, first: Attempt) -> Said:
-    slow = first.fit_seconds + first.predict_seconds > trial.limit_seconds
-    limit = f"the limit is {trial.limit_seconds:g} s"
+def _time(candidate: Candidate, first: Attempt) -> Said:
+    slow = first.fit_seconds + first.predict_seconds > candidate.limit_seconds
+    limit = f"the limit is {candidate.limit_seconds:g} s"
     yield "error" if slow else "good", f"fit {first.fit_seconds:.2f} s, predict_proba {first.predict_seconds:.2f} s; {limit}"
 
 
-def _saved(trial: Trial, first: Attempt) -> Said:
+def _saved(candidate: Candidate, first: Attempt) -> Said:
     there = [name for name in ("threshold", "chosen") if hasattr(first.method, name)]
     try:
         threshold, chosen = saved_attributes(first.method)
@@ -315,7 +303,7 @@ def _saved(trial: Trial, first: Attempt) -> Said:
     yield "good", ", ".join(told[name] for name in there) or "neither threshold nor chosen is set"
 
 
-CHECKS: Mapping[str, Callable[[Trial, Attempt], Said]] = MappingProxyType(
+CHECKS: Mapping[str, Callable[[Candidate, Attempt], Said]] = MappingProxyType(
     {
         "probabilities": _probabilities,
         "determinism": _determinism,

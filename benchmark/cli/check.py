@@ -15,7 +15,7 @@ from benchmark.cli.selection import add_plugins
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
-    from benchmark.audit.conformance import Finding
+    from benchmark.audit.findings import Finding
     from benchmark.registry.entries import Catalogue
 
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 where every method conforms, 1 where a check found an error."""
-    from benchmark.audit.conformance import has_error
+    from benchmark.audit.findings import has_error
     from benchmark.audit.made_cohorts import SHAPES
 
     if options.shape not in (*SHAPES, "all"):
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _methods(asked: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
     """The spellings to check, and the catalogue that has them; a file stands for its methods and their variants."""
-    from benchmark.cli.listing import listing
+    from benchmark.cli.list import listing
     from benchmark.registry.discovery import discover
     from benchmark.suites.suite import canonical
 
@@ -85,7 +85,7 @@ def _checked(method: str, catalogue: Catalogue, shapes: Sequence[str]) -> Iterat
 
 
 def _line(finding: Finding) -> str:
-    first, *more = finding.said.splitlines()
+    first, *more = finding.message.splitlines()
     return "\n".join([f"    {finding.state:8}{finding.check}: {first}", *(f"            {line}" for line in more)])
 
 

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE_ERROR
     try:
-        code: int = import_module(f"benchmark.cli.{_module(options.verb)}").run(options)
+        code: int = import_module(f"benchmark.cli.{options.verb}").run(options)
         sys.stdout.flush()
         return code
     except BenchmarkError as error:
@@ -69,16 +69,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     chosen = next((word for word in words if word in VERBS), None)
-    for verb, said in VERBS.items():
-        sub = verbs.add_parser(verb, help=said, description=said[0].upper() + said[1:] + ".")
+    for verb, summary in VERBS.items():
+        sub = verbs.add_parser(verb, help=summary, description=summary[0].upper() + summary[1:] + ".")
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
         if verb == chosen:
-            import_module(f"benchmark.cli.{_module(verb)}").add_arguments(sub)
+            import_module(f"benchmark.cli.{verb}").add_arguments(sub)
     return parser
-
-
-def _module(verb: str) -> str:
-    return "listing" if verb == "list" else verb
 
 
 def _fail(error: BenchmarkError, debug: bool) -> int:

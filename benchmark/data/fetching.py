@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmark.data.downloading import Deliver, opened
 from benchmark.data.sources import Sources
+from benchmark.registry.entries import Entry
 from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError
 from benchmark.system.locations import ROOT, data_folder
 
@@ -37,6 +38,13 @@ def needs_files(name: str) -> bool:
 def is_fetched(name: str) -> bool:
     """Whether the dataset's files were fetched to this machine, by its marker alone; true where none are needed."""
     return not needs_files(name) or _marker(name).is_file()
+
+
+def why_unavailable(dataset: Entry[Any]) -> str:
+    """Why a registered dataset cannot be prepared on this machine, and what to do; empty where it can."""
+    if dataset.error:
+        return f"broken: {dataset.error}"
+    return "" if is_fetched(dataset.name) else f"not fetched: python -m benchmark fetch {dataset.name}"
 
 
 def open_sources(name: str) -> Sources:

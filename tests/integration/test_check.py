@@ -74,7 +74,7 @@ def test_a_file_stands_for_all_its_methods_and_their_variants(tmp_path: Path, ca
     path.write_text(PAIR, encoding="utf-8")
     assert main(["check", str(path), "--shape", "complete", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert set(found[0]) == {"method", "shape", "check", "state", "said"}
+    assert set(found[0]) == {"method", "shape", "check", "state", "message"}
     assert {item["method"] for item in found} == {"half", "half[p=0.25]", "double"}
     assert {item["shape"] for item in found} == {"complete"}
     assert [(item["method"], item["check"]) for item in found if item["state"] == "error"] == [("double", "probabilities")]

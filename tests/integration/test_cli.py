@@ -173,7 +173,7 @@ def test_doctor_warns_of_an_encoder_whose_weights_raise_whatever_they_like(made)
     )
     found = {item["check"]: item for item in made.json("doctor", "--json", "--plugin", str(path))}
     assert found["encoder weighty"]["state"] == "warning"
-    assert "/nowhere/w.pt" in found["encoder weighty"]["said"]
+    assert "/nowhere/w.pt" in found["encoder weighty"]["message"]
     assert found["encoder lesion-grid"]["state"] == "good"
 
 
@@ -191,7 +191,7 @@ def test_doctor_warns_of_another_package_named_datasets(made):
         text=True,
     )
     clash = next(item for item in json.loads(found.stdout) if item["check"] == "package name")
-    assert clash["state"] == "warning" and "pip uninstall datasets" in clash["said"]
+    assert clash["state"] == "warning" and "pip uninstall datasets" in clash["message"]
 
 
 def test_a_dataset_that_is_not_fetched_is_skipped_with_its_command_and_the_others_run(made):

@@ -61,17 +61,12 @@ def listing(catalogue: Catalogue) -> dict[str, list[dict[str, Any]]]:
 
 
 def _dataset(entry: Entry[Any]) -> dict[str, Any]:
-    from benchmark.data.fetching import is_fetched, needs_files
+    from benchmark.data.fetching import why_unavailable
 
-    if entry.error:
-        available, reason = False, f"broken: {entry.error}"
-    elif needs_files(entry.name) and not is_fetched(entry.name):
-        available, reason = False, f"not fetched: python -m benchmark fetch {entry.name}"
-    else:
-        available, reason = True, ""
+    reason = why_unavailable(entry)
     return {
         "name": entry.name,
-        "available": available,
+        "available": not reason,
         "reason": reason,
         "modalities": sorted(entry.modalities),
         "cases": entry.metadata.get("cases"),

@@ -1,0 +1,127 @@
+"""Is this machine fit to run the benchmark? Every warning and error says what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+
+from benchmark.audit.findings import Finding
+from benchmark.cells.mlflow_mirror import is_away, tracking_uri
+from benchmark.data.features import encoder_identity
+from benchmark.data.fetching import why_unavailable
+from benchmark.registry.entries import KINDS, Catalogue
+from benchmark.system.locations import ROOT, data_folder, output_folder
+
+GIB = 2**30
+
+
+def examine(catalogue: Catalogue) -> list[Finding]:
+    """What all checks find of this machine and of the components of the catalogue."""
+    return [finding for check in CHECKS for finding in check(catalogue)]
+
+
+def _python(catalogue: Catalogue) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info >= (3, 11)
+    yield Finding("python", "good" if good else "error", version if good else f"{version}: 3.11 or newer is needed")
+
+
+def _packages(catalogue: Catalogue) -> Iterator[Finding]:
+    """Installed versions against requirements.lock."""
+    differ = []
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        name, pinned, version = line.partition("==")
+        if not pinned:
+            continue
+        installed = _installed(name)
+        if not installed:
+            differ.append(f"{name} is missing")
+        elif installed.partition("+")[0] != version.partition("+")[0].strip():
+            differ.append(f"{name} {installed} instead of {version}")
+    if differ:
+        yield Finding("packages", "warning", f"{'; '.join(differ[:5])}; {len(differ)} differ in all: run `make env`")
+    else:
+        yield Finding("packages", "good", "as pinned in requirements.lock")
+
+
+def _installed(package: str) -> str:
+    """The package's version, or an empty string."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _name_clash(catalogue: Catalogue) -> Iterator[Finding]:
+    """The checkout's package `datasets` and the Hugging Face package of that name."""
+    version = _installed("datasets")
+    if version:
+        yield Finding(
+            "package name",
+            "warning",
+            f"the Hugging Face package 'datasets' {version} is installed beside the checkout's folder of that name; "
+            "StrokeBench uses its own, but other libraries in the same process may find the wrong one: pip uninstall datasets",
+        )
+    else:
+        yield Finding("package name", "good", "no other package named 'datasets' is installed")
+
+
+def _components(catalogue: Catalogue) -> Iterator[Finding]:
+    entries = [entry for kind in KINDS for entry in catalogue.registry(kind)]
+    broken = [entry for entry in entries if entry.error]
+    for entry in broken:
+        yield Finding("components", "error", f"{entry.kind} '{entry.name}': {entry.error}")
+    if not broken:
+        yield Finding("components", "good", f"{len(entries)} registered, none broken")
+
+
+def _datasets(catalogue: Catalogue) -> Iterator[Finding]:
+    for entry in catalogue.datasets:
+        reason = why_unavailable(entry)
+        yield Finding(f"dataset {entry.name}", "warning" if reason else "good", reason or "here")
+
+
+def _encoders(catalogue: Catalogue) -> Iterator[Finding]:
+    for entry in catalogue.encoders:
+        if entry.error:
+            continue
+        try:
+            encoder_identity(entry.name, entry.metadata["modality"], catalogue)
+            yield Finding(f"encoder {entry.name}", "good", entry.metadata["weights"])
+        except Exception as error:  # an encoder is somebody's code: its weights may be missing or its file broken
+            yield Finding(f"encoder {entry.name}", "warning", str(error))
+
+
+def _folders(catalogue: Catalogue) -> Iterator[Finding]:
+    for name, variable, folder in (("results", "OUTPUT", output_folder()), ("data", "DATA", data_folder())):
+        existing = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+        free = shutil.disk_usage(existing).free
+        if not os.access(existing, os.W_OK):
+            yield Finding(f"{name} folder", "error", f"{folder} cannot be written: set STROKEBENCH_{variable} elsewhere")
+        elif free < 2 * GIB:
+            yield Finding(f"{name} folder", "warning", f"{folder} has {free / GIB:.1f} GiB free, 2 are advised")
+        else:
+            yield Finding(f"{name} folder", "good", f"{folder}, {free / GIB:.0f} GiB free")
+
+
+def _mlflow(catalogue: Catalogue) -> Iterator[Finding]:
+    uri = tracking_uri()
+    if is_away(uri):
+        yield Finding("mlflow", "warning", f"{uri} does not answer; runs go on without it, `sync` mirrors them later")
+    else:
+        yield Finding("mlflow", "good", uri)
+
+
+CHECKS: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (
+    _python,
+    _packages,
+    _name_clash,
+    _components,
+    _datasets,
+    _encoders,
+    _folders,
+    _mlflow,
+)
