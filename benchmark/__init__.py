@@ -9,7 +9,7 @@ from benchmark.registry.entries import register_dataset, register_encoder, regis
 
 if TYPE_CHECKING:
     from benchmark.cells.rows import load_predictions
-    from benchmark.data.cohort import Atlas, Cohort, Features, ImageView
+    from benchmark.data.cohort import Atlas, Cohort, Features, ImageView, Slice
     from benchmark.data.splits import Split
 
 _LATE = {
@@ -17,6 +17,7 @@ _LATE = {
     "Cohort": "benchmark.data.cohort",
     "Features": "benchmark.data.cohort",
     "ImageView": "benchmark.data.cohort",
+    "Slice": "benchmark.data.cohort",
     "Split": "benchmark.data.splits",
     "load_predictions": "benchmark.cells.rows",
 }
@@ -25,6 +26,7 @@ __all__ = [
     "Cohort",
     "Features",
     "ImageView",
+    "Slice",
     "Split",
     "load_predictions",
     "register_dataset",

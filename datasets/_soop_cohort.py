@@ -9,12 +9,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import LESION_VOLUME, Cohort, ImageView
+from benchmark.data.cohort import LESION_VOLUME, Cohort, ImageView, Slice
 from benchmark.learning.writers.measurement import write_reports
 from datasets._soop_files import SoopFiles
 
 WORDS = {"sex": {"F": "female", "M": "male"}, "race": {"b": "Black or African American", "w": "White"}}
 """What the codes of the table mean, as `rank --by` shows them."""
+
+
+def _plane(*millimetres: tuple[float, float, float]) -> Slice:
+    """A slice in millimetres of a volume of 160 x 192 x 136: a grid of 157 x 189 x 136, padded 1 mm in front in x and y."""
+    return Slice(*((x / 160, y / 192, z / 136) for x, y, z in millimetres))
+
+
+SLICES = (
+    _plane((173.5, 189.5, 68.5), (0, -1, 0), (-1, 0, 0)),
+    _plane((118.5, 1.5, 188.5), (0, 0, -1), (0, 1, 0)),
+    _plane((173.5, 95.5, 188.5), (0, 0, -1), (-1, 0, 0)),
+)
+"""Axial z = 68, sagittal x = 117 and coronal y = 94, counted from 0 on the 1 mm grid (docs/decisions.md).
+
+Axis x runs to the left, so that the axial and the coronal picture are seen from the patient's feet and face.
+"""
 
 
 def soop_cohort(
@@ -61,7 +77,10 @@ def _view(files: SoopFiles, index: NDArray[np.intp], columns: Sequence[str], mad
         groups=ids,
         table=table[list(columns)],
         reports=tuple(reports.get(i, ()) for i in range(len(ids))),
-        images={"mask": ImageView(files.masks, index, 1 / 255), "flair": ImageView(files.pictures, index, 1 / 255)},
+        images={
+            "mask": ImageView(files.masks, index, 1 / 255, axes="LAS"),
+            "flair": ImageView(files.pictures, index, 1 / 255, slices=SLICES),
+        },
         derived=derived,
         strata=pd.DataFrame(
             {

@@ -21,13 +21,14 @@ from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Catalogue, forget
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder
+from datasets._soop_cohort import SLICES
 
 GRID = (16, 16, 16)
 FEW = Autoencoder(steps=40, learning_rate=1e-2, channels=8, code=8)
 
 
 def images(n: int, seed: int, slices: bool = False) -> Cohort:
-    """Balls of lesion that are bright in the scan; with `slices` a view of soop's shape, which the first case lacks."""
+    """Balls of lesion that are bright in the scan; with `slices` a view of soop's slices, which the first case lacks."""
     rng = np.random.default_rng(seed)
     grid = (40, 48, 34) if slices else GRID
     places = np.moveaxis(np.indices(grid), 0, -1) / np.array(grid)
@@ -38,7 +39,7 @@ def images(n: int, seed: int, slices: bool = False) -> Cohort:
     if slices:
         flair = rng.uniform(0.5, 1, (n, 3, 189, 189)).astype(np.float32)
         flair[0] = 0
-        views["flair"] = ImageView(flair)
+        views["flair"] = ImageView(flair, slices=SLICES)
     else:
         views["mri"] = ImageView((1 + masks + 0.1 * rng.random(masks.shape)).astype(np.float32))
     return Cohort(name="made", case_ids=np.array([f"c{i}" for i in range(n)]), images=views)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features, ImageView
 from benchmark.data.sources import Sources
-from benchmark.learning.encoders._views import SLICES, averaged, voxel_of
+from benchmark.learning.encoders._views import averaged, positions_of, voxel_of
 from benchmark.learning.encoders.lesion_grid import LesionGrid
 from benchmark.system.errors import BenchmarkError
+from datasets._soop_cohort import SLICES
 
 GRID = (8, 8, 8)
 SHAPE = slice(65, 80)
@@ -151,7 +153,8 @@ def test_slices_that_lie_nowhere_known_are_refused() -> None:
 def test_slices_enter_the_cells_that_their_planes_pass_through() -> None:
     mask = np.zeros((1, 40, 48, 34), dtype=np.float32)
     flair = np.random.default_rng(4).uniform(1, 2, (1, 3, 189, 189)).astype(np.float32)
-    share = LesionGrid().encode(cohort(mask, flair=flair)).tokens[0, 0, :, 15].reshape(4, 4, 4)
+    cases = replace(cohort(mask), images={"mask": ImageView(mask[:, None]), "flair": ImageView(flair, slices=SLICES)})
+    share = LesionGrid().encode(cases).tokens[0, 0, :, 15].reshape(4, 4, 4)
     x, y, z = np.indices((4, 4, 4))
     # z = 68 of 136 lies in the third quarter; x = 117 + 1 of 160 in the third; y = 94 + 1 of 192 in the second.
     np.testing.assert_array_equal(share > 0, (z == 2) | (x == 2) | (y == 1))
@@ -175,12 +178,12 @@ def test_the_tint_of_soops_pictures_lies_where_the_mask_does(source_files: Calla
             colours = np.asarray(image.convert("RGB")).astype(int)
         mask = _load(path)[1]
         share = shrink(np.nonzero(mask), mask.shape).ravel()
-        for panel, (columns, place) in enumerate(zip(PANELS, SLICES[(40, 48, 34), (3, 189, 189)], strict=True)):
+        for panel, (columns, place) in enumerate(zip(PANELS, SLICES, strict=True)):
             tint = np.zeros((189, 189), dtype=bool)
             left = (189 - (columns.stop - columns.start)) // 2
             red = colours[:, columns, 0] - colours[:, columns, 1] > 20
             tint[:, left : left + red.shape[1]] = red
-            voxel, inside = voxel_of(place.positions(189, 189).reshape(-1, 3), (40, 48, 34))
+            voxel, inside = voxel_of(positions_of(place, 189, 189), (40, 48, 34))
             agreeing[panel] += ((share[voxel] > 0) & inside & tint.ravel()).sum()
             painted[panel] += tint.sum()
     assert (painted > 500).all()

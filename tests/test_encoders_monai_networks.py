@@ -113,8 +113,7 @@ def test_volumes_are_oriented_spaced_normalised_and_sized() -> None:
 def test_a_volume_whose_first_axis_runs_to_the_left_is_turned() -> None:
     mask = np.zeros((1, 1, 40, 48, 34), dtype=np.float32)
     mask[0, 0, 0] = 1
-    views = {"mask": ImageView(mask), "flair": ImageView(np.zeros((1, 3, 189, 189), np.float32))}
-    cases = Cohort(name="made", case_ids=np.array(["a"]), images=views)
+    cases = Cohort(name="made", case_ids=np.array(["a"]), images={"mask": ImageView(mask, axes="LAS")})
     ((_, turned),) = volumes_of(cases, "monai", "mask", 1.0, 48).batches(1)
     assert turned[0, 0].sum(dim=(1, 2)).argmax() == 4 + 39  # the last plane, behind four of padding
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.data.cohort import Cohort
+from benchmark.data.cohort import Cohort, Slice
+from benchmark.data.features import data_key
 from benchmark.data.preparation import load_cohort, prepare
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Catalogue
@@ -20,7 +21,10 @@ ALL_KINDS = """
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, pandas as pd
-from benchmark import Atlas, Cohort, ImageView, register_dataset
+from benchmark import Atlas, Cohort, ImageView, Slice, register_dataset
+
+PLANE = Slice((0.5, 1 / 3, 0), (0, -0.1, 0), (0, 0, 0.7))
+
 
 @register_dataset("kinds", title="t", source="s", license="l", citation="c", label="l", label_time="t", positive="p",
                   negative="n", site="s", inputs={}, barred={}, scope="s", modalities={"table", "image", "text"})
@@ -39,7 +43,9 @@ class Kinds:
         })
         images = {
             "adc": ImageView(np.arange(4 * 6, dtype=np.float16).reshape(4, 1, 1, 2, 3)),
-            "mask": ImageView(np.arange(5 * 2, dtype=np.uint8).reshape(5, 1, 2), rows=np.array([4, 0, 1, 2]), scale=0.5),
+            "mask": ImageView(np.arange(5 * 2, dtype=np.uint8).reshape(5, 1, 2), rows=np.array([4, 0, 1, 2]), scale=0.5,
+                              axes="LAS"),
+            "flair": ImageView(np.zeros((4, 1, 2, 2), np.uint8), slices=(PLANE,)),
         }
         pool = Cohort(name="p", case_ids=np.array(["q2", "q1"]), sites=np.array(["X", "Y"]), reports=(("two",), ("one",)))
         cohort = Cohort(
@@ -129,6 +135,16 @@ def test_what_a_dataset_lacks_is_none(catalogue: Catalogue) -> None:
     cohort = load_cohort("tiny[text=False,pool=0]", catalogue)
     assert (cohort.reports, cohort.pool) == (None, None)
     assert cohort.modalities == {"table", "image"}
+
+
+def test_where_volumes_and_slices_lie_is_kept_by_a_cohort_and_its_views_and_keys_their_features(tmp_path: Path) -> None:
+    loaded = load_cohort("kinds", kinds(tmp_path))
+    for cohort in (loaded, loaded.take([2, 0]), loaded.take([3]).join(loaded.take([1]))):
+        assert {name: view.axes for name, view in cohort.images.items()} == {"adc": "RAS", "mask": "LAS", "flair": "RAS"}
+        assert cohort.images["flair"].slices == (Slice((0.5, 1 / 3, 0), (0, -0.1, 0), (0, 0, 0.7)),)
+    moved = load_cohort("kinds", kinds(tmp_path / "moved", "images['flair'].slices = ()"))
+    assert moved.content_digest == loaded.content_digest  # of arrays alone
+    assert data_key(moved) != data_key(loaded)
 
 
 def test_a_cohort_is_built_once_and_read_afterwards(tmp_path: Path) -> None:

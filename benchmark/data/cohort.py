@@ -24,6 +24,18 @@ Bools = NDArray[np.bool_]
 Reports = tuple[tuple[str, ...], ...]
 
 
+@dataclass(frozen=True)
+class Slice:
+    """Where a plane picture lies: pixel (row, column) has the position `origin + row * down + column * right`.
+
+    Positions are shares of the mask volume's axes, 0 to 1 from its first face to its last.
+    """
+
+    origin: tuple[float, float, float]
+    down: tuple[float, float, float]
+    right: tuple[float, float, float]
+
+
 class ImageView:
     """One named view of the cases' images, read from disk when taken.
 
@@ -32,12 +44,22 @@ class ImageView:
     array : (N, c, *spatial) uint8 or float16, usually a memory map of all cases of the dataset.
     rows : (n,) positions in `array` of this view's cases; all by default.
     scale : factor applied after the cast to float32 (1/255 for fractions stored as bytes).
+    axes : where the axes of a volume point to, as in NIfTI: "RAS" is right, anterior, superior.
+    slices : of a view of plane pictures, where the picture of each channel lies in the mask's volume.
     """
 
-    def __init__(self, array: NDArray[Any], rows: Index | None = None, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        array: NDArray[Any],
+        rows: Index | None = None,
+        scale: float = 1.0,
+        *,
+        axes: str = "RAS",
+        slices: tuple[Slice, ...] = (),
+    ) -> None:
         self.array = array
         self.rows: Index = np.arange(len(array)) if rows is None else rows
-        self.scale = scale
+        self.scale, self.axes, self.slices = scale, axes, slices
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,7 +80,11 @@ class ImageView:
 
     def take(self, index: Index) -> ImageView:
         """The view of the cases at `index`."""
-        return ImageView(self.array, self.rows[index], self.scale)
+        return self.at_rows(self.rows[index])
+
+    def at_rows(self, rows: Index) -> ImageView:
+        """The view of the cases at `rows` of the array."""
+        return ImageView(self.array, rows, self.scale, axes=self.axes, slices=self.slices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,10 +288,7 @@ class Cohort:
             groups=both(self.groups, other.groups),
             table=frames(self.table, other.table),
             reports=reports,
-            images={
-                name: ImageView(view.array, both(view.rows, other.images[name].rows), view.scale)
-                for name, view in self.images.items()
-            },
+            images={name: view.at_rows(both(view.rows, other.images[name].rows)) for name, view in self.images.items()},
             derived=frames(self.derived, other.derived),
             strata=frames(self.strata, other.strata),
             present={name: both(there, other.present[name]) for name, there in self.present.items()},

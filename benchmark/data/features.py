@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -53,7 +53,7 @@ class FeatureCache:
     """
 
     def __init__(self, cohort: Cohort, catalogue: Catalogue, load: Callable[[], Cohort], pool: Pool | None = None) -> None:
-        self._name, self._digest, self._encoders = cohort.name, cohort.content_digest, dict(cohort.encoders)
+        self._name, self._digest, self._encoders = cohort.name, data_key(cohort), dict(cohort.encoders)
         self._catalogue, self._load, self._pool = catalogue, load, pool
         self._held: dict[tuple[str, str, str], Features] = {}
 
@@ -109,6 +109,12 @@ class FeatureCache:
         if not len(self._pool.rows):
             raise BenchmarkError(f"{self._name}: the split leaves no case of the pool to train encoder {spelled} on")
         return self._pool
+
+
+def data_key(cohort: Cohort) -> str:
+    """What features are made of: the cohort's content and, beside it, where volumes and slices lie, which it does not cover."""
+    places = {name: [view.axes, [astuple(part) for part in view.slices]] for name, view in cohort.images.items()}
+    return provenance.digest([cohort.content_digest, places])
 
 
 def bound_to_pool(cohort: Cohort, rows: Index) -> Cohort:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cells.store import safe
-from benchmark.data.cohort import Atlas, Cohort, ImageView
+from benchmark.data.cohort import Atlas, Cohort, ImageView, Slice
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.sources import Sources
 from benchmark.registry.discovery import discover
@@ -26,7 +26,7 @@ from benchmark.system.artefacts import check_sealed, seal
 from benchmark.system.errors import BenchmarkError, DataError
 from benchmark.system.locations import data_folder
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of the files in a prepared folder."""
 
 
@@ -41,7 +41,7 @@ def load_cohort(spelled: str, catalogue: Catalogue | None = None) -> Cohort:
 
 def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
     """The cohort of a prepared folder, with its encoders at hand."""
-    from benchmark.data.features import FeatureCache, Pool
+    from benchmark.data.features import FeatureCache, Pool, data_key
 
     check_sealed(folder, "`clean --prepared --yes`")
     cohort = _read(folder)
@@ -49,7 +49,7 @@ def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
         raise BenchmarkError(f"{folder} was edited: `clean --prepared --yes`, then run again")
     if cohort.pool is None:
         return replace(cohort, feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder)))
-    pool = Pool(cohort.pool.content_digest, lambda: _read(folder / "pool"))
+    pool = Pool(data_key(cohort.pool), lambda: _read(folder / "pool"))
     return replace(
         cohort,
         feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder), pool),
@@ -202,7 +202,7 @@ def _write(cohort: Cohort, folder: Path) -> None:
     views = {}
     for name, view in cohort.images.items():
         np.save(folder / f"image-{name}.npy", np.ascontiguousarray(view.array[view.rows]))
-        views[name] = view.scale
+        views[name] = {"scale": view.scale, "axes": view.axes, "slices": [asdict(part) for part in view.slices]}
     atlas = None
     if cohort.atlas is not None:
         np.save(folder / "atlas.npy", cohort.atlas.labels)
@@ -244,7 +244,7 @@ def _read(folder: Path) -> Cohort:
         groups=column("groups"),
         table=frame("table"),
         reports=tuple(tuple(drafts) for drafts in json.loads(reports.read_text("utf-8"))) if reports.is_file() else None,
-        images={name: ImageView(_mapped(folder / f"image-{name}.npy"), scale=scale) for name, scale in meta["views"].items()},
+        images={name: _view(folder / f"image-{name}.npy", **about) for name, about in meta["views"].items()},
         derived=frame("derived"),
         strata=frame("strata"),
         present={name.removeprefix("present."): cases[name].to_numpy(dtype=bool) for name in present},
@@ -257,6 +257,11 @@ def _read(folder: Path) -> Cohort:
         content_digest=meta["content_digest"],
         folder=str(folder),
     )
+
+
+def _view(path: Path, scale: float, axes: str, slices: list[dict[str, list[float]]]) -> ImageView:
+    parts = [Slice(**{name: (x, y, z) for name, (x, y, z) in part.items()}) for part in slices]
+    return ImageView(_mapped(path), scale=scale, axes=axes, slices=tuple(parts))
 
 
 def _mapped(path: Path) -> Any:

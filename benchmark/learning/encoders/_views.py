@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, Floats, ImageView
+from benchmark.data.cohort import Cohort, Floats, ImageView, Slice
 from benchmark.system.errors import BenchmarkError
 
 MASK = "mask"
@@ -20,46 +18,6 @@ CLIP = 5.0
 """Intensities end here, in standard deviations of the tissue [A]."""
 LITTLE = 1e-3
 """A mean over less lesion or tissue than this share is not taken [A]."""
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A plane picture: the position of pixel (row, column) is `origin + row * down + column * right`.
-
-    Positions are shares of the mask volume's axes, 0 to 1 from its first face to its last.
-    """
-
-    origin: tuple[float, float, float]
-    down: tuple[float, float, float]
-    right: tuple[float, float, float]
-
-    def positions(self, height: int, width: int) -> NDArray[np.float64]:
-        """(height, width, 3) positions of the pixels' centres; those outside [0, 1) lie outside the volume."""
-        row, column = np.arange(height)[:, None, None], np.arange(width)[None, :, None]
-        return np.asarray(np.array(self.origin) + row * np.array(self.down) + column * np.array(self.right))
-
-
-def _millimetres(*vectors: tuple[float, float, float]) -> Slice:
-    """A slice in millimetres of a volume of 160 x 192 x 136: a grid of 157 x 189 x 136, padded 1 mm in front in x and y."""
-    origin, down, right = ((x / 160, y / 192, z / 136) for x, y, z in vectors)
-    return Slice(origin, down, right)
-
-
-SLICES: Mapping[tuple[tuple[int, ...], tuple[int, ...]], tuple[Slice, ...]] = MappingProxyType(
-    {
-        # Axial z = 68, sagittal x = 117 and coronal y = 94, counted from 0 on the 1 mm grid (docs/decisions.md). Axis x runs to
-        # the left, so that the axial and the coronal picture are seen from the patient's feet and face.
-        ((40, 48, 34), (3, 189, 189)): (
-            _millimetres((173.5, 189.5, 68.5), (0, -1, 0), (-1, 0, 0)),
-            _millimetres((118.5, 1.5, 188.5), (0, 0, -1), (0, 1, 0)),
-            _millimetres((173.5, 95.5, 188.5), (0, 0, -1), (-1, 0, 0)),
-        ),
-    }
-)
-"""(grid of the mask, shape of a view of slices) -> where its slices lie.
-
-A view says its shape and no more: with the planes as a field of the view, what prepared cohorts are keyed by would change.
-"""
 
 
 @dataclass(frozen=True)
@@ -109,22 +67,22 @@ def mask_view(cohort: Cohort, encoder: str) -> ImageView:
 def intensity_views(cohort: Cohort, encoder: str) -> list[Channels]:
     """Every view beside the mask, by name. Raises `BenchmarkError` for one of which it is not known where it lies."""
     grid = mask_view(cohort, encoder).shape[2:]
-    found = []
+    channels = []
     for name, view in sorted(cohort.images.items()):
-        shape = view.shape[1:]
         if name == MASK:
             continue
-        if shape[1:] == grid:
-            found.append(Channels(name, view, None, 1))
-        elif (grid, shape) in SLICES:
-            places = [part.positions(*shape[1:]).reshape(-1, 3) for part in SLICES[grid, shape]]
-            found.append(Channels(name, view, np.concatenate(places), len(places)))
+        count, *spatial = view.shape[1:]
+        if tuple(spatial) == grid:
+            channels.append(Channels(name, view, None, 1))
+        elif len(view.slices) == count and len(spatial) == 2:
+            positions = [positions_of(part, *spatial) for part in view.slices]
+            channels.append(Channels(name, view, np.concatenate(positions), count))
         else:
             raise BenchmarkError(
-                f"encoder {encoder}: {cohort.name}: where in the mask's grid {grid} view '{name}' {shape} lies is not known: "
-                "give a volume on that grid, or add the planes of its slices to SLICES in benchmark/learning/encoders/_views.py"
+                f"encoder {encoder}: {cohort.name}: where in the mask's grid {grid} view '{name}' {view.shape[1:]} lies is not "
+                "known: give a volume on that grid, or say where each slice lies (`slices` of `ImageView`)"
             )
-    return found
+    return channels
 
 
 def cases_with_image(cohort: Cohort) -> NDArray[np.bool_]:
@@ -133,10 +91,10 @@ def cases_with_image(cohort: Cohort) -> NDArray[np.bool_]:
     return np.ones(len(cohort), dtype=bool) if there is None else np.asarray(there, dtype=bool)
 
 
-def axes_of(cohort: Cohort) -> str:
-    """Where the volume's axes point to: LAS for the grids of `SLICES`, else RAS [A]."""
-    grid = cohort.images[MASK].shape[2:] if MASK in cohort.images else ()
-    return "LAS" if any((grid, view.shape[1:]) in SLICES for view in cohort.images.values()) else "RAS"
+def positions_of(part: Slice, height: int, width: int) -> NDArray[np.float64]:
+    """(height * width, 3) positions of the pixels' centres; those outside [0, 1) lie outside the volume."""
+    row, column = np.arange(height)[:, None, None], np.arange(width)[None, :, None]
+    return np.asarray(np.array(part.origin) + row * np.array(part.down) + column * np.array(part.right)).reshape(-1, 3)
 
 
 def voxel_of(positions: NDArray[np.float64], grid: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.data.cohort import Cohort, ImageView
-from benchmark.learning.encoders._views import MASK, axes_of
+from benchmark.learning.encoders._views import MASK
 from benchmark.system.errors import BenchmarkError
 
 
@@ -26,7 +26,6 @@ class Volumes:
 
     view: ImageView
     voxel_mm: float
-    axes: str
     spacing: float
     edge: int
     normalised: bool = True
@@ -42,7 +41,7 @@ class Volumes:
         """The cases with the affine that says where their voxels lie."""
         from monai.data.meta_tensor import MetaTensor
 
-        signs = [-1 if axis in "LPI" else 1 for axis in self.axes]
+        signs = [-1 if axis in "LPI" else 1 for axis in self.view.axes]
         affine = torch.diag(torch.tensor([*(sign * self.voxel_mm for sign in signs), 1.0], dtype=torch.float64))
         for case in self.view[rows]:
             yield MetaTensor(torch.from_numpy(case), affine=affine)
@@ -74,7 +73,7 @@ def volumes_of(cohort: Cohort, encoder: str, view: str, spacing: float, edge: in
         held = ", ".join(f"'{name}' {image.shape[1:]}" for name, image in cohort.images.items()) or "none"
         raise BenchmarkError(f"encoder {encoder}: {cohort.name} has no volume '{chosen}': its views are {held}")
     image = volumes[chosen]
-    return Volumes(image, _voxel_mm(cohort, image), axes_of(cohort), spacing, edge, normalised=chosen != MASK)
+    return Volumes(image, _voxel_mm(cohort, image), spacing, edge, normalised=chosen != MASK)
 
 
 def _voxel_mm(cohort: Cohort, view: ImageView) -> float:
