@@ -74,11 +74,13 @@ class Row:
 class TableRows:
     """All rows of a suite on one task: complete ones, incomplete ones, and methods that do not apply.
 
-    `left_out` are methods whose published row belongs to another version of the task, `to_come` those without any cell.
+    `inference` is what the protocol declares ("fold", "site" or "held-out"; "" where it is descriptive). `left_out` are methods
+    whose published row belongs to another version of the task, `to_come` those without any cell.
     """
 
     task: Task
     dataset: Entry[Any]
+    inference: str
     complete: tuple[Row, ...]
     incomplete: tuple[Row, ...]
     not_applicable: tuple[tuple[str, str], ...]
@@ -190,6 +192,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     return TableRows(
         task,
         entry,
+        _inference(protocol),
         tuple(complete),
         tuple(incomplete),
         tuple(not_applicable),
@@ -197,6 +200,14 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         tuple(left_out),
         tuple(to_come),
     )
+
+
+INFERENCE = {"repeated-cv": "fold", "leave-one-site-out": "site", "holdout": "held-out"}
+
+
+def _inference(protocol: str) -> str:
+    """What a protocol's splits allow; one with parameters of its own is shown and not tested."""
+    return INFERENCE.get(protocol, "")
 
 
 def _fullest(rows: Iterable[Row | None]) -> Row | None:

@@ -70,14 +70,14 @@ def conclusion(table: Standings) -> str:
     untested = [name for name in ranked if name not in tested]
     if untested:
         said += f" Not tested, since {metric} is undefined in one of their test parts: {listed(untested)}."
-    if np.isfinite(found.detectable):
+    if np.isfinite(found.power.detectable):
         said += (
             f" With these {len(table.task.case_ids)} cases and {found.power.pairs} comparisons a true difference of about "
-            f"{found.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
-            f"{found.first_rejection_t:.1f}); for a comparison that is the only one, named in advance, about "
+            f"{found.power.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
+            f"{found.power.first_rejection_t:.1f}); for a comparison that is the only one, named in advance, about "
             f"{found.power.detectable_alone:.3f} is enough."
         )
-    conditional = " Conditional on the trained models." if table.task.protocol == "holdout" else ""
+    conditional = " Conditional on the trained models." if table.rows.inference == "held-out" else ""
     return said + conditional + _missing(table) + _own(table)
 
 

@@ -23,7 +23,7 @@ class Blocks:
 
 
 def over_sites(table: Standings) -> Blocks | None:
-    """The ranked rows over the held-out sites that are not small; None but for `leave-one-site-out` with enough of them."""
+    """The ranked rows over the held-out sites that are not small; None where no site is held out or too few are."""
     found = table.comparison
     if found is None or found.per_site is None or table.interim:
         return None

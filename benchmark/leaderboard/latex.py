@@ -18,16 +18,16 @@ HEADER = r"""% Written by `python -m benchmark rank --format latex`; \input it w
 NAMES = r"p{.23\textwidth}"
 """The column of methods, whose names may break after a bracket or a sign."""
 PRIMARY_TEST = {
-    "repeated-cv": r"the corrected resampled $t$ test (Nadeau and Bengio 2003) over {splits} test parts",
-    "leave-one-site-out": r"a $t$ test over the differences of {sites} sites",
-    "holdout": r"DeLong's test, conditional on the trained models",
+    "fold": r"the corrected resampled $t$ test (Nadeau and Bengio 2003) over {splits} test parts",
+    "site": r"a $t$ test over the differences of {sites} sites",
+    "held-out": r"DeLong's test, conditional on the trained models",
 }
 AUC_INTERVAL = {
-    "repeated-cv": "DeLong's, over repeated cross-validation, on the logit scale",
-    "leave-one-site-out": "$t$ over sites",
-    "holdout": "DeLong's, on the logit scale, conditional on the trained models",
+    "fold": "DeLong's, over repeated cross-validation, on the logit scale",
+    "site": "$t$ over sites",
+    "held-out": "DeLong's, on the logit scale, conditional on the trained models",
 }
-OTHER_INTERVAL = {"repeated-cv": "by the corrected resampled variance", "leave-one-site-out": "by $t$ over sites"}
+OTHER_INTERVAL = {"fold": "by the corrected resampled variance", "site": "by $t$ over sites"}
 WITH_INTERVAL = r" (95\,\% CI)"
 
 SPECIAL = {
@@ -169,16 +169,16 @@ def _to_first(table: Standings, name: str) -> tuple[str, str]:
 
 
 def _caption(table: Standings, found: Comparison, tested: bool) -> str:
-    task, protocol = table.task, table.task.protocol
+    task, inference = table.task, table.rows.inference
     said = [
-        f"{escaped(metric_name(table.metric))} on {escaped(task.dataset)}, {escaped(protocol)}: {len(task.case_ids)} cases, "
-        f"mean over {_parts(table, found)}."
+        f"{escaped(metric_name(table.metric))} on {escaped(task.dataset)}, {escaped(task.protocol)}: "
+        f"{len(task.case_ids)} cases, mean over {_parts(table, found)}."
     ]
     intervals = AUC_INTERVAL if table.metric in AREAS else OTHER_INTERVAL
-    if np.isfinite(found.low[table.metric]).any() and protocol in intervals:
-        said.append(f"Intervals: {intervals[protocol]}.")
+    if np.isfinite(found.low[table.metric]).any() and inference in intervals:
+        said.append(f"Intervals: {intervals[inference]}.")
     if tested:
-        test = PRIMARY_TEST[protocol].format(splits=len(task.splits), sites=_sites(found))
+        test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=_sites(found))
         said.append(
             f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by Holm over all {found.power.pairs} "
             r"pairs of ranked rows. Rank: an interval, from these $p$. $\bullet$: best set, no row is significantly better. "

@@ -272,7 +272,7 @@ def _ranks(table: Standings) -> Columns | None:
 
 
 def _curves(table: Standings, names: Sequence[str]) -> Columns:
-    found: Curves = curves(evaluate(*frames(table.rows)), table.task.protocol)
+    found: Curves = curves(evaluate(*frames(table.rows)), table.rows.inference)
     order = [found.methods.index(name) for name in names]
     bins = found.calibration
     parts = {name: rounded(getattr(bins, name)[order]) for name in ("predicted", "observed", "low", "high", "share", "ece")}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.cells.rows import Row
+from benchmark.cells.rows import Row, TableRows
 from benchmark.cells.task import Task, TaskSplit
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.metrics import LOWER_IS_BETTER, score
@@ -15,9 +15,10 @@ from benchmark.statistics.sites import small_sites
 CHANCE = 0.5
 
 
-def penalised_mean(task: Task, row: Row, metric: str) -> float:
+def penalised_mean(rows: TableRows, row: Row, metric: str) -> float:
     """The row's mean over all cells that it should have, a missing one at its worst; small sites are left out, as ever."""
-    expected = [split for split in task.expected(stochastic=row.cells == len(task.splits)) if _counts(task, split)]
+    task = rows.task
+    expected = [split for split in task.expected(stochastic=row.cells == len(task.splits)) if _counts(rows, split)]
     return float(np.mean([_value(task, row, split.name, metric) for split in expected])) if expected else float("nan")
 
 
@@ -33,11 +34,11 @@ def places(comparison: Comparison, ranked: Sequence[str], penalised: dict[str, f
     }
 
 
-def _counts(task: Task, split: TaskSplit) -> bool:
+def _counts(rows: TableRows, split: TaskSplit) -> bool:
     """Whether the split enters the table's means."""
-    positives = int(task.labels[split.test].sum())
+    positives = int(rows.task.labels[split.test].sum())
     small = bool(small_sites([positives], [len(split.test) - positives])[0])
-    return not (small and task.protocol == "leave-one-site-out")
+    return not (small and rows.inference == "site")
 
 
 def _value(task: Task, row: Row, name: str, metric: str) -> float:

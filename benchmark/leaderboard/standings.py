@@ -103,7 +103,7 @@ def standings(rows: TableRows, metric: str) -> Standings:
             frame,
             scores,
             thresholds,
-            protocol=task.protocol,
+            inference=rows.inference,
             ranked=family,
             metric=metric,
             interim=interim,
@@ -150,7 +150,7 @@ def _penalised(
     tried = [part.row for part in partial if part.row.method in rows.ranked and not part.row.in_progress]
     if comparison is None or not tried:
         return partial
-    means = {row.method: penalised_mean(rows.task, row, metric) for row in tried}
+    means = {row.method: penalised_mean(rows, row, metric) for row in tried}
     place = places(comparison, [row.method for row in rows.complete if row.method in rows.ranked], means)
     return tuple(
         replace(part, penalised=means[part.row.method], place=place.get(part.row.method)) if part.row.method in means else part

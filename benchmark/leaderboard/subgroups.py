@@ -34,8 +34,8 @@ they say nothing of their cause. Complete rows alone are shown, in the suite's o
 mean over seeds.
 
 - **AUC**: over pairs of a label-1 and a label-0 case of the subgroup in the same test part of the same split, since other test
-  parts have other models; (concordant pairs + half the ties) / pairs. *Pairs* is their number, the mean over seeds. Under
-  `leave-one-site-out` every site counts by its pairs, small ones included, and not alike as in the leaderboard's mean.
+  parts have other models; (concordant pairs + half the ties) / pairs. *Pairs* is their number, the mean over seeds. Where
+  whole sites are held out every site counts by its pairs, small ones included, and not alike as in the leaderboard's mean.
 - **Recall** is that of label 1; recall, specificity and accuracy are at each cell's own threshold.
 - **Mean probability** of label 1 beside its **observed share** is calibration in the large.
 - **Small**: fewer than {MIN_OF_A_CLASS} cases of either class; AUC, recall and specificity are n/a by that fixed rule."""

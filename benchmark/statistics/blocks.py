@@ -20,12 +20,11 @@ MIN_BLOCKS = 5
 
 @dataclass(frozen=True, eq=False)
 class BlockTest:
-    """`ranks` (M,): mean over B blocks, 1 is best; chi-square, F and their p; Nemenyi's critical difference."""
+    """`ranks` (M,): mean over B blocks, 1 is best; chi-square, F and its p; Nemenyi's critical difference."""
 
     blocks: int
     ranks: Floats
     chi2: float
-    chi2_p: float
     f: float
     f_p: float
     critical_difference: float
@@ -33,15 +32,6 @@ class BlockTest:
     def take(self, order: NDArray[np.intp]) -> BlockTest:
         """The same test with its methods in another order, (M,)."""
         return replace(self, ranks=self.ranks[order])
-
-    @property
-    def nemenyi(self) -> Floats:
-        """Nemenyi's p of every pair, (M, M)."""
-        from scipy import stats
-
-        methods = len(self.ranks)
-        gaps = np.abs(self.ranks[:, None] - self.ranks[None, :]) / np.sqrt(methods * (methods + 1) / (6 * self.blocks))
-        return np.asarray(stats.studentized_range.sf(gaps * np.sqrt(2), methods, np.inf))
 
 
 def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = True) -> BlockTest:
@@ -69,7 +59,6 @@ def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = Tru
         blocks,
         ranks,
         chi2,
-        float(stats.chi2.sf(chi2, methods - 1)),
         float(f),
         float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1))),
         float(quantile * error),

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.statistics import inference
+from benchmark.statistics.by_site import by_site
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
-from benchmark.statistics.held_out import leave_one_site_out
-from benchmark.statistics.inference import AREAS, Inference
+from benchmark.statistics.inference import AREAS, Inferred, by_fold, descriptive, held_out, without_tests
 from benchmark.statistics.letters import letters
 from benchmark.statistics.metrics import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import ALPHA, best_set, better_than, holm, rank_intervals
@@ -22,11 +21,12 @@ from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 Index = NDArray[np.intp]
 
-PROTOCOLS: Mapping[str, Callable[[Evaluation, str, Index, Index], Inference]] = {
-    "repeated-cv": inference.repeated_cv,
-    "leave-one-site-out": leave_one_site_out,
-    "holdout": inference.holdout,
+INFERENCES: Mapping[str, Callable[[Evaluation, str, Index, Index], Inferred]] = {
+    "fold": by_fold,
+    "site": by_site,
+    "held-out": held_out,
 }
+"""By what a protocol declares; any other value is descriptive."""
 SECONDARY = ("p_equivalent", "p_delong", "p_mcnemar", "p_mcnemar_recall", "p_mcnemar_specificity", "p_sign_flip")
 
 
@@ -37,7 +37,7 @@ class Comparison:
     Attributes
     ----------
     metrics, low, high : method x metric; the mean and its 95 % interval, NaN where undefined
-    spread : method x metric; SD over training seeds (`holdout`), NaN elsewhere
+    spread : method x metric; SD over training seeds (inference "held-out"), NaN elsewhere
     rank_low, rank_high : by method; NaN for descriptive rows and where there are no p-values
     best_set : by method; True, False, or None where there are no p-values
     letters : by method; ranked rows that share a letter are not shown to differ; "" where there are no p-values
@@ -46,9 +46,9 @@ class Comparison:
         `resampled.ROPE`; `identical` (equal predictions: the same run), `degenerate` (a difference
         without variance), `near_chance` (both intervals of an AUC include .5: `p_holm` is then 1, no difference is called)
     per_split : metric -> method x split
-    per_site : site x (n, positives, small, then each method's primary mean); None but for `leave-one-site-out`
+    per_site : site x (n, positives, small, then each method's primary mean); None but for inference by site
     heterogeneity : method x (tau, i2, random_effects_auc, random_effects_low, random_effects_high, worst_site, worst_auc);
-        None but for `leave-one-site-out`
+        None but for inference by site
     ensemble_auc : by method, the AUC of seed-averaged predictions; NaN for constant ones, whose order means nothing
     calibration_error : by method, the expected calibration error (`curves.calibration_error`)
     auprc_baseline : prevalence of label 1
@@ -56,7 +56,6 @@ class Comparison:
     notes : facts to print
     """
 
-    protocol: str
     metric: str
     metrics: pd.DataFrame
     low: pd.DataFrame
@@ -76,23 +75,13 @@ class Comparison:
     power: Power
     notes: list[str]
 
-    @property
-    def detectable(self) -> float:
-        """The true difference that the family's first comparison finds with power .8."""
-        return self.power.detectable
-
-    @property
-    def first_rejection_t(self) -> float:
-        """The |t| that Holm's first rejection needs."""
-        return self.power.first_rejection_t
-
 
 def compare(
     task: pd.DataFrame,
     scores: pd.DataFrame,
     thresholds: pd.DataFrame,
     *,
-    protocol: str,
+    inference: str,
     ranked: Sequence[str],
     metric: str = "auc",
     interim: bool = False,
@@ -109,8 +98,8 @@ def compare(
         seed does not change and that ran once is given under every seed.
     thresholds : DataFrame
         Index split, a column per method.
-    protocol : str
-        "repeated-cv", "leave-one-site-out" or "holdout" select their statistics; any other is descriptive.
+    inference : str
+        One of `INFERENCES`: what the protocol declares; any other is descriptive.
     ranked : sequence of str
         The family of comparisons, columns of `scores`.
     metric : str
@@ -135,9 +124,9 @@ def compare(
             raise UnknownNameError("ranked method", name, run.methods)
     family = np.array([run.methods.index(name) for name in ranked], dtype=np.intp)
     first, second = np.triu_indices(len(family), 1)
-    found = PROTOCOLS.get(protocol, inference.descriptive)(run, metric, family[first], family[second])
+    found = INFERENCES.get(inference, descriptive)(run, metric, family[first], family[second])
     if interim:
-        found = inference.without_tests(found)
+        found = without_tests(found)
 
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     order = np.lexsort((np.array(run.methods), -sign * found.mean[metric]))
@@ -158,7 +147,6 @@ def compare(
         varying, family_size = found.test.error[~found.test.degenerate], int(np.isfinite(found.test.p).sum()) + to_come
         power = detectable_difference(varying, found.test.df, family_size)
     return Comparison(
-        protocol,
         metric,
         by_method(found.mean),
         by_method(found.low),
@@ -181,7 +169,7 @@ def compare(
 
 
 def _pairs(
-    run: Evaluation, found: Inference, metric: str, family: Index, first: Index, second: Index, to_come: int
+    run: Evaluation, found: Inferred, metric: str, family: Index, first: Index, second: Index, to_come: int
 ) -> pd.DataFrame:
     a, b = family[first], family[second]
     blank = np.full(len(a), np.nan)

@@ -1,4 +1,4 @@
-"""ROC, decision and calibration curves of many methods, as estimates of the protocol with bands where it allows intervals.
+"""ROC, decision and calibration curves of many methods, with bands where the inference allows intervals.
 
 The sensitivity at a false-positive rate and the net benefit at a threshold are metrics of a test part like any other: their
 means and bands follow the rules of the table's other metrics. Calibration pools the patients, with a patient bootstrap.
@@ -31,7 +31,7 @@ FEWEST = 5
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A curve of M methods: `x` (T,), `y` and its 95 % band (M, T); the band is NaN where the protocol allows no interval."""
+    """A curve of M methods: `x` (T,), `y` and its 95 % band (M, T); the band is NaN where the inference allows no interval."""
 
     x: Floats
     y: Floats
@@ -65,7 +65,7 @@ class Curves:
     calibration: Calibration
 
 
-def curves(run: Evaluation, protocol: str, *, draws: int = DRAWS) -> Curves:
+def curves(run: Evaluation, inference: str, *, draws: int = DRAWS) -> Curves:
     """All curves of a table. `draws` is the number of bootstrap draws behind the calibration bands."""
     parts = [(run.labels[part], run.scores[:, part]) for part in run.rows]
     roc = np.stack([_sensitivity(order_cases(labels, scores)) for labels, scores in parts], axis=1)
@@ -73,10 +73,10 @@ def curves(run: Evaluation, protocol: str, *, draws: int = DRAWS) -> Curves:
     all_called = np.stack([net_benefit(labels, np.ones((1, len(labels))), CUTS) for labels, _ in parts], axis=1)
     return Curves(
         run.methods,
-        Curve(RATES, *_summary(run, protocol, roc, (0.0, 1.0))),
-        Curve(CUTS, *_summary(run, protocol, benefit, (-np.inf, 1.0))),
-        _summary(run, protocol, all_called, (-np.inf, 1.0))[0][0],
-        _calibration(run, protocol, draws),
+        Curve(RATES, *_summary(run, inference, roc, (0.0, 1.0))),
+        Curve(CUTS, *_summary(run, inference, benefit, (-np.inf, 1.0))),
+        _summary(run, inference, all_called, (-np.inf, 1.0))[0][0],
+        _calibration(run, inference, draws),
     )
 
 
@@ -104,16 +104,16 @@ def _sensitivity(cases: Ordering) -> Floats:
     return np.array([np.interp(RATES, np.r_[0.0, fpr], np.r_[0.0, tpr]) for fpr, tpr in rows])
 
 
-def _summary(run: Evaluation, protocol: str, values: Floats, limits: tuple[float, float]) -> tuple[Floats, Floats, Floats]:
-    """Mean and band (M, T) of values by part (M, J, T), as the protocol treats any metric of a part."""
+def _summary(run: Evaluation, inference: str, values: Floats, limits: tuple[float, float]) -> tuple[Floats, Floats, Floats]:
+    """Mean and band (M, T) of values by part (M, J, T), as the inference treats any metric of a part."""
     by_part = np.moveaxis(values, 1, -1)
     low = high = unknown = np.full(by_part.shape[:-1], np.nan)
-    if protocol == "leave-one-site-out":
+    if inference == "site":
         by_part = np.stack([by_part[..., splits].mean(axis=-1) for splits in _counted_sites(run)] or [unknown], axis=-1)
         if by_part.shape[-1] >= MIN_SITES:
             test = site_t(by_part)
             low, high = test.low, test.high
-    elif protocol == "repeated-cv":
+    elif inference == "fold":
         low, high = corrected_interval(by_part)
     return by_part.mean(axis=-1), np.clip(low, *limits), np.clip(high, *limits)
 
@@ -138,14 +138,14 @@ def calibration_error(run: Evaluation) -> Floats:
     return np.asarray((np.abs(positives - probability).sum(axis=1) / number.sum(axis=1)).mean(axis=1))
 
 
-def _calibration(run: Evaluation, protocol: str, draws: int) -> Calibration:
+def _calibration(run: Evaluation, inference: str, draws: int) -> Calibration:
     number, positives, probability = (part.sum(axis=-1) for part in _by_seed(run))
     enough = number >= FEWEST * len(set(run.seed))
     predicted, observed = (
         np.divide(part, number, out=np.full(number.shape, np.nan), where=enough) for part in (probability, positives)
     )
     low = high = np.full(number.shape, np.nan)
-    if protocol != "leave-one-site-out":
+    if inference != "site":
         patients = len(run.patient_labels)
         held = _sums(run, np.ones_like(run.scores), run.patient, patients)
         low, high = ratio_interval(draw_patients(patients, draws), held * (run.patient_labels == 1), held)

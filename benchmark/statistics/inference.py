@@ -1,4 +1,4 @@
-"""Which statistics a protocol allows: from an `Evaluation` to estimates, intervals and tests (sites: `held_out`)."""
+"""Which statistics the splits allow: from an `Evaluation` to estimates, intervals and tests (over sites: `by_site`)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ AREAS = ("auc", "auc_label0")
 
 
 @dataclass(frozen=True, eq=False)
-class Inference:
-    """What a protocol gives: `mean`, `low`, `high` by metric (M,); the primary test of the pairs (P,), if there is one."""
+class Inferred:
+    """What an inference gives: `mean`, `low`, `high` by metric (M,); the primary test of the pairs (P,), if there is one."""
 
     mean: Values
     low: Values
@@ -37,8 +37,8 @@ class Inference:
     notes: list[str] = field(default_factory=list)
 
 
-def repeated_cv(run: Evaluation, metric: str, a: Index, b: Index) -> Inference:
-    """Nadeau-Bengio for every metric; for the AUC the interval and a second opinion by repeated-CV DeLong."""
+def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
+    """Repeated cross-validation: Nadeau-Bengio; for the AUC the interval and a second opinion by repeated-CV DeLong."""
     cells = run.cells
     mean = {key: cells[key].mean(axis=1) for key in METRICS}
     intervals = {key: cut(key, *resampled.corrected_interval(cells[key])) for key in METRICS}
@@ -53,10 +53,10 @@ def repeated_cv(run: Evaluation, metric: str, a: Index, b: Index) -> Inference:
         secondary["p_delong"] = delong.pairwise(mean["auc"], covariance, a, b, delong.RESAMPLING).p
     secondary["p_equivalent"] = resampled.equivalence(cells[metric][a] - cells[metric][b])
     test = resampled.corrected_t(cells[metric][a] - cells[metric][b])
-    return Inference(mean, *unzip(intervals), test, _pooled_auc(run), _prevalence(run), secondary)
+    return Inferred(mean, *unzip(intervals), test, _pooled_auc(run), _prevalence(run), secondary)
 
 
-def holdout(run: Evaluation, metric: str, a: Index, b: Index) -> Inference:
+def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """One test set: DeLong on the placements averaged over seeds, conditional on the trained models; the AUC only."""
     cells = run.cells
     mean = {key: cells[key].mean(axis=1) for key in METRICS}
@@ -68,18 +68,16 @@ def holdout(run: Evaluation, metric: str, a: Index, b: Index) -> Inference:
     runs = len(run.splits)
     spread = {key: cells[key].std(axis=1, ddof=1) for key in METRICS} if runs > 1 else {}
     notes = ["intervals and p-values are conditional on the trained models; the spread is the SD over training seeds"]
-    return Inference(
-        mean, *unzip(intervals), test, _pooled_auc(run), _prevalence(run), _mcnemar(run, a, b), spread, notes=notes
-    )
+    return Inferred(mean, *unzip(intervals), test, _pooled_auc(run), _prevalence(run), _mcnemar(run, a, b), spread, notes=notes)
 
 
-def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inference:
-    """Any other protocol: means over the splits, neither intervals nor p-values."""
+def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
+    """Any other splits: means over the splits, neither intervals nor p-values."""
     mean = {key: run.cells[key].mean(axis=1) for key in METRICS}
-    return Inference(mean, *unzip(no_intervals(run)), None, _pooled_auc(run), _prevalence(run))
+    return Inferred(mean, *unzip(no_intervals(run)), None, _pooled_auc(run), _prevalence(run))
 
 
-def without_tests(found: Inference) -> Inference:
+def without_tests(found: Inferred) -> Inferred:
     """The same estimates without intervals and p-values."""
     blank = {key: np.full_like(values, np.nan) for key, values in found.mean.items()}
     return replace(found, low=blank, high=blank, test=None, secondary={}, spread={})

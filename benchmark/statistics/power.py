@@ -24,7 +24,6 @@ class Power:
 
     pairs: int
     df: float
-    standard_error: float
     first_rejection_t: float
     detectable: float
     detectable_alone: float
@@ -41,11 +40,11 @@ def detectable_difference(
     tested = np.asarray(errors, dtype=np.float64)
     tested = tested[~np.isnan(tested)]
     if len(tested) == 0:
-        return Power(0, df, np.nan, np.nan, np.nan, np.nan)
+        return Power(0, df, np.nan, np.nan, np.nan)
     pairs = len(tested) if pairs is None else pairs
     first, alone = quantile(df, 1 - alpha / (2 * pairs)), quantile(df, 1 - alpha / 2)
     error = float(np.median(tested))
-    return Power(pairs, df, error, first, error * _noncentrality(df, first, power), error * _noncentrality(df, alone, power))
+    return Power(pairs, df, first, error * _noncentrality(df, first, power), error * _noncentrality(df, alone, power))
 
 
 def _noncentrality(df: float, threshold: float, power: float) -> float:

@@ -30,7 +30,7 @@ CARD = {
     "site": "hospital",
     "scope": "Made for tests.",
 }
-RNG = np.random.default_rng(5)
+INFERENCE = {"repeated-cv": "fold", "leave-one-site-out": "site", "holdout": "held-out"}
 LABELS = (np.arange(200) % 2).astype(np.int8)
 
 
@@ -74,7 +74,7 @@ def table(task: Task, rows: list[Row], descriptive: tuple[str, ...] = ()) -> Sta
     complete = tuple(item for item in rows if item.complete)
     partial = tuple(item for item in rows if not item.complete)
     ranked = tuple(item.method for item in rows if item.method not in descriptive)
-    return standings(TableRows(task, entry, complete, partial, (), ranked), "auc")
+    return standings(TableRows(task, entry, INFERENCE.get(task.protocol, ""), complete, partial, (), ranked), "auc")
 
 
 def test_rows_of_equal_worth_are_said_to_be_indistinguishable():
@@ -150,7 +150,7 @@ def test_descriptive_rows_to_come_are_named_and_ranked_ones_by_the_conclusion():
     rows = tuple(row(task, name, 1.0) for name in ("one", "two"))
     entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
     to_come = ("last", *(f"shown-{i}" for i in range(14)))
-    found = standings(TableRows(task, entry, rows, (), (), ("one", "two", "last"), (), to_come), "auc")
+    found = standings(TableRows(task, entry, "fold", rows, (), (), ("one", "two", "last"), (), to_come), "auc")
     (said,) = [note for note in notes(found) if "not computed yet" in note]
     assert said.startswith("descriptive rows that are not computed yet: `shown-0`, ")
     assert said.endswith("`shown-11` and 2 more")
@@ -238,7 +238,7 @@ def test_a_metric_without_a_test_is_not_called_undefined():
     parts = tuple(TaskSplit(f"holdout-seed{seed}", seed, "", cv.splits[0].test, str(seed)) for seed in (39, 40))
     task = Task("made", "holdout", "d", cv.case_ids, LABELS, None, parts, {})
     entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
-    rows = TableRows(task, entry, (row(task, "a", 1.0), row(task, "b", 0.0)), (), (), ("a", "b"))
+    rows = TableRows(task, entry, "held-out", (row(task, "a", 1.0), row(task, "b", 0.0)), (), (), ("a", "b"))
     assert conclusion(standings(rows, "accuracy")).startswith("Descriptive: no test of accuracy is possible here")
 
 
@@ -297,7 +297,7 @@ def test_the_printed_family_counts_twins_and_its_threshold_is_holms():
     twin = Row("twin", "local", one.cells, one.probabilities, one.thresholds, one.outcomes)
     found = table(task, [one, twin, row(task, "null", 0.0)])
     assert "3 comparisons" in conclusion(found)
-    assert found.comparison.first_rejection_t == pytest.approx(t.ppf(1 - 0.05 / 6, 19), abs=1e-9)
+    assert found.comparison.power.first_rejection_t == pytest.approx(t.ppf(1 - 0.05 / 6, 19), abs=1e-9)
 
 
 def test_what_a_table_can_show_is_said_for_its_family_and_for_one_comparison_alone():
@@ -306,7 +306,7 @@ def test_what_a_table_can_show_is_said_for_its_family_and_for_one_comparison_alo
     said = conclusion(found)
     family = float(said.partition("a true difference of about ")[2].split()[0])
     alone = float(said.partition("named in advance, about ")[2].split()[0])
-    assert (family, alone) == (round(found.comparison.detectable, 3), round(found.comparison.power.detectable_alone, 3))
+    assert (family, alone) == (round(found.comparison.power.detectable, 3), round(found.comparison.power.detectable_alone, 3))
     assert 0 < alone < family
 
 
@@ -353,7 +353,7 @@ def test_rows_that_are_still_to_come_count_in_the_correction_and_in_the_ranks():
     task = made_task()
     rows = [row(task, "one", 2.0), row(task, "null", 0.0)]
     entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
-    told = standings(TableRows(task, entry, tuple(rows), (), (), ("one", "null", "later", "last")), "auc")
+    told = standings(TableRows(task, entry, "fold", tuple(rows), (), (), ("one", "null", "later", "last")), "auc")
     pair = told.comparison.pairs.iloc[0]
     assert pair.p_holm == pytest.approx(min(1.0, 6 * pair.p)) and told.comparison.power.pairs == 6
     assert (told.comparison.rank_low["one"], told.comparison.rank_high["one"]) == (1, 3)

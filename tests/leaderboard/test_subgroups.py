@@ -19,6 +19,7 @@ from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
 from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError
+from tests.leaderboard.test_conclusions import INFERENCE
 
 CASES = 120
 IDS = np.array([f"c{k:03d}" for k in range(CASES)])
@@ -53,7 +54,7 @@ def row(task: Task, method: str, strength: float) -> Row:
 def table(task: Task, rows: list[Row] | None = None) -> TableRows:
     entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", {})
     kept = tuple([row(task, "strong", 1.0), row(task, "a|b", 0.0)] if rows is None else rows)
-    return TableRows(task, entry, kept, (), (), ("strong",))
+    return TableRows(task, entry, INFERENCE[task.protocol], kept, (), (), ("strong",))
 
 
 def cohort(**changes: object) -> Cohort:

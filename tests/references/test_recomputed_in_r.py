@@ -78,9 +78,9 @@ def compared(predictions: pd.DataFrame, methods: tuple[str, ...], name: str) -> 
         found = full[["split", "site", "case"]].merge(rows[[*keys, "probability", "threshold"]], on=keys, how="left")
         scores[method] = found["probability"]
         cuts[method] = found.groupby("split")["threshold"].first()
-    protocol = "repeated-cv" if name == "repeated-cv" else "leave-one-site-out"
+    inference = "fold" if name == "repeated-cv" else "site"
     task = full[["split", "seed", "site", "case", "label"]]
-    return compare(task, pd.DataFrame(scores), pd.DataFrame(cuts), protocol=protocol, ranked=methods)
+    return compare(task, pd.DataFrame(scores), pd.DataFrame(cuts), inference=inference, ranked=methods)
 
 
 def expected(found: Comparison, quantity: str, a: str, b: str) -> float:
@@ -104,8 +104,8 @@ def expected(found: Comparison, quantity: str, a: str, b: str) -> float:
         "calibration error": lambda: float(found.calibration_error[a]),
         "AUC of seed-averaged predictions": lambda: float(found.ensemble_auc[a]),
         "AUC of a site": lambda: float(found.per_site.at[b, a]),
-        "|t| of the first rejection": lambda: found.first_rejection_t,
-        "minimum detectable difference": lambda: found.detectable,
+        "|t| of the first rejection": lambda: found.power.first_rejection_t,
+        "minimum detectable difference": lambda: found.power.detectable,
     }[quantity]()
 
 
@@ -115,7 +115,6 @@ OVER_SITES: dict[str, Callable[..., float]] = {
     "Iman-Davenport p": lambda test: test.f_p,
     "critical difference": lambda test: test.critical_difference,
     "mean rank": lambda test, a: test.ranks[a],
-    "Nemenyi p": lambda test, a, b: test.nemenyi[a, b],
 }
 
 

@@ -1,4 +1,4 @@
-"""`compare` end to end, on made tasks of every protocol."""
+"""`compare` end to end, on made tasks of every inference."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from benchmark.system.errors import BenchmarkError, UnknownNameError
 SEEDS = (39, 40, 41, 42)
 
 
-def made_task(cases: int = 200, sites: int = 0, protocol: str = "repeated-cv", positives: float = 0.35) -> pd.DataFrame:
-    """Rows (split, seed, site, case, label) of a protocol's shape."""
+def made_task(cases: int = 200, sites: int = 0, inference: str = "fold", positives: float = 0.35) -> pd.DataFrame:
+    """Rows (split, seed, site, case, label) of the shape of an inference's protocol."""
     rng = np.random.default_rng(7)
     label = (np.arange(cases) < positives * cases).astype(int)[rng.permutation(cases)]
     site = np.arange(cases) % max(sites, 1)
     frames = []
     for seed in SEEDS:
-        if protocol == "repeated-cv":
+        if inference == "fold":
             order = np.random.default_rng(seed).permutation(cases)
             order = np.concatenate([order[label[order] == c] for c in (0, 1)])  # stratified folds
             parts = [(f"seed{seed}-fold{f}", "", np.sort(order[f::5])) for f in range(5)]
-        elif protocol == "leave-one-site-out":
+        elif inference == "site":
             parts = [(f"site-{s}-seed{seed}", f"S{s}", np.flatnonzero(site == s)) for s in range(sites)]
         else:
             parts = [(f"holdout-seed{seed}", "", np.arange(cases // 5))]
@@ -51,10 +51,10 @@ def made_scores(task: pd.DataFrame, strengths: dict[str, float], seed: int = 1) 
     )
 
 
-def run(task: pd.DataFrame, scores: pd.DataFrame, protocol: str = "repeated-cv", **options) -> Comparison:
+def run(task: pd.DataFrame, scores: pd.DataFrame, inference: str = "fold", **options) -> Comparison:
     thresholds = pd.DataFrame(0.5, index=task["split"].unique(), columns=scores.columns)
     options.setdefault("ranked", list(scores.columns))
-    return compare(task, scores, thresholds, protocol=protocol, **options)
+    return compare(task, scores, thresholds, inference=inference, **options)
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +122,8 @@ def test_facts_are_noted(table, task, scores):
 def test_power_is_printed(table):
     from scipy.stats import t as student
 
-    assert table.first_rejection_t == pytest.approx(student.isf(0.05 / 6 / 2, 19))
-    assert 0 < table.power.detectable_alone < table.detectable < 0.5
+    assert table.power.first_rejection_t == pytest.approx(student.isf(0.05 / 6 / 2, 19))
+    assert 0 < table.power.detectable_alone < table.power.detectable < 0.5
 
 
 def test_the_ensemble_column_scores_seed_averaged_predictions(task, scores, table):
@@ -183,21 +183,21 @@ def test_an_interim_table_has_estimates_only(task, scores):
 
 
 def test_few_sites_are_descriptive():
-    task = made_task(200, 4, "leave-one-site-out")
-    found = run(task, made_scores(task, {"a": 1.0, "b": 2.0}), "leave-one-site-out")
+    task = made_task(200, 4, "site")
+    found = run(task, made_scores(task, {"a": 1.0, "b": 2.0}), "site")
     assert found.low.isna().all(axis=None)
     assert found.pairs[["p", "p_holm", "p_delong", "p_sign_flip"]].isna().all(axis=None)
     assert found.rank_low.isna().all()
     assert list(found.best_set) == [None, None]
-    assert np.isnan(found.detectable)
+    assert np.isnan(found.power.detectable)
     assert found.heterogeneity is not None
     assert "4 sites are too few" in " ".join(found.notes)
 
 
 def test_a_sites_score_is_the_mean_over_seeds_and_the_headline_the_mean_over_sites():
-    task = made_task(400, 8, "leave-one-site-out")
+    task = made_task(400, 8, "site")
     scores = made_scores(task, {"a": 0.5, "b": 2.0})
-    found = run(task, scores, "leave-one-site-out")
+    found = run(task, scores, "site")
     by_split = found.per_split["auc"]
     by_site = by_split.T.groupby(task.groupby("split")["site"].first()).mean()
     pd.testing.assert_frame_equal(found.per_site[["b", "a"]], by_site[["b", "a"]], check_names=False)
@@ -214,10 +214,10 @@ def test_a_sites_score_is_the_mean_over_seeds_and_the_headline_the_mean_over_sit
 
 
 def test_a_small_or_one_class_site_is_shown_marked_and_left_out():
-    task = made_task(400, 8, "leave-one-site-out")
+    task = made_task(400, 8, "site")
     task.loc[task["site"] == "S3", "label"] = 0
     scores = made_scores(task, {"a": 0.5, "b": 2.0})
-    found = run(task, scores, "leave-one-site-out")
+    found = run(task, scores, "site")
     assert found.per_site["small"].tolist() == [site == "S3" for site in found.per_site.index]
     assert np.isnan(found.per_site.loc["S3", "a"])
     assert found.metrics.loc["a", "auc"] == pytest.approx(found.per_site.loc[~found.per_site["small"], "a"].mean())
@@ -225,17 +225,17 @@ def test_a_small_or_one_class_site_is_shown_marked_and_left_out():
 
 
 def test_with_no_site_large_enough_nothing_is_guessed():
-    task = made_task(40, 8, "leave-one-site-out")
-    found = run(task, made_scores(task, {"a": 0.5, "b": 2.0}), "leave-one-site-out")
+    task = made_task(40, 8, "site")
+    found = run(task, made_scores(task, {"a": 0.5, "b": 2.0}), "site")
     assert found.metrics.isna().all(axis=None)
     assert found.per_site["small"].all()
 
 
 def test_holdout_is_delong_without_the_resampling_factor():
-    task = made_task(400, protocol="holdout")
+    task = made_task(400, inference="held-out")
     one_seed = made_scores(task[task["seed"] == 39], {"a": 0.5, "b": 1.5})
     scores = pd.concat([one_seed] * 4, ignore_index=True)  # methods that the seed does not change
-    found = run(task, scores, "holdout")
+    found = run(task, scores, "held-out")
     auc, cov, test = delong_test(task["label"].to_numpy()[:80], one_seed.to_numpy().T)
     assert found.metrics.loc[["a", "b"], "auc"].tolist() == pytest.approx(auc.tolist())
     assert found.pairs["p"][0] == pytest.approx(test.p[0])
@@ -248,7 +248,7 @@ def test_holdout_is_delong_without_the_resampling_factor():
     assert "conditional on the trained models" in found.notes[0]
 
 
-def test_an_unknown_protocol_is_descriptive(task, scores):
+def test_an_unknown_inference_is_descriptive(task, scores):
     found = run(task, scores, "bootstrap")
     assert found.pairs["p"].isna().all()
     assert found.low.isna().all(axis=None)
@@ -297,15 +297,15 @@ def test_constant_predictions_have_no_seed_averaged_auc_and_twins_of_them_do_not
     constant = task.groupby("split")["label"].transform("mean")
     scores = pd.DataFrame({"a": constant, "b": constant, "c": rng.random(len(task))})
     thresholds = pd.DataFrame(0.5, index=task["split"].unique(), columns=list("abc"))
-    found = compare(task, scores, thresholds, protocol="repeated-cv", ranked=list("abc"))
+    found = compare(task, scores, thresholds, inference="fold", ranked=list("abc"))
     assert np.isnan(found.ensemble_auc["a"]) and np.isfinite(found.ensemble_auc["c"])
-    assert found.power.pairs == 3 and found.detectable > 0.01
+    assert found.power.pairs == 3 and found.power.detectable > 0.01
 
 
 def test_sixty_rows_are_ranked_lettered_and_put_into_the_best_set_by_one_matrix(task):
     found = run(task, made_scores(task, {f"m{m:02}": m / 15 for m in range(60)}))
     pairs = found.pairs
-    assert len(pairs) == 60 * 59 // 2 and found.first_rejection_t == pytest.approx(5.5, abs=0.1)
+    assert len(pairs) == 60 * 59 // 2 and found.power.first_rejection_t == pytest.approx(5.5, abs=0.1)
     better, worse = dict.fromkeys(found.letters.index, 0), dict.fromkeys(found.letters.index, 0)
     for pair in pairs.itertuples():
         shared = bool(set(found.letters[pair.a]) & set(found.letters[pair.b]))

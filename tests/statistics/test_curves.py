@@ -59,7 +59,7 @@ def test_the_net_benefit_is_that_of_dcurves():
 def test_the_mean_roc_curve_passes_through_the_sensitivities_of_scikit_learn():
     from sklearn.metrics import roc_curve
 
-    found = curves(RUN, "repeated-cv", draws=10)
+    found = curves(RUN, "fold", draws=10)
     expected = []
     for part in RUN.rows:
         false, true, _ = roc_curve(RUN.labels[part], RUN.scores[0, part], drop_intermediate=False)
@@ -69,11 +69,11 @@ def test_the_mean_roc_curve_passes_through_the_sensitivities_of_scikit_learn():
 
 
 def test_a_constant_prediction_has_the_diagonal_as_its_roc_curve():
-    assert curves(RUN, "repeated-cv", draws=10).roc.y[1] == pytest.approx(RATES, abs=1e-12)
+    assert curves(RUN, "fold", draws=10).roc.y[1] == pytest.approx(RATES, abs=1e-12)
 
 
 def test_the_band_of_a_decision_curve_is_the_corrected_interval_over_the_cells():
-    found = curves(RUN, "repeated-cv", draws=10)
+    found = curves(RUN, "fold", draws=10)
     at = int(np.flatnonzero(CUTS == 0.3)[0])
     cells = [net_benefit(RUN.labels[part], RUN.scores[:1, part], CUTS[at : at + 1])[0, 0] for part in RUN.rows]
     half = student.ppf(0.975, 19) * np.sqrt((1 / 20 + 1 / 4) * np.var(cells, ddof=1))
@@ -82,7 +82,7 @@ def test_the_band_of_a_decision_curve_is_the_corrected_interval_over_the_cells()
 
 
 def test_few_sites_have_curves_without_bands_and_six_have_bands():
-    few, enough = (curves(made({"true": TRUTH}, LABELS, sites=sites), "leave-one-site-out", draws=10) for sites in (4, 6))
+    few, enough = (curves(made({"true": TRUTH}, LABELS, sites=sites), "site", draws=10) for sites in (4, 6))
     assert np.isfinite(few.roc.y).all() and np.isnan(few.roc.low).all()
     assert np.isfinite(enough.roc.low).all()
     assert np.isnan(enough.calibration.low).all()
@@ -94,17 +94,17 @@ def test_a_small_site_is_left_out_of_the_curves():
     run = made({"true": TRUTH}, labels, sites=4)
     kept = [part for name, part in zip(run.site, run.rows, strict=True) if name != "s0"]
     expected = np.mean([net_benefit(run.labels[part], run.scores[:, part], CUTS) for part in kept], axis=0)
-    assert curves(run, "leave-one-site-out", draws=10).decision.y == pytest.approx(expected, abs=1e-12)
+    assert curves(run, "site", draws=10).decision.y == pytest.approx(expected, abs=1e-12)
 
 
 def test_where_every_site_is_small_there_is_no_curve():
     labels = (np.arange(1000) < 3).astype(np.int8)
-    found = curves(made({"true": TRUTH}, labels, sites=4), "leave-one-site-out", draws=10)
+    found = curves(made({"true": TRUTH}, labels, sites=4), "site", draws=10)
     assert np.isnan(found.roc.y).all() and np.isnan(found.decision.y).all()
 
 
 def test_true_probabilities_lie_within_their_calibration_band_and_sharpened_ones_do_not():
-    found = curves(RUN, "repeated-cv").calibration
+    found = curves(RUN, "fold").calibration
     held = found.share[0] > 0
     inside = (found.low <= found.predicted) & (found.predicted <= found.high)
     assert inside[0, held].mean() >= 0.8
@@ -122,7 +122,7 @@ def test_the_calibration_error_is_the_weighted_gap_of_the_bins():
 
 def test_a_probability_of_one_falls_into_the_last_bin():
     run = made({"m": np.ones(20)}, np.ones(20, dtype=np.int8) * (np.arange(20) % 2 == 0).astype(np.int8), seeds=(39,))
-    assert curves(run, "repeated-cv", draws=10).calibration.share[0, -1] == 1.0
+    assert curves(run, "fold", draws=10).calibration.share[0, -1] == 1.0
 
 
 def test_the_draws_are_the_same_for_the_same_seed_and_hold_every_patient_count():

@@ -78,7 +78,7 @@ def repeat(copies: Copies, repetition: int) -> Trial:
     scores = pd.DataFrame({name: probabilities for name, (probabilities, _) in zip(names, told, strict=True)})
     cuts = pd.DataFrame({name: cut for name, (_, cut) in zip(names, told, strict=True)}, index=[part.name for part in splits])
     task = make_task(cohort, PROTOCOL, splits).frame()
-    found = comparison.compare(task, scores, cuts, protocol=PROTOCOL, ranked=names)
+    found = comparison.compare(task, scores, cuts, inference="fold", ranked=names)
     pair, folds = found.pairs.iloc[0], found.per_split[AUC].loc[list(names)].to_numpy()
     return Trial(
         {

@@ -43,7 +43,7 @@ class World:
     noise: int = 0
     common: bool = False
     penalty: float = 1.0
-    protocol: str = "repeated-cv"
+    inference: str = "fold"
     sites: bool = False
 
     @property

@@ -71,12 +71,12 @@ class Predicted:
 def repeat(world: World, repetition: int) -> Trial:
     """One repetition: the same numbers for the same world and number, in whatever order and process."""
     found = predicted(world, draw(world, world.generator(repetition)))
-    return judged(found, world.protocol, world.methods)
+    return judged(found, world.inference, world.methods)
 
 
 def predicted(world: World, drawn: Drawn) -> Predicted:
     """Test predictions of each method under the world's protocol; it learns from train + validation, as classical rows do."""
-    splits = _splits(world.protocol, drawn.labels.tobytes(), drawn.sites.tobytes())
+    splits = _splits(world.inference, drawn.labels.tobytes(), drawn.sites.tobytes())
     learning, model = np.unique(np.stack([_learning(split) for split in splits]), axis=0, return_inverse=True)
     rows = np.concatenate([split.test for split in splits])
     of_row = np.repeat(model, [len(split.test) for split in splits])
@@ -92,11 +92,11 @@ def predicted(world: World, drawn: Drawn) -> Predicted:
 
 
 @lru_cache(maxsize=2)
-def _splits(protocol: str, labels: bytes, sites: bytes) -> list[Split]:
+def _splits(inference: str, labels: bytes, sites: bytes) -> list[Split]:
     """The protocol's own splits; they depend on labels and sites alone."""
     y = np.frombuffer(labels, dtype=np.int8)
     names = np.array([f"site {site}" for site in np.frombuffer(sites, dtype=np.intp)])
-    return PROTOCOLS[protocol]().splits(Cohort("simulated", np.array([f"{case:04d}" for case in range(len(y))]), y, names))
+    return PROTOCOLS[inference]().splits(Cohort("simulated", np.array([f"{case:04d}" for case in range(len(y))]), y, names))
 
 
 def _learning(split: Split) -> NDArray[np.bool_]:
@@ -115,22 +115,22 @@ def _task(splits: Sequence[Split], labels: NDArray[np.int8]) -> pd.DataFrame:
 
 
 PROTOCOLS: Mapping[str, Callable[[], RepeatedCV | LeaveOneSiteOut | Holdout]] = {
-    "repeated-cv": RepeatedCV,
-    "leave-one-site-out": LeaveOneSiteOut,
-    "holdout": Holdout,
+    "fold": RepeatedCV,
+    "site": LeaveOneSiteOut,
+    "held-out": Holdout,
 }
 
 
-def judged(found: Predicted, protocol: str, methods: tuple[str, ...]) -> Trial:
+def judged(found: Predicted, inference: str, methods: tuple[str, ...]) -> Trial:
     """The suite's statistics of the predictions: of two methods every test, of more what Holm calls different."""
-    told = compare(found.task, found.scores, found.thresholds, protocol=protocol, ranked=methods)
+    told = compare(found.task, found.scores, found.thresholds, inference=inference, ranked=methods)
     if len(methods) > 2:
         return Trial(truth={AUC: found.truth[AUC]}, called=_called(told.pairs))
     intervals = {SHOWN_AUC: _shown(told, AUC, methods)}
     areas = {AUC: found.truth[AUC]}
-    if protocol == "leave-one-site-out":
+    if inference == "site":
         return Trial({SITE_T: _p(told, "p"), SIGN_FLIP: _p(told, "p_sign_flip")}, intervals, areas)
-    if protocol == "holdout":
+    if inference == "held-out":
         return Trial({HELD_OUT: _p(told, "p"), MCNEMAR: _p(told, "p_mcnemar")}, intervals, areas)
     run = evaluate(found.task, found.scores, found.thresholds)
     folds = told.per_split[AUC].loc[list(methods)].to_numpy()

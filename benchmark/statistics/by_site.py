@@ -1,4 +1,4 @@
-"""What `leave-one-site-out` allows: sites as the units, tests over them with at least six."""
+"""Inference over held-out sites: sites are the units, with tests over them where there are at least six."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmark.statistics import delong, sites
 from benchmark.statistics.evaluation import Evaluation
-from benchmark.statistics.inference import Inference, cut, no_intervals, unzip
+from benchmark.statistics.inference import Inferred, cut, no_intervals, unzip
 from benchmark.statistics.metrics import METRICS
 from benchmark.statistics.ordering import auc, order_cases
 
@@ -36,7 +36,7 @@ class HeldOut:
         return np.flatnonzero(~self.small)
 
 
-def leave_one_site_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inference:
+def by_site(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """Means over the sites that are not small; with at least six of them t over site differences and intervals."""
     held = _held_out(run)
     counted = held.counted
@@ -49,7 +49,7 @@ def leave_one_site_out(run: Evaluation, metric: str, a: Index, b: Index) -> Infe
         notes.append(f"{len(counted)} sites are too few (6 are needed) for intervals and p-values over sites: descriptive")
     areas = [auc(order_cases(run.patient_labels[who], run.patient_scores[:, who])) for who in held.patients]
     ensemble = np.stack(areas, axis=1)
-    return Inference(
+    return Inferred(
         {key: _mean(values) for key, values in scored.items()},
         *unzip(_intervals(scored) if enough else no_intervals(run)),
         sites.site_t(differences) if enough else None,
