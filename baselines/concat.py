@@ -50,4 +50,5 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
-        return self.classifier(torch.cat(batch.vectors, dim=1)).squeeze(1)
+        logits: Tensor = self.classifier(torch.cat(batch.vectors, dim=1)).squeeze(1)
+        return logits

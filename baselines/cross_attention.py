@@ -61,7 +61,8 @@ class CrossLayer(nn.Module):
     def forward(self, own: Tensor, other: Tensor, other_there: Tensor) -> Tensor:
         """The next states of tokens (b, q, d) that look at others (b, k, d), of which (b, k) are there."""
         own = own + self.attention(self.own_norm(own), self.other_norm(other), all_see(other_there))
-        return own + self.perceptron(self.norm(own))
+        states: Tensor = own + self.perceptron(self.norm(own))
+        return states
 
 
 class Network(nn.Module):
@@ -81,4 +82,5 @@ class Network(nn.Module):
         assert batch.image is not None and batch.text is not None and batch.table is not None
         (v, v_there), (t, t_there) = self.image(batch.image), self.text(batch.text)
         v_t, t_v = self.to_text(v, t, t_there), self.to_image(t, v, v_there)
-        return self.classifier(torch.cat([masked_mean(v_t, v_there), masked_mean(t_v, t_there), batch.table], 1)).squeeze(1)
+        logits: Tensor = self.classifier(torch.cat([masked_mean(v_t, v_there), masked_mean(t_v, t_there), batch.table], 1)).squeeze(1)
+        return logits

@@ -48,7 +48,8 @@ class DAFT(nn.Module):
     def forward(self, features: Tensor, table: Tensor) -> Tensor:
         """Features (b, width) of the image, table (b, p) -> (b, width)."""
         scale, shift = self.auxiliary(torch.cat([features, table], dim=1)).chunk(2, dim=1)
-        return scale * features + shift
+        modulated: Tensor = scale * features + shift
+        return modulated
 
 
 class Network(nn.Module):
@@ -67,4 +68,5 @@ class Network(nn.Module):
         """Logits (b,)."""
         assert batch.image is not None and batch.table is not None
         features = self.stem(batch.image.pooled)
-        return self.classifier(features + self.block(self.daft(features, batch.table))).squeeze(1)
+        logits: Tensor = self.classifier(features + self.block(self.daft(features, batch.table))).squeeze(1)
+        return logits

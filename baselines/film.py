@@ -46,7 +46,8 @@ class ModulatedBlock(nn.Module):
     def forward(self, features: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         """Features (b, width), gamma and beta (b, width) -> (b, width)."""
         entered = self.enter(features)
-        return entered + modulated(self.inner(entered), gamma, beta).relu()
+        modulated_features: Tensor = entered + modulated(self.inner(entered), gamma, beta).relu()
+        return modulated_features
 
 
 class Network(nn.Module):
@@ -68,7 +69,8 @@ class Network(nn.Module):
         modulation = self.generator(batch.table).chunk(2 * len(self.blocks), dim=1)
         for block, gamma, beta in zip(self.blocks, modulation[::2], modulation[1::2], strict=True):
             features = block(features, gamma, beta)
-        return self.classifier(features).squeeze(1)
+        logits: Tensor = self.classifier(features).squeeze(1)
+        return logits
 
 
 def modulated(features: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:

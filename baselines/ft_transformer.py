@@ -48,4 +48,5 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
-        return self.transformer(batch.table, None).squeeze(1)
+        logits: Tensor = self.transformer(batch.table, None).squeeze(1)
+        return logits

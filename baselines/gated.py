@@ -47,7 +47,7 @@ class GatedUnit(nn.Module):
         """Fused vectors (b, width)."""
         h = torch.cat([torch.tanh(hidden(x)) for hidden, x in zip(self.hidden, vectors, strict=True)], dim=1)
         z = torch.sigmoid(self.gates(torch.cat(list(vectors), dim=1)))
-        return (z * h).unflatten(1, (len(vectors), -1)).sum(1)
+        return torch.unflatten(z * h, 1, (len(vectors), -1)).sum(1)
 
 
 class Network(nn.Module):
@@ -61,4 +61,5 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
-        return self.classifier(self.dropout(self.unit(batch.vectors))).squeeze(1)
+        logits: Tensor = self.classifier(self.dropout(self.unit(batch.vectors))).squeeze(1)
+        return logits

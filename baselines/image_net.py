@@ -44,4 +44,5 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
         assert batch.image is not None
-        return self.classifier(batch.image.pooled).squeeze(1)
+        logits: Tensor = self.classifier(batch.image.pooled).squeeze(1)
+        return logits

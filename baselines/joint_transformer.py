@@ -102,13 +102,15 @@ class Network(nn.Module):
             last = 1 if number + 1 == len(self.layers) else 0  # of the last layer CLS alone is read
             states = layer(states, allowed[number], last, None if heads_on is None else heads_on[number])
         table = [] if batch.table is None else [batch.table]
-        return self.classifier(torch.cat([self.norm(states[:, -1]), *table], dim=1)).squeeze(1)
+        logits: Tensor = self.classifier(torch.cat([self.norm(states[:, -1]), *table], dim=1)).squeeze(1)
+        return logits
 
     def attention(self, batch: Batch) -> list[Tensor]:
         """Per layer the attention weights of all tokens, (b, h, n, n)."""
         states, there = self.sequence(batch)
         allowed, seen = all_see(there), []
         for layer in self.layers:
+            assert isinstance(layer, TransformerLayer)
             states, weights = layer.watched(states, allowed)
             seen.append(weights)
         return seen

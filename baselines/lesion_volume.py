@@ -34,11 +34,11 @@ class LesionVolume:
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(label = 1), (n,)."""
-        return self.model.predict_proba(log_volume(cases))[:, 1]
+        return np.asarray(self.model.predict_proba(log_volume(cases))[:, 1])
 
 
 def log_volume(cases: Cohort) -> NDArray[np.float64]:
     """log(1 + lesion volume in ml), (n, 1). Raises `BenchmarkError` where the dataset measures no volume."""
     if cases.derived is None or LESION_VOLUME not in cases.derived:
         raise BenchmarkError(f"{cases.name} derives no '{LESION_VOLUME}' from its images")
-    return np.log1p(cases.derived[[LESION_VOLUME]].to_numpy(dtype=np.float64))
+    return np.asarray(np.log1p(cases.derived[[LESION_VOLUME]].to_numpy(dtype=np.float64)))

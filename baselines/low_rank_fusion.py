@@ -71,4 +71,5 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
         vectors = [embed(vector) for embed, vector in zip(self.embeddings, batch.vectors, strict=True)]
-        return self.classifier(self.fusion(vectors)).squeeze(1)
+        logits: Tensor = self.classifier(self.fusion(vectors)).squeeze(1)
+        return logits

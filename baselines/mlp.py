@@ -50,4 +50,5 @@ class Network(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
-        return self.classifier(batch.table).squeeze(1)
+        logits: Tensor = self.classifier(batch.table).squeeze(1)
+        return logits

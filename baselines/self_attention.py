@@ -66,5 +66,6 @@ class Network(nn.Module):
         states, there = torch.cat([v, t], dim=1), torch.cat([v_there, t_there], dim=1)
         for layer in self.layers:
             states = layer(states, all_see(there))
-        v, t = states.split([v.shape[1], t.shape[1]], dim=1)
-        return self.classifier(torch.cat([masked_mean(v, v_there), masked_mean(t, t_there), batch.table], dim=1)).squeeze(1)
+        v, t = torch.split(states, [v.shape[1], t.shape[1]], dim=1)
+        logits: Tensor = self.classifier(torch.cat([masked_mean(v, v_there), masked_mean(t, t_there), batch.table], dim=1)).squeeze(1)
+        return logits

@@ -43,4 +43,5 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
         assert batch.text is not None
-        return self.classifier(batch.text.pooled).squeeze(1)
+        logits: Tensor = self.classifier(batch.text.pooled).squeeze(1)
+        return logits

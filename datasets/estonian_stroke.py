@@ -57,7 +57,7 @@ class EstonianStroke:
         return Cohort(
             name="estonian-stroke",
             case_ids=ids,
-            labels=(~(days <= 365)).to_numpy(np.int8),
+            labels=(~(days <= 365)).to_numpy().astype(np.int8),
             sites=np.full(len(ids), "Tartu"),
             groups=ids,
             table=table,

@@ -96,7 +96,7 @@ class InternationalStrokeTrial:
         return Cohort(
             name="ist",
             case_ids=ids,
-            labels=frame["OCCODE"].isin(INDEPENDENT).to_numpy(np.int8),
+            labels=frame["OCCODE"].isin(INDEPENDENT).to_numpy().astype(np.int8),
             sites=self._sites(countries, frame["HOSPNUM"].to_numpy(np.int64)),
             groups=ids,
             table=_table(frame),

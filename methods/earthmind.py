@@ -107,7 +107,9 @@ class Network(nn.Module):
         allowed = all_see(there)
         for layer in self.layers[:-1]:
             states = layer(states, allowed)
-        states, looked = self.layers[-1].watched(states, allowed, last=1)
+        last_layer = self.layers[-1]
+        assert isinstance(last_layer, TransformerLayer)
+        states, looked = last_layer.watched(states, allowed, last=1)
         terms = {}
         if self.training:
             terms["alignment"] = self._alignment(a.mean(dim=1), b.mean(dim=1))
@@ -133,7 +135,8 @@ class Resampler(nn.Module):
     def forward(self, states: Tensor, there: Tensor) -> Tensor:
         """(b, t, d), (b, t) bool -> (b, M, d)."""
         queries = self.queries.expand(len(states), -1, -1)
-        return queries + self.attention(queries, self.norm(states), all_see(there))
+        resampled: Tensor = queries + self.attention(queries, self.norm(states), all_see(there))
+        return resampled
 
 
 def mutual_attention(a: Tensor, b: Tensor, gates: Tensor) -> Tensor:

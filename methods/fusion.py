@@ -119,7 +119,8 @@ class Network(nn.Module):
             own = layer(torch.cat([v2t, own], dim=1), allowed, last=sum(parts))
             asking, context, cls = own.split(parts, dim=1)
             own = torch.cat([requery(asking, masked_mean(context, told), window, inside), context, cls], dim=1)
-        return self.norm(self.decoder[-1](torch.cat([v2t, own], dim=1), allowed, last=1)[:, -1])
+        decided: Tensor = self.norm(self.decoder[-1](torch.cat([v2t, own], dim=1), allowed, last=1)[:, -1])
+        return decided
 
 
 States = tuple[Tensor, Tensor]
@@ -206,7 +207,8 @@ class Requery(nn.Module):
         taken = self.attention(
             asking.flatten(0, 1)[:, None], self.norm_window(window).flatten(0, 1), all_see(inside.flatten(0, 1))
         )
-        return latents + taken.view_as(latents) * inside.any(dim=2)[..., None]
+        states: Tensor = latents + taken.view_as(latents) * inside.any(dim=2)[..., None]
+        return states
 
 
 def mapping_loss(text: tuple[Tensor, Tensor, Tensor], vision: tuple[Tensor, Tensor, Tensor]) -> Tensor:

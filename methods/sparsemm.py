@@ -138,7 +138,7 @@ def visual_scores(module: Backbone, cases: Batch) -> Tensor:
     Any image token counts where no lesion is known.
     """
     total = torch.zeros(())
-    for index in torch.arange(len(cases)).split(CASES):
+    for index in torch.split(torch.arange(len(cases)), CASES):
         batch = cases.at(index)
         assert batch.image is not None
         images = module.image.count
@@ -200,7 +200,7 @@ def kept_keys(attention: Tensor, there: Tensor, budget: Sequence[int], window: i
 def kept_share(module: Network, cases: Batch) -> float:
     """The mean share of a case's tokens that a head keeps."""
     shares = []
-    for index in torch.arange(len(cases)).split(CASES):
+    for index in torch.split(torch.arange(len(cases)), CASES):
         batch = cases.at(index)
         present = module.sequence(batch)[1].sum(dim=1)
         kept = torch.stack([part.sum(dim=-1).float().mean(dim=1) for part in module.keep(batch)]).mean(dim=0)

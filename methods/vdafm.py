@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,8 @@ class VDAFM(NeuralMethod):
 
     def module(self, shapes: Shapes) -> nn.Module:
         """The network of the paper's figure 2. Raises `BenchmarkError` where the views hold other modalities than are named."""
-        held = {name for name in ("image", "table", "text") if getattr(shapes, name) is not None}
+        sizes = {"image": shapes.image, "table": shapes.table, "text": shapes.text}
+        held = {name for name, size in sizes.items() if size is not None}
         if held != set(self.modalities.split("+")):
             raise BenchmarkError(f"vdafm: modalities={self.modalities}, but it was given {'+'.join(sorted(held))}: see `list`")
         return Network(shapes, self)
@@ -200,10 +201,12 @@ class Network(nn.Module):
 
 def without(batch: Batch, zeroed: str) -> Batch:
     """The batch with the inputs of these modalities at zero."""
-    for name in filter(None, zeroed.split("+")):
-        part = getattr(batch, name)
-        batch = replace(batch, **{name: torch.zeros_like(part) if isinstance(part, Tensor) else part.zeroed()})
-    return batch
+    names = zeroed.split("+")
+    return Batch(
+        torch.zeros_like(batch.table) if batch.table is not None and "table" in names else batch.table,
+        batch.image.zeroed() if batch.image is not None and "image" in names else batch.image,
+        batch.text.zeroed() if batch.text is not None and "text" in names else batch.text,
+    )
 
 
 def angle(a: Tensor, b: Tensor) -> float:

@@ -76,7 +76,7 @@ def admission_table(admissions: Sequence[Admission], missing: Sequence[np.random
     sex = np.where(table.pop("female"), "female", "male")
     for column in table.select_dtypes(bool):
         table[column] = pd.Categorical(np.where(table[column], "yes", "no"), ["no", "yes"])
-    table.insert(1, "sex", pd.Categorical(sex, ["female", "male"]))
+    table.insert(1, "sex", pd.Series(pd.Categorical(sex, ["female", "male"])))
     blank = np.array([rng.random(len(MISSING)) for rng in missing]) < list(MISSING.values())
     for k, column in enumerate(MISSING):
         table[column] = table[column].mask(blank[:, k])

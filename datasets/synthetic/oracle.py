@@ -44,7 +44,7 @@ def _expected(
     centre, spread = outside.mean(axis=0), outside.std(axis=0)
     known = np.array([patient.terms.probability for patient in pool])
     weights, *_ = np.linalg.lstsq(_quadratic((outside - centre) / spread), known, rcond=None)
-    return np.round(_quadratic((inside - centre) / spread) @ weights, 6)
+    return np.asarray(np.round(_quadratic((inside - centre) / spread) @ weights, 6))
 
 
 def _quadratic(x: NDArray[np.float64]) -> NDArray[np.float64]:
