@@ -82,5 +82,6 @@ class Network(nn.Module):
         assert batch.image is not None and batch.text is not None and batch.table is not None
         (v, v_there), (t, t_there) = self.image(batch.image), self.text(batch.text)
         v_t, t_v = self.to_text(v, t, t_there), self.to_image(t, v, v_there)
-        logits: Tensor = self.classifier(torch.cat([masked_mean(v_t, v_there), masked_mean(t_v, t_there), batch.table], 1)).squeeze(1)
+        pooled = torch.cat([masked_mean(v_t, v_there), masked_mean(t_v, t_there), batch.table], dim=1)
+        logits: Tensor = self.classifier(pooled).squeeze(1)
         return logits

@@ -67,5 +67,6 @@ class Network(nn.Module):
         for layer in self.layers:
             states = layer(states, all_see(there))
         v, t = torch.split(states, [v.shape[1], t.shape[1]], dim=1)
-        logits: Tensor = self.classifier(torch.cat([masked_mean(v, v_there), masked_mean(t, t_there), batch.table], dim=1)).squeeze(1)
+        pooled = torch.cat([masked_mean(v, v_there), masked_mean(t, t_there), batch.table], dim=1)
+        logits: Tensor = self.classifier(pooled).squeeze(1)
         return logits
