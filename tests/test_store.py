@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store, exclusive, safe, write_durably
+from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store
 from benchmark.system.errors import StoreError
+from benchmark.system.files import exclusive, safe, write_durably
 
 ADDRESS = CellAddress("soop", "repeated-cv", "xgboost[features=table+image+text]", "seed39-fold0")
 RECORD = CellRecord(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.cells.planning import why_not_applicable
-from benchmark.cells.store import CellRecord, Store, safe, write_if_changed
+from benchmark.cells.store import CellRecord, Store
 from benchmark.cells.task import Task, TaskSplit, read_task, write_task
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Catalogue, Entry, Kind
@@ -21,6 +21,7 @@ from benchmark.registry.spelling import parse_spelling
 from benchmark.suites.suite import DEFAULT, Suite, joined, load_suite, members, validated
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
+from benchmark.system.files import safe, write_if_changed
 from benchmark.system.locations import ROOT, results_folder
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from benchmark.cells.compute import compute, encode, failure, job
 from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses
 from benchmark.cells.planning import Cell, Plan, plan
-from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store, write_durably
+from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store
 from benchmark.cells.studies import end_interrupted
 from benchmark.cells.task import write_task
 from benchmark.data.cohort import Cohort
@@ -26,6 +26,7 @@ from benchmark.registry.entries import Catalogue
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, NotFetchedError
+from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
 
 

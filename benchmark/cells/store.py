@@ -7,27 +7,19 @@ the measured part. Probabilities stand in test-index order; ids, labels and spli
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
-import os
-import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from benchmark.system.errors import StoreError
+from benchmark.system.files import safe, set_aside, store_error, write_durably
 from benchmark.system.locations import results_folder
 
 Outcome = Literal["ok", "failed", "timeout", "out-of-memory", "crashed", "invalid", "not-applicable"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 CUT_SHORT: tuple[Outcome, ...] = ("timeout", "out-of-memory", "crashed")
 """Outcomes of a worker that was ended from outside; they say nothing of the method's predictions."""
-LONGEST = 180
-"""Characters of a file name that are kept as they are; file systems take 255."""
-_UNSAFE = re.compile(r"[^A-Za-z0-9._+=,\[\]-]")
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,7 @@ class Store:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _store_error("read", path, error) from error
+            raise store_error("read", path, error) from error
         record = _parse(content)
         if record is None or record.address != address:
             set_aside(path)
@@ -121,70 +113,6 @@ class Store:
         return self.folder / safe(dataset) / safe(protocol) / "task.json"
 
 
-def safe(name: str) -> str:
-    """A name as a file name: what is unsafe is written as %XX; the end of a long one as a digest of the whole."""
-    if not name.strip("."):
-        return "%2E" * len(name) or "%"
-    written = _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), name)
-    if len(written) <= LONGEST:
-        return written
-    return f"{written[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that after a crash it holds the old bytes or the new ones. Raises `StoreError`."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        aside.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise _store_error("write", path, error) from error
-
-
-def write_if_changed(path: Path, content: bytes) -> None:
-    """`write_durably`, unless the file holds that content already."""
-    if not path.is_file() or path.read_bytes() != content:
-        write_durably(path, content)
-
-
-def set_aside(path: Path) -> Path:
-    """Rename a file that cannot be trusted to `<name>.torn`, so that it is recomputed and can be looked at."""
-    target = path.with_name(path.name + ".torn")
-    path.replace(target)
-    return target
-
-
-@contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the results folder for one writer. Raises `StoreError` where another run holds it."""
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise StoreError(f"another run is writing to {folder}: wait for it, or set STROKEBENCH_OUTPUT elsewhere") from None
-    except OSError as error:
-        raise _store_error("write", folder, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _compact(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -200,23 +128,3 @@ def _parse(content: bytes) -> CellRecord | None:
         return CellRecord(**deterministic, **whole["measured"])
     except (ValueError, KeyError, TypeError):  # sound, but written by another version
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _store_error(verb: str, path: Path, error: OSError) -> StoreError:
-    mends = {
-        errno.ENOSPC: "free some space, or set STROKEBENCH_OUTPUT to another disk",
-        errno.EDQUOT: "free some of your quota, or set STROKEBENCH_OUTPUT to another disk",
-        errno.EROFS: "the folder is read-only: set STROKEBENCH_OUTPUT to a folder that you may write",
-        errno.EACCES: "you may not write there: set STROKEBENCH_OUTPUT to a folder that you may write",
-        errno.EPERM: "you may not write there: set STROKEBENCH_OUTPUT to a folder that you may write",
-    }
-    mend = mends.get(error.errno or 0, "check the folder, or set STROKEBENCH_OUTPUT to another one")
-    return StoreError(f"cannot {verb} {path}: {error.strerror or error}: {mend}")

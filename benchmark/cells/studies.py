@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cells.store import CellAddress, safe
+from benchmark.cells.store import CellAddress
 from benchmark.learning.tuning.search import INTERRUPTED, counted
+from benchmark.system.files import safe
 from benchmark.system.locations import results_folder
 
 if TYPE_CHECKING:

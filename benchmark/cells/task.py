@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cells.store import write_if_changed
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
+from benchmark.system.files import write_if_changed
 
 if TYPE_CHECKING:
     import pandas as pd

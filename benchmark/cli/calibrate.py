@@ -39,9 +39,9 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.audit.calibration.report import document
     from benchmark.audit.calibration.worlds import WORLDS
     from benchmark.cells.executors import default_jobs
-    from benchmark.cells.store import write_if_changed
     from benchmark.registry.discovery import discover
     from benchmark.suites.suite import canonical
+    from benchmark.system.files import write_if_changed
     from benchmark.system.locations import output_folder
 
     narrowed = bool(options.world or options.method or options.dataset != DATASET)

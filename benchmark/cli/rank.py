@@ -114,7 +114,7 @@ def _export(text: str, output: str | None) -> None:
     if output is None:
         print(text, end="")
     else:
-        from benchmark.cells.store import write_if_changed
+        from benchmark.system.files import write_if_changed
 
         path = Path(output).expanduser()
         write_if_changed(path, text.encode())

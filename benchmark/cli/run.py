@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.cells.rows import current_suite
     from benchmark.cells.run import Request
     from benchmark.cells.run import run as run_suite
-    from benchmark.cells.store import exclusive
     from benchmark.leaderboard.publication import rank, write_leaderboard
+    from benchmark.system.files import exclusive
     from benchmark.system.locations import results_folder
     from benchmark.system.threads import use_device
 

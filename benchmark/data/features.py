@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cells.store import safe
 from benchmark.data.cohort import Cohort, Features, Index
 from benchmark.registry.entries import Catalogue
 from benchmark.system import provenance
 from benchmark.system.artefacts import check_sealed, seal
 from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.files import safe
 from benchmark.system.locations import data_folder
 
 Weights = Mapping[str, NDArray[Any]]

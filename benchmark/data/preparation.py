@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.cells.store import safe
 from benchmark.data.cohort import Atlas, Cohort, ImageView, Slice
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.sources import Sources
@@ -24,6 +23,7 @@ from benchmark.registry.spelling import spell
 from benchmark.system import provenance
 from benchmark.system.artefacts import check_sealed, seal
 from benchmark.system.errors import BenchmarkError, DataError
+from benchmark.system.files import safe
 from benchmark.system.locations import data_folder
 
 LAYOUT = 5

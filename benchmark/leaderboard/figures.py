@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.cells.store import safe, write_if_changed
 from benchmark.leaderboard.charts import CHARTS, PAPER, Records, Spec, filled
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.page_data import Columns, shown_rows, table_data
@@ -16,6 +15,7 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.registry.entries import Catalogue
 from benchmark.statistics.metrics import LOWER_IS_BETTER
 from benchmark.suites.suite import Suite
+from benchmark.system.files import safe, write_if_changed
 
 FORMATS: Mapping[str, Callable[[Spec], bytes]] = {"svg": as_svg, "png": as_png}
 

@@ -7,8 +7,8 @@ import re
 from types import ModuleType
 from typing import Any
 
-from benchmark.cells.store import write_durably
 from benchmark.system.errors import BenchmarkError, StoreError
+from benchmark.system.files import write_durably
 from benchmark.system.locations import cache_folder
 
 PACKAGE = "vl-convert-python"

@@ -13,7 +13,9 @@ from typing import Any
 from benchmark.registry.budget import check_equal, read_budget
 from benchmark.registry.entries import Catalogue
 from benchmark.registry.spelling import TUNED, spell
+from benchmark.statistics.metrics import METRICS
 from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
 
 FOLDER = Path(__file__).resolve().parent
@@ -199,7 +201,6 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
 
     Raises `BenchmarkError` for what is not registered, and for tuned rows of different budgets.
     """
-    from benchmark.statistics.metrics import METRICS
 
     def spelled(field_name: str, kind: str) -> tuple[str, ...]:
         try:
@@ -305,8 +306,6 @@ def _members_file() -> Path:
 
 
 def _write_members(everyone: dict[str, dict[str, list[str]]]) -> None:
-    from benchmark.cells.store import write_durably
-
     write_durably(_members_file(), (json.dumps(everyone, indent=1, sort_keys=True) + "\n").encode())
 
 

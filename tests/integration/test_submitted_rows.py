@@ -16,9 +16,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmark.cells.planning import trained_as, training_seed
-from benchmark.cells.store import safe
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import suite_names
+from benchmark.system.files import safe
 from benchmark.system.provenance import digest
 from tests.integration.conftest import ROOT, RealData
 

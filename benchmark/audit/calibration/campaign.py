@@ -21,12 +21,12 @@ from benchmark.audit.calibration.copies import Copies
 from benchmark.audit.calibration.drawing import World
 from benchmark.audit.calibration.trials import Trial
 from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses
-from benchmark.cells.store import exclusive, safe
 from benchmark.data import splits
 from benchmark.registry.entries import Catalogue
 from benchmark.suites.suite import Limits
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.files import exclusive, safe
 from benchmark.system.locations import results_folder
 
 Trials = Mapping[int, Trial]
