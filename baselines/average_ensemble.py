@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from baselines._intensity_components import IntensityComponents
 from benchmark.data.cohort import Cohort
 from benchmark.learning.design_matrix import DesignMatrix
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 
 
 @register_method(

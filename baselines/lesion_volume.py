@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import LESION_VOLUME, Cohort
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 from benchmark.system.errors import BenchmarkError
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from benchmark.learning.layers.perceptron import Dropout, perceptron
 from benchmark.learning.neural import Batch, NeuralMethod, Shapes
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -11,7 +11,7 @@ from benchmark.learning.layers.perceptron import Dropout, perceptron
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.layers.tokens import TokenProjection, TransformerLayer, all_see, masked_mean
 from benchmark.learning.neural import Batch, NeuralMethod, Shapes
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.learning.method import EstimatorMethod
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from benchmark.registry.entries import register_dataset, register_encoder, register_method, register_protocol
+from benchmark.registry.cards import register_dataset, register_encoder, register_method, register_protocol
 
 if TYPE_CHECKING:
     from benchmark.cells.rows import load_predictions

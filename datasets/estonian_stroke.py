@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.sources import Sources
-from benchmark.registry.entries import register_dataset
+from benchmark.registry.cards import register_dataset
 from benchmark.system.errors import DataError
 from datasets._row_ids import row_ids
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.sources import Sources
-from benchmark.registry.entries import register_dataset
+from benchmark.registry.cards import register_dataset
 from datasets._soop_cohort import soop_cohort
 from datasets._soop_files import read_files
 

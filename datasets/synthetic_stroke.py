@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark.data.cohort import LESION_VOLUME, MODALITIES, Cohort, ImageView
 from benchmark.data.sources import Sources
 from benchmark.learning.writers.measurement import measure_voxels, write_reports
-from benchmark.registry.entries import register_dataset
+from benchmark.registry.cards import register_dataset
 from datasets.synthetic.admission import admission_table
 from datasets.synthetic.brain import ATLAS_NAMES, artery_atlas, load_brain
 from datasets.synthetic.oracle import oracle_facts

@@ -14,7 +14,7 @@ from benchmark.learning.layers.perceptron import perceptron
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, masked_mean, with_cls
 from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 from benchmark.system.errors import BenchmarkError
 
 EDGE = 2

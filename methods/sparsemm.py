@@ -14,7 +14,7 @@ from baselines.joint_transformer import JointTransformer
 from baselines.joint_transformer import Network as Backbone
 from benchmark.learning.layers.tokens import all_see
 from benchmark.learning.neural import Batch, Shapes
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 SCORES = ("visual", "random", "uniform")

@@ -17,7 +17,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.learning.layers.losses import info_nce, misalignment
 from benchmark.learning.layers.perceptron import Dropout, perceptron, widths
 from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 

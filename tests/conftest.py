@@ -18,8 +18,8 @@ import pytest
 from benchmark.data.cohort import Cohort
 from benchmark.data.fetching import read_manifest
 from benchmark.data.sources import Sources
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.system.locations import ROOT, data_folder
 from tests.made_benchmark import MadeBenchmark
 
@@ -367,10 +367,10 @@ def real_cohort(
 
     @functools.cache
     def build(spelled: str) -> Cohort:
-        entry, parameters = discover().datasets.resolve(spelled)
-        sources = source_files(entry.name)
-        with read_once(entry.name):
-            return entry.configure(parameters).build(sources)
+        dataset = discover().dataset(spelled)
+        sources = source_files(dataset.entry.name)
+        with read_once(dataset.entry.name):
+            return dataset.make().build(sources)
 
     return build
 

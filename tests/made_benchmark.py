@@ -37,7 +37,7 @@ from benchmark.cli.main import main
 from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Suite
 from benchmark.system.locations import ROOT
 

@@ -14,8 +14,8 @@ from benchmark.audit.conformance import CHECKS, COMPARING, check_method
 from benchmark.audit.findings import Finding, has_error
 from benchmark.audit.made_cohorts import SHAPES
 from benchmark.cli.list import listing
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.registry.spelling import parse_spelling, spell
 from benchmark.system.errors import UnknownNameError
 

@@ -16,8 +16,8 @@ from benchmark.data.features import weights_digest
 from benchmark.data.preparation import load_cohort
 from benchmark.learning.encoders.minilm import MiniLM
 from benchmark.learning.encoders.territories import Territories
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT, data_folder
 

@@ -17,8 +17,9 @@ from benchmark.data.features import bound_to_pool
 from benchmark.data.preparation import load_cohort
 from benchmark.data.splits import LeaveOneSiteOut, RepeatedCV
 from benchmark.learning.encoders.autoencoder import Autoencoder, _cut, _join
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue, forget
+from benchmark.registry.importing import forget
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder
 from datasets._soop_cohort import SLICES

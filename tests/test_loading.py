@@ -12,8 +12,8 @@ import pytest
 from benchmark.data.cohort import Cohort, Slice
 from benchmark.data.features import data_key
 from benchmark.data.preparation import load_cohort, prepare
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError
 from benchmark.system.locations import data_folder
 

@@ -83,7 +83,7 @@ def test_features_that_cannot_be_are_refused_when_they_are_spelled(given: str) -
 def test_what_a_search_chooses_inside_the_training_part_is_told() -> None:
     from benchmark.registry.discovery import discover
 
-    tree, forest = (discover().methods.get(name).configure({}) for name in ("decision-tree", "random-forest"))
+    tree, forest = (discover().methods.get(name).make({}) for name in ("decision-tree", "random-forest"))
     for method in (tree, forest):
         method.fit(*parts(40, 160), seed=1)
     assert tree.chosen["max_leaf_nodes"] in (4, 8, 16, 32)
@@ -119,12 +119,12 @@ def test_every_classical_row_is_moved_by_either_option(name: str, option: str) -
     """
     from benchmark.registry.discovery import discover
 
-    registry = discover().methods
+    catalogue = discover()
     train, validation = parts(40, 160)
-    plain, moved = (registry.resolve(spelled) for spelled in (name, f"{name}[{option}]"))
+    plain, moved = (catalogue.method(spelled) for spelled in (name, f"{name}[{option}]"))
     predictions = []
-    for entry, parameters in (plain, moved):
-        method = entry.configure(parameters)
+    for configured in (plain, moved):
+        method = configured.make()
         method.fit(train, validation, 1)
         predictions.append(method.predict_proba(train.blind()))
     before, after = predictions
@@ -139,10 +139,10 @@ def test_every_classical_row_is_moved_by_either_option(name: str, option: str) -
 def test_the_seed_counts_where_smote_draws_and_nowhere_else_in_a_deterministic_row() -> None:
     from benchmark.registry.discovery import discover
 
-    entry = discover().methods.get("xgboost")
-    assert not entry.stochastic({})
-    assert not entry.stochastic({"class_weight": "balanced"})
-    assert entry.stochastic({"smote": 1})
-    evened = replace(entry, constants={**entry.constants, "smote": 1})
-    assert evened.stochastic({}), "a class may have SMOTE as its default"
-    assert not evened.stochastic({"smote": 0})
+    xgboost = discover().method("xgboost")
+    assert not xgboost.stochastic
+    assert not replace(xgboost, parameters={"class_weight": "balanced"}).stochastic
+    assert replace(xgboost, parameters={"smote": 1}).stochastic
+    evened = replace(xgboost, entry=replace(xgboost.entry, constants={**xgboost.entry.constants, "smote": 1}))
+    assert evened.stochastic, "a class may have SMOTE as its default"
+    assert not replace(evened, parameters={"smote": 0}).stochastic

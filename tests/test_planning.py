@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cells.planning import Cell, Plan, describe_row, plan, training_seed, why_not_fresh
+from benchmark.cells.planning import Cell, Plan, PlannedRow, describe_row, plan, training_seed, why_not_fresh
 from benchmark.cells.store import CellRecord, Outcome, Store
+from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
 from benchmark.data.splits import Split
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError
 
@@ -39,6 +40,11 @@ def planned(tiny_plugin: Path) -> Planner:
         return plan(suite, catalogue, {dataset: load_cohort(dataset, catalogue)}, Store(), seeds)
 
     return make
+
+
+def describe(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> PlannedRow:
+    """The row of two spellings."""
+    return describe_row(catalogue.dataset(dataset), catalogue.method(method), cohort, catalogue)
 
 
 def store(cells: Sequence[Cell], outcome: Outcome = "ok") -> None:
@@ -176,7 +182,7 @@ def test_a_failed_cell_is_retried_after_its_method_was_mended(planned: Planner, 
     ],
 )
 def test_why_a_method_does_not_apply(catalogue: Catalogue, method: str, dataset: str, said: str) -> None:
-    assert describe_row(dataset, method, load_cohort(dataset, catalogue), catalogue).not_applicable == said
+    assert describe(dataset, method, load_cohort(dataset, catalogue), catalogue).not_applicable == said
 
 
 def test_a_method_that_does_not_apply_is_listed_and_has_no_cell(planned: Planner) -> None:
@@ -252,9 +258,10 @@ def test_a_registered_variant_carries_its_own_modalities(planned: Planner, catal
     cohort = load_cohort("tiny", catalogue)
 
     def modalities(method: str) -> frozenset[str]:
-        row = describe_row("tiny", method, cohort, catalogue)
-        assert row.fit_modalities == row.predict_modalities
-        return row.fit_modalities
+        row = describe("tiny", method, cohort, catalogue)
+        to_fit, to_predict = row.method.modalities
+        assert to_fit == to_predict
+        return to_fit
 
     assert modalities("tiny-variants") == {"table"}
     assert modalities("tiny-variants[features=image]") == {"image"}
@@ -262,14 +269,14 @@ def test_a_registered_variant_carries_its_own_modalities(planned: Planner, catal
 
 
 def test_the_configuration_lists_every_hyper_parameter(catalogue: Catalogue) -> None:
-    row = describe_row("tiny", "tiny-variants[width=9]", load_cohort("tiny", catalogue), catalogue)
+    row = describe("tiny", "tiny-variants[width=9]", load_cohort("tiny", catalogue), catalogue)
     assert row.ingredients["configuration"] == {"features": "table", "width": 9}
 
 
 def test_encoders_belong_to_rows_that_use_their_modality_alone(catalogue: Catalogue) -> None:
     cohort = load_cohort("tiny", catalogue)
-    assert describe_row("tiny", "tiny-image", cohort, catalogue).encoders == {"image": "territories"}
-    assert describe_row("tiny", "tiny-table", cohort, catalogue).encoders == {}
+    assert describe("tiny", "tiny-image", cohort, catalogue).encoders == {"image": "territories"}
+    assert describe("tiny", "tiny-table", cohort, catalogue).encoders == {}
 
 
 def test_a_row_without_its_encoders_weights_is_planned_and_says_so(
@@ -277,7 +284,7 @@ def test_a_row_without_its_encoders_weights_is_planned_and_says_so(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
     cohort = replace(load_cohort("tiny", catalogue), encoders={"text": "minilm"})
-    row = describe_row("tiny", "tiny-text", cohort, catalogue)
+    row = describe("tiny", "tiny-text", cohort, catalogue)
     assert "not installed" in row.ingredients["encoders"]["minilm"]
 
 
@@ -289,7 +296,7 @@ def test_a_row_whose_encoder_raises_whatever_it_likes_is_planned_beside_the_othe
     encoder = catalogue.encoders.get("territories").load()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder, "weights_digest", missing, raising=False)
-        row = describe_row("tiny", "tiny-image", cohort, catalogue)
+        row = describe("tiny", "tiny-image", cohort, catalogue)
     assert "w.pt" in row.ingredients["encoders"]["territories"]
 
 
@@ -319,7 +326,7 @@ def test_another_device_makes_other_cells_of_methods_that_train_on_it(monkeypatc
     cohort = specimen("complete", catalogue)
 
     def device(method: str) -> object:
-        return describe_row("specimen", method, cohort, catalogue).ingredients.get("device")
+        return describe("specimen", method, cohort, catalogue).ingredients.get("device")
 
     assert device("mlp") is None
     monkeypatch.setenv("STROKEBENCH_DEVICE", "cuda")
@@ -335,9 +342,7 @@ def test_a_device_that_torch_cannot_use_is_refused() -> None:
 
 
 def test_rows_that_differ_at_prediction_alone_repeat_one_training() -> None:
-    from benchmark.cells.planning import trained_as
-
-    methods = discover().methods
+    catalogue = discover()
     same = {
         "sparsemm": "joint-transformer",
         "sparsemm[scores=random]": "joint-transformer",
@@ -346,4 +351,4 @@ def test_rows_that_differ_at_prediction_alone_repeat_one_training() -> None:
         "vdafm[modalities=image]": "vdafm[modalities=image]",
         "xgboost[features=table+derived]": "xgboost[features=table+derived]",
     }
-    assert {name: trained_as(*methods.resolve(name)) for name in same} == same
+    assert {name: catalogue.method(name).trained_as for name in same} == same

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.cli.list import listing
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.registry.spelling import parse_spelling, spell
 from benchmark.suites.suite import canonical
 from benchmark.system.errors import BenchmarkError, UnknownNameError
@@ -125,13 +125,13 @@ def test_a_plugin_registers_datasets_and_methods_alike(catalogue: Catalogue, tin
 
 def test_a_plugin_is_loaded_by_path_and_configured(tmp_path: Path) -> None:
     entry = discover([plugin(tmp_path, GOOD.format(name="mine"))]).methods.get("mine")
-    assert entry.configure({"answer": 7}).answer == 7
+    assert entry.make({"answer": 7}).answer == 7
 
 
 def test_two_plugin_files_of_one_name_are_both_loaded(tmp_path: Path) -> None:
     paths = [plugin(tmp_path / folder, GOOD.format(name=folder).replace("42", folder[-1])) for folder in ("a1", "a2")]
     catalogue = discover(paths)
-    assert [catalogue.methods.get(name).configure({}).answer for name in ("a1", "a2")] == [1, 2]
+    assert [catalogue.methods.get(name).make({}).answer for name in ("a1", "a2")] == [1, 2]
 
 
 def test_a_plugin_that_is_not_a_file_is_an_error_with_its_name(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_name_like_no_other_is_met_with_all_known_ones() -> None:
 
 def test_an_unknown_parameter_is_met_with_the_nearest_one(catalogue: Catalogue) -> None:
     with pytest.raises(UnknownNameError, match="unknown parameter of tiny-noisy 'nois': did you mean 'noise'"):
-        catalogue.methods.get("tiny-noisy").configure({"nois": 1})
+        catalogue.methods.get("tiny-noisy").make({"nois": 1})
 
 
 # Spellings
@@ -319,7 +319,7 @@ def test_a_component_of_an_installed_package_is_found_by_its_entry_point(tmp_pat
         "from benchmark.registry.discovery import discover\n"
         "catalogue = discover()\n"
         "assert 'afar_methods' not in sys.modules\n"
-        "assert catalogue.methods.get('from-afar').configure({}).answer == 42\n"
+        "assert catalogue.methods.get('from-afar').make({}).answer == 42\n"
         "assert 'not_there:Method is not installed' in catalogue.methods.get('gone').error\n"
         "assert 'a.b.c:D' in catalogue.datasets.get('lost').error\n"
         "assert catalogue.methods.get('majority').error is None"
@@ -388,6 +388,6 @@ def test_a_method_that_is_no_dataclass_has_no_parameters(tmp_path: Path) -> None
         "class Plain:\n    pass\n"
     )
     entry = discover([str(path)]).methods.get("plain")
-    assert type(entry.configure({})).__name__ == "Plain"
+    assert type(entry.make({})).__name__ == "Plain"
     with pytest.raises(UnknownNameError, match="unknown parameter of plain 'depth'"):
-        entry.configure({"depth": 3})
+        entry.make({"depth": 3})

@@ -13,8 +13,8 @@ from benchmark.cells.planning import plan
 from benchmark.cells.rows import catalogue_of, current_suite
 from benchmark.cells.store import Store
 from benchmark.data.preparation import load_cohort
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.suites.suite import Limits, Members, join, joined, load_suite, members, suite_names, validated
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import results_folder

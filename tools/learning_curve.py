@@ -19,13 +19,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.cells.compute import blind_view, learning_views
 from benchmark.data.cohort import LESION_VOLUME, Cohort
 from benchmark.data.splits import Split, inner_cut
 from benchmark.learning.encoders.territories import Territories
-from benchmark.learning.seeding import seed_everything
+from benchmark.learning.fitting import fit_and_predict, views_of
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from datasets.synthetic.admission import admission_table
 from datasets.synthetic.brain import ATLAS_NAMES
 from datasets.synthetic.hospitals import HOSPITALS
@@ -105,14 +104,10 @@ def made_cohort(patients: list[Patient]) -> Cohort:
 
 def registered(catalogue: Catalogue, spelled: str, cohort: Cohort, tested: Index, learning: Index) -> Scores:
     """P(label 1) of the tested patients by a registered row that learns from these, cut as the protocols cut."""
-    entry, parameters = catalogue.methods.resolve(spelled)
-    to_fit, to_predict = entry.modalities_of(parameters)
+    method = catalogue.method(spelled)
     large, small = inner_cut(cohort.take(learning), SEED)
     split = Split("learning-curve", SEED, learning[large], learning[small], tested, np.arange(0), None)
-    method = entry.configure(parameters)
-    seed_everything(SEED, torch=True)
-    method.fit(*learning_views(cohort, split, to_fit), SEED)
-    return np.asarray(method.predict_proba(blind_view(cohort, tested, to_predict)))
+    return fit_and_predict(method, views_of(cohort, split, method.modalities), SEED).probabilities
 
 
 def informed(patients: list[Patient], labels: NDArray[np.bool_], tested: Index, learning: Index) -> Scores:

@@ -27,7 +27,7 @@ import numpy as np
 from dataclasses import dataclass
 import pandas as pd
 from benchmark.data.cohort import Cohort
-from benchmark.registry.entries import register_dataset, register_method
+from benchmark.registry.cards import register_dataset, register_method
 """
 COHORT = """
 @register_dataset(
@@ -254,7 +254,7 @@ def classical(tell: Tell) -> None:
     print(f"the classical rows of the default suite on {', '.join(here)}:", flush=True)
     words = ["run", *(word for name in here for word in ("--dataset", name)), *TWO]
     for method in load_suite(DEFAULT).methods:
-        if catalogue.methods.resolve(method)[0].metadata["family"] in ("classical", "control"):
+        if catalogue.method(method).card.family in ("classical", "control"):
             words += ["--method", method]
     with tempfile.TemporaryDirectory() as folder:
         whole = measured(words, STROKEBENCH_OUTPUT=folder)

@@ -20,16 +20,15 @@ SERIAL = """
 import sys, torch
 from benchmark.registry.discovery import discover
 from benchmark.data.preparation import load_cohort
-from benchmark.cells.compute import blind_view, learning_views
+from benchmark.learning.fitting import views_of
 cohort, catalogue = load_cohort("synthetic-stroke", discover()), discover()
-splits = catalogue.protocols.resolve("repeated-cv")[0].configure({}).splits(cohort)
+splits = catalogue.protocol("repeated-cv").make().splits(cohort)
 everything = frozenset({"image", "table", "text"})
 for row in sys.argv[1:]:
-    entry, parameters = catalogue.methods.resolve(row)
     for split in splits:
-        method = entry.configure(parameters)
-        method.fit(*learning_views(cohort, split, everything), split.seed)
-        method.predict_proba(blind_view(cohort, split.test, everything))
+        method, views = catalogue.method(row).make(), views_of(cohort, split, (everything, everything))
+        method.fit(views.train, views.validation, split.seed)
+        method.predict_proba(views.test)
 """
 
 
@@ -48,7 +47,7 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
     from benchmark.registry.discovery import discover
 
     torch.set_num_threads(1)
-    settings: Any = discover().methods.get(method).configure({})
+    settings: Any = discover().method(method).make()
     n = BATCH * STEPS
     torch.manual_seed(0)
 

@@ -2,61 +2,45 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.audit import made_cohorts
 from benchmark.audit.watching import digests, unpickling
-from benchmark.cells.compute import blind_view, learning_views, traceback_tail
+from benchmark.cells.compute import traceback_tail
 from benchmark.cells.planning import PlannedRow
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
 from benchmark.data.preparation import load_cohort
 from benchmark.data.splits import Split
-from benchmark.learning.fitting import what_is_invalid
-from benchmark.learning.seeding import seed_everything
+from benchmark.learning.fitting import Fitted, InvalidPredictions, Probabilities, Views, checked, fit_and_predict, views_of
+from benchmark.learning.method import Method
+from benchmark.learning.tuning.search import method_of
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue, Entry
 from benchmark.registry.spelling import spell
 from benchmark.system.locations import data_folder
 
 SEED = 39
-
-Probabilities = NDArray[np.float64]
 
 
 class Misbehaviour(Exception):
     """What a method did when it was called: it raised, or gave something that is no probability."""
 
 
-@dataclass(frozen=True, eq=False)
-class Views:
-    """What a cell hands to a method: the training and the validation part, and the blind test part."""
-
-    train: Cohort
-    validation: Cohort
-    test: Cohort
-
-    def digests(self) -> dict[str, str]:
-        """`train.table` and every other part that a method could change in place -> its digest."""
-        named = {"train": self.train, "train.pool": self.train.pool, "validation": self.validation, "test": self.test}
-        return {f"{view}.{part}": told for view, cohort in named.items() if cohort for part, told in digests(cohort).items()}
+def view_digests(views: Views) -> dict[str, str]:
+    """`train.table` and every other part that a method could change in place -> its digest."""
+    named = {"train": views.train, "train.pool": views.train.pool, "validation": views.validation, "test": views.test}
+    return {f"{view}.{part}": value for view, cohort in named.items() if cohort for part, value in digests(cohort).items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One configuration of a method on one specimen."""
 
-    entry: Entry[Any]
-    parameters: Mapping[str, Any]
     row: PlannedRow
     shape: str
     catalogue: Catalogue
@@ -79,41 +63,35 @@ class Candidate:
 
     def views(self, permuted: frozenset[str] = frozenset()) -> Views:
         """Fresh views of the specimen, or of the one with permuted modalities."""
-        cohort = self.cohort(permuted)
-        train, validation = learning_views(cohort, self.split, self.row.fit_modalities)
-        return Views(train, validation, blind_view(cohort, self.split.test, self.row.predict_modalities))
+        return views_of(self.cohort(permuted), self.split, self.row.method.modalities)
 
-    def fit(self, given: Views, seed: int = SEED) -> Any:
-        """A fresh instance, fitted. Raises `Misbehaviour`."""
-        method = self.entry.configure(self.parameters)
-        self.seed_generators(seed)
-        with calling("fit"):
-            method.fit(given.train, given.validation, seed)
-        return method
+    def fit(self, views: Views, seed: int = SEED) -> Fitted:
+        """A fresh instance, fitted and asked for the test part. Raises `Misbehaviour` for what a cell would not accept."""
+        make = partial(method_of, self.row.method)
+        try:
+            return fit_and_predict(self.row.method, views, seed, make, forgetting=False, during=calling)
+        except InvalidPredictions as error:
+            raise Misbehaviour(str(error)) from error
 
-    def seed_generators(self, seed: int) -> None:
-        """Seed the global generators as a cell does; the first call may import torch."""
-        seed_everything(seed, torch="torch" in self.row.ingredients.get("libraries", ()))
-
-    def predict(self, method: Any, cases: Cohort) -> Probabilities:
-        """The method's probabilities, (n,). Raises `Misbehaviour` for what a cell would not accept."""
+    def predict(self, method: Method, cases: Cohort) -> Probabilities:
+        """The method's probabilities, (n,). Raises `Misbehaviour` likewise."""
         with calling("predict_proba"):
-            told = method.predict_proba(cases)
-        wrong = what_is_invalid(told, len(cases))
-        if wrong:
-            raise Misbehaviour(wrong)
-        return np.asarray(told, dtype=np.float64)
+            probabilities = method.predict_proba(cases)
+        try:
+            return checked(probabilities, len(cases))
+        except InvalidPredictions as error:
+            raise Misbehaviour(str(error)) from error
 
-    def run(self, given: Views, seed: int = SEED) -> Probabilities:
+    def run(self, views: Views, seed: int = SEED) -> Probabilities:
         """Fit a fresh instance and predict the test part."""
-        return self.predict(self.fit(given, seed), given.test)
+        return self.fit(views, seed).probabilities
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
     """The first fit and prediction, which all further ones are compared with, and what was noticed meanwhile."""
 
-    method: Any
+    method: Method
     probabilities: Probabilities
     fit_seconds: float
     predict_seconds: float
@@ -123,18 +101,13 @@ class Attempt:
 
 def first_attempt(candidate: Candidate) -> Attempt:
     """Fit and predict once, watched and timed. Raises `Misbehaviour`."""
-    given = candidate.views()
-    before = given.digests()
-    candidate.seed_generators(SEED)  # so that importing torch is not counted as the method's time
+    views = candidate.views()
+    before = view_digests(views)
     with unpickling() as unpickled:
-        started = time.perf_counter()
-        method = candidate.fit(given)
-        fitted = time.perf_counter()
-        probabilities = candidate.predict(method, given.test)
-        predicted = time.perf_counter()
-    after = given.digests()
+        fitted = candidate.fit(views)
+    after = view_digests(views)
     changed = tuple(name for name in before | after if before.get(name) != after.get(name))
-    return Attempt(method, probabilities, fitted - started, predicted - fitted, changed, tuple(dict.fromkeys(unpickled)))
+    return Attempt(**vars(fitted), changed=changed, unpickled=tuple(dict.fromkeys(unpickled)))
 
 
 @contextmanager

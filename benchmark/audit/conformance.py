@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -14,20 +13,20 @@ from benchmark.audit.attempt import (
     Attempt,
     Candidate,
     Misbehaviour,
-    Probabilities,
     calling,
     first_attempt,
     specimen,
     with_specimens,
 )
 from benchmark.audit.findings import Finding, State, has_error
-from benchmark.cells.compute import blind_view, saved_attributes
 from benchmark.cells.planning import describe_row
 from benchmark.data.cohort import MODALITIES
 from benchmark.data.splits import Holdout
+from benchmark.learning.fitting import Probabilities, blind_view, saved_attributes
+from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import read_space
-from benchmark.registry.entries import Catalogue, Entry
-from benchmark.registry.spelling import TUNED, spell
+from benchmark.registry.cards import MethodCard
+from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.suites.suite import DEFAULT, load_suite
 from benchmark.system.errors import UnknownNameError
 
@@ -57,16 +56,16 @@ def check_method(
         if name not in CHECKS:
             raise UnknownNameError("check", name, CHECKS)
     catalogue = with_specimens(catalogue)
-    entry, parameters = catalogue.methods.resolve(spelled)
-    card = list(check_card(entry, parameters))
+    method = catalogue.method(spelled)
+    card = list(check_card(method))
     if has_error(card):
         return card
     cohort = specimen(shape, catalogue)
-    row = describe_row(spell("specimen", {"shape": shape}), spelled, cohort, catalogue)
+    row = describe_row(catalogue.dataset(cohort.name), method, cohort, catalogue)
     if row.not_applicable:
         return [*card, Finding("applicability", "skipped", row.not_applicable)]
     limit = load_suite(DEFAULT).limits.seconds if limit_seconds is None else limit_seconds
-    candidate = Candidate(entry, parameters, row, shape, catalogue, Holdout().splits(cohort)[0], limit)
+    candidate = Candidate(row, shape, catalogue, Holdout().splits(cohort)[0], limit)
     applies = Finding("applicability", "good", f"{len(cohort)} cases with {'+'.join(sorted(cohort.modalities))}")
     return [*card, applies, *_behaviour(candidate, checks or tuple(CHECKS))]
 
@@ -98,31 +97,32 @@ def _behaviour(candidate: Candidate, checks: Collection[str]) -> Iterator[Findin
 # The card
 
 
-def check_card(entry: Entry[Any], parameters: Mapping[str, Any]) -> Iterator[Finding]:
+def check_card(method: ConfiguredMethod) -> Iterator[Finding]:
     """Whether the file can be read and imported, and decorator and class say what they must.
 
     Raises `UnknownNameError` for a field that the method has not.
     """
-    wrong = entry.error or _what_lacks(entry) or _what_is_wrong_with_the_class(entry, parameters)
+    wrong = method.entry.error or _what_lacks(method.card) or _what_is_wrong_with_the_class(method)
     if wrong:
         yield Finding("card", "error", wrong)
     else:
-        declared = "+".join(sorted(frozenset().union(*entry.modalities_of(parameters)))) or "no modality"
-        yield Finding("card", "good", f"{entry.metadata['reference']}; declares {declared}")
+        declared = "+".join(sorted(frozenset().union(*method.modalities))) or "no modality"
+        yield Finding("card", "good", f"{method.card.reference}; declares {declared}")
 
 
-def _what_lacks(entry: Entry[Any]) -> str:
-    for name in ("family", "reference"):
-        if not str(entry.metadata[name]).strip():
+def _what_lacks(card: MethodCard) -> str:
+    for name, value in {"family": card.family, "reference": card.reference}.items():
+        if not value.strip():
             return f"'{name}' is empty: say it in @register_method"
-    variants = entry.metadata.get("variants") or {}
-    named = entry.modalities.union(*(needed for values in variants.values() for needed in values.values()))
+    named = frozenset(card.fit_modalities) | frozenset(card.predict_modalities)
+    named = named.union(*(needed for values in card.variants.values() for needed in values.values()))
     for modality in sorted(named.difference(MODALITIES)):
         return str(UnknownNameError("modality", str(modality), MODALITIES))
     return ""
 
 
-def _what_is_wrong_with_the_class(entry: Entry[Any], parameters: Mapping[str, Any]) -> str:
+def _what_is_wrong_with_the_class(method: ConfiguredMethod) -> str:
+    entry = method.entry
     try:
         with calling(f"importing {entry.path.name}"):
             cls = entry.load()
@@ -134,22 +134,22 @@ def _what_is_wrong_with_the_class(entry: Entry[Any], parameters: Mapping[str, An
     for item in fields:
         if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
             return f"field '{item.name}' has no default: give it one, so that the plain name runs"
-    for name in set(entry.metadata.get("variants") or {}) - {item.name for item in fields}:
+    for name in set(method.card.variants) - {item.name for item in fields}:
         return f"variants name '{name}', which is no field of {cls.__name__}"
     for name in ("fit", "predict_proba"):
         if not callable(getattr(cls, name, None)):
             return f"{cls.__name__} has no {name}: a method defines fit and predict_proba"
     try:
         with calling(f"making {cls.__name__}"):
-            entry.configure(parameters)
+            method_of(method)
     except Misbehaviour as error:
         if isinstance(error.__cause__, UnknownNameError):
             raise error.__cause__ from None
         return str(error)
-    if TUNED not in parameters and hasattr(cls, "search_space"):
+    if method.budget is None and hasattr(cls, "search_space"):
         try:
             with calling("search_space"):
-                read_space(entry, {})
+                read_space(ConfiguredMethod(entry, {}))
         except Misbehaviour as error:
             return str(error)
     return ""
@@ -198,9 +198,9 @@ def _determinism(candidate: Candidate, first: Attempt) -> Said:
 
 def _seed(candidate: Candidate, first: Attempt) -> Said:
     changed = _difference(first.probabilities, candidate.run(candidate.views(), OTHER_SEED))
-    if changed and not candidate.row.stochastic:
+    if changed and not candidate.row.method.stochastic:
         yield "error", f"`stochastic = False`, but another seed predicts otherwise ({changed}): take that line out"
-    elif not changed and candidate.row.stochastic:
+    elif not changed and candidate.row.method.stochastic:
         yield "good", "the seed changes nothing here: `stochastic = False` would save cells"
     else:
         yield "good", "another seed predicts otherwise" if changed else "no seed changes anything, as `stochastic = False` says"
@@ -239,9 +239,8 @@ def _independence(candidate: Candidate, first: Attempt) -> Said:
         "the cases in reversed order": np.arange(n)[::-1],
     }
     for name, positions in apart.items():
-        told = candidate.predict(
-            first.method, blind_view(whole, candidate.split.test[positions], candidate.row.predict_modalities)
-        )
+        cases = blind_view(whole, candidate.split.test[positions], candidate.row.method.modalities[1])
+        told = candidate.predict(first.method, cases)
         most = np.abs(told - first.probabilities[positions]).max()
         if most > TOLERANCE:
             mend = "a prediction may rest on its own case and on what was fitted"
@@ -251,7 +250,7 @@ def _independence(candidate: Candidate, first: Attempt) -> Said:
 
 
 def _modalities(candidate: Candidate, first: Attempt) -> Said:
-    learnt, seen = (candidate.held & part for part in (candidate.row.fit_modalities, candidate.row.predict_modalities))
+    learnt, seen = (candidate.held & part for part in candidate.row.method.modalities)
     hidden = {"fit": candidate.held - learnt, "predict_proba": candidate.held - seen}
     given = replace(candidate.views(hidden["fit"]), test=candidate.views(hidden["predict_proba"]).test)
     undeclared = "+".join(sorted(hidden["fit"] | hidden["predict_proba"]))
@@ -295,7 +294,7 @@ def _time(candidate: Candidate, first: Attempt) -> Said:
 def _saved(candidate: Candidate, first: Attempt) -> Said:
     there = [name for name in ("threshold", "chosen") if hasattr(first.method, name)]
     try:
-        threshold, chosen = saved_attributes(first.method)
+        threshold, chosen, _ = saved_attributes(first.method)
     except (TypeError, ValueError) as error:
         yield "error", str(error)
         return

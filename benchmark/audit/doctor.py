@@ -70,7 +70,7 @@ def _name_clash(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _components(catalogue: Catalogue) -> Iterator[Finding]:
-    entries = [entry for kind in KINDS for entry in catalogue.registry(kind)]
+    entries = [entry for kind in CARDS for entry in catalogue.registry(kind)]
     broken = [entry for entry in entries if entry.error]
     for entry in broken:
         yield Finding("components", "error", f"{entry.kind} '{entry.name}': {entry.error}")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cohort import LESION_VOLUME, MODALITIES, Atlas, Cohort, Features, ImageView
 from benchmark.data.sources import Sources
-from benchmark.registry.entries import register_dataset, register_encoder
+from benchmark.registry.cards import register_dataset, register_encoder
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 SHAPES: Mapping[str, frozenset[str]] = MappingProxyType(

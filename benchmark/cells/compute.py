@@ -6,12 +6,10 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmark.cells.planning import Cell
 from benchmark.cells.store import CellAddress, CellRecord, Outcome
@@ -20,12 +18,12 @@ from benchmark.data.cohort import Cohort, Index
 from benchmark.data.features import bound_to_pool
 from benchmark.data.preparation import load_prepared
 from benchmark.data.splits import Split
-from benchmark.learning.fitting import what_is_invalid
-from benchmark.learning.seeding import seed_everything
-from benchmark.learning.tuning.search import Tuned
-from benchmark.learning.tuning.space import plain
+from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
+from benchmark.learning.tuning.search import method_of
+from benchmark.learning.tuning.space import plain, read_space
+from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue, forget
+from benchmark.registry.importing import forget
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 from benchmark.system.provenance import code_digest
 
@@ -43,8 +41,7 @@ class Job:
     folder: str
     split: Split
     training_seed: int
-    fit_modalities: frozenset[str]
-    predict_modalities: frozenset[str]
+    method: ConfiguredMethod
     ingredients: Mapping[str, Any]
     key: str
     plugins: tuple[str, ...]
@@ -69,8 +66,7 @@ def job(cell: Cell, plugins: tuple[str, ...]) -> Job:
         folder=cell.row.folder,
         split=cell.split,
         training_seed=cell.training_seed,
-        fit_modalities=cell.row.fit_modalities,
-        predict_modalities=cell.row.predict_modalities,
+        method=cell.row.method,
         ingredients=cell.ingredients,
         key=cell.key,
         plugins=plugins,
@@ -106,6 +102,8 @@ def compute(job: Job, *, debug: bool = False) -> CellRecord:
         outcome: Outcome = "out-of-memory"
         reason = f"more memory than the limit ({error})" if str(error) else "more memory than the limit"
         tail = traceback_tail()
+    except InvalidPredictions as error:
+        outcome, reason, tail = "invalid", str(error), ""
     except (Exception, SystemExit) as error:  # the outcome of the cell, whatever it is
         outcome, reason, tail = _outcome(error), f"{type(error).__name__}: {error}", traceback_tail()
     return failure(job, outcome, reason, tail, {"total_seconds": time.perf_counter() - started})
@@ -144,82 +142,33 @@ def traceback_tail() -> str:
 
 
 def _computed(job: Job) -> CellRecord:
-    catalogue = _catalogue(job.plugins)
-    cohort = _cohort(job.folder, job.plugins)
-    entry, parameters = catalogue.methods.resolve(job.address.method)
-    forget(entry.path)  # a method keeps nothing in its module or class from one cell to the next
-    method = entry.configure(parameters)
-    edited = code_digest(entry.path) != job.ingredients["method code"]
-    if isinstance(method, Tuned):
-        method.open_study = partial(open_study, job.address, job.key, anew=job.anew)
-        edited = edited or plain(method.space) != job.ingredients["tuning"]["space"]
+    path = job.method.entry.path
+    forget(path)
+    make = partial(method_of, job.method, partial(open_study, job.address, job.key, anew=job.anew))
+    edited = code_digest(path) != job.ingredients["method code"]
+    if job.method.budget is not None:
+        edited = edited or plain(read_space(job.method)) != job.ingredients["tuning"]["space"]
     if edited:
-        raise BenchmarkError(f"{entry.path.name} was edited during the run: run again")
-    split = job.split
-    cohort = bound_to_pool(cohort, split.pool)
-    train, validation = learning_views(cohort, split, job.fit_modalities)
-    test = blind_view(cohort, split.test, job.predict_modalities)
-    seed_everything(job.training_seed, torch="torch" in job.ingredients.get("libraries", ()))
-    started = time.perf_counter()
-    method.fit(train, validation, job.training_seed)
-    fitted = time.perf_counter()
-    probabilities = method.predict_proba(test)
-    predicted = time.perf_counter()
-    measured = {"fit_seconds": fitted - started, "predict_seconds": predicted - fitted, "peak_mib": _peak_mib()}
-    wrong = what_is_invalid(probabilities, len(test))
-    if wrong:
-        return failure(job, "invalid", wrong, measured=measured)
-    threshold, chosen = saved_attributes(method)
+        raise BenchmarkError(f"{path.name} was edited during the run: run again")
+    cohort = bound_to_pool(_cohort(job.folder, job.plugins), job.split.pool)
+    fitted = fit_and_predict(job.method, views_of(cohort, job.split, job.method.modalities), job.training_seed, make)
+    threshold, chosen, history = saved_attributes(fitted.method)
     return CellRecord(
         address=job.address,
-        seed=split.seed,
+        seed=job.split.seed,
         ingredients=dict(job.ingredients),
         key=job.key,
         outcome="ok",
-        probabilities=np.asarray(probabilities, dtype=np.float64).tolist(),
+        probabilities=fitted.probabilities.tolist(),
         threshold=threshold,
         chosen=chosen,
-        history=_plain("history", dict(getattr(method, "history", {}))),
-        measured=measured,
+        history=history,
+        measured={
+            "fit_seconds": fitted.fit_seconds,
+            "predict_seconds": fitted.predict_seconds,
+            "peak_mib": _peak_mib(),
+        },
     )
-
-
-def learning_views(cohort: Cohort, split: Split, modalities: frozenset[str]) -> tuple[Cohort, Cohort]:
-    """The training part (with the pool) and the validation part as a method may see them: sealed, declared modalities alone."""
-    pool = None if cohort.pool is None else cohort.pool.take(split.pool).only(modalities).sealed()
-    learning = cohort.only(modalities).sealed(np.concatenate([split.train, split.validation]))
-    return replace(learning.take(split.train), pool=pool), replace(learning.take(split.validation), pool=None)
-
-
-def blind_view(cohort: Cohort, rows: Index, modalities: frozenset[str]) -> Cohort:
-    """The cases to predict as a method may see them: sealed, blind, declared modalities alone."""
-    return cohort.take(rows).only(modalities).sealed().blind()
-
-
-def saved_attributes(method: Any) -> tuple[float, dict[str, Any]]:
-    """`threshold` and `chosen` as the cell stores them. Raises `TypeError` or `ValueError` for what it cannot store."""
-    threshold = _finite("threshold", float(getattr(method, "threshold", 0.5)))
-    return threshold, _plain("chosen", dict(getattr(method, "chosen", {})))
-
-
-def _finite(name: str, value: float) -> float:
-    """The value. Raises `ValueError` where it is no finite number."""
-    if not np.isfinite(value):
-        raise ValueError(f"the method's {name} is {value}: it must be a finite number")
-    return value
-
-
-def _plain(name: str, value: dict[str, Any]) -> dict[str, Any]:
-    """The value as JSON has it, numpy's numbers as Python's. Raises `TypeError` or `ValueError` for what JSON has not."""
-    import json
-
-    def number(item: Any) -> Any:
-        if isinstance(item, np.generic | np.ndarray):
-            return item.tolist()
-        raise TypeError(f"the method's {name} holds a {type(item).__name__}: JSON has none")
-
-    told: dict[str, Any] = json.loads(json.dumps(value, default=number, allow_nan=False))
-    return told
 
 
 def _peak_mib() -> float:

@@ -25,7 +25,7 @@ import numpy as np
 from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather
 from benchmark.cells.store import CellRecord, Store
 from benchmark.registry.budget import budget_of
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.metrics import METRICS, score
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance

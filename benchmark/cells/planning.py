@@ -13,11 +13,14 @@ import numpy as np
 from benchmark.cells.store import CellAddress, CellRecord, Store
 from benchmark.cells.task import Task, make_task
 from benchmark.data.cohort import Cohort
+from benchmark.data.contracts import SplitProtocol
 from benchmark.data.features import encoder_identity
 from benchmark.data.splits import Split
-from benchmark.registry.budget import budget_of
-from benchmark.registry.entries import Catalogue, Entry
-from benchmark.registry.spelling import TUNED, spell
+from benchmark.learning.tuning import search
+from benchmark.learning.tuning.space import plain, read_space
+from benchmark.registry.budget import Budget
+from benchmark.registry.cards import DatasetCard, ProtocolCard
+from benchmark.registry.catalogue import Catalogue, Configured, ConfiguredMethod
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, DataError
@@ -28,23 +31,19 @@ State = Literal["fresh", "stale", "missing"]
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A method in one of its configurations on one dataset: what all its cells have in common.
-
-    `fits` is how often a cell fits the method at most, and so how many times the time limit it has: more than once where it is
-    tuned.
-    """
+    """A configured method on one dataset: what all its cells have in common."""
 
     dataset: str
     folder: str
-    method: str
-    fit_modalities: frozenset[str]
-    predict_modalities: frozenset[str]
+    method: ConfiguredMethod
     encoders: Mapping[str, str]
     ingredients: Mapping[str, Any]
-    stochastic: bool
-    trained_as: str
     not_applicable: str = ""
-    fits: int = 1
+
+    @property
+    def fits(self) -> int:
+        """How often a cell fits the method at most, and so how many times the time limit it has."""
+        return 1 if self.method.budget is None else self.method.budget.fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,18 +90,20 @@ class Plan:
 def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], store: Store, seeds: Sequence[int] = ()) -> Plan:
     """All cells of a suite on the cohorts at hand, breadth-first: every method of the first seed, then of the next."""
     cells, tasks, not_applicable, impossible = [], [], [], []
+    methods = [catalogue.method(name) for name in suite.methods]
+    protocols = [catalogue.protocol(name) for name in suite.protocols]
     for dataset in (name for name in suite.datasets if name in cohorts):
         cohort = cohorts[dataset]
-        rows = [describe_row(dataset, method, cohort, catalogue) for method in suite.methods]
+        rows = [describe_row(catalogue.dataset(dataset), method, cohort, catalogue) for method in methods]
         rows = [_unless_skipped(row, suite) for row in rows]
         not_applicable += [row for row in rows if row.not_applicable]
-        for protocol in suite.protocols:
+        for protocol in protocols:
             try:
-                splits = splits_of(protocol, cohort, catalogue)
+                splits = splits_of(protocol, cohort)
             except DataError as error:
                 impossible.append(str(error))
                 continue
-            task = make_task(cohort, protocol, splits)
+            task = make_task(cohort, protocol.spelled, splits)
             tasks.append(task)
             for row in rows:
                 if not row.not_applicable:
@@ -117,99 +118,55 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     return Plan(tuple(cells), tuple(tasks), tuple(not_applicable), tuple(impossible))
 
 
-def splits_of(protocol: str, cohort: Cohort, catalogue: Catalogue) -> list[Split]:
+def splits_of(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]:
     """The splits of a cohort. Raises `DataError` where the protocol gives none, `BenchmarkError` for what it does not take."""
-    entry, parameters = catalogue.protocols.resolve(protocol)
-    configured = entry.configure(parameters)
+    configured: SplitProtocol = protocol.make()
     try:
-        splits: list[Split] = configured.splits(cohort)
+        splits = configured.splits(cohort)
     except ValueError as error:
-        said = f"{cohort.name}: {protocol} is not possible: too few cases of a class or group ({error})"
-        raise DataError(said) from error
+        reason = f"{cohort.name}: {protocol.spelled} is not possible: too few cases of a class or group ({error})"
+        raise DataError(reason) from error
     except TypeError as error:
-        raise BenchmarkError(f"{protocol}: {error}") from error
+        raise BenchmarkError(f"{protocol.spelled}: {error}") from error
     if not splits:
-        raise DataError(f"{cohort.name}: {protocol} is not possible: it gives no split (one by sites needs two of them)")
+        reason = f"{protocol.spelled} is not possible: it gives no split (one by sites needs two of them)"
+        raise DataError(f"{cohort.name}: {reason}")
     return splits
 
 
 def _unless_skipped(row: PlannedRow, suite: Suite) -> PlannedRow:
     """The row, not applicable where the suite says that it is not run on this dataset."""
-    return replace(row, not_applicable=row.not_applicable or suite.why_skipped(row.dataset, row.method))
+    return replace(row, not_applicable=row.not_applicable or suite.why_skipped(row.dataset, row.method.spelled))
 
 
-def describe_row(dataset: str, method: str, cohort: Cohort, catalogue: Catalogue) -> PlannedRow:
+def describe_row(
+    dataset: Configured[DatasetCard], method: ConfiguredMethod, cohort: Cohort, catalogue: Catalogue
+) -> PlannedRow:
     """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
-    entry, parameters = catalogue.methods.resolve(method)
-    fit, predict = entry.modalities_of(parameters)
-    configuration = _configuration(entry, {name: value for name, value in parameters.items() if name != TUNED})
+    path = method.entry.path
+    configuration = _configuration(method)
     encoders = {}
-    for modality in sorted((fit | predict) & cohort.modalities - {"table"}):
+    for modality in sorted(frozenset().union(*method.modalities) & cohort.modalities - {"table"}):
         name = configuration.get(f"{modality}_encoder") or cohort.encoders.get(modality)
         if name:
             encoders[modality] = str(name)
-    data = catalogue.datasets.resolve(dataset)[0]
     ingredients = {
         "data": cohort.content_digest,
-        "dataset code": provenance.code_digest(data.path),
-        "method": method,
+        "dataset code": provenance.code_digest(dataset.entry.path),
+        "method": method.spelled,
         "configuration": configuration,
-        "method code": provenance.code_digest(entry.path) if entry.path.is_file() else "",
+        "method code": provenance.code_digest(path) if path.is_file() else "",
         "encoders": {name: _identity(name, modality, catalogue) for modality, name in encoders.items()},
-        "libraries": provenance.library_versions(entry.path) if entry.path.is_file() else {},
+        "libraries": provenance.library_versions(path) if path.is_file() else {},
     }
     if device() != "cpu" and "torch" in ingredients["libraries"]:
         ingredients["device"] = device()
-    budget = budget_of(method)
-    if budget is not None:
-        ingredients["tuning"] = _tuning(entry, parameters)
-    return PlannedRow(
-        dataset=dataset,
-        folder=cohort.folder,
-        method=method,
-        fit_modalities=fit,
-        predict_modalities=predict,
-        encoders=encoders,
-        ingredients=ingredients,
-        stochastic=entry.stochastic(parameters),
-        trained_as=trained_as(entry, parameters),
-        fits=1 if budget is None else budget.fits,
-        not_applicable=why_not_applicable(entry, parameters, cohort.modalities, cohort.absent, len(cohort), dataset),
+    if method.budget is not None:
+        ingredients["tuning"] = _tuning(method, method.budget)
+    not_applicable = (
+        "" if method.entry.error else method.why_not_applicable(dataset.spelled, cohort.modalities, cohort.absent, len(cohort))
     )
-
-
-def why_not_applicable(
-    entry: Entry[Any],
-    parameters: Mapping[str, Any],
-    modalities: Iterable[str],
-    absent: Mapping[str, int],
-    cases: int,
-    dataset: str,
-) -> str:
-    """Why a configuration does not apply to a dataset of such modalities, `absent` in some cases; empty where it does."""
-    fit, predict = entry.modalities_of(parameters)
-    lacking = sorted((fit | predict) - set(modalities))
-    if lacking:
-        return f"{dataset} has no {' or '.join(lacking)}"
-    partly = [f"{absent[name]} have no {name}" for name in sorted(fit | predict) if absent.get(name)]
-    if partly and not entry.metadata.get("accepts_missing"):
-        return f"of {cases} cases {' and '.join(partly)}, and the method needs every case's"
-    limit = entry.constants.get("max_cases")
-    if limit is not None and cases > limit:
-        reason = entry.constants.get("max_cases_reason", "the method says no more")
-        return f"{cases} cases, at most {limit}: {reason}"
-    return ""
-
-
-def trained_as(entry: Entry[Any], parameters: Mapping[str, Any]) -> str:
-    """Whose training a configuration repeats: itself, spelled without the fields that its class names in `evaluation_only`.
-
-    A class may name in `trained_as` another method, whose training is its own. Rows that differ at prediction alone then have
-    the same fitted model, and differ by what they do with it.
-    """
-    after = entry.constants.get("evaluation_only", ())
-    shared = {name: value for name, value in parameters.items() if name not in after}
-    return spell(str(entry.constants.get("trained_as", entry.name)), shared)
+    return PlannedRow(dataset.spelled, cohort.folder, method, encoders, ingredients, not_applicable)
 
 
 def training_seed(dataset: str, protocol: str, method: str, split: Split) -> int:
@@ -241,16 +198,17 @@ def _short(value: Any) -> str:
 
 
 def _cells(row: PlannedRow, task: Task, splits: Sequence[Split], store: Store) -> list[Cell]:
-    expected = {part.name for part in task.expected(stochastic=row.stochastic)}
-    stored = store.row(row.dataset, task.protocol, row.method)
+    method = row.method.spelled
+    expected = {part.name for part in task.expected(stochastic=row.method.stochastic)}
+    stored = store.row(row.dataset, task.protocol, method)
     cells = []
     for split in splits:
         if split.name in expected:
-            seed = training_seed(row.dataset, task.protocol, row.trained_as, split)
+            seed = training_seed(row.dataset, task.protocol, row.method.trained_as, split)
             ingredients = {**row.ingredients, "split": task.by_name[split.name].digest, "seed": seed}
             cells.append(
                 Cell(
-                    address=CellAddress(row.dataset, task.protocol, row.method, split.name),
+                    address=CellAddress(row.dataset, task.protocol, method, split.name),
                     row=row,
                     split=split,
                     training_seed=seed,
@@ -262,27 +220,22 @@ def _cells(row: PlannedRow, task: Task, splits: Sequence[Split], store: Store) -
     return cells
 
 
-def _configuration(entry: Entry[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _configuration(configured: ConfiguredMethod) -> dict[str, Any]:
     """Every field of the configured method; the given ones alone where it cannot be made."""
     try:
-        method = entry.configure(parameters)
+        method = configured.entry.make(configured.fixed)
     except Exception:  # a broken method is reported by its cells, not by planning
-        return dict(parameters)
+        return configured.fixed
     if not is_dataclass(method):
-        return dict(parameters)
+        return configured.fixed
     return {item.name: _plain(getattr(method, item.name)) for item in fields(method) if item.init}
 
 
-def _tuning(entry: Entry[Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _tuning(method: ConfiguredMethod, budget: Budget) -> dict[str, Any]:
     """All that a search depends on besides the method: its space, sampler and budget, its code and libraries."""
-    from benchmark.learning.tuning import search
-    from benchmark.learning.tuning.space import plain, read_space
-    from benchmark.registry.budget import read_budget
-
-    budget = read_budget(parameters[TUNED])
     path = Path(search.__file__)
     try:
-        space: Any = plain(read_space(entry, {name: value for name, value in parameters.items() if name != TUNED}))
+        space: Any = plain(read_space(method))
     except Exception as error:  # a broken method or space is reported by its cells, not by planning
         space = f"not available: {error}"
     return {

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cells.planning import why_not_applicable
 from benchmark.cells.store import CellRecord, Store
 from benchmark.cells.task import Task, TaskSplit, read_task, write_task
+from benchmark.registry.cards import DatasetCard, Inference
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue, Entry, Kind
+from benchmark.registry.entries import Entry, Kind
 from benchmark.registry.spelling import parse_spelling
 from benchmark.suites.suite import DEFAULT, Suite, joined, load_suite, members, validated
 from benchmark.system import provenance
@@ -80,8 +81,8 @@ class TableRows:
     """
 
     task: Task
-    dataset: Entry[Any]
-    inference: str
+    dataset: Entry[DatasetCard]
+    inference: Inference
     complete: tuple[Row, ...]
     incomplete: tuple[Row, ...]
     not_applicable: tuple[tuple[str, str], ...]
@@ -158,17 +159,18 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         return None
     usable = [folder for folder, item in published.items() if item is not None and item.comparable == task.comparable]
     seconds = published_seconds(dataset, protocol)
-    entry = catalogue.datasets.resolve(dataset)[0]
+    entry, inference = catalogue.dataset(dataset).entry, catalogue.protocol(protocol).inference
+    modalities = frozenset() if entry.error else entry.card.modalities
     complete, incomplete, not_applicable, left_out, to_come = [], [], [], [], []
     for method in suite.methods:
-        method_entry, parameters = catalogue.methods.resolve(method)
-        if method_entry.error is None:
-            reason = why_not_applicable(method_entry, parameters, entry.modalities, task.absent, len(task.case_ids), dataset)
+        configured = catalogue.method(method)
+        if configured.entry.error is None:
+            reason = configured.why_not_applicable(dataset, modalities, task.absent, len(task.case_ids))
             if reason:
                 not_applicable.append((method, reason))
                 continue
         # of a broken method it is not known whether its seed matters
-        kinds = (True, False) if method_entry.error else (method_entry.stochastic(parameters),)
+        kinds = (True, False) if configured.entry.error else (configured.stochastic,)
         expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
         local = None
         if store is not None and local_task is not None:
@@ -193,7 +195,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     return TableRows(
         task,
         entry,
-        _inference(protocol),
+        inference,
         tuple(complete),
         tuple(incomplete),
         tuple(not_applicable),
@@ -201,14 +203,6 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         tuple(left_out),
         tuple(to_come),
     )
-
-
-INFERENCE = {"repeated-cv": "fold", "leave-one-site-out": "site", "holdout": "held-out"}
-
-
-def _inference(protocol: str) -> str:
-    """What a protocol's splits allow; one with parameters of its own is shown and not tested."""
-    return INFERENCE.get(protocol, "")
 
 
 def _fullest(rows: Iterable[Row | None]) -> Row | None:

@@ -22,7 +22,7 @@ from benchmark.cells.task import write_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import is_pretrained_on_pool
 from benchmark.data.preparation import load_cohort, prepared_folder
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, NotFetchedError
@@ -108,7 +108,7 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
     for line in planned.impossible:
         reporter.say(line)
     for row in planned.not_applicable:
-        reporter.say(f"{row.dataset}: {row.method} is not applicable: {row.not_applicable}")
+        reporter.say(f"{row.dataset}: {row.method.spelled} is not applicable: {row.not_applicable}")
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
     if not planned.cells:
         reporter.say("nothing to compute: no cell applies")
@@ -129,7 +129,8 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
                         summary.computed += 1
                         advance(record)
         finally:  # no worker is left: what a killed one tried runs no more
-            end_interrupted({(cell.row.dataset, cell.address.protocol, cell.row.method) for cell in cells if cell.row.fits > 1})
+            searches = [cell.address for cell in cells if cell.row.fits > 1]
+            end_interrupted({(address.dataset, address.protocol, address.method) for address in searches})
     for cell in planned.cells:
         stored = store.read(cell.address)
         if stored is not None and stored.key == cell.key and stored.outcome != "ok":

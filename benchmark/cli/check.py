@@ -16,7 +16,7 @@ from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.audit.findings import Finding
-    from benchmark.registry.entries import Catalogue
+    from benchmark.registry.catalogue import Catalogue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def _methods(asked: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
     catalogue = discover([*plugins, asked])
     path = Path(asked).expanduser().resolve()
     spelled = [item["name"] for item in listing(catalogue)["methods"]]
-    methods = [name for name in spelled if catalogue.methods.resolve(name)[0].path.resolve() == path]
+    methods = [name for name in spelled if catalogue.method(name).entry.path.resolve() == path]
     if not methods:
         raise BenchmarkError(f"{asked} registers no method: put @register_method on a class")
     return methods, catalogue

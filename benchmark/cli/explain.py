@@ -24,15 +24,14 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.cells.rows import catalogue_of
     from benchmark.cells.store import Store
     from benchmark.data.preparation import load_cohort
-    from benchmark.suites.suite import canonical, load_suite
+    from benchmark.suites.suite import load_suite
 
     parts = options.cell.split("/")
     if len(parts) not in (3, 4):
         raise BenchmarkError(f"'{options.cell}' is not DATASET/PROTOCOL/METHOD or DATASET/PROTOCOL/METHOD/SPLIT")
     catalogue = catalogue_of(options.suite, options.plugin)
-    dataset, protocol, method = (
-        canonical(kind, name, catalogue) for kind, name in zip(("dataset", "protocol", "method"), parts, strict=False)
-    )
+    dataset, protocol = catalogue.dataset(parts[0]).spelled, catalogue.protocol(parts[1]).spelled
+    method = catalogue.method(parts[2]).spelled
     suite = replace(
         load_suite(options.suite), datasets=(dataset,), protocols=(protocol,), ranked=(method,), descriptive=(), skipped={}
     )

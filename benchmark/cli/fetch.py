@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.registry.discovery import discover
 
     catalogue = discover()
-    entry, _ = catalogue.datasets.resolve(args.name)
+    entry = catalogue.dataset(args.name).entry
     if needs_files(entry.name):
         sources = fetch(entry.name, args.mirror, args.jobs)
         size = sum((sources.folder / file).stat().st_size for file in sources.files)

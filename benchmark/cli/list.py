@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from benchmark.cli.selection import add_plugins
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue, Entry
+from benchmark.registry.entries import Entry
 from benchmark.registry.spelling import spell
 
 
@@ -68,7 +69,7 @@ def _dataset(entry: Entry[Any]) -> dict[str, Any]:
         "name": entry.name,
         "available": not reason,
         "reason": reason,
-        "modalities": sorted(entry.modalities),
+        "modalities": sorted(entry.metadata.get("modalities", ())),
         "cases": entry.metadata.get("cases"),
         "sites": entry.metadata.get("sites"),
     }

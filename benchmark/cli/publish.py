@@ -15,7 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where no row of the selection is complete here."""
-    from benchmark.cells.planning import why_not_applicable
     from benchmark.cells.rows import complete_records, publish_row, publish_seconds
     from benchmark.cells.store import Store
     from benchmark.cells.task import read_task
@@ -24,19 +23,19 @@ def run(options: argparse.Namespace) -> int:
     store = Store()
     published, incomplete = 0, []
     for dataset in suite.datasets:
-        card = catalogue.datasets.resolve(dataset)[0]
+        modalities = catalogue.dataset(dataset).card.modalities
         for protocol in suite.protocols:
             task = read_task(store.task_path(dataset, protocol))
             if task is None:
                 continue
             rows = {}
             for method in suite.methods:
-                entry, parameters = catalogue.methods.resolve(method)
-                records = complete_records(store, task, method, stochastic=entry.stochastic(parameters))
+                configured = catalogue.method(method)
+                records = complete_records(store, task, method, stochastic=configured.stochastic)
                 if records is not None:
                     rows[method] = records
-                elif not suite.why_skipped(dataset, method) and not why_not_applicable(
-                    entry, parameters, card.modalities, task.absent, len(task.case_ids), dataset
+                elif not suite.why_skipped(dataset, method) and not configured.why_not_applicable(
+                    dataset, modalities, task.absent, len(task.case_ids)
                 ):
                     incomplete.append(f"{dataset}/{protocol}/{method}")
             for method, records in rows.items():

@@ -13,7 +13,7 @@ from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.leaderboard.standings import Standings
-    from benchmark.registry.entries import Catalogue
+    from benchmark.registry.catalogue import Catalogue
     from benchmark.suites.suite import Suite
 
 FORMATS = ("md", "html", "json", "csv", "latex")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmark.cells.planning import Plan
     from benchmark.cells.run import Request
     from benchmark.leaderboard.standings import Standings
-    from benchmark.registry.entries import Catalogue
+    from benchmark.registry.catalogue import Catalogue
     from benchmark.suites.suite import Suite
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmark.suites.suite import DEFAULT
 
 if TYPE_CHECKING:
-    from benchmark.registry.entries import Catalogue
+    from benchmark.registry.catalogue import Catalogue
     from benchmark.suites.suite import Suite
 
 

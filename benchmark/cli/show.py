@@ -51,7 +51,7 @@ def _card(options: argparse.Namespace) -> dict[str, Any]:
     catalogue = discover(options.plugin)
     if not options.name:
         raise BenchmarkError(f"show {options.subject} needs a name: `python -m benchmark list {options.subject}s` lists them")
-    entry = catalogue.registry(options.subject).resolve(options.name)[0]
+    entry = catalogue.configured(options.subject, options.name).entry
     card = {"name": entry.name, "kind": entry.kind, "file": str(entry.path), **entry.metadata}
     if entry.error:
         card["error"] = entry.error
@@ -83,7 +83,7 @@ def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
     from benchmark.registry.discovery import discover
 
     catalogue = discover(options.plugin)
-    protocol = _needed(options, "protocol")
+    protocol = catalogue.protocol(_needed(options, "protocol"))
     cohort = load_cohort(_needed(options, "dataset"), catalogue)
     return [
         {
@@ -91,7 +91,7 @@ def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
             "seed": split.seed,
             **{part: cohort.case_ids[getattr(split, part)].tolist() for part in ("train", "validation", "test")},
         }
-        for split in splits_of(protocol, cohort, catalogue)
+        for split in splits_of(protocol, cohort)
     ]
 
 

@@ -12,7 +12,7 @@ from benchmark.system.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from benchmark.cells.store import CellRecord
-    from benchmark.registry.entries import Catalogue
+    from benchmark.registry.catalogue import Catalogue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,16 +31,16 @@ def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where some cells are not ok."""
     from benchmark.cells.rows import catalogue_of
     from benchmark.cli import run as computing
-    from benchmark.suites.suite import canonical
+    from benchmark.learning.tuning.search import method_of
 
     if options.method:
         raise BenchmarkError(f"--method {options.method[0]}: `tune` takes one method, its first argument")
     if not options.dataset:
         raise BenchmarkError("say which data to tune on: --dataset NAME")
     catalogue = catalogue_of(options.suite, options.plugin)
-    method = canonical("method", _with_budget(options), catalogue)
-    entry, parameters = catalogue.methods.resolve(method)
-    entry.configure(parameters)
+    configured = catalogue.method(_with_budget(options))
+    method_of(configured)
+    method = configured.spelled
     options.method = [method]
     options.replaces = _of_other_budgets(options.suite, method)
     code = computing.run(options)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features, Index
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
 from benchmark.system.artefacts import check_sealed, seal
 from benchmark.system.errors import BenchmarkError, UnknownNameError
@@ -86,8 +86,7 @@ class FeatureCache:
         parent.mkdir(parents=True, exist_ok=True)
         with FileLock(parent / f".{folder.name}.lock"):
             if not folder.is_dir():
-                entry, parameters = self._catalogue.encoders.resolve(spelled)
-                encoder = entry.configure(parameters)
+                encoder = self._catalogue.encoder(spelled).make()
                 given = (_pretrained(encoder, pool, modality, spelled, identity),) if pool else ()
                 cohort = self._load().only({modality}).blind()
                 _write(encoder.encode(cohort, *given), folder, len(cohort), spelled)
@@ -129,7 +128,7 @@ def bound_to_pool(cohort: Cohort, rows: Index) -> Cohort:
 
 def is_pretrained_on_pool(spelled: str, catalogue: Catalogue) -> bool:
     """Whether an encoder is trained on the pool of the split."""
-    return bool(catalogue.encoders.resolve(spelled)[0].constants.get("pretrained_on_pool", False))
+    return bool(catalogue.encoder(spelled).entry.constants.get("pretrained_on_pool", False))
 
 
 def _label(spelled: str, identity: str) -> str:
@@ -157,13 +156,12 @@ def encoder_identity(spelled: str, modality: str, catalogue: Catalogue) -> str:
 
     Raises `BenchmarkError` where the encoder is of another modality or its weights are missing.
     """
-    entry, parameters = catalogue.encoders.resolve(spelled)
-    if entry.error is None and entry.metadata["modality"] != modality:
-        of_modality = [other.name for other in catalogue.encoders if other.metadata.get("modality") == modality]
-        raise UnknownNameError(f"{modality} encoder", spelled, of_modality)
-    encoder = entry.configure(parameters)
-    code = provenance.code_digest(entry.path)
-    return provenance.digest([spelled, code, provenance.library_versions(entry.path), encoder.weights_digest()])
+    configured = catalogue.encoder(spelled)
+    if configured.card.modality != modality:
+        whole = [entry.name for entry in catalogue.encoders if entry.error is None and entry.card.modality == modality]
+        raise UnknownNameError(f"{modality} encoder", spelled, whole)
+    path, weights = configured.entry.path, configured.make().weights_digest()
+    return provenance.digest([spelled, provenance.code_digest(path), provenance.library_versions(path), weights])
 
 
 def weights_digest(path: Path) -> str:

@@ -17,9 +17,9 @@ import pandas as pd
 from benchmark.data.cohort import Atlas, Cohort, ImageView, Slice
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.sources import Sources
+from benchmark.registry.cards import DatasetCard
+from benchmark.registry.catalogue import Catalogue, Configured
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue, Entry
-from benchmark.registry.spelling import spell
 from benchmark.system import provenance
 from benchmark.system.artefacts import check_sealed, seal
 from benchmark.system.errors import BenchmarkError, DataError
@@ -63,24 +63,24 @@ def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:
     The folder's name is a digest over the source files, the dataset's code and parameters, and the libraries it uses.
     Raises `NotFetchedError` where source files are missing.
     """
-    entry, parameters = catalogue.datasets.resolve(spelled)
-    if entry.error:
-        entry.load()
-    name = spell(entry.name, parameters)
-    sources = _sources(entry, parameters).digest
-    inputs = [LAYOUT, name, sources, provenance.code_digest(entry.path), provenance.library_versions(entry.path)]
+    dataset = catalogue.dataset(spelled)
+    if dataset.entry.error:
+        dataset.make()
+    name, path = dataset.spelled, dataset.entry.path
+    inputs = [LAYOUT, name, _sources(dataset).digest, provenance.code_digest(path), provenance.library_versions(path)]
     return data_folder() / "prepared" / safe(name) / provenance.digest(inputs)[:16]
 
 
-def _sources(entry: Entry[Any], parameters: Mapping[str, Any]) -> Sources:
+def _sources(dataset: Configured[DatasetCard]) -> Sources:
     """The files that `sources.toml` lists for the dataset, or those that it names itself.
 
     Raises `NotFetchedError` where a listed file is missing, `DataError` where one of its own is.
     """
+    entry = dataset.entry
     if needs_files(entry.name) or not hasattr(entry.load(), "files"):
         return open_sources(entry.name)
     try:
-        paths = [Path(path).expanduser().resolve() for path in _listed(entry.configure(parameters).files())]
+        paths = [Path(path).expanduser().resolve() for path in _listed(dataset.make().files())]
         digests = {path.as_posix().lstrip("/"): provenance.file_digest(path) for path in paths}
     except BenchmarkError:
         raise
@@ -104,17 +104,16 @@ def prepare(spelled: str, catalogue: Catalogue) -> Path:
     folder = prepared_folder(spelled, catalogue)
     if folder.is_dir():
         return folder
-    entry, parameters = catalogue.datasets.resolve(spelled)
-    dataset = entry.configure(parameters)
+    dataset = catalogue.dataset(spelled)
     parent = folder.parent
     parent.mkdir(parents=True, exist_ok=True)
     with FileLock(parent / ".lock"):
         if folder.is_dir():
             return folder
-        sources = _sources(entry, parameters)
-        built = dataset.build(sources)
+        sources = _sources(dataset)
+        built: Cohort = dataset.make().build(sources)
         digest = built.source_digest or sources.digest
-        cohort = _checked(replace(built, name=spell(entry.name, parameters), source_digest=digest))
+        cohort = _checked(replace(built, name=dataset.spelled, source_digest=digest))
         aside = parent / f".{folder.name}.{os.getpid()}"
         try:
             _write(cohort, aside)

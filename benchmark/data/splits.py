@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
-from benchmark.registry.entries import register_protocol
+from benchmark.registry.cards import register_protocol
 from benchmark.system.errors import BenchmarkError
 
 SEEDS = (39, 40, 41, 42)
@@ -38,6 +38,7 @@ class Split:
 @register_protocol(
     "repeated-cv",
     description="5-fold stratified cross-validation under seeds 39-42: 20 splits; 20 % of each training part is for validation",
+    inference="fold",
 )
 @dataclass(frozen=True)
 class RepeatedCV:
@@ -62,6 +63,7 @@ class RepeatedCV:
 @register_protocol(
     "leave-one-site-out",
     description="each site in turn is the test part; seeds 39-42 change the training only",
+    inference="site",
 )
 @dataclass(frozen=True)
 class LeaveOneSiteOut:
@@ -91,6 +93,7 @@ class LeaveOneSiteOut:
 @register_protocol(
     "holdout",
     description="the source paper's single 64/16/20 cut (random_state=42); seeds 39-42 change the training only; descriptive",
+    inference="held-out",
 )
 @dataclass(frozen=True)
 class Holdout:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.leaderboard.standings import Standings, awaited
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.metrics import LOWER_IS_BETTER
 from benchmark.statistics.multiplicity import ALPHA

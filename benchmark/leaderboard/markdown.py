@@ -10,7 +10,7 @@ from benchmark.leaderboard.markdown_table import mean_ranks, table_parts
 from benchmark.leaderboard.reported import side_by_side
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import grid
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.blocks import MIN_BLOCKS
 from benchmark.suites.suite import DEFAULT, Suite, load_suite, suite_names
 

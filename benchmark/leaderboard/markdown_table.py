@@ -13,7 +13,7 @@ from benchmark.leaderboard.critical_difference import Blocks, over_sites
 from benchmark.leaderboard.remarks import causes, notes, progress, scope
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, grid
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.comparison import Comparison
 
 WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")

@@ -14,7 +14,7 @@ from benchmark.leaderboard.charts import CHARTS, PAGE
 from benchmark.leaderboard.page_data import shown_rows, suite_data
 from benchmark.leaderboard.plotting import browser_bundle
 from benchmark.leaderboard.standings import Standings
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Suite
 
 FILES = Path(__file__).resolve().parent / "page_files"

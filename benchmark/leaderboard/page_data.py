@@ -16,7 +16,7 @@ from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_pr
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.remarks import causes, notes, progress, scope
 from benchmark.leaderboard.standings import Standings, frames
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import SECONDARY, Comparison
 from benchmark.statistics.curves import Curve, Curves, curves
@@ -156,10 +156,9 @@ def _rows(suite: Suite, table: Standings, names: Sequence[str], catalogue: Catal
 
 def _told(spelled: str, catalogue: Catalogue) -> tuple[str, str]:
     """Family and modalities."""
-    name, parameters = parse_spelling(spelled)
-    entry = catalogue.methods.get(name)
-    inputs = frozenset[str]().union(*entry.modalities_of(parameters))
-    return str(entry.metadata.get("family", "")), ", ".join(sorted(inputs))
+    method = catalogue.method(spelled)
+    inputs = frozenset[str]().union(*method.modalities)
+    return "" if method.entry.error else method.card.family, ", ".join(sorted(inputs))
 
 
 def _groups(names: Sequence[str]) -> list[str]:

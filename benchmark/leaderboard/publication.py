@@ -8,7 +8,7 @@ from benchmark.cells.rows import current_suite, gather
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.standings import Standings, standings
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import DEFAULT, Suite, suite_names
 from benchmark.system.files import write_if_changed
 from benchmark.system.locations import output_folder, results_folder

@@ -20,7 +20,7 @@ from benchmark.data.preparation import load_cohort
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import frames, number
 from benchmark.leaderboard.tables import figure, grid, one_line
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.evaluation import evaluate
 from benchmark.statistics.sites import MIN_OF_A_CLASS
 from benchmark.statistics.subgroups import SUBGROUP_METRICS, Subgroups, describe, group_cases

@@ -1,14 +1,125 @@
-"""Whether what a method gave can be stored as its predictions."""
+"""Fitting a configured method on the cases that it may see, and predicting: one way for cells, checks, copies and trials."""
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.cohort import Cohort, Index
+from benchmark.data.splits import Split
+from benchmark.learning.method import Choosing, Method, Recording, Thresholded
+from benchmark.learning.seeding import seed_everything
+from benchmark.registry.catalogue import ConfiguredMethod
+from benchmark.registry.importing import forget
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.provenance import library_versions
+
+Probabilities = NDArray[np.float64]
 
 
-def what_is_invalid(probabilities: Any, cases: int) -> str:
-    """Why what a method gave is no probability for each of `cases` cases; empty where it is."""
+class InvalidPredictions(BenchmarkError):
+    """Predictions that are not one probability for each case."""
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What a method is handed: sealed views of its declared modalities, the test part blind."""
+
+    train: Cohort
+    validation: Cohort
+    test: Cohort
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted method, its test probabilities (n,), and the seconds that both took."""
+
+    method: Method
+    probabilities: Probabilities
+    fit_seconds: float
+    predict_seconds: float
+
+
+def views_of(cohort: Cohort, split: Split, modalities: tuple[frozenset[str], frozenset[str]]) -> Views:
+    """The parts of a split as a method of these modalities (for fitting, for predicting) may see them.
+
+    The training part holds what the split allows of the pool.
+    """
+    to_fit, to_predict = modalities
+    pool = None if cohort.pool is None else cohort.pool.take(split.pool).only(to_fit).sealed()
+    learning = cohort.only(to_fit).sealed(np.concatenate([split.train, split.validation]))
+    return Views(
+        replace(learning.take(split.train), pool=pool),
+        replace(learning.take(split.validation), pool=None),
+        blind_view(cohort, split.test, to_predict),
+    )
+
+
+def blind_view(cohort: Cohort, rows: Index, modalities: frozenset[str]) -> Cohort:
+    """The cases at `rows` as prediction may see them: sealed, blind, declared modalities alone."""
+    return cohort.take(rows).only(modalities).sealed().blind()
+
+
+def fit(
+    method: ConfiguredMethod, train: Cohort, validation: Cohort, seed: int, make: Callable[[], Method] | None = None
+) -> Method:
+    """A fresh instance, fitted. Raises what the method raises. For `make`, see `fit_and_predict`."""
+    instance = _fresh(method, seed, make)
+    instance.fit(train, validation, seed)
+    return instance
+
+
+def fit_and_predict(
+    method: ConfiguredMethod,
+    views: Views,
+    seed: int,
+    make: Callable[[], Method] | None = None,
+    *,
+    forgetting: bool = True,
+    during: Callable[[str], AbstractContextManager[object]] = nullcontext,
+) -> Fitted:
+    """Fit a fresh instance with all generators seeded, and predict the test part.
+
+    `make` gives the instance, by default the configured method itself. Its module is imported anew, so that it keeps nothing
+    from an earlier fit, unless `forgetting` is false. `during` is entered with the name of each call of the method's code.
+    Raises what the method raises, and `InvalidPredictions`.
+    """
+    instance = _fresh(method, seed, make, forgetting=forgetting)
+    started = time.perf_counter()
+    with during("fit"):
+        instance.fit(views.train, views.validation, seed)
+    fitted = time.perf_counter()
+    with during("predict_proba"):
+        probabilities = instance.predict_proba(views.test)
+    predicted = time.perf_counter()
+    return Fitted(instance, checked(probabilities, len(views.test)), fitted - started, predicted - fitted)
+
+
+def _fresh(method: ConfiguredMethod, seed: int, make: Callable[[], Method] | None, *, forgetting: bool = True) -> Method:
+    if forgetting:
+        forget(method.entry.path)
+    instance: Method = (make or method.make)()
+    seed_everything(seed, torch="torch" in library_versions(method.entry.path))
+    return instance
+
+
+def checked(probabilities: Any, cases: int) -> Probabilities:
+    """What a method predicted of so many cases, (n,) float64. Raises `InvalidPredictions`."""
+    reason = why_invalid(probabilities, cases)
+    if reason:
+        raise InvalidPredictions(reason)
+    return np.asarray(probabilities, dtype=np.float64)
+
+
+def why_invalid(probabilities: Any, cases: int) -> str:
+    """Return why the predictions are invalid, or an empty string."""
     if np.ma.is_masked(probabilities):
         return "predict_proba gave masked values"
     if hasattr(probabilities, "iloc") and list(probabilities.index) != list(range(cases)):
@@ -23,3 +134,28 @@ def what_is_invalid(probabilities: Any, cases: int) -> str:
     if values.min() < 0 or values.max() > 1:
         return f"probabilities lie between {values.min():.4g} and {values.max():.4g}: they must lie in [0, 1]"
     return ""
+
+
+def saved_attributes(method: Method) -> tuple[float, dict[str, Any], dict[str, Any]]:
+    """`threshold`, `chosen` and `history` as a cell stores them.
+
+    Raises `TypeError` or `ValueError` for what it cannot store.
+    """
+    threshold = float(method.threshold) if isinstance(method, Thresholded) else 0.5
+    if not np.isfinite(threshold):
+        raise ValueError(f"the method's threshold is {threshold}: it must be a finite number")
+    chosen = _plain("chosen", method.chosen) if isinstance(method, Choosing) else {}
+    history = _plain("history", method.history) if isinstance(method, Recording) else {}
+    return threshold, chosen, history
+
+
+def _plain(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The value as JSON has it, numpy's numbers as Python's. Raises `TypeError` or `ValueError` for what JSON has not."""
+
+    def number(item: Any) -> Any:
+        if isinstance(item, np.generic | np.ndarray):
+            return item.tolist()
+        raise TypeError(f"the method's {name} holds a {type(item).__name__}: JSON has none")
+
+    plain: dict[str, Any] = json.loads(json.dumps(dict(value), default=number, allow_nan=False))
+    return plain

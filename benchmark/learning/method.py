@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,42 @@ class Method(Protocol):
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
         """P(label = 1) of each case, shape (n,), in [0, 1]; `cases` is a blind view."""
+
+
+@runtime_checkable
+class Thresholded(Protocol):
+    """A method that chooses the probability above which a case counts as label 1."""
+
+    threshold: float
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A method that chooses hyper-parameters inside the training part."""
+
+    chosen: Mapping[str, Any]
+
+
+@runtime_checkable
+class Recording(Protocol):
+    """A method that keeps figures of its training by name, one list each."""
+
+    history: Mapping[str, Any]
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A method that says which values a search may try."""
+
+    def search_space(self) -> Mapping[str, Any]:
+        """Field -> values to try."""
+
+
+@runtime_checkable
+class Prunable(Protocol):
+    """A method that reports each epoch and its validation AUC, so that a search may end a trial early."""
+
+    on_epoch: Callable[[int, float], None] | None
 
 
 @dataclass

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmark.registry import entries as registry
-from benchmark.registry.entries import KINDS, Catalogue, Entry, Kind, Registry, shown
+from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.entries import CARDS, Entry, Kind, Registry
+from benchmark.registry.importing import shown
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
 
@@ -26,22 +27,12 @@ FOLDERS: Mapping[Kind, tuple[str, ...]] = {
     "protocol": ("benchmark/data/splits.py",),
 }
 
-DECORATORS: Mapping[str, Kind] = {f"register_{kind}": kind for kind in KINDS}
-
-
-def _card(kind: Kind) -> tuple[set[str], set[str]]:
-    """The fields that a component's decorator needs, and all that it takes: its keyword arguments."""
-    given = inspect.signature(getattr(registry, f"register_{kind}")).parameters.values()
-    named = [item for item in given if item.kind is item.KEYWORD_ONLY]
-    return {item.name for item in named if item.default is item.empty}, {item.name for item in named}
-
-
-_CARDS = {kind: _card(kind) for kind in KINDS}
+DECORATORS: Mapping[str, Kind] = {f"register_{kind}": kind for kind in CARDS}
 
 
 def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
     """Read every component of the checkout, of the plug-in files and of installed entry points; imports none of them."""
-    found: dict[Kind, list[Entry[Any]]] = {kind: [] for kind in KINDS}
+    found: dict[Kind, list[Entry[Any]]] = {kind: [] for kind in CARDS}
     for kind, places in FOLDERS.items():
         for place in places:
             for path in _files(root / place):
@@ -56,8 +47,13 @@ def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
     for entry in _entry_points():
         found[entry.kind].append(entry)
     resolved = tuple(str(Path(plugin).expanduser().resolve()) for plugin in plugins)
-    registries = {f"{kind}s": Registry(kind, found[kind]) for kind in KINDS}
-    return Catalogue(**registries, plugins=resolved)
+    return Catalogue(
+        Registry("dataset", found["dataset"]),
+        Registry("encoder", found["encoder"]),
+        Registry("method", found["method"]),
+        Registry("protocol", found["protocol"]),
+        resolved,
+    )
 
 
 def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:
@@ -111,8 +107,9 @@ def _read_class(
             metadata[keyword.arg or "**"] = ast.literal_eval(keyword.value)
         except (ValueError, TypeError):
             return broken(f"line {keyword.lineno}: '{keyword.arg}' of @{function} must be a literal", name, kind)
-    required, known = _CARDS[kind]
-    missing, extra = required - metadata.keys(), metadata.keys() - known
+    known = {item.name: item for item in fields(CARDS[kind]) if item.name != "name"}
+    required = {key for key, item in known.items() if item.default is MISSING and item.default_factory is MISSING}
+    missing, extra = required - metadata.keys(), metadata.keys() - known.keys()
     if missing or extra:
         lacks = f"lacks {', '.join(sorted(missing))}" if missing else ""
         unknown = f"does not know {', '.join(sorted(extra))}" if extra else ""
@@ -124,9 +121,10 @@ def _read_class(
             return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
     classes = list(_lineage(tree, node))
     constants = {key: value for owner in reversed(classes) for key, value in _constants(owner).items()}
-    fields = frozenset[str]().union(*map(_fields, classes))
+    parameters = frozenset[str]().union(*map(_fields, classes))
     searched = any(isinstance(item, ast.FunctionDef) and item.name == "search_space" for item in node.body)
-    return Entry(kind, name, path, node.name, metadata, constants, fields, searched)
+    card = CARDS[kind](name, **metadata)
+    return Entry(kind, name, path, node.name, card, constants, parameters, searched)
 
 
 def _lineage(tree: ast.Module, node: ast.ClassDef) -> Iterator[ast.ClassDef]:

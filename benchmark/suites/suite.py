@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.registry.budget import check_equal, read_budget
-from benchmark.registry.entries import Catalogue
-from benchmark.registry.spelling import TUNED, spell
+from benchmark.registry.budget import check_equal
+from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.entries import Kind
 from benchmark.statistics.metrics import METRICS
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 from benchmark.system.files import write_durably
@@ -173,27 +173,9 @@ def _reported_row(row: Mapping[str, Any]) -> ReportedRow:
     return ReportedRow(str(row["said"]), figures, tuple(map(str, row["methods"])))
 
 
-def canonical(kind: str, spelled: str, catalogue: Catalogue) -> str:
-    """The one spelling of a configuration: known name, sorted keys, no parameter that equals its default.
-
-    A tuned row keeps every parameter that is given, since what is given is not searched.
-    """
-    registry = catalogue.datasets if kind == "dataset" else catalogue.methods if kind == "method" else catalogue.protocols
-    entry, parameters = registry.resolve(spelled)
-    searched = {}
-    if kind == "method" and TUNED in parameters:
-        searched = {TUNED: str(read_budget(parameters[TUNED]))}
-        if entry.error is None and not entry.has_search_space:
-            entry.configure(parameters)
-        del parameters[TUNED]
-    if entry.error is None and parameters:
-        defaults = entry.constants
-        if not parameters.keys() <= entry.fields:
-            entry.configure(parameters)
-            defaults = entry.defaults()
-        if not searched:
-            parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
-    return spell(entry.name, {**parameters, **searched})
+def canonical(kind: Kind, spelled: str, catalogue: Catalogue) -> str:
+    """The one spelling of a configuration: known name, sorted keys, no parameter that equals its default."""
+    return catalogue.configured(kind, spelled).spelled
 
 
 def validated(suite: Suite, catalogue: Catalogue) -> Suite:
@@ -202,7 +184,7 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
     Raises `BenchmarkError` for what is not registered, and for tuned rows of different budgets.
     """
 
-    def spelled(field_name: str, kind: str) -> tuple[str, ...]:
+    def spelled(field_name: str, kind: Kind) -> tuple[str, ...]:
         try:
             return tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(suite, field_name)))
         except BenchmarkError as error:
@@ -236,7 +218,7 @@ def _canonical_skips(
 ) -> Mapping[str, Mapping[str, str]]:
     """`skipped` with every name in its one spelling. Raises `BenchmarkError` for what the suite does not hold."""
 
-    def name(kind: str, spelled: str) -> str:
+    def name(kind: Kind, spelled: str) -> str:
         try:
             found = canonical(kind, spelled, catalogue)
         except UnknownNameError:

@@ -90,6 +90,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def store_error(verb: str, path: Path, error: OSError) -> StoreError:
+    """The error of a file that could not be read or written, with what to do about it."""
     mends = {
         errno.ENOSPC: "free some space, or set STROKEBENCH_OUTPUT to another disk",
         errno.EDQUOT: "free some of your quota, or set STROKEBENCH_OUTPUT to another disk",

@@ -12,8 +12,8 @@ import pytest
 
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.standings import Standings, as_json
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.suites.suite import Suite
 from tests.leaderboard.test_conclusions import made_task, row, table
 
@@ -26,7 +26,7 @@ DESCRIPTIVE = ("shown", "shown[width=3]")
 PLUGIN = """
 from dataclasses import dataclass
 
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 
 
 @register_method({name!r}, family={family!r}, reference={name!r}, fit_modalities={{"table"}}, predict_modalities={{"table"}})

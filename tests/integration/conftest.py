@@ -77,7 +77,7 @@ import pandas as pd
 
 from benchmark.data.cohort import Cohort
 from benchmark.learning.method import EstimatorMethod
-from benchmark.registry.entries import register_dataset, register_method
+from benchmark.registry.cards import register_dataset, register_method
 
 
 @register_dataset(
@@ -151,7 +151,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 
 
 @register_method("other", family="made", reference="none", fit_modalities=set(), predict_modalities=set())

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.data.cohort import Cohort
-from benchmark.registry.entries import register_dataset, register_method
+from benchmark.registry.cards import register_dataset, register_method
 
 
 @register_dataset(

@@ -183,7 +183,7 @@ def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(tiny_pl
     from benchmark.cells.store import Store
     from benchmark.data.preparation import load_cohort
     from benchmark.registry.discovery import discover
-    from benchmark.registry.entries import import_file
+    from benchmark.registry.importing import import_file
     from benchmark.suites.suite import Suite
     from benchmark.system.errors import BenchmarkError
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from benchmark.cells.rows import current_suite, gather
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.suites.suite import DEFAULT, load_suite, suite_names
 from tests.integration.conftest import ROOT
 
@@ -57,10 +57,8 @@ def applies(catalogue: Catalogue, dataset: str, spelled: str) -> bool:
     """Whether a row of the default suite is to be on a dataset: by the suite, and its modalities and size."""
     if load_suite(DEFAULT).why_skipped(dataset, spelled):
         return False
-    entry, parameters = catalogue.methods.resolve(spelled)
-    card = catalogue.datasets.get(dataset)
-    needed = frozenset().union(*entry.modalities_of(parameters))
-    return needed <= card.modalities and DATASETS[dataset] <= entry.constants.get("max_cases", 10**9)
+    modalities = catalogue.dataset(dataset).card.modalities
+    return not catalogue.method(spelled).why_not_applicable(dataset, modalities, {}, DATASETS[dataset])
 
 
 def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complete(tmp_path):
@@ -85,7 +83,7 @@ def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complet
         found = {row["method"] for row in table["rows"]}
         assert found <= expected
         if (table["dataset"], table["protocol"]) in AWAITED:
-            expected = {name for name in expected if catalogue.methods.resolve(name)[0].name in CLASSICAL}
+            expected = {name for name in expected if catalogue.method(name).entry.name in CLASSICAL}
         assert found >= expected
         assert all(row["source"] == "reference" and row["cells_ok"] == row["cells"] for row in table["rows"])
         assert table["cases"] == DATASETS[table["dataset"]]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.cells.planning import trained_as, training_seed
+from benchmark.cells.planning import training_seed
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import suite_names
 from benchmark.system.files import safe
@@ -23,7 +23,7 @@ from benchmark.system.provenance import digest
 from tests.integration.conftest import ROOT, RealData
 
 REFERENCE = ROOT / "results" / "reference"
-METHODS = discover().methods
+CATALOGUE = discover()
 ROWS = sorted(path.relative_to(REFERENCE) for path in REFERENCE.rglob("*.parquet"))
 TABLES = sorted({path.parent for path in ROWS})
 
@@ -76,8 +76,8 @@ def test_cases_labels_sites_and_splits_are_those_of_the_datasets_own_code(table:
     monkeypatch.setenv("STROKEBENCH_DATA", real_data.fetch(task["dataset"])["STROKEBENCH_DATA"])
     catalogue = discover()
     cohort = load_cohort(task["dataset"], catalogue)
-    protocol, parameters = catalogue.protocols.resolve(task["protocol"])
-    ours = make_task(cohort, task["protocol"], protocol.configure(parameters).splits(cohort))
+    protocol = catalogue.protocol(task["protocol"]).make()
+    ours = make_task(cohort, task["protocol"], protocol.splits(cohort))
     assert ours.case_ids.tolist() == task["case_ids"]
     assert ours.labels.tolist() == task["labels"]
     assert (None if ours.sites is None else ours.sites.tolist()) == task["sites"]
@@ -90,11 +90,11 @@ def test_cases_labels_sites_and_splits_are_those_of_the_datasets_own_code(table:
 def test_a_row_holds_one_probability_per_test_case_of_every_split_its_method_runs(path: Path):
     meta, probabilities = row_of(path)
     task = task_of(path.parent)
-    entry, parameters = METHODS.resolve(meta["method"])
-    assert entry.error is None
+    method = CATALOGUE.method(meta["method"])
+    assert method.entry.error is None
     assert path.stem == safe(meta["method"]) == safe(meta["ingredients"]["method"])
     splits = task["splits"]
-    if not entry.stochastic(parameters) and task["protocol"] != "repeated-cv":
+    if not method.stochastic and task["protocol"] != "repeated-cv":
         splits = [split for split in splits if split["seed"] == 39]
     assert list(probabilities) == [split["name"] for split in splits]
     for split in splits:
@@ -104,7 +104,7 @@ def test_a_row_holds_one_probability_per_test_case_of_every_split_its_method_run
         assert np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
         assert np.isfinite(said["threshold"])
         cut = SimpleNamespace(name=split["name"], seed=split["seed"])
-        seed = training_seed(task["dataset"], task["protocol"], trained_as(*METHODS.resolve(meta["method"])), cut)
+        seed = training_seed(task["dataset"], task["protocol"], method.cut)
         assert said["key"] == digest({**meta["ingredients"], "split": split["digest"], "seed": seed})
 
 

@@ -21,8 +21,8 @@ from benchmark.leaderboard.figures import figures, write_figures
 from benchmark.leaderboard.page import in_html, page
 from benchmark.leaderboard.page_data import _significant, shown_rows, table_data
 from benchmark.leaderboard.standings import Standings, standings
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue
 from benchmark.statistics.metrics import METRICS
 from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError

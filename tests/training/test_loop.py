@@ -14,9 +14,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from benchmark.audit.attempt import specimen, with_specimens  # noqa: E402
-from benchmark.cells.compute import blind_view, learning_views  # noqa: E402
-from benchmark.cells.store import Store
+from benchmark.cells.store import Store  # noqa: E402
 from benchmark.data.splits import Holdout  # noqa: E402
+from benchmark.learning.fitting import views_of  # noqa: E402
 from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes, Tokens  # noqa: E402
 from benchmark.learning.neural.inputs import Drafts  # noqa: E402
 from benchmark.learning.neural.loop import Recipe, Training, augmented, fit_module, probabilities, rate_factor  # noqa: E402
@@ -105,7 +105,7 @@ def test_a_probability_that_is_no_number_names_its_epoch() -> None:
 PLUGIN = """
 from dataclasses import dataclass
 import torch
-from benchmark.registry.entries import register_method
+from benchmark.registry.cards import register_method
 from benchmark.learning.neural import NeuralMethod
 
 class Table(torch.nn.Module):
@@ -241,7 +241,7 @@ def views() -> Callable[..., Any]:
     cohort = specimen("complete", catalogue)
     split = Holdout().splits(cohort)[0]
     everything = frozenset({"image", "table", "text"})
-    return lambda: (*learning_views(cohort, split, everything), blind_view(cohort, split.test, everything))
+    return lambda: tuple(vars(views_of(cohort, split, (everything, everything))).values())
 
 
 @dataclass

@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from benchmark.audit.attempt import specimen, with_specimens  # noqa: E402
-from benchmark.cells.compute import blind_view, learning_views  # noqa: E402
 from benchmark.data.splits import Holdout  # noqa: E402
+from benchmark.learning.fitting import views_of  # noqa: E402
 from benchmark.registry.discovery import discover  # noqa: E402
 from benchmark.system.errors import BenchmarkError  # noqa: E402
 
@@ -21,10 +21,11 @@ def fitted(spelled: str) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     catalogue = with_specimens(discover())
     cohort = specimen("complete", catalogue)
     split = Holdout().splits(cohort)[0]
-    entry, parameters = catalogue.methods.resolve(spelled)
-    method = entry.configure({**parameters, "epochs": 3})
-    method.fit(*learning_views(cohort, split, EVERYTHING), 5)
-    return method._module.state_dict(), method.predict_proba(blind_view(cohort, split.test, EVERYTHING))
+    configured = catalogue.method(spelled)
+    method = configured.entry.make({**configured.parameters, "epochs": 3})
+    views = views_of(cohort, split, (EVERYTHING, EVERYTHING))
+    method.fit(views.train, views.validation, 5)
+    return method._module.state_dict(), method.predict_proba(views.test)
 
 
 @pytest.mark.parametrize(
@@ -50,4 +51,4 @@ def test_another_training_has_other_weights() -> None:
 
 def test_sparsemm_needs_a_middle_among_the_neighbours() -> None:
     with pytest.raises(BenchmarkError, match="pool=4: give an odd number"):
-        discover().methods.get("sparsemm").configure({"pool": 4})
+        discover().methods.get("sparsemm").make({"pool": 4})

@@ -16,8 +16,9 @@ from benchmark.cells.store import Store
 from benchmark.cells.studies import journal_path, trials_of
 from benchmark.data.preparation import load_cohort
 from benchmark.learning.tuning.space import read_space
+from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import forget
+from benchmark.registry.importing import forget
 from benchmark.suites.suite import Suite, canonical
 
 METHODS = '''
@@ -194,7 +195,7 @@ def space_of(methods: Path) -> Callable[..., dict[str, Any]]:
         old = '{"share": [0.0, 0.5, 1.0], "hidden": ["8:4", "4:2"]}'
         assert old in METHODS
         path.write_text(METHODS.replace(old, expression))
-        return read_space(discover([str(path)]).methods.get(name), fixed)
+        return read_space(ConfiguredMethod(discover([str(path)]).methods.get(name), fixed))
 
     return read
 

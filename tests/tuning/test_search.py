@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from benchmark.cells.compute import Job, compute
 from benchmark.data.preparation import load_cohort
-from benchmark.learning.tuning.search import FULL_TRIALS, WARM_UP_EPOCHS, Tuned
+from benchmark.learning.tuning.search import FULL_TRIALS, WARM_UP_EPOCHS, method_of
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 from tests.tuning.conftest import METHODS, chosen_of, trials
@@ -71,7 +71,7 @@ def test_trials_of_grouped_cases_part_no_patient(methods: Path, tiny_plugin: Pat
     catalogue = discover([str(tiny_plugin), str(methods)])
     cohort = load_cohort("tiny", catalogue)
     grouped = replace(cohort, groups=np.array([f"patient-{i // 2}" for i in range(len(cohort))]))
-    tuned = Tuned(catalogue.methods.get("gridded"), {"tuned": "grid-2"})
+    tuned = method_of(catalogue.method("gridded[tuned=grid-2]"))
     tuned.fit(grouped.take(np.arange(40)), grouped.take(np.arange(40, 60)), 1)
     for kind, *views in seen:
         if kind == "fit":
@@ -123,7 +123,7 @@ def test_a_larger_grid_is_sampled_without_repeating_a_point(job_of: Callable[...
 
 def test_a_range_has_no_grid(methods: Path) -> None:
     with pytest.raises(BenchmarkError, match="'noise' of weighing's search_space.. is a range"):
-        discover([str(methods)]).methods.get("weighing").configure({"tuned": "grid-4"})
+        method_of(discover([str(methods)]).method("weighing[tuned=grid-4]"))
 
 
 def test_values_that_were_tried_before_are_not_fitted_again(job_of: Callable[..., Job], seen: list[Any]) -> None:

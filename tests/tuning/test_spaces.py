@@ -70,8 +70,7 @@ def test_tuned_rows_of_a_suite_have_equal_budgets(tiny_suite: Path, tiny_plugin:
 
 
 def test_a_space_holds_lists_and_ranges_by_field_name(methods: Path) -> None:
-    entry = discover([str(methods)]).methods.get("weighing")
-    assert read_space(entry, {}) == {
+    assert read_space(discover([str(methods)]).method("weighing")) == {
         "hidden": ("8:4", "4:2"),
         "noise": Range(0.1, 10.0, log=True),
         "share": (0.0, 0.25, 0.5, 0.75, 1.0),
@@ -79,10 +78,10 @@ def test_a_space_holds_lists_and_ranges_by_field_name(methods: Path) -> None:
 
 
 def test_a_given_value_is_not_searched(methods: Path) -> None:
-    entry = discover([str(methods)]).methods.get("weighing")
-    assert set(read_space(entry, {"share": 0.25})) == {"hidden", "noise"}
+    catalogue = discover([str(methods)])
+    assert set(read_space(catalogue.method("weighing[share=0.25]"))) == {"hidden", "noise"}
     with pytest.raises(BenchmarkError, match="nothing of weighing is left to search"):
-        read_space(entry, {"share": 0.25, "noise": 1.0, "hidden": "4:2"})
+        read_space(catalogue.method("weighing[share=0.25,noise=1.0,hidden=4:2]"))
 
 
 @pytest.mark.parametrize(
@@ -117,23 +116,23 @@ def test_a_space_may_not_choose_which_data_is_seen(tiny_plugin: Path) -> None:
     old = "    width: int = 8\n"
     tiny_plugin.write_text(tiny_plugin.read_text().replace(old, f"{old}\n    {space}\n"))
     with pytest.raises(BenchmarkError, match="decides which data the method sees"):
-        read_space(discover([str(tiny_plugin)]).methods.get("tiny-variants"), {})
+        read_space(discover([str(tiny_plugin)]).method("tiny-variants"))
 
 
 def test_an_unknown_parameter_of_an_estimator_is_met_with_the_nearest(methods: Path) -> None:
     methods.write_text(METHODS.replace("estimator.max_depth", "estimator.max_dept"))
     with pytest.raises(BenchmarkError, match=r"did you mean 'estimator.max_depth'"):
-        read_space(discover([str(methods)]).methods.get("rooted"), {})
+        read_space(discover([str(methods)]).method("rooted"))
 
 
 @pytest.mark.parametrize("method", [entry.name for entry in discover().methods if entry.has_search_space])
 def test_every_shipped_space_is_sound_and_has_a_grid(method: str) -> None:
-    entry = discover().methods.get(method)
-    space = read_space(entry, {})
+    configured = discover().method(method)
+    space = read_space(configured)
     assert not [name for name, domain in space.items() if isinstance(domain, Range)]
     for name, values in space.items():
         for value in values if not name.startswith("estimator.") else ():
-            entry.configure({name: value})
+            configured.entry.make({name: value})
 
 
 def test_the_methods_of_the_published_comparison_can_be_tuned() -> None:
@@ -142,7 +141,7 @@ def test_the_methods_of_the_published_comparison_can_be_tuned() -> None:
 
 
 def test_the_space_of_vdafm_is_the_papers_grid_under_four_learning_rates() -> None:
-    space = read_space(discover().methods.get("vdafm"), {})
+    space = read_space(discover().method("vdafm"))
     assert space["layers"] == (1, 2, 3)
     assert space["heads"] == (4, 8, 16, 32)
     assert space["hidden"] == ("128:64", "256:128", "512:256", "512:512")

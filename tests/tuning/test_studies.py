@@ -13,7 +13,7 @@ import pytest
 from benchmark.cells.compute import Job, compute
 from benchmark.cells.studies import end_interrupted, journal_path, open_study, study_name, trials_of
 from benchmark.data.preparation import load_cohort
-from benchmark.learning.tuning.search import Tuned
+from benchmark.learning.tuning.search import method_of
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 from tests.conftest import Run
@@ -97,7 +97,7 @@ def test_a_process_whose_search_was_taken_over_stops(job_of: Callable[..., Job],
     made = job_of("weighing[tuned=random-6]")
     catalogue = discover(made.plugins)
     cohort = load_cohort("tiny", catalogue)
-    tuned = Tuned(catalogue.methods.get("weighing"), {"tuned": "random-6"})
+    tuned = method_of(catalogue.method("weighing[tuned=random-6]"))
     study = open_study(made.address, made.key)
     tuned.open_study = lambda: study
 

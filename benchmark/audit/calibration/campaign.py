@@ -22,7 +22,7 @@ from benchmark.audit.calibration.drawing import World
 from benchmark.audit.calibration.trials import Trial
 from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses
 from benchmark.data import splits
-from benchmark.registry.entries import Catalogue
+from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Limits
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError

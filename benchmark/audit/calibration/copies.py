@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,15 @@ import pandas as pd
 from scipy.stats import ttest_rel
 
 from benchmark.audit.calibration.trials import AUC, CORRECTED_T, MCNEMAR, NAIVE_T, WIDENED, Trial
-from benchmark.cells.compute import blind_view, learning_views, saved_attributes
 from benchmark.cells.planning import training_seed
 from benchmark.cells.task import make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.fetching import open_sources
 from benchmark.data.splits import RepeatedCV, Split
-from benchmark.learning.fitting import what_is_invalid
-from benchmark.learning.seeding import seed_everything
+from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
+from benchmark.learning.tuning.search import method_of
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Catalogue, forget
-from benchmark.registry.spelling import spell
 from benchmark.statistics import comparison
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
@@ -48,20 +47,19 @@ class Copies:
 
 def check(copies: Copies, catalogue: Catalogue) -> None:
     """Raise `BenchmarkError` for a dataset without a seed, or a method whose copies cannot be had from seed and table alone."""
-    entry, parameters = catalogue.datasets.resolve(copies.dataset)
-    if "seed" not in entry.fields or "seed" in parameters:
+    dataset, method = catalogue.dataset(copies.dataset), catalogue.method(copies.method)
+    if "seed" not in dataset.entry.fields or "seed" in dataset.parameters:
         raise BenchmarkError(f"--dataset {copies.dataset}: fresh cohorts need a dataset with a free field 'seed'")
-    method, options = catalogue.methods.resolve(copies.method)
-    method.configure(options)
-    if not method.stochastic(options):
+    method_of(method)
+    if not method.stochastic:
         raise BenchmarkError(f"--method {copies.method}: its seed changes nothing, so its copies are equal: choose another")
-    if not frozenset.union(*method.modalities_of(options)) <= TABLE:
+    if not frozenset.union(*method.modalities) <= TABLE:
         raise BenchmarkError(f"--method {copies.method} needs more than the table, which is all that copies are given")
 
 
 def digest(copies: Copies, catalogue: Catalogue) -> str:
     """Digest of all code that decides what comes out."""
-    entries = catalogue.datasets.resolve(copies.dataset)[0], catalogue.methods.resolve(copies.method)[0]
+    entries = catalogue.dataset(copies.dataset).entry, catalogue.method(copies.method).entry
     code = [provenance.code_digest(Path(str(comparison.__file__))), provenance.file_digest(Path(__file__))]
     code += [provenance.code_digest(entry.path) for entry in entries]
     libraries = provenance.library_versions(entries[1].path)
@@ -93,33 +91,26 @@ def repeat(copies: Copies, repetition: int) -> Trial:
 
 def _cohort(copies: Copies, repetition: int, catalogue: Catalogue) -> Cohort:
     """The cohort of the repetition's seed, built in memory, its cases in the engine's order; only the table is kept."""
-    entry, parameters = catalogue.datasets.resolve(copies.dataset)
-    parameters = {**parameters, "seed": FIRST_COHORT + repetition}
-    built: Cohort = entry.configure(parameters).build(open_sources(entry.name))
+    dataset = catalogue.dataset(copies.dataset)
+    fresh = replace(dataset, parameters={**dataset.parameters, "seed": FIRST_COHORT + repetition})
+    built: Cohort = fresh.make().build(open_sources(dataset.entry.name))
     order = np.argsort(np.asarray(built.case_ids, dtype=np.str_), kind="stable")
     labels = np.asarray(built.labels, dtype=np.int8)
-    return replace(replace(built.only(TABLE), labels=labels).take(order), name=spell(entry.name, parameters), rows=None)
+    return replace(replace(built.only(TABLE), labels=labels).take(order), name=fresh.spelled, rows=None)
 
 
 def _predictions(
     copies: Copies, copy: str, cohort: Cohort, splits: list[Split], catalogue: Catalogue
 ) -> tuple[np.ndarray[Any, np.dtype[np.float64]], list[float]]:
     """Test probabilities of all splits, one after the other, and each split's threshold; the copy's name decides its seeds."""
-    entry, parameters = catalogue.methods.resolve(copies.method)
-    to_fit, to_predict = entry.modalities_of(parameters)
-    torch = "torch" in provenance.library_versions(entry.path)
-    told, thresholds = [], []
+    method = catalogue.method(copies.method)
+    predicted, thresholds = [], []
     for split in splits:
-        forget(entry.path)  # a method keeps nothing from one cell to the next
-        method = entry.configure(parameters)
         seed = training_seed(cohort.name, PROTOCOL, copy, split)
-        train, validation = learning_views(cohort, split, to_fit)
-        seed_everything(seed, torch=torch)
-        method.fit(train, validation, seed)
-        probabilities = method.predict_proba(blind_view(cohort, split.test, to_predict))
-        wrong = what_is_invalid(probabilities, len(split.test))
-        if wrong:
-            raise BenchmarkError(f"{copies.method}, {cohort.name}, {split.name}: {wrong}")
-        told.append(np.asarray(probabilities, dtype=np.float64))
-        thresholds.append(saved_attributes(method)[0])
-    return np.concatenate(told), thresholds
+        try:
+            fitted = fit_and_predict(method, views_of(cohort, split, method.modalities), seed, partial(method_of, method))
+        except InvalidPredictions as error:
+            raise BenchmarkError(f"{copies.method}, {cohort.name}, {split.name}: {error}") from error
+        predicted.append(fitted.probabilities)
+        thresholds.append(saved_attributes(fitted.method)[0])
+    return np.concatenate(predicted), thresholds

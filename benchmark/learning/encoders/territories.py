@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.data.cohort import LESION_VOLUME, Cohort, Features
-from benchmark.registry.entries import register_encoder
+from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError
 
 

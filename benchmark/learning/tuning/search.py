@@ -6,7 +6,6 @@ is given what every method is given, train and validation views: it has no test 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,11 @@ from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.splits import inner_cut
-from benchmark.learning.fitting import what_is_invalid
-from benchmark.learning.seeding import seed_everything
-from benchmark.learning.tuning.space import configured, grid_size, read_space
-from benchmark.registry.budget import read_budget
-from benchmark.registry.entries import Entry, forget
-from benchmark.registry.spelling import TUNED
+from benchmark.learning.fitting import Views, fit, fit_and_predict, saved_attributes
+from benchmark.learning.method import Method, Prunable
+from benchmark.learning.tuning.samplers import distributions, sampler
+from benchmark.learning.tuning.space import grid_size, read_space, with_values
+from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.system.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -36,51 +34,54 @@ INTERRUPTED = "interrupted"
 """Marks a trial that a killed process left behind: it does not count, and its place is tried again."""
 
 
+def method_of(method: ConfiguredMethod, open_study: Callable[[], Study] | None = None) -> Method:
+    """A fresh instance of a configured method, or of the search that its budget asks for, in the study given."""
+    if method.budget is None:
+        made: Method = method.make()
+        return made
+    return Tuned(method, open_study or _in_memory)
+
+
 class Tuned:
     """A method whose values are chosen by a search among (train, validation); a method itself.
 
-    `open_study` gives the Optuna study to search in, by default one in memory; a study that holds trials is gone on with.
+    `open_study` gives the Optuna study to search in; a study that holds trials is gone on with.
     After `fit`, `chosen` holds the `values`, their `inner_auc` on the validation part, the number of `trials` by how they
     ended, and as `refit` what the fitted method itself chose.
     """
 
-    def __init__(self, entry: Entry[Any], parameters: Mapping[str, Any]) -> None:
-        self.entry = entry
-        self.fixed = {name: value for name, value in parameters.items() if name != TUNED}
-        self.budget = read_budget(parameters[TUNED])
-        self.space = read_space(entry, self.fixed)
+    def __init__(self, method: ConfiguredMethod, open_study: Callable[[], Study]) -> None:
+        assert method.budget is not None
+        self.method, self.budget, self.open_study = method, method.budget, open_study
+        self.space = read_space(method)
         self.trials = self.budget.trials
         if self.budget.sampler == "grid":
-            self.trials = min(self.trials, grid_size(self.space, entry.name))
-        self.open_study: Callable[[], Study] = _in_memory
+            self.trials = min(self.trials, grid_size(self.space, method.entry.name))
+        self.threshold = 0.5
+        self.history: Mapping[str, Any] = {}
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Search, then fit with the best values as every method is fitted. Raises `BenchmarkError` where no trial scored."""
         done = self._search(self.open_study(), train, validation, seed)
         best = _best(done)
-        method = self._method(best.params, seed)
-        method.fit(train, validation, seed)
-        self._fitted = method
+        self._fitted = fit(self.method, train, validation, seed, self._configured(best.params))
         ended = [trial.state.name for trial in done]
         self.chosen = {
             "values": dict(sorted(best.params.items())),
             "inner_auc": best.value,
             "trials": {"complete": ended.count("COMPLETE"), "pruned": ended.count("PRUNED"), "failed": ended.count("FAIL")},
-            **({"refit": method.chosen} if getattr(method, "chosen", None) else {}),
         }
-        self.threshold = getattr(method, "threshold", 0.5)
-        self.history = getattr(method, "history", {})
+        self.threshold, refit, self.history = saved_attributes(self._fitted)
+        if refit:
+            self.chosen["refit"] = refit
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
         """P(label = 1) by the method with the chosen values, (n,)."""
-        told: NDArray[np.floating[Any]] = self._fitted.predict_proba(cases)
-        return told
+        return self._fitted.predict_proba(cases)
 
     def _search(self, study: Study, train: Cohort, validation: Cohort, seed: int) -> list[FrozenTrial]:
         """Try what the study lacks of the budget; returns the trials that count, in order."""
         from optuna.pruners import MedianPruner
-
-        from benchmark.learning.tuning.samplers import distributions, sampler
 
         study.pruner = MedianPruner(n_startup_trials=FULL_TRIALS, n_warmup_steps=WARM_UP_EPOCHS)
         owner = study.user_attrs.get("owner")
@@ -118,23 +119,23 @@ class Tuned:
                 raise TrialPruned
 
         learning, stopping = inner_cut(train, seed)
-        method = self._method(trial.params, seed)
-        if hasattr(method, "on_epoch"):
-            method.on_epoch = report
-        method.fit(train.take(learning), replace(train.take(stopping), pool=None), seed)
-        cases = validation.take(np.arange(len(validation)))
-        told = method.predict_proba(cases.only(self.entry.modalities_of(self.fixed)[1]).sealed().blind())
-        wrong = what_is_invalid(told, len(cases))
-        if wrong:
-            raise BenchmarkError(wrong)
-        return float(roc_auc_score(np.asarray(validation.labels), np.asarray(told)))
+        cases = validation.take(np.arange(len(validation))).only(self.method.modalities[1]).sealed().blind()
+        views = Views(train.take(learning), replace(train.take(stopping), pool=None), cases)
+        fitted = fit_and_predict(self.method, views, seed, self._configured(trial.params, report))
+        return float(roc_auc_score(np.asarray(validation.labels), fitted.probabilities))
 
-    def _method(self, values: Mapping[str, Any], seed: int) -> Any:
-        """A fresh method that no trial before has touched, all generators seeded."""
-        forget(self.entry.path)
-        method = configured(self.entry, self.fixed, values)
-        seed_everything(seed, torch="torch" in sys.modules)
-        return method
+    def _configured(
+        self, values: Mapping[str, Any], on_epoch: Callable[[int, float], None] | None = None
+    ) -> Callable[[], Method]:
+        """What makes a method with the values chosen, which calls `on_epoch` if it can."""
+
+        def make() -> Method:
+            method = with_values(self.method, values)
+            if on_epoch is not None and isinstance(method, Prunable):
+                method.on_epoch = on_epoch
+            return method
+
+        return make
 
     def _out_of_time(self, done: Sequence[FrozenTrial]) -> bool:
         spent = sum(trial.duration.total_seconds() for trial in done if trial.duration is not None)

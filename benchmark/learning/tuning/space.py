@@ -19,6 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.learning.method import Method, Searchable
+from benchmark.registry.cards import MethodCard
+from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.registry.entries import Entry
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
@@ -38,13 +41,14 @@ Domain = tuple[Any, ...] | Range
 Space = Mapping[str, Domain]
 
 
-def read_space(entry: Entry[Any], fixed: Mapping[str, Any]) -> dict[str, Domain]:
-    """What is searched of a method whose `fixed` fields are given: its `search_space()` but for those.
+def read_space(configured: ConfiguredMethod) -> dict[str, Domain]:
+    """What is searched of a method: its `search_space()` but for the fields that are given.
 
     Raises `BenchmarkError` where it has none, where nothing is left to search, or where it names what cannot be searched.
     """
-    method = entry.configure(fixed)
-    if not callable(getattr(method, "search_space", None)):
+    entry, fixed = configured.entry, configured.fixed
+    method = entry.make(fixed)
+    if not isinstance(method, Searchable):
         raise BenchmarkError(f"{entry.name} has no search_space(): let its class return field -> values to try")
     told = method.search_space()
     if not isinstance(told, Mapping):
@@ -57,7 +61,7 @@ def read_space(entry: Entry[Any], fixed: Mapping[str, Any]) -> dict[str, Domain]
     return {name: _domain(f"'{name}' of {entry.name}'s search_space()", searched[name]) for name in sorted(searched)}
 
 
-def _check_name(name: str, entry: Entry[Any], method: Any) -> None:
+def _check_name(name: str, entry: Entry[MethodCard], method: Any) -> None:
     """Raises `BenchmarkError` for what is no field, and for a field that decides which data the method sees."""
     kind = f"field in search_space() of {entry.name}"
     if name.startswith(ESTIMATOR):
@@ -68,7 +72,7 @@ def _check_name(name: str, entry: Entry[Any], method: Any) -> None:
         known = {item.name for item in fields(method) if item.init} if is_dataclass(method) else set()
     if name not in known:
         raise UnknownNameError(kind, name, known)
-    if name.endswith("_encoder") or any(entry.metadata.get("variants", {}).get(name, {}).values()):
+    if name.endswith("_encoder") or any(entry.card.variants.get(name, {}).values()):
         raise BenchmarkError(f"{kind} '{name}' decides which data the method sees: tune each of its variants instead")
 
 
@@ -122,12 +126,13 @@ def grid_point(space: Space, most: int, seed: int, place: int) -> dict[str, Any]
     return {name: values[int(i)] for (name, values), i in zip(lists.items(), np.unravel_index(row, shape), strict=True)}
 
 
-def configured(entry: Entry[Any], fixed: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
-    """A fresh method with the given fields and the values chosen."""
+def with_values(configured: ConfiguredMethod, values: Mapping[str, Any]) -> Method:
+    """A fresh method with the fields that are given and the values chosen."""
     inner = {name.removeprefix(ESTIMATOR): value for name, value in values.items() if name.startswith(ESTIMATOR)}
     own = {name: value for name, value in values.items() if not name.startswith(ESTIMATOR)}
-    method = entry.configure({**fixed, **own})
+    method = configured.entry.make({**configured.fixed, **own})
     if inner:
         made = method.estimator
         method.estimator = lambda seed: made(seed).set_params(**inner)
-    return method
+    instance: Method = method
+    return instance

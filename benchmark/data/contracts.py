@@ -1,0 +1,58 @@
+"""What the engine calls of a dataset, an encoder and a split protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
+
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.sources import Sources
+from benchmark.data.splits import Split
+
+
+class Dataset(Protocol):
+    """A dataclass whose fields are the dataset's parameters."""
+
+    def build(self, sources: Sources) -> Cohort:
+        """The cohort from the source files that `sources.toml` lists. Raises `DataError` where they are not as expected."""
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A dataset that reads files of its own, whose edit has the cohort prepared anew."""
+
+    def files(self) -> Sequence[Path | str]:
+        """The files."""
+
+
+class Encoder(Protocol):
+    """A frozen encoder of one modality."""
+
+    def weights_digest(self) -> str:
+        """Digest of its weights; empty where there are none. Raises `BenchmarkError` where they are missing."""
+
+    def encode(self, cohort: Cohort) -> Features:
+        """Features of every case of the view."""
+
+
+class PretrainedEncoder(Protocol):
+    """An encoder that is trained on the cases of the pool that a split allows (`pretrained_on_pool = True`)."""
+
+    def weights_digest(self) -> str:
+        """Digest of what else it depends on."""
+
+    def pretrain(self, pool: Cohort) -> dict[str, NDArray[Any]]:
+        """Named arrays, the trained weights."""
+
+    def encode(self, cohort: Cohort, weights: dict[str, NDArray[Any]]) -> Features:
+        """Features of every case of the view."""
+
+
+class SplitProtocol(Protocol):
+    """A way to divide the cases of a cohort."""
+
+    def splits(self, cohort: Cohort) -> list[Split]:
+        """The splits; none where the cohort does not allow it. Raises `ValueError` where a class or group is too small."""

@@ -1,0 +1,107 @@
+"""What a component says of itself: the arguments of its `register_*` decorator, which are the fields of its card.
+
+A component is a dataclass under a decorator whose arguments are literals. Discovery reads them from the syntax tree, so listing
+imports no component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal, TypeVar
+
+C = TypeVar("C", bound=type)
+Inference = Literal["fold", "site", "held-out", ""]
+
+
+@dataclass(frozen=True)
+class Card:
+    """The name of a component. A card is a class decorator that leaves the class as it is."""
+
+    name: str
+
+    def __call__(self, component: C) -> C:
+        """The class, unchanged."""
+        return component
+
+
+@dataclass(frozen=True)
+class DatasetCard(Card):
+    """A dataset's card; every argument but the name is by keyword.
+
+    `label` is the rule, `label_time` when the outcome is taken, `positive` and `negative` what 1 and 0 mean in words,
+    `site` the dataset's word for a site, `inputs` modality -> what it holds, `barred` column -> why it is no input,
+    `scope` the leaderboard's sentence on what the inputs are. The class has `build(sources) -> Cohort`, and `files() -> list of
+    paths` if it reads files of its own that `sources.toml` does not list: an edit of theirs has the cohort prepared anew.
+    """
+
+    _: KW_ONLY
+    title: str
+    source: str
+    license: str
+    citation: str
+    label: str
+    label_time: str
+    positive: str
+    negative: str
+    site: str
+    inputs: Mapping[str, str]
+    barred: Mapping[str, str]
+    scope: str
+    modalities: frozenset[str] | set[str]
+    cases: int | None = None
+    sites: int | None = None
+
+
+@dataclass(frozen=True)
+class EncoderCard(Card):
+    """The card of a frozen encoder of `modality`; `weights` says where its weights come from ("none" for a computation).
+
+    The class has `encode(cohort) -> Features` and `weights_digest() -> str`. With `pretrained_on_pool = True` it has
+    `pretrain(pool) -> named arrays` as well, and `encode(cohort, weights)` receives those of the split's pool.
+    """
+
+    _: KW_ONLY
+    modality: str
+    reference: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class MethodCard(Card):
+    """A method's card; the method receives only the modalities that it declares.
+
+    `variants` maps a field to the values registered for it and the modalities that each needs; `differences` names what
+    departs from the reference, assumed values marked [A]; `validation` says what the method does with the validation part;
+    `accepts_missing` that it can do with cases that lack a modality which it uses.
+    The class has `fit(train, validation, seed)` and `predict_proba(cases) -> (n,)`.
+    """
+
+    _: KW_ONLY
+    family: str
+    reference: str
+    fit_modalities: frozenset[str] | set[str]
+    predict_modalities: frozenset[str] | set[str]
+    differences: str = ""
+    variants: Mapping[str, Mapping[Any, set[str]]] = field(default_factory=dict)
+    validation: Literal["train", "early-stopping", "selection", "unused"] = "train"
+    accepts_missing: bool = False
+
+
+@dataclass(frozen=True)
+class ProtocolCard(Card):
+    """A split protocol's card; the class has `splits(cohort) -> list[Split]`.
+
+    `inference` is what its test parts allow: "fold" (each case is tested once per repetition), "site" (each site in turn) or
+    "held-out" (one test part); rows under any other protocol are descriptive.
+    """
+
+    _: KW_ONLY
+    description: str
+    inference: Inference = ""
+
+
+register_dataset = DatasetCard
+register_encoder = EncoderCard
+register_method = MethodCard
+register_protocol = ProtocolCard

@@ -1,0 +1,173 @@
+"""Catalogue: all that is registered; it turns a spelling, once, into the configured component that travels from there on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from benchmark.registry.budget import Budget, read_budget
+from benchmark.registry.cards import DatasetCard, EncoderCard, Inference, MethodCard, ProtocolCard
+from benchmark.registry.entries import CardT, Entry, Kind, Registry
+from benchmark.registry.spelling import TUNED, parse_spelling, spell
+
+Self = TypeVar("Self", bound="Configured[Any]")
+
+
+@dataclass(frozen=True)
+class Configured(Generic[CardT]):
+    """A component with the parameters that a spelling gives it."""
+
+    entry: Entry[CardT]
+    parameters: Mapping[str, Any]
+
+    @property
+    def spelled(self) -> str:
+        """`name[a=1,b=2]`."""
+        return spell(self.entry.name, self.parameters)
+
+    @property
+    def card(self) -> CardT:
+        """What the component says of itself. Raises `BenchmarkError` if it is broken."""
+        return self.entry.card
+
+    def make(self) -> Any:
+        """A fresh instance. Raises `BenchmarkError` if the component is broken, `UnknownNameError` for an unknown field."""
+        return self.entry.make(self.parameters)
+
+    def canonical(self: Self) -> Self:
+        """The configuration in its one spelling: no parameter that equals its default. Raises `UnknownNameError`."""
+        parameters, defaults = self.parameters, self.entry.constants
+        if self.entry.error is None and parameters:
+            if not parameters.keys() <= self.entry.fields:
+                self.make()
+                defaults = self.entry.defaults()
+            parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
+        return replace(self, parameters=parameters)
+
+
+@dataclass(frozen=True)
+class ConfiguredMethod(Configured[MethodCard]):
+    """A method with its parameters; `tuned` among them makes it a search over the fields that are not given."""
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The method's own fields that are given."""
+        return {name: value for name, value in self.parameters.items() if name != TUNED}
+
+    @property
+    def budget(self) -> Budget | None:
+        """What its search may spend; None of a method that is not tuned."""
+        return read_budget(self.parameters[TUNED]) if TUNED in self.parameters else None
+
+    def canonical(self) -> ConfiguredMethod:
+        """Likewise, but a tuned method keeps every parameter that is given: what is given is not searched."""
+        if self.budget is None:
+            return super().canonical()
+        fixed = ConfiguredMethod(self.entry, self.fixed)
+        if self.entry.error is None and not self.entry.has_search_space:
+            fixed.make()
+        fixed.canonical()
+        return replace(self, parameters={**self.fixed, TUNED: str(self.budget)})
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the seed changes the predictions: as its class says; SMOTE and searches draw."""
+        options = {**self.entry.constants, **self.parameters}
+        return bool(options.get("stochastic", True) or options.get("smote") or TUNED in self.parameters)
+
+    @property
+    def modalities(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The modalities for fitting and for predicting: those of its registered variant, if it is one."""
+        if self.entry.error:
+            return frozenset(), frozenset()
+        needed: frozenset[str] = frozenset()
+        for name, values in self.card.variants.items():
+            needed |= frozenset(values.get(self.parameters.get(name), ()))
+        if needed:
+            return needed, needed
+        return frozenset(self.card.fit_modalities), frozenset(self.card.predict_modalities)
+
+    @property
+    def trained_as(self) -> str:
+        """Whose training it repeats: itself, spelled without the fields that its class names in `evaluation_only`.
+
+        A class may name in `trained_as` another method, whose training is its own. Rows that differ at prediction alone then
+        have the same fitted model, and differ by what they do with it.
+        """
+        after = self.entry.constants.get("evaluation_only", ())
+        shared = {name: value for name, value in self.parameters.items() if name not in after}
+        return spell(str(self.entry.constants.get("trained_as", self.entry.name)), shared)
+
+    def why_not_applicable(self, dataset: str, modalities: Iterable[str], absent: Mapping[str, int], cases: int) -> str:
+        """Why it does not apply to a dataset of such modalities, `absent` in some cases; empty where it does."""
+        needed = frozenset[str]().union(*self.modalities)
+        lacking = sorted(needed - set(modalities))
+        if lacking:
+            return f"{dataset} has no {' or '.join(lacking)}"
+        partly = [f"{absent[name]} have no {name}" for name in sorted(needed) if absent.get(name)]
+        if partly and not self.card.accepts_missing:
+            return f"of {cases} cases {' and '.join(partly)}, and the method needs every case's"
+        limit = self.entry.constants.get("max_cases")
+        if limit is not None and cases > limit:
+            reason = self.entry.constants.get("max_cases_reason", "the method says no more")
+            return f"{cases} cases, at most {limit}: {reason}"
+        return ""
+
+
+@dataclass(frozen=True)
+class ConfiguredProtocol(Configured[ProtocolCard]):
+    """A split protocol with its parameters."""
+
+    @property
+    def inference(self) -> Inference:
+        """What its test parts allow; nothing where parameters change them: such rows are shown and not tested."""
+        return "" if self.parameters or self.entry.error else self.card.inference
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All that is registered: one registry of each kind."""
+
+    datasets: Registry[DatasetCard]
+    encoders: Registry[EncoderCard]
+    methods: Registry[MethodCard]
+    protocols: Registry[ProtocolCard]
+    plugins: tuple[str, ...] = ()
+
+    def dataset(self, spelled: str) -> Configured[DatasetCard]:
+        """The dataset of a spelling. Raises `UnknownNameError`, as all of these do."""
+        name, parameters = parse_spelling(spelled)
+        return Configured(self.datasets.get(name), parameters).canonical()
+
+    def encoder(self, spelled: str) -> Configured[EncoderCard]:
+        """The encoder of a spelling, with every parameter that is given."""
+        name, parameters = parse_spelling(spelled)
+        return Configured(self.encoders.get(name), parameters)
+
+    def method(self, spelled: str) -> ConfiguredMethod:
+        """The method of a spelling."""
+        name, parameters = parse_spelling(spelled)
+        return ConfiguredMethod(self.methods.get(name), parameters).canonical()
+
+    def protocol(self, spelled: str) -> ConfiguredProtocol:
+        """The protocol of a spelling."""
+        name, parameters = parse_spelling(spelled)
+        return ConfiguredProtocol(self.protocols.get(name), parameters).canonical()
+
+    def configured(self, kind: Kind, spelled: str) -> Configured[Any]:
+        """The component of a kind and a spelling."""
+        name, parameters = parse_spelling(spelled)
+        made = ConfiguredMethod if kind == "method" else Configured
+        configured: Configured[Any] = made(self.registry(kind).get(name), parameters)
+        return configured if kind == "encoder" else configured.canonical()
+
+    def registry(self, kind: Kind) -> Registry[Any]:
+        """The registry of a kind."""
+        registries: Mapping[Kind, Registry[Any]] = {
+            "dataset": self.datasets,
+            "encoder": self.encoders,
+            "method": self.methods,
+            "protocol": self.protocols,
+        }
+        return registries[kind]
