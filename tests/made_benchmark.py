@@ -36,8 +36,8 @@ from benchmark.cells.store import Store
 from benchmark.cli.main import main
 from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
-from benchmark.registry.discovery import discover
 from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.discovery import discover
 from benchmark.suites.suite import Suite
 from benchmark.system.locations import ROOT
 

@@ -12,7 +12,8 @@ from benchmark.audit.findings import Finding
 from benchmark.cells.mlflow_mirror import is_away, tracking_uri
 from benchmark.data.features import encoder_identity
 from benchmark.data.fetching import why_unavailable
-from benchmark.registry.entries import KINDS, Catalogue
+from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.entries import CARDS
 from benchmark.system.locations import ROOT, data_folder, output_folder
 
 GIB = 2**30

@@ -104,7 +104,7 @@ def test_a_row_holds_one_probability_per_test_case_of_every_split_its_method_run
         assert np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
         assert np.isfinite(said["threshold"])
         cut = SimpleNamespace(name=split["name"], seed=split["seed"])
-        seed = training_seed(task["dataset"], task["protocol"], method.cut)
+        seed = training_seed(task["dataset"], task["protocol"], method.trained_as, cut)
         assert said["key"] == digest({**meta["ingredients"], "split": split["digest"], "seed": seed})
 
 
