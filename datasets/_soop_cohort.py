@@ -14,7 +14,7 @@ from benchmark.learning.writers.measurement import write_reports
 from datasets._soop_files import SoopFiles
 
 WORDS = {"sex": {"F": "female", "M": "male"}, "race": {"b": "Black or African American", "w": "White"}}
-"""What the codes of the table mean, as `rank --by` shows them."""
+"""What the codes of the table mean, as `subgroups` shows them."""
 
 
 def _plane(*millimetres: tuple[float, float, float]) -> Slice:

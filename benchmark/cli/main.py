@@ -13,7 +13,10 @@ from benchmark.system.threads import limit_threads
 
 VERBS = {
     "run": "compute what is missing of a suite, and rank it",
-    "rank": "write or export the leaderboard from stored predictions, or print it by subgroup",
+    "rank": "write the leaderboard and its page from stored predictions",
+    "export": "print the leaderboard as CSV, LaTeX, Markdown or HTML",
+    "figures": "draw the figures of the leaderboard for papers",
+    "subgroups": "print metrics by subgroup of the cases",
     "list": "list datasets, methods, protocols, suites and encoders",
     "show": "show a card, a suite, the splits or the predictions",
     "explain": "say why a cell is fresh, stale or missing",

@@ -24,6 +24,20 @@ def add_plugins(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with a component of yours")
 
 
+def add_stored(parser: argparse.ArgumentParser) -> None:
+    """`--suite`, `--plugin` and `--no-local`: whose stored predictions are read."""
+    add_suite(parser)
+    parser.add_argument("--no-local", action="store_true", help="the committed reference rows only")
+
+
+def stored_suite(options: argparse.Namespace) -> tuple[Suite, Catalogue]:
+    """The suite with this machine's members, or as it is published with `--no-local`."""
+    from benchmark.cells.rows import catalogue_of, current_suite
+
+    catalogue = catalogue_of(options.suite, options.plugin, local=not options.no_local)
+    return current_suite(options.suite, catalogue, local=not options.no_local), catalogue
+
+
 def add_parts(parser: argparse.ArgumentParser) -> None:
     """`--dataset`, `--protocol`, `--method`; each may be given several times."""
     for name in ("dataset", "protocol", "method"):

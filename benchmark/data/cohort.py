@@ -146,7 +146,7 @@ class Cohort:
     reports : per case a tuple of text drafts, or None.
     images : named views, each lazily loaded to (n, c, *spatial) float32; empty where there are none.
     derived : named features computed from the image (lesion volume, territory fractions); the image modality. Or None.
-    strata : attributes of the cases by which results are broken down (`rank --by`), never inputs: n rows of float64 numbers
+    strata : attributes of the cases by which results are broken down (`subgroups`), never inputs: n rows of float64 numbers
         (`age` in years is banded) or categories in words, NaN where unknown; or None. No method's view holds them.
     present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images are zero, there is no
         draft). A modality that is not named is there for every case.

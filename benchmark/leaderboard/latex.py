@@ -12,7 +12,7 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.inference import AREAS
 
-HEADER = r"""% Written by `python -m benchmark rank --format latex`; \input it where the tables are to stand.
+HEADER = r"""% Written by `python -m benchmark export latex`; \input it where the tables are to stand.
 % The preamble needs \usepackage{booktabs,longtable}; pdfLaTeX, XeLaTeX and LuaLaTeX alike.
 % Meant for a text 16 cm wide, such as \usepackage[margin=2.5cm]{geometry} gives on A4."""
 NAMES = r"p{.23\textwidth}"

@@ -1,4 +1,4 @@
-"""`rank --by`: the complete rows of a suite broken down by an attribute of the cases, as Markdown and JSON.
+"""The complete rows of a suite broken down by an attribute of the cases, as Markdown and JSON.
 
 Predictions are stored, attributes are not: but for the site, which the task holds, they come from the cohort on this machine.
 """

@@ -11,9 +11,8 @@ import sys
 
 import pytest
 
+from benchmark.cli.main import VERBS
 from tests.integration.conftest import ROOT
-
-VERBS = ["run", "rank", "list", "show", "explain", "check", "fetch", "publish", "sync", "clean", "doctor", "new"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -115,7 +115,7 @@ def test_files_that_a_parent_class_names_count_as_well(made: MadeBenchmark, lab:
 
 def test_subgroups_of_the_example_are_told_by_age(made: MadeBenchmark, lab: list[str]):
     made.cli("run", *lab, "--no-sync", "--in-process")
-    found = json.loads(made.cli("rank", *lab, "--by", "age", "--dataset", "lab-cohort", "--json").stdout)
+    found = json.loads(made.cli("subgroups", "age", *lab, "--dataset", "lab-cohort", "--json").stdout)
     assert sum(group["cases"] for group in found["tables"][0]["groups"]) == 119
 
 

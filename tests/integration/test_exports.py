@@ -1,10 +1,9 @@
-"""`rank --format` through the command line."""
+"""`export` through the command line."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 
 import pytest
 
@@ -27,41 +26,32 @@ def files(made: MadeBenchmark) -> dict[str, bytes]:
 
 
 def exported(made: MadeBenchmark, *words: str) -> str:
-    return str(made.cli("rank", *made.options, *words).stdout)
+    return str(made.cli("export", *words, *made.options).stdout)
 
 
 def test_every_format_is_printed_and_nothing_is_written(ranked: MadeBenchmark) -> None:
     before = files(ranked)
-    assert exported(ranked, "--format", "md").encode() == ranked.leaderboard.read_bytes()
-    assert exported(ranked, "--format", "json") == exported(ranked, "--json")
-    rows = list(csv.DictReader(io.StringIO(exported(ranked, "--format", "csv"))))
-    content = json.loads(exported(ranked, "--json"))
+    assert exported(ranked, "md").encode() == ranked.leaderboard.read_bytes()
+    rows = list(csv.DictReader(io.StringIO(exported(ranked, "csv"))))
+    content = ranked.json("rank", *ranked.options, "--json")
     told = [
         (t["dataset"], t["protocol"], row["method"], row["metrics"]["auc"]["mean"])
         for t in content["tables"]
         for row in t["rows"]
     ]
     assert sorted(told) == sorted((row["dataset"], row["protocol"], row["method"], float(row["auc"])) for row in rows)
-    pairs = list(csv.DictReader(io.StringIO(exported(ranked, "--format", "csv", "--pairs"))))
+    pairs = list(csv.DictReader(io.StringIO(exported(ranked, "pairs"))))
     assert [float(pair["difference"]) for pair in pairs] == [p["difference"] for t in content["tables"] for p in t["pairs"]]
-    assert exported(ranked, "--format", "latex").count(r"\begin{longtable}") == 2
+    assert exported(ranked, "latex").count(r"\begin{longtable}") == 2
     assert files(ranked) == before
 
 
 def test_an_export_goes_to_the_file_that_is_named(ranked: MadeBenchmark, tmp_path) -> None:
     path = tmp_path / "paper" / "tables.tex"
-    assert exported(ranked, "--format", "latex", "--output", str(path)) == f"{path}: written\n"
-    assert path.read_text(encoding="utf-8") == exported(ranked, "--format", "latex")
+    assert exported(ranked, "latex", "--output", str(path)) == f"{path}: written\n"
+    assert path.read_text(encoding="utf-8") == exported(ranked, "latex")
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--output", "x"], "--output goes with --format"),
-        (["--format", "latex", "--pairs"], "--pairs goes with --format csv"),
-        (["--json", "--format", "csv"], "--json is --format json"),
-        (["--by", "site", "--format", "csv"], "--format is for the leaderboard"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(ranked: MadeBenchmark, words: list[str], said: str) -> None:
-    assert said in ranked.cli("rank", *ranked.options, *words, code=2).stderr
+def test_an_unknown_format_is_refused_with_those_that_exist(ranked: MadeBenchmark) -> None:
+    error = ranked.cli("export", "xlsx", *ranked.options, code=2).stderr
+    assert "invalid choice: 'xlsx'" in error and "latex" in error

@@ -1,4 +1,4 @@
-"""`run` and `rank` write the page beside the leaderboard; `rank` prints it and draws the figures."""
+"""`run` and `rank` write the page beside the leaderboard; `export` prints it, `figures` draws its figures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_run_and_rank_write_the_same_page_which_holds_what_rank_json_prints(made
     path.unlink()
     made.cli("rank", *made.options)
     assert path.read_bytes() == first
-    assert made.cli("rank", *made.options, "--format", "html").stdout.encode() == first
+    assert made.cli("export", "html", *made.options).stdout.encode() == first
     tables = made.json("rank", *made.options, "--json")["tables"]
     for table, shown in zip(tables, data_of(first.decode())["suite"]["tables"], strict=True):
         assert (shown["dataset"], shown["protocol"]) == (table["dataset"], table["protocol"])
@@ -35,24 +35,11 @@ def test_run_and_rank_write_the_same_page_which_holds_what_rank_json_prints(made
         assert all(each is not None and each >= 0 for each in seconds)
 
 
-def test_rank_draws_figures_into_a_folder_and_writes_no_leaderboard(made: MadeBenchmark, tmp_path: Path):
+def test_figures_are_drawn_into_a_folder_and_no_leaderboard_is_written(made: MadeBenchmark, tmp_path: Path):
     made.run("--protocol", "repeated-cv")
     made.leaderboard.unlink()
-    done = made.cli("rank", *made.options, "--figures", str(tmp_path / "figures"))
+    done = made.cli("figures", str(tmp_path / "figures"), *made.options)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {f"made-repeated-cv-{name}.svg" for name in ("forest", "matrix", "roc", "calibration", "decision", "time")}
     assert "6 figures" in done.stdout
     assert not made.leaderboard.exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--figures", "x", "--json"), "give one of them"),
-        (("--figure-format", "png"), "goes with --figures"),
-        (("--figures", "x", "--by", "site"), "--figures is for the leaderboard"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(made: MadeBenchmark, words: tuple[str, ...], said: str):
-    done = made.cli("rank", *made.options, *words, code=2)
-    assert said in done.stderr

@@ -1,4 +1,4 @@
-"""`rank --by` through the command line, on a dataset with attributes beside one without."""
+"""`subgroups` through the command line, on a dataset with attributes beside one without."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def files(made) -> dict[str, bytes]:
 
 def test_metrics_by_subgroup_are_printed_and_nothing_is_written(layered):
     before = files(layered)
-    text = layered.cli("rank", *layered.options, "--by", "Sex").stdout
+    text = layered.cli("subgroups", "Sex", *layered.options).stdout
     assert files(layered) == before
     assert text.startswith("# Made suite, by Sex\n") and "Descriptive: no tests are made." in text
     assert "- unknown attribute of made 'Sex': known: site\n" in text
@@ -55,7 +55,7 @@ def test_metrics_by_subgroup_are_printed_and_nothing_is_written(layered):
     of_few = next(line for line in text.splitlines() if re.match(r"\| `steady` +\| not known ", line))
     assert of_few.count("n/a") == 3
 
-    content = layered.json("rank", *layered.options, "--by", "sex", "--json")
+    content = layered.json("subgroups", "sex", *layered.options, "--json")
     assert content["suite"] == "made-suite" and content["by"] == "sex"
     assert content["skipped"] == ["unknown attribute of made 'sex': known: site"]
     assert [(item["dataset"], item["protocol"]) for item in content["tables"]] == [
@@ -75,30 +75,23 @@ def test_metrics_by_subgroup_are_printed_and_nothing_is_written(layered):
 
 def test_each_kind_of_attribute_gives_its_subgroups_and_a_dataset_can_be_chosen(layered):
     where = [*layered.options, "--dataset", "layered", "--json"]
-    ages = layered.json("rank", *where, "--by", "age")["tables"][0]["groups"]
+    ages = layered.json("subgroups", "age", *where)["tables"][0]["groups"]
     assert [group["group"] for group in ages] == ["<55", "55-64", "65-74", "75-84", "85+"]
-    field = layered.json("rank", *where, "--by", "field-strength")
+    field = layered.json("subgroups", "field-strength", *where)
     assert [group["group"] for group in field["tables"][0]["groups"]] == ["1.5", "3"] and field["skipped"] == []
-    sites = layered.json("rank", *layered.options, "--json", "--by", "site")
+    sites = layered.json("subgroups", "site", *layered.options, "--json")
     assert len(sites["tables"]) == 4 and sites["skipped"] == []
-
-
-def test_without_an_attribute_rank_is_as_before(layered):
-    layered.leaderboard.unlink()
-    assert "4 tables, 16 complete rows" in layered.cli("rank", *layered.options).stdout
-    assert layered.leaderboard.is_file()
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--by", "sex", "--no-local"], "no predictions of made, layered are stored"),
-        (["--by", "sex", "--dataset", "layerd"], "unknown dataset 'layerd': did you mean 'layered'?"),
-        (["--by", "sex", "--dataset", "soop"], "unknown dataset of suite made-suite 'soop'"),
-        (["--dataset", "made"], "--dataset made goes with --by"),
+        (["sex", "--no-local"], "no predictions of made, layered are stored"),
+        (["sex", "--dataset", "layerd"], "unknown dataset 'layerd': did you mean 'layered'?"),
+        (["sex", "--dataset", "soop"], "unknown dataset of suite made-suite 'soop'"),
     ],
 )
 def test_bad_input_is_one_line_with_code_2(layered, words, said):
-    error = layered.cli("rank", *layered.options, *words, code=2).stderr
+    error = layered.cli("subgroups", *words, *layered.options, code=2).stderr
     assert re.fullmatch(r"error: [^\n]+\n", error), error
     assert said in error

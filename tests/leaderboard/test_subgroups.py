@@ -1,4 +1,4 @@
-"""What `rank --by` prints: the attribute matched to the task's cases, its numbers, and names as data."""
+"""What `subgroups` prints: the attribute matched to the task's cases, its numbers, and names as data."""
 
 from __future__ import annotations
 
