@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    from benchmark.system.files import write_if_changed
     from benchmark.leaderboard.publication import rank
+    from benchmark.system.files import write_if_changed
 
     local = not options.no_local
     suite, catalogue = stored_suite(options)
