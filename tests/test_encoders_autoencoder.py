@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from benchmark.data.cohort import Cohort, ImageView
 from benchmark.data.features import bound_to_pool
 from benchmark.data.preparation import load_cohort
-from benchmark.data.splits import LeaveOneSiteOut, RepeatedCV
+from benchmark.data.protocols.leave_one_site_out import LeaveOneSiteOut
+from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.learning.encoders.autoencoder import Autoencoder, _cut, _join
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from benchmark.data.cohort import Cohort
-from benchmark.data.splits import Holdout, LeaveOneSiteOut, RepeatedCV, Split
+from benchmark.data.protocols.holdout import Holdout
+from benchmark.data.protocols.leave_one_site_out import LeaveOneSiteOut
+from benchmark.data.protocols.repeated_cv import RepeatedCV
+from benchmark.data.splits import Split
 from benchmark.system.errors import BenchmarkError
 
 PARTS = ("train", "validation", "test")

@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmark.data.cohort import Cohort
+from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.data.sources import Sources
-from benchmark.data.splits import RepeatedCV
 from benchmark.learning.writers.measurement import measure
 from benchmark.registry.discovery import discover
 from datasets import synthetic_stroke

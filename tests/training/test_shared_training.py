@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from benchmark.audit.attempt import specimen, with_specimens  # noqa: E402
-from benchmark.data.splits import Holdout  # noqa: E402
+from benchmark.data.protocols.holdout import Holdout  # noqa: E402
 from benchmark.learning.fitting import views_of  # noqa: E402
 from benchmark.registry.discovery import discover  # noqa: E402
 from benchmark.system.errors import BenchmarkError  # noqa: E402

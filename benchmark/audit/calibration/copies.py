@@ -16,7 +16,8 @@ from benchmark.cells.planning import training_seed
 from benchmark.cells.task import make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.fetching import open_sources
-from benchmark.data.splits import RepeatedCV, Split
+from benchmark.data.protocols.repeated_cv import RepeatedCV
+from benchmark.data.splits import Split
 from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
 from benchmark.learning.tuning.search import method_of
 from benchmark.registry.catalogue import Catalogue

@@ -15,7 +15,10 @@ from scipy.stats import ttest_rel, wilcoxon
 from benchmark.audit.calibration.drawing import CASES, POSITIVES, Drawn, World, draw
 from benchmark.audit.calibration.learning import fit_logistic, true_accuracy, true_auc
 from benchmark.data.cohort import Cohort
-from benchmark.data.splits import Holdout, LeaveOneSiteOut, RepeatedCV, Split
+from benchmark.data.protocols.holdout import Holdout
+from benchmark.data.protocols.leave_one_site_out import LeaveOneSiteOut
+from benchmark.data.protocols.repeated_cv import RepeatedCV
+from benchmark.data.splits import Split
 from benchmark.statistics import delong
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.statistics.evaluation import Evaluation, evaluate

@@ -1,0 +1,32 @@
+"""Repeated cross-validation: every case is tested once under each seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmark.data.cohort import Cohort
+from benchmark.data.splits import SEEDS, Split, folds, make_split
+from benchmark.registry.cards import register_protocol
+
+
+@register_protocol(
+    "repeated-cv",
+    description="5-fold stratified cross-validation under seeds 39-42: 20 splits; 20 % of each training part is for validation",
+    inference="fold",
+)
+@dataclass(frozen=True)
+class RepeatedCV:
+    """`StratifiedKFold(5, shuffle=True, random_state=seed)` for each seed, grouped where a patient has several rows.
+
+    repeats : how many of the seeds 39, 40, 41, 42 are used; with fewer than all, rows are shown and not tested.
+    """
+
+    repeats: int = 4
+
+    def splits(self, cohort: Cohort) -> list[Split]:
+        """20 splits, seed by seed: `seed39-fold0` ... `seed42-fold4`."""
+        return [
+            make_split(cohort, f"seed{seed}-fold{fold}", seed, rest, test, seed)
+            for seed in SEEDS[: self.repeats]
+            for fold, (rest, test) in enumerate(folds(cohort, seed))
+        ]
