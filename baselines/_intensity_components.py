@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, ImageView
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import ImageView
 from benchmark.system.errors import BenchmarkError
 
 FINEST = 2048

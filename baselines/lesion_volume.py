@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import LESION_VOLUME, Cohort
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import LESION_VOLUME
 from benchmark.registry.cards import register_method
 from benchmark.system.errors import BenchmarkError
 

@@ -9,15 +9,16 @@ from benchmark.registry.cards import register_dataset, register_encoder, registe
 
 if TYPE_CHECKING:
     from benchmark.cells.rows import load_predictions
-    from benchmark.data.cohort import Atlas, Cohort, Features, ImageView, Slice
+    from benchmark.data.cohort import Cohort, Features
+    from benchmark.data.modalities.image import Atlas, ImageView, Slice
     from benchmark.data.splits import Split
 
 _LATE = {
-    "Atlas": "benchmark.data.cohort",
+    "Atlas": "benchmark.data.modalities.image",
     "Cohort": "benchmark.data.cohort",
     "Features": "benchmark.data.cohort",
-    "ImageView": "benchmark.data.cohort",
-    "Slice": "benchmark.data.cohort",
+    "ImageView": "benchmark.data.modalities.image",
+    "Slice": "benchmark.data.modalities.image",
     "Split": "benchmark.data.splits",
     "load_predictions": "benchmark.cells.rows",
 }

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmark.data.cohort import LESION_VOLUME, MODALITIES, Cohort, ImageView
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities import MODALITIES
+from benchmark.data.modalities.image import LESION_VOLUME, ImageView
 from benchmark.data.sources import Sources
 from benchmark.learning.writers.measurement import measure_voxels, write_reports
 from benchmark.registry.cards import register_dataset

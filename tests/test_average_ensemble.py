@@ -16,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from baselines._intensity_components import IntensityComponents, blocks_of, intensity_view
 from baselines.average_ensemble import AverageEnsemble
 from benchmark.audit.made_cohorts import Specimen
-from benchmark.data.cohort import Cohort, ImageView
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import ImageView
 from benchmark.data.sources import Sources
 from benchmark.learning.design_matrix import DesignMatrix
 from benchmark.system.errors import BenchmarkError

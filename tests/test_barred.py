@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.data.cohort import MODALITIES, Cohort
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities import MODALITIES
 from benchmark.data.sources import Sources
 from benchmark.registry.discovery import discover
 from datasets._row_ids import row_ids

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.data.cohort import Atlas, Cohort, Features, ImageView
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.modalities.image import Atlas, ImageView
 from benchmark.system.errors import BenchmarkError
 
 N = 12

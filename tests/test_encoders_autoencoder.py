@@ -12,8 +12,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, ImageView
+from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
+from benchmark.data.modalities.image import ImageView
 from benchmark.data.preparation import load_cohort
 from benchmark.data.protocols.leave_one_site_out import LeaveOneSiteOut
 from benchmark.data.protocols.repeated_cv import RepeatedCV

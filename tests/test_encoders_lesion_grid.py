@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, Features, ImageView
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.modalities.image import ImageView
 from benchmark.data.sources import Sources
 from benchmark.learning.encoders._views import averaged, positions_of, voxel_of
 from benchmark.learning.encoders.lesion_grid import LesionGrid

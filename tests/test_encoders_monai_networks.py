@@ -11,8 +11,9 @@ import torch
 from monai.networks.nets.resnet import ResNet
 from torch import nn
 
-from benchmark.data.cohort import Atlas, Cohort, ImageView
+from benchmark.data.cohort import Cohort
 from benchmark.data.features import encoder_identity
+from benchmark.data.modalities.image import Atlas, ImageView
 from benchmark.learning.encoders._volumes import volumes_of
 from benchmark.learning.encoders.monai_networks import MedicalNet, Monai, loaded
 from benchmark.registry.discovery import discover

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.data.cohort import Cohort, Slice
+from benchmark.data.cohort import Cohort
 from benchmark.data.features import data_key
+from benchmark.data.modalities.image import Slice
 from benchmark.data.preparation import load_cohort, prepare
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover

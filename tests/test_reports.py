@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from benchmark.data.cohort import Atlas
+from benchmark.data.modalities.image import Atlas
 from benchmark.learning.writers.measurement import DEFAULT_TOPICS, TOPICS, Findings, aspects_like, measure, write_reports
 from benchmark.system.errors import BenchmarkError, DataError
 

@@ -15,7 +15,8 @@ from sklearn.metrics import log_loss
 from baselines._intensity_components import IntensityComponents
 from baselines.super_learner import SuperLearner, bent, logits, out_of_fold, scores_from_zero, stacked
 from benchmark.audit.made_cohorts import Specimen
-from benchmark.data.cohort import Cohort, ImageView
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import ImageView
 from benchmark.data.sources import Sources
 from benchmark.system.errors import BenchmarkError
 

@@ -19,7 +19,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.data.cohort import LESION_VOLUME, Cohort
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import LESION_VOLUME
 from benchmark.data.splits import Split, inner_cut
 from benchmark.learning.encoders.territories import Territories
 from benchmark.learning.fitting import fit_and_predict, views_of

@@ -21,7 +21,7 @@ from benchmark.audit.attempt import (
 )
 from benchmark.audit.findings import Finding, State, has_error
 from benchmark.cells.planning import describe_row
-from benchmark.data.cohort import MODALITIES
+from benchmark.data.modalities import MODALITIES
 from benchmark.data.splits import single_cut
 from benchmark.learning.fitting import Probabilities, blind_view, saved_attributes
 from benchmark.learning.tuning.search import method_of

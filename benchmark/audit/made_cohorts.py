@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import LESION_VOLUME, MODALITIES, Atlas, Cohort, Features, ImageView
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.modalities import MODALITIES, known_modalities
 from benchmark.data.sources import Sources
 from benchmark.registry.cards import register_dataset, register_encoder
 from benchmark.system.errors import BenchmarkError, UnknownNameError
@@ -25,8 +25,8 @@ from benchmark.system.errors import BenchmarkError, UnknownNameError
 SHAPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "complete": frozenset(MODALITIES),
-        "table-only": frozenset({"table"}),
-        "no-text": frozenset({"image", "table"}),
+        **{f"{name}-only": frozenset({name}) for name, modality in known_modalities().items() if modality.alone},
+        **{f"no-{name}": frozenset(MODALITIES) - {name} for name, modality in known_modalities().items() if modality.optional},
         "one-site": frozenset(MODALITIES),
         "missing-modalities": frozenset(MODALITIES),
     }
@@ -35,8 +35,6 @@ SHAPES: Mapping[str, frozenset[str]] = MappingProxyType(
 
 CASES, POOL = 72, 10
 SITES = ("East", "North", "West")
-TERRITORIES = ("ACA left", "ACA right", "MCA left", "MCA right")
-GRID, VOXEL_MM = 8, 8.0
 WORDS = 16
 
 
@@ -51,10 +49,10 @@ WORDS = 16
     positive="good outcome (made)",
     negative="poor outcome (made)",
     site="hospital",
-    inputs={"table": "two numbers, two categories", "image": "mask, FLAIR, four territories", "text": "one draft or two"},
+    inputs={},
     barred={},
     scope="Made for checks of methods; never clinical evidence.",
-    modalities={"image", "table", "text"},
+    modalities=set(),
     cases=72,
     sites=3,
 )
@@ -76,39 +74,32 @@ class Specimen:
         rng = np.random.default_rng(20)
         severity = rng.normal(size=CASES + POOL)
         labels = (severity + 0.5 * rng.normal(size=CASES + POOL) < 0).astype(np.int8)
-        everyone = self._cohort(severity, rng)
+        everyone = self._cohort(severity)
         for modality in filter(None, self.permuted.split("+")):
-            everyone = permuted(everyone, modality)
+            everyone = everyone.permuted(modality, np.random.default_rng(21))
         labelled, pool = everyone.take(np.arange(CASES)), everyone.take(np.arange(CASES, CASES + POOL))
         return replace(labelled, labels=labels[:CASES], pool=replace(pool, encoders={}), rows=None)
 
-    def _cohort(self, severity: NDArray[np.float64], rng: np.random.Generator) -> Cohort:
-        """Every modality of the shape, without labels, (n,) severities."""
+    def _cohort(self, severity: NDArray[np.float64]) -> Cohort:
+        """Every modality of the shape, without labels, (n,) severities; each is drawn as if it were alone."""
         n = len(severity)
-        case = np.arange(n)
-        whole = self.shape != "missing-modalities"
-        image_there = np.full(n, whole) | (case % 6 != 0)
-        table_there = np.full(n, whole) | (case % 6 != 3)
-        lesions = _lesions(severity, rng)
-        lesions[~image_there] = 0
-        derived = _derived(lesions).mask(pd.Series(~image_there))
-        ids = np.array([f"specimen-{i:03d}" for i in case])
+        ids = np.array([f"specimen-{case:03d}" for case in range(n)])
+        parts: dict[str, Any] = {}
+        present = {}
+        for number, name in enumerate(MODALITIES):
+            lacking = (np.arange(n) % 6 == 2 * number % 6) & (self.shape == "missing-modalities")
+            rng = np.random.default_rng([20, zlib.crc32(name.encode())])
+            parts |= known_modalities()[name].specimen(severity, ~lacking, rng)
+            present[name] = ~lacking
         cohort = Cohort(
             name="specimen",
             case_ids=ids,
-            sites=np.array([SITES[0 if self.shape == "one-site" else i % len(SITES)] for i in case]),
+            sites=np.array([SITES[0 if self.shape == "one-site" else case % len(SITES)] for case in range(n)]),
             groups=np.char.replace(ids, "specimen", "patient"),
-            table=_table(severity, table_there, rng),
-            reports=tuple(_drafts(row, i) if image_there[i] else () for i, row in enumerate(_rows(derived))),
-            images={
-                "mask": ImageView(lesions * np.uint8(255), scale=1 / 255),
-                "flair": ImageView(_flair(lesions, rng) * image_there[:, None, None, None, None], scale=1 / 255),
-            },
-            derived=derived,
-            present={"image": image_there, "table": table_there, "text": image_there},
-            atlas=Atlas(_atlas(), TERRITORIES, VOXEL_MM),
-            encoders={"image": "territories", "text": "specimen-words"},
-            source_digest="specimen v1",
+            present=present,
+            encoders={name: modality.encoder for name, modality in known_modalities().items() if modality.encoder},
+            source_digest="specimen v2",
+            parts=parts,
         )
         return cohort.only(SHAPES[self.shape])
 
@@ -141,81 +132,3 @@ class SpecimenWords:
                         tokens[i, j, k, zlib.crc32(word.encode()) % WORDS] += 1
         pooled = tokens.sum(axis=2) / np.maximum(mask.sum(axis=2), 1)[..., None]
         return Features(tokens, mask, pooled)
-
-
-def permuted(cohort: Cohort, modality: str) -> Cohort:
-    """The cohort with one modality dealt anew among its cases: labels, sites and other modalities stay where they are.
-
-    Raises `UnknownNameError` where the cohort does not hold the modality.
-    """
-    if modality not in cohort.modalities:
-        raise UnknownNameError("modality of the specimen", modality, cohort.modalities)
-    dealt = cohort.take(np.random.default_rng(21).permutation(len(cohort)))
-    parts: dict[str, Any] = {
-        "table": {"table": dealt.table},
-        "text": {"reports": dealt.reports},
-        "image": {"images": dealt.images, "derived": dealt.derived},
-    }
-    return replace(cohort, **parts[modality], present={**cohort.present, modality: dealt.present[modality]})
-
-
-def _atlas() -> NDArray[np.uint8]:
-    """Four blocks of the grid: left or right by the first axis, ACA or MCA by the second; the rim belongs to none."""
-    x, y, _ = np.indices((GRID, GRID, GRID))
-    labels = 1 + (x >= GRID // 2) + 2 * (y >= GRID // 2)
-    inside = np.pad(np.ones((GRID - 2,) * 3, dtype=bool), 1)
-    return np.where(inside, labels, 0).astype(np.uint8)
-
-
-def _lesions(severity: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(n, 1, x, y, z) balls, the larger the more severe, around centres drawn at random."""
-    centres = rng.uniform(2, GRID - 2, size=(len(severity), 3))
-    radii = np.clip(2.2 + 0.7 * severity + 0.2 * rng.normal(size=len(severity)), 0.9, 4)
-    voxels = np.moveaxis(np.indices((GRID, GRID, GRID)), 0, -1) + 0.5
-    distance = np.linalg.norm(voxels[None] - centres[:, None, None, None], axis=-1)
-    lesions: NDArray[np.uint8] = (distance <= radii[:, None, None, None]).astype(np.uint8)[:, None]
-    return lesions
-
-
-def _flair(lesions: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Noise that is brighter within the lesion."""
-    return (rng.integers(20, 120, size=lesions.shape) + 100 * lesions).astype(np.uint8)
-
-
-def _derived(lesions: NDArray[np.uint8]) -> pd.DataFrame:
-    """Lesion volume in ml and the damaged fraction of each territory, measured from the masks."""
-    atlas = _atlas()
-    columns = {LESION_VOLUME: lesions.sum(axis=(1, 2, 3, 4)) * (VOXEL_MM / 10) ** 3}
-    for number, name in enumerate(TERRITORIES, start=1):
-        columns[name] = lesions[:, 0, atlas == number].mean(axis=1)
-    return pd.DataFrame(columns)
-
-
-def _table(severity: NDArray[np.float64], there: NDArray[np.bool_], rng: np.random.Generator) -> pd.DataFrame:
-    """Two numbers and two categories; some cells are empty, and all of a case without a table."""
-    n = len(severity)
-    table = pd.DataFrame(
-        {
-            "age": 70 + 6 * severity + 6 * rng.normal(size=n),
-            "nihss": np.clip(np.round(8 + 5 * severity + 2 * rng.normal(size=n)), 0, 42),
-            "sex": pd.Categorical(rng.choice(["female", "male"], size=n)),
-            "treatment": pd.Categorical(np.where(severity + rng.normal(size=n) > 0.5, "thrombectomy", "lysis")),
-        }
-    )
-    table.loc[np.arange(n) % 11 == 0, "age"] = np.nan
-    table.loc[np.arange(n) % 13 == 5, "treatment"] = np.nan
-    table.loc[~there] = np.nan
-    return table
-
-
-def _rows(derived: pd.DataFrame) -> list[dict[str, float]]:
-    return [{str(name): float(value) for name, value in row.items()} for row in derived.to_dict("records")]
-
-
-def _drafts(measured: Mapping[str, float], case: int) -> tuple[str, ...]:
-    """One draft or two, told from the measured columns."""
-    main = max(TERRITORIES, key=lambda name: measured[name])
-    size = "large" if measured[LESION_VOLUME] > 25 else "small"
-    first = f"A {size} infarct. It lies in the {main} territory."
-    second = f"{size.capitalize()} infarct of the {main}, {measured[LESION_VOLUME]:.0f} ml."
-    return (first, second) if case % 2 else (first,)

@@ -14,8 +14,9 @@ from typing import Any
 from benchmark.cells.planning import Cell
 from benchmark.cells.store import CellAddress, CellRecord, Outcome
 from benchmark.cells.studies import open_study
-from benchmark.data.cohort import Cohort, Index
+from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
+from benchmark.data.parts import Index
 from benchmark.data.preparation import load_prepared
 from benchmark.data.splits import Split
 from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of

@@ -2,102 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.system.errors import BenchmarkError
+from benchmark.data.modalities import known_modalities, known_parts
+from benchmark.data.parts import Bools, CasePart, Column, Flags, Floats, Frame, Index, Part
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MODALITIES = ("image", "table", "text")
-LESION_VOLUME = "lesion_volume_ml"
-"""The derived column that holds the lesion's volume in millilitres, in every dataset that measures it."""
+    from benchmark.data.modalities.image import Atlas, Views
+    from benchmark.data.modalities.text import Reports
 
-Index = NDArray[np.intp]
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-Reports = tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Where a plane picture lies: pixel (row, column) has the position `origin + row * down + column * right`.
-
-    Positions are shares of the mask volume's axes, 0 to 1 from its first face to its last.
-    """
-
-    origin: tuple[float, float, float]
-    down: tuple[float, float, float]
-    right: tuple[float, float, float]
-
-
-class ImageView:
-    """One named view of the cases' images, read from disk when taken.
-
-    Parameters
-    ----------
-    array : (N, c, *spatial) uint8 or float16, usually a memory map of all cases of the dataset.
-    rows : (n,) positions in `array` of this view's cases; all by default.
-    scale : factor applied after the cast to float32 (1/255 for fractions stored as bytes).
-    axes : where the axes of a volume point to, as in NIfTI: "RAS" is right, anterior, superior.
-    slices : of a view of plane pictures, where the picture of each channel lies in the mask's volume.
-    """
-
-    def __init__(
-        self,
-        array: NDArray[Any],
-        rows: Index | None = None,
-        scale: float = 1.0,
-        *,
-        axes: str = "RAS",
-        slices: tuple[Slice, ...] = (),
-    ) -> None:
-        self.array = array
-        self.rows: Index = np.arange(len(array)) if rows is None else rows
-        self.scale, self.axes, self.slices = scale, axes, slices
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n, c, *spatial)."""
-        return (len(self.rows), *self.array.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> Floats:
-        """Images of the given cases as float32 `(n, c, *spatial)`, or `(c, *spatial)` for a single integer."""
-        taken = np.asarray(self.array[self.rows[index]], dtype=np.float32)
-        return taken * np.float32(self.scale) if self.scale != 1.0 else taken
-
-    def load(self) -> Floats:
-        """All images of the view, `(n, c, *spatial)` float32."""
-        return self[np.arange(len(self))]
-
-    def take(self, index: Index) -> ImageView:
-        """The view of the cases at `index`."""
-        return self.at_rows(self.rows[index])
-
-    def at_rows(self, rows: Index) -> ImageView:
-        """The view of the cases at `rows` of the array."""
-        return ImageView(self.array, rows, self.scale, axes=self.axes, slices=self.slices)
-
-
-@dataclass(frozen=True, eq=False)
-class Atlas:
-    """Named territories on the voxel grid of a dataset's masks.
-
-    `labels` (x, y, z) uint8, 0 = none, k = `names[k - 1]`; `voxel_mm` edge length of a voxel in millimetres.
-    Names end in " left" or " right" where a territory has a side.
-    """
-
-    labels: NDArray[np.uint8]
-    names: tuple[str, ...]
-    voxel_mm: float
+OWN_PARTS = (
+    Column("case_ids", place=None),
+    Column("labels", place=None, dtype=np.int8),
+    Column("sites", place=None),
+    Column("groups", place=0),
+    Frame("strata", place=None),
+    Flags("present", place=50),
+)
+"""What a cohort holds of its cases besides the modalities; ids, labels and sites enter the task digest instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +65,9 @@ FeatureSource = Callable[[str, "str | None", "Index | None"], Features]
 class Cohort:
     """The cases of a dataset.
 
+    The parts of the modalities (`benchmark/data/modalities/`) are arguments and attributes like the others; a cohort answers
+    None, or an empty mapping, for a part that it lacks.
+
     Attributes
     ----------
     name : the dataset, with its configuration.
@@ -146,11 +79,11 @@ class Cohort:
     reports : per case a tuple of text drafts, or None.
     images : named views, each lazily loaded to (n, c, *spatial) float32; empty where there are none.
     derived : named features computed from the image (lesion volume, territory fractions); the image modality. Or None.
+    atlas : the territories on which `derived` and the reports were measured, or None.
     strata : attributes of the cases by which results are broken down (`subgroups`), never inputs: n rows of float64 numbers
         (`age` in years is banded) or categories in words, NaN where unknown; or None. No method's view holds them.
     present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images are zero, there is no
         draft). A modality that is not named is there for every case.
-    atlas : the territories on which `derived` and the reports were measured, or None.
     pool : further cases without this dataset's label, for self-supervised pre-training, or None.
     encoders : modality -> the dataset's default encoder.
     facts : named figures that describe the whole dataset (a synthetic cohort's oracle AUC, for one).
@@ -165,13 +98,16 @@ class Cohort:
     labels: NDArray[np.int8] | None = None
     sites: NDArray[np.str_] | None = None
     groups: NDArray[np.str_] | None = None
-    table: pd.DataFrame | None = None
-    reports: Reports | None = None
-    images: Mapping[str, ImageView] = field(default_factory=dict)
-    derived: pd.DataFrame | None = None
+
+    if TYPE_CHECKING:  # parts of the shipped modalities, for which `parts` stands
+        table: pd.DataFrame | None = None
+        reports: Reports | None = None
+        images: Views = {}
+        derived: pd.DataFrame | None = None
+        atlas: Atlas | None = None
+
     strata: pd.DataFrame | None = None
     present: Mapping[str, Bools] = field(default_factory=dict)
-    atlas: Atlas | None = None
     pool: Cohort | None = None
     encoders: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, float] = field(default_factory=dict)
@@ -181,19 +117,43 @@ class Cohort:
     folder: str = ""
     rows: Index | None = None
     feature_source: FeatureSource | None = None
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+    if not TYPE_CHECKING:  # a type checker sees a dataclass
+
+        def __init__(self, name, case_ids, *columns, **named):
+            order = ("labels", "sites", "groups", "table")[: len(columns)]
+            given = {"name": name, "case_ids": case_ids, **dict(zip(order, columns, strict=True)), **named}
+            for item in fields(self):
+                default = item.default if item.default_factory is MISSING else item.default_factory()
+                object.__setattr__(self, item.name, given.pop(item.name, default))
+            for part in given.keys() - known_parts().keys():
+                raise UnknownNameError("part of a cohort", part, [*known_parts(), *(item.name for item in fields(self))])
+            held = {part: value for part, value in {**self.parts, **given}.items() if value is not None}
+            object.__setattr__(self, "parts", held)
+
+        def __getattr__(self, name):
+            if name not in known_parts():
+                raise AttributeError(f"a cohort has no '{name}'")
+            return self.parts[name] if name in self.parts else known_parts()[name].empty()
 
     def __len__(self) -> int:
         return len(self.case_ids)
 
+    def contents(self) -> Iterator[tuple[Part[Any], Any]]:
+        """Every part that is there, with its value."""
+        values = {**vars(self), **self.parts}
+        return ((part, values[name]) for name, part in every_part().items() if values.get(name) is not None)
+
+    def of_cases(self) -> Iterator[tuple[CasePart[Any], Any]]:
+        """Every part that holds something of each case, with its value."""
+        return ((part, value) for part, value in self.contents() if isinstance(part, CasePart))
+
     @property
     def modalities(self) -> frozenset[str]:
         """The modalities that this view holds."""
-        held = {
-            "table": self.table is not None,
-            "text": self.reports is not None,
-            "image": bool(self.images) or self.derived is not None,
-        }
-        return frozenset(name for name, there in held.items() if there)
+        filled = {part for part, value in self.of_cases() if any(True for _ in part.lengths(value))}
+        return frozenset(name for name, modality in known_modalities().items() if filled.intersection(modality.parts))
 
     @property
     def absent(self) -> dict[str, int]:
@@ -206,34 +166,16 @@ class Cohort:
         given = np.asarray(index)
         index = np.flatnonzero(given) if given.dtype == bool else given.astype(np.intp)
         rows = np.arange(len(self)) if self.rows is None else self.rows
-        return replace(
-            self,
-            case_ids=self.case_ids[index],
-            labels=None if self.labels is None else self.labels[index],
-            sites=None if self.sites is None else self.sites[index],
-            groups=None if self.groups is None else self.groups[index],
-            table=None if self.table is None else self.table.iloc[index].reset_index(drop=True),
-            reports=None if self.reports is None else tuple(self.reports[i] for i in index),
-            images={name: view.take(index) for name, view in self.images.items()},
-            derived=None if self.derived is None else self.derived.iloc[index].reset_index(drop=True),
-            strata=None if self.strata is None else self.strata.iloc[index].reset_index(drop=True),
-            present={name: there[index] for name, there in self.present.items()},
-            facts=dict(self.facts),
-            rows=rows[index],
-        )
+        taken = {part.name: part.take(value, index) for part, value in self.of_cases()}
+        return replace(self, **taken, facts=dict(self.facts), rows=rows[index])
 
-    def only(self, modalities: frozenset[str] | set[str]) -> Cohort:
+    def only(self, modalities: Set[str]) -> Cohort:
         """The view that holds just these modalities (the pool likewise), neither strata nor folder."""
-        image = "image" in modalities
         return replace(
             self,
-            table=self.table if "table" in modalities else None,
-            reports=self.reports if "text" in modalities else None,
-            images=self.images if image else {},
-            derived=self.derived if image else None,
+            parts={part.name: self.parts.get(part.name) for part in parts_of(modalities)},
             strata=None,
             folder="",
-            atlas=self.atlas if image else None,
             present={name: there for name, there in self.present.items() if name in modalities},
             encoders={name: encoder for name, encoder in self.encoders.items() if name in modalities},
             pool=None if self.pool is None else self.pool.only(modalities),
@@ -249,12 +191,12 @@ class Cohort:
         if source is None:
             return self
         allowed = rows if rows is not None else self.rows
-        said = f"{self.name}: these features belong to no view of the method's: it may use {', '.join(sorted(modalities))}"
+        message = f"{self.name}: these features belong to no view of the method's: it may use {', '.join(sorted(modalities))}"
 
         def bounded(modality: str, encoder: str | None, rows: Index | None) -> Features:
             inside = allowed is None or (rows is not None and bool(np.isin(rows, allowed).all()))
             if modality not in modalities or not inside:
-                raise BenchmarkError(said)
+                raise BenchmarkError(message)
             return source(modality, encoder, rows)
 
         return replace(self, feature_source=bounded)
@@ -263,37 +205,26 @@ class Cohort:
         """Both views of the same dataset as one, in the order of the dataset's cases (train + validation)."""
         if self.rows is None or other.rows is None or self.name != other.name:
             raise ValueError("join needs two views taken from the same cohort")
-        import pandas as pd
-
         rows = np.concatenate([self.rows, other.rows])
         order = np.argsort(rows, kind="stable")
+        theirs = {part.name: value for part, value in other.of_cases()}
+        joined: dict[str, Any] = {
+            part.name: part.join(value, theirs[part.name], order) if part.name in theirs else None
+            for part, value in self.of_cases()
+        }
+        return replace(self, **joined, rows=rows[order])
 
-        def both(mine: Any, theirs: Any) -> Any:
-            return None if mine is None or theirs is None else np.concatenate([mine, theirs])[order]
+    def permuted(self, modality: str, rng: np.random.Generator) -> Cohort:
+        """The cohort with one modality dealt anew among its cases: labels, sites and other modalities stay where they are.
 
-        def frames(mine: pd.DataFrame | None, theirs: pd.DataFrame | None) -> pd.DataFrame | None:
-            if mine is None or theirs is None:
-                return None
-            return pd.concat([mine, theirs], ignore_index=True).iloc[order].reset_index(drop=True)
-
-        reports = None
-        if self.reports is not None and other.reports is not None:
-            drafts = self.reports + other.reports
-            reports = tuple(drafts[i] for i in order)
-        return replace(
-            self,
-            case_ids=both(self.case_ids, other.case_ids),
-            labels=both(self.labels, other.labels),
-            sites=both(self.sites, other.sites),
-            groups=both(self.groups, other.groups),
-            table=frames(self.table, other.table),
-            reports=reports,
-            images={name: view.at_rows(both(view.rows, other.images[name].rows)) for name, view in self.images.items()},
-            derived=frames(self.derived, other.derived),
-            strata=frames(self.strata, other.strata),
-            present={name: both(there, other.present[name]) for name, there in self.present.items()},
-            rows=rows[order],
-        )
+        Raises `UnknownNameError` where the cohort does not hold the modality.
+        """
+        if modality not in self.modalities:
+            raise UnknownNameError(f"modality of {self.name}", modality, self.modalities)
+        dealt = self.take(rng.permutation(len(self)))
+        moved: dict[str, Any] = {part.name: dealt.parts.get(part.name) for part in parts_of({modality})}
+        present = {name: (dealt if name == modality else self).present[name] for name in self.present}
+        return replace(self, **moved, present=present)
 
     def features(self, modality: str, encoder: str | None = None) -> Features:
         """The features of this view's cases, from the feature cache.
@@ -305,3 +236,13 @@ class Cohort:
         if self.feature_source is None:
             raise BenchmarkError(f"{self.name}: no encoders at hand: use benchmark.data.preparation.load_cohort")
         return self.feature_source(modality, encoder, self.rows)
+
+
+def every_part() -> Mapping[str, Part[Any]]:
+    """The parts of any cohort by name: its own ones, then the modalities'."""
+    return {**{part.name: part for part in OWN_PARTS}, **known_parts()}
+
+
+def parts_of(names: Set[str]) -> Iterator[Part[Any]]:
+    """The parts of the named modalities."""
+    return (part for name, modality in known_modalities().items() if name in names for part in modality.parts)

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, Features, Index
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.parts import Index
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
 from benchmark.system.artefacts import check_sealed, seal
@@ -111,9 +112,8 @@ class FeatureCache:
 
 
 def data_key(cohort: Cohort) -> str:
-    """What features are made of: the cohort's content and, beside it, where volumes and slices lie, which it does not cover."""
-    places = {name: [view.axes, [astuple(part) for part in view.slices]] for name, view in cohort.images.items()}
-    return provenance.digest([cohort.content_digest, places])
+    """What features are made of: the cohort's content, and what that digest does not cover."""
+    return provenance.digest([cohort.content_digest, {part.name: part.undigested(value) for part, value in cohort.contents()}])
 
 
 def bound_to_pool(cohort: Cohort, rows: Index) -> Cohort:

@@ -7,15 +7,17 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from benchmark.data.cohort import Atlas, Cohort, ImageView, Slice
+from benchmark.data.cohort import Cohort, every_part
 from benchmark.data.fetching import needs_files, open_sources
+from benchmark.data.modalities import known_parts
+from benchmark.data.parts import CasePart
 from benchmark.data.sources import Sources
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, Configured
@@ -26,7 +28,7 @@ from benchmark.system.errors import BenchmarkError, DataError
 from benchmark.system.files import safe
 from benchmark.system.locations import data_folder
 
-LAYOUT = 5
+LAYOUT = 6
 """Version of the files in a prepared folder."""
 
 
@@ -149,7 +151,9 @@ def _checked(cohort: Cohort) -> Cohort:
         pool = replace(pool, name=f"{cohort.name} (pool)")
         _check_ids(pool)
         _check_lengths(pool)
-        pool = replace(_sorted(pool), encoders=cohort.encoders, atlas=cohort.atlas)
+        kept = [name for name, part in known_parts().items() if not isinstance(part, CasePart)]
+        shared: dict[str, Any] = {name: cohort.parts.get(name) for name in kept}
+        pool = replace(_sorted(pool), encoders=cohort.encoders, **shared)
     return replace(_sorted(cohort), pool=pool)
 
 
@@ -165,107 +169,33 @@ def _sorted(cohort: Cohort) -> Cohort:
 
 
 def _check_lengths(cohort: Cohort) -> None:
-    n = len(cohort.case_ids)
-    parts: dict[str, Any] = {
-        "labels": cohort.labels,
-        "sites": cohort.sites,
-        "groups": cohort.groups,
-        "table": cohort.table,
-        "reports": cohort.reports,
-        "derived": cohort.derived,
-        "strata": cohort.strata,
-        **{f"image view '{name}'": view for name, view in cohort.images.items()},
-        **{f"present['{name}']": there for name, there in cohort.present.items()},
-    }
-    for name, part in parts.items():
-        if part is not None and len(part) != n:
-            raise DataError(f"{cohort.name}: {name} has {len(part)} rows for {n} cases")
+    for part, value in cohort.of_cases():
+        for name, length in part.lengths(value):
+            if length != len(cohort):
+                raise DataError(f"{cohort.name}: {name} has {length} rows for {len(cohort)} cases")
 
 
 def _write(cohort: Cohort, folder: Path) -> None:
     folder.mkdir(parents=True)
-    cases = pd.DataFrame({"case": np.asarray(cohort.case_ids, dtype=np.str_).astype(object)})
-    for name in ("labels", "sites", "groups"):
-        part = getattr(cohort, name)
-        if part is not None:
-            cases[name] = part if name == "labels" else np.asarray(part, dtype=np.str_).astype(object)
-    for name, there in cohort.present.items():
-        cases[f"present.{name}"] = there
-    cases.to_parquet(folder / "cases.parquet")
-    for name in ("table", "derived", "strata"):
-        frame = getattr(cohort, name)
-        if frame is not None:
-            frame.reset_index(drop=True).to_parquet(folder / f"{name}.parquet")
-    if cohort.reports is not None:
-        (folder / "reports.json").write_text(json.dumps(cohort.reports, ensure_ascii=False), encoding="utf-8")
-    views = {}
-    for name, view in cohort.images.items():
-        np.save(folder / f"image-{name}.npy", np.ascontiguousarray(view.array[view.rows]))
-        views[name] = {"scale": view.scale, "axes": view.axes, "slices": [asdict(part) for part in view.slices]}
-    atlas = None
-    if cohort.atlas is not None:
-        np.save(folder / "atlas.npy", cohort.atlas.labels)
-        atlas = {"names": cohort.atlas.names, "voxel_mm": cohort.atlas.voxel_mm}
     if cohort.pool is not None:
         _write(cohort.pool, folder / "pool")
-    meta = {
+    described = {
+        "parts": {part.name: part.write(value, folder) for part, value in cohort.contents()},
         "name": cohort.name,
-        "views": views,
-        "atlas": atlas,
         "encoders": dict(cohort.encoders),
         "facts": dict(cohort.facts),
         "source_digest": cohort.source_digest,
         "task_digest": _task_digest(cohort),
         "content_digest": _content_digest(cohort),
     }
-    (folder / "cohort.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    (folder / "cohort.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
 
 
 def _read(folder: Path) -> Cohort:
-    meta = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
-    cases = pd.read_parquet(folder / "cases.parquet")
-
-    def column(name: str) -> Any:
-        return cases[name].to_numpy(dtype=np.str_) if name in cases else None
-
-    def frame(name: str) -> pd.DataFrame | None:
-        path = folder / f"{name}.parquet"
-        return pd.read_parquet(path) if path.is_file() else None
-
-    present = [str(name) for name in cases if str(name).startswith("present.")]
-    reports = folder / "reports.json"
-    atlas = meta["atlas"]
-    return Cohort(
-        name=meta["name"],
-        case_ids=column("case"),
-        labels=cases["labels"].to_numpy(dtype=np.int8) if "labels" in cases else None,
-        sites=column("sites"),
-        groups=column("groups"),
-        table=frame("table"),
-        reports=tuple(tuple(drafts) for drafts in json.loads(reports.read_text("utf-8"))) if reports.is_file() else None,
-        images={name: _view(folder / f"image-{name}.npy", **about) for name, about in meta["views"].items()},
-        derived=frame("derived"),
-        strata=frame("strata"),
-        present={name.removeprefix("present."): cases[name].to_numpy(dtype=bool) for name in present},
-        atlas=Atlas(_mapped(folder / "atlas.npy"), tuple(atlas["names"]), atlas["voxel_mm"]) if atlas else None,
-        pool=_read(folder / "pool") if (folder / "pool").is_dir() else None,
-        encoders=meta["encoders"],
-        facts=meta["facts"],
-        source_digest=meta["source_digest"],
-        task_digest=meta["task_digest"],
-        content_digest=meta["content_digest"],
-        folder=str(folder),
-    )
-
-
-def _view(path: Path, scale: float, axes: str, slices: list[dict[str, list[float]]]) -> ImageView:
-    parts = [Slice(**{name: (x, y, z) for name, (x, y, z) in part.items()}) for part in slices]
-    return ImageView(_mapped(path), scale=scale, axes=axes, slices=tuple(parts))
-
-
-def _mapped(path: Path) -> Any:
-    """An array on disk, without the name of its file: labels lie beside it."""
-    return np.load(path, mmap_mode="r").view(np.ndarray)
+    described = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))
+    parts = {name: every_part()[name].read(folder, written) for name, written in described.pop("parts").items()}
+    pool = _read(folder / "pool") if (folder / "pool").is_dir() else None
+    return Cohort(**described, **parts, pool=pool, folder=str(folder))
 
 
 def _task_digest(cohort: Cohort) -> str:
@@ -278,30 +208,19 @@ def _content_digest(cohort: Cohort) -> str:
     """Digest of every array of a cohort, its pool included."""
     total = hashlib.sha256(_task_digest(cohort).encode())
 
-    def add(name: str, part: Any) -> None:
+    def add(name: str, value: object) -> None:
         total.update(name.encode())
-        if isinstance(part, np.ndarray):
-            total.update(f"{part.dtype.str}{part.shape}".encode())
-            total.update(np.ascontiguousarray(part).tobytes())
+        if isinstance(value, np.ndarray):
+            total.update(f"{value.dtype.str}{value.shape}".encode())
+            total.update(np.ascontiguousarray(value).tobytes())
         else:
-            total.update(provenance.digest(part).encode())
+            total.update(provenance.digest(value).encode())
 
-    if cohort.groups is not None:
-        add("groups", [str(group) for group in cohort.groups])
-    for name in ("table", "derived"):
-        frame: pd.DataFrame | None = getattr(cohort, name)
-        for column in frame if frame is not None else ():
-            values = frame[column]  # type: ignore[index]
-            numeric = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
-            add(f"{name}.{column}", values.to_numpy() if numeric else [None if pd.isna(item) else str(item) for item in values])
-    add("reports", cohort.reports)
-    for name, view in cohort.images.items():
-        add(f"image.{name}.{view.scale}", view.array[view.rows])
-    for name, there in cohort.present.items():
-        add(f"present.{name}", np.asarray(there))
-    if cohort.atlas is not None:
-        add("atlas", cohort.atlas.labels)
-        add("atlas.names", [*cohort.atlas.names, cohort.atlas.voxel_mm])
+    held = {part.name: value for part, value in cohort.contents()}
+    placed = [(part.place, part) for part in every_part().values() if part.place is not None]
+    for _, part in sorted(placed, key=itemgetter(0)):
+        for name, value in part.digested(held.get(part.name)):
+            add(name, value)
     add("encoders", dict(cohort.encoders))
     if cohort.pool is not None:
         add("pool", _content_digest(cohort.pool))

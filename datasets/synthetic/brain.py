@@ -14,7 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Atlas, Bools, Floats
+from benchmark.data.modalities.image import Atlas
+from benchmark.data.parts import Bools, Floats
 
 VOXEL_MM = 4
 VOXEL_ML = VOXEL_MM**3 / 1000

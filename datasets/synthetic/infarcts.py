@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Index
+from benchmark.data.parts import Index
 from datasets.synthetic.brain import ATLAS_NAMES, TERRITORIES, VOXEL_ML, load_brain
 
 ORIGINS: Mapping[str, tuple[float, float]] = {

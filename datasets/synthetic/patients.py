@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Index
+from benchmark.data.parts import Index
 from datasets.synthetic.admission import Admission, draw_admission
 from datasets.synthetic.brain import VOXEL_ML
 from datasets.synthetic.hospitals import HOSPITALS, Hospital

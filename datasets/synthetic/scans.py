@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Floats
+from benchmark.data.parts import Floats
 from datasets.synthetic.brain import load_brain
 from datasets.synthetic.patients import SCAN, Patient
 

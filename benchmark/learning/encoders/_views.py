@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, Floats, ImageView, Slice
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import ImageView, Slice
+from benchmark.data.parts import Floats
 from benchmark.system.errors import BenchmarkError
 
 MASK = "mask"

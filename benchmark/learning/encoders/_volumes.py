@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.data.cohort import Cohort, ImageView
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import ImageView
 from benchmark.learning.encoders._views import MASK
 from benchmark.system.errors import BenchmarkError
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, gelu
 
-from benchmark.data.cohort import Cohort, Features, Floats
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.parts import Floats
 from benchmark.learning.encoders._views import (
     Channels,
     averaged,

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.cohort import Cohort, Features, Floats
+from benchmark.data.cohort import Cohort, Features
 from benchmark.data.features import weights_digest
+from benchmark.data.parts import Floats
 from benchmark.learning.encoders._weights import weights_path
 from benchmark.learning.encoders.minilm import SENTENCE
 from benchmark.registry.cards import register_encoder

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from benchmark.data.cohort import LESION_VOLUME, Cohort, Features, Floats
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.modalities.image import LESION_VOLUME
+from benchmark.data.parts import Floats
 from benchmark.learning.encoders._views import (
     LITTLE,
     Channels,

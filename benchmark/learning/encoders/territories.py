@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.data.cohort import LESION_VOLUME, Cohort, Features
+from benchmark.data.cohort import Cohort, Features
+from benchmark.data.modalities.image import LESION_VOLUME
 from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError
 

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Atlas, Reports
+from benchmark.data.modalities.image import Atlas
+from benchmark.data.modalities.text import Reports
 from benchmark.system.errors import BenchmarkError, DataError
 
 DEFAULT_TOPICS = ("core-volume", "aspects", "lesion-areas", "mass-effect")

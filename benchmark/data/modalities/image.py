@@ -1,0 +1,207 @@
+"""Image: named views of each case, the columns derived from them, and the atlas on which these were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.data.parts import Bools, CasePart, Floats, Frame, Index, Modality, Part, mapped
+
+LESION_VOLUME = "lesion_volume_ml"
+"""The derived column that holds the lesion's volume in millilitres, in every dataset that measures it."""
+TERRITORIES = ("ACA left", "ACA right", "MCA left", "MCA right")
+GRID, VOXEL_MM = 8, 8.0
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Where a plane picture lies: pixel (row, column) has the position `origin + row * down + column * right`.
+
+    Positions are shares of the mask volume's axes, 0 to 1 from its first face to its last.
+    """
+
+    origin: tuple[float, float, float]
+    down: tuple[float, float, float]
+    right: tuple[float, float, float]
+
+
+class ImageView:
+    """One named view of the cases' images, read from disk when taken.
+
+    Parameters
+    ----------
+    array : (N, c, *spatial) uint8 or float16, usually a memory map of all cases of the dataset.
+    rows : (n,) positions in `array` of this view's cases; all by default.
+    scale : factor applied after the cast to float32 (1/255 for fractions stored as bytes).
+    axes : where the axes of a volume point to, as in NIfTI: "RAS" is right, anterior, superior.
+    slices : of a view of plane pictures, where the picture of each channel lies in the mask's volume.
+    """
+
+    def __init__(
+        self,
+        array: NDArray[Any],
+        rows: Index | None = None,
+        scale: float = 1.0,
+        *,
+        axes: str = "RAS",
+        slices: tuple[Slice, ...] = (),
+    ) -> None:
+        self.array = array
+        self.rows: Index = np.arange(len(array)) if rows is None else rows
+        self.scale, self.axes, self.slices = scale, axes, slices
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, c, *spatial)."""
+        return (len(self.rows), *self.array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Floats:
+        """Images of the given cases as float32 `(n, c, *spatial)`, or `(c, *spatial)` for a single integer."""
+        taken = np.asarray(self.array[self.rows[index]], dtype=np.float32)
+        return taken * np.float32(self.scale) if self.scale != 1.0 else taken
+
+    def load(self) -> Floats:
+        """All images of the view, `(n, c, *spatial)` float32."""
+        return self[np.arange(len(self))]
+
+    def take(self, index: Index) -> ImageView:
+        """The view of the cases at `index`."""
+        return self.at_rows(self.rows[index])
+
+    def at_rows(self, rows: Index) -> ImageView:
+        """The view of the cases at `rows` of the array."""
+        return ImageView(self.array, rows, self.scale, axes=self.axes, slices=self.slices)
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """Named territories on the voxel grid of a dataset's masks.
+
+    `labels` (x, y, z) uint8, 0 = none, k = `names[k - 1]`; `voxel_mm` edge length of a voxel in millimetres.
+    Names end in " left" or " right" where a territory has a side.
+    """
+
+    labels: NDArray[np.uint8]
+    names: tuple[str, ...]
+    voxel_mm: float
+
+
+Views = Mapping[str, ImageView]
+
+
+class ViewsPart(CasePart[Views]):
+    """Named views, none of which is read before it is asked for."""
+
+    def empty(self) -> Views:
+        """No view."""
+        return {}
+
+    def lengths(self, value: Views) -> Iterator[tuple[str, int]]:
+        """Every view's."""
+        return ((f"image view '{name}'", len(view)) for name, view in value.items())
+
+    def take(self, value: Views, index: Index) -> Views:
+        """The views of the cases at `index`."""
+        return {name: view.take(index) for name, view in value.items()}
+
+    def join(self, first: Views, second: Views, order: Index) -> Views:
+        """Both, for views taken from the same cohort: they share their arrays."""
+        return {name: view.at_rows(np.concatenate([view.rows, second[name].rows])[order]) for name, view in first.items()}
+
+    def write(self, value: Views, folder: Path) -> object:
+        """An array for each view; returns view -> scale and geometry."""
+        for name, view in value.items():
+            np.save(folder / f"image-{name}.npy", np.ascontiguousarray(view.array[view.rows]))
+        return {
+            name: {"scale": view.scale, "axes": view.axes, "slices": [asdict(part) for part in view.slices]}
+            for name, view in value.items()
+        }
+
+    def read(self, folder: Path, written: Any) -> Views:
+        """The views, memory-mapped."""
+        return {name: _view(folder / f"image-{name}.npy", **described) for name, described in written.items()}
+
+    def digested(self, value: Views | None) -> Iterator[tuple[str, object]]:
+        """Every view's voxels as stored."""
+        return ((f"image.{name}.{view.scale}", view.array[view.rows]) for name, view in (value or {}).items())
+
+    def undigested(self, value: Views) -> object:
+        """Where volumes and slices lie."""
+        return {name: [view.axes, [astuple(part) for part in view.slices]] for name, view in value.items()}
+
+
+def _view(path: Path, scale: float, axes: str, slices: list[dict[str, list[float]]]) -> ImageView:
+    pictures = [Slice(**{name: (x, y, z) for name, (x, y, z) in picture.items()}) for picture in slices]
+    return ImageView(mapped(path), scale=scale, axes=axes, slices=tuple(pictures))
+
+
+class AtlasPart(Part[Atlas]):
+    """An atlas: one for all cases."""
+
+    def write(self, value: Atlas, folder: Path) -> object:
+        """Its labels; returns names and size of a voxel."""
+        np.save(folder / f"{self.name}.npy", value.labels)
+        return [list(value.names), value.voxel_mm]
+
+    def read(self, folder: Path, written: Any) -> Atlas:
+        """The atlas, memory-mapped."""
+        names, voxel_mm = written
+        return Atlas(mapped(folder / f"{self.name}.npy"), tuple(names), voxel_mm)
+
+    def digested(self, value: Atlas | None) -> Iterator[tuple[str, object]]:
+        """Labels, names and size."""
+        if value is not None:
+            yield "atlas", value.labels
+            yield "atlas.names", [*value.names, value.voxel_mm]
+
+
+class Image(Modality):
+    """What was imaged of a case, and what was measured on it."""
+
+    def specimen(self, severity: NDArray[np.float64], present: Bools, rng: np.random.Generator) -> Mapping[str, Any]:
+        """A lesion that is larger the more severe, FLAIR, four territories, and what was measured on them."""
+        lesions, atlas = _lesions(severity, rng), _atlas()
+        lesions[~present] = 0
+        flair = (rng.integers(20, 120, size=lesions.shape) + 100 * lesions).astype(np.uint8)
+        flair[~present] = 0
+        derived = {LESION_VOLUME: lesions.sum(axis=(1, 2, 3, 4)) * (VOXEL_MM / 10) ** 3}
+        for number, name in enumerate(TERRITORIES, start=1):
+            derived[name] = lesions[:, 0, atlas == number].mean(axis=1)
+        return {
+            "images": {"mask": ImageView(lesions * np.uint8(255), scale=1 / 255), "flair": ImageView(flair, scale=1 / 255)},
+            "derived": pd.DataFrame(derived).mask(pd.Series(~present)),
+            "atlas": Atlas(atlas, TERRITORIES, VOXEL_MM),
+        }
+
+
+def _atlas() -> NDArray[np.uint8]:
+    """Four blocks of the grid: left or right by the first axis, ACA or MCA by the second; the rim belongs to none."""
+    x, y, _ = np.indices((GRID, GRID, GRID))
+    labels = 1 + (x >= GRID // 2) + 2 * (y >= GRID // 2)
+    inside = np.pad(np.ones((GRID - 2,) * 3, dtype=bool), 1)
+    return np.where(inside, labels, 0).astype(np.uint8)
+
+
+def _lesions(severity: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(n, 1, x, y, z) balls, the larger the more severe, around centres drawn at random."""
+    centres = rng.uniform(2, GRID - 2, size=(len(severity), 3))
+    radii = np.clip(2.2 + 0.7 * severity + 0.2 * rng.normal(size=len(severity)), 0.9, 4)
+    voxels = np.moveaxis(np.indices((GRID, GRID, GRID)), 0, -1) + 0.5
+    distance = np.linalg.norm(voxels[None] - centres[:, None, None, None], axis=-1)
+    lesions: NDArray[np.uint8] = (distance <= radii[:, None, None, None]).astype(np.uint8)[:, None]
+    return lesions
+
+
+MODALITY = Image(
+    (ViewsPart("images", place=40), Frame("derived", place=20), AtlasPart("atlas", place=60)),
+    encoder="territories",
+)
