@@ -1,0 +1,286 @@
+"""Modalities: digests that published keys rest on stay as they are, and one file adds a modality."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.data.cohort import Cohort, every_part
+from benchmark.data.modalities import MODALITIES, known_modalities
+from benchmark.data.modalities.image import Atlas, ImageView
+from benchmark.data.preparation import load_cohort
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import UnknownNameError
+from benchmark.system.locations import ROOT
+
+EVERYTHING = """
+from dataclasses import dataclass
+import numpy as np, pandas as pd
+from benchmark import Atlas, Cohort, ImageView, register_dataset
+
+@register_dataset("everything", title="t", source="s", license="l", citation="c", label="l", label_time="t", positive="p",
+                  negative="n", site="s", inputs={}, barred={}, scope="s", modalities={"table", "image", "text"})
+@dataclass(frozen=True)
+class Everything:
+    reports: bool = True
+
+    def build(self, sources):
+        table = pd.DataFrame({
+            "age": [71.5, np.nan, 60, 55],
+            "count": pd.array([1, 2, 3, 4], dtype="int64"),
+            "grade": pd.Categorical(["b", None, "a", "b"], categories=["a", "b", "never seen"]),
+            "smoker": [True, False, True, True],
+        })
+        images = {
+            "adc": ImageView(np.arange(4 * 6, dtype=np.float16).reshape(4, 1, 1, 2, 3)),
+            "mask": ImageView(np.arange(5 * 2, dtype=np.uint8).reshape(5, 1, 2), rows=np.array([4, 0, 1, 2]), scale=0.5),
+        }
+        pool = Cohort(name="p", case_ids=np.array(["q2", "q1"]), sites=np.array(["X", "Y"]), reports=(("two",), ("one",)))
+        return Cohort(
+            name="whatever", case_ids=np.array(["c10", "c9", "c2", "c1"]), labels=np.array([1, 0, 0, 1]),
+            sites=np.array(["X", "Ü", "X", "Ü"]), groups=np.array(["p1", "p1", "p2", "p3"]), table=table,
+            reports=(("ten", "zehn"), (), ("zwei – “quoted”",), ("one",)) if self.reports else None, images=images,
+            derived=pd.DataFrame({"volume": [10.0, 9.0, 2.0, 1.0]}), strata=pd.DataFrame({"ward": list("abab")}),
+            present={"text": np.array([True, False, True, True])},
+            atlas=Atlas(np.array([[[0, 1]]], dtype=np.uint8), ("MCA left",), 2.5),
+            pool=pool, encoders={"text": "minilm"}, facts={"oracle_auc": 0.875}, source_digest="version 1",
+        )
+"""
+DIGESTS = {
+    "everything": (
+        "cb1fdb01ad2283e46b5a56ac0fdbb7d4eaf21369e61fcf9a0fecdff11186bca8",
+        "0c32b69fb43b22e9ef1ad6535c372fde958dc4b046683471e8688434ad258ac9",
+    ),
+    "everything[reports=False]": (
+        "279c72de6ac9e06d3870ac166b1e407c51b036586354e5c7b0395eeffc024dab",
+        "cb21e425608628fb21f64179924bb477cda78fa3cd4c80470e222fb8cc158978",
+    ),
+}
+"""Task and content digest as they were when the first keys were published."""
+
+SIGNAL = '''
+"""Signal: (n, leads, samples) with its sampling rate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.data.parts import CasePart, Modality, mapped
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    values: np.ndarray
+    hertz: float
+
+
+class RecordingsPart(CasePart):
+    def lengths(self, value):
+        yield self.name, len(value.values)
+
+    def take(self, value, index):
+        return Recordings(value.values[index], value.hertz)
+
+    def join(self, first, second, order):
+        return Recordings(np.concatenate([first.values, second.values])[order], first.hertz)
+
+    def write(self, value, folder):
+        np.save(folder / "signals.npy", value.values)
+        return value.hertz
+
+    def read(self, folder, written):
+        return Recordings(mapped(folder / "signals.npy"), written)
+
+    def digested(self, value):
+        if value is not None:
+            yield f"signals.{value.hertz}", value.values
+
+
+class Signal(Modality):
+    def specimen(self, severity, present, rng):
+        """Two leads whose amplitude follows severity."""
+        time = np.arange(50) / 100
+        waves = (3 + severity)[:, None, None] * np.sin(2 * np.pi * np.array([5, 10])[:, None] * time)
+        return {"signals": Recordings((waves + 0.1 * rng.normal(size=waves.shape)) * present[:, None, None], 100.0)}
+
+
+MODALITY = Signal((RecordingsPart("signals"),), optional=True)
+'''
+HEARTS = '''
+from dataclasses import dataclass
+import numpy as np
+from benchmark import Cohort, register_dataset, register_method
+from benchmark.data.modalities.signal import Recordings
+
+@register_dataset("hearts", title="t", source="s", license="l", citation="c", label="l", label_time="t", positive="p",
+                  negative="n", site="s", inputs={"signal": "two leads"}, barred={}, scope="s", modalities={"signal"})
+@dataclass(frozen=True)
+class Hearts:
+    def build(self, sources):
+        ids = np.array([f"case-{i:02d}" for i in range(60)])
+        labels = np.arange(60) % 2
+        values = np.random.default_rng(0).normal(size=(60, 2, 40)) * (1 + 2 * labels)[:, None, None]
+        return Cohort("hearts", ids, labels, None, ids, signals=Recordings(values, 40.0), source_digest="hearts 1")
+
+@register_method("amplitude", family="f", reference="r", fit_modalities={"signal"}, predict_modalities={"signal"})
+@dataclass
+class Amplitude:
+    """Logistic curve of the signal's standard deviation."""
+
+    stochastic = False
+
+    def fit(self, train, validation, seed):
+        amplitude, one = self.amplitude(train), train.labels == 1
+        self.centre, self.sign = amplitude.mean(), np.sign(amplitude[one].mean() - amplitude[~one].mean())
+
+    def predict_proba(self, cases):
+        return 1 / (1 + np.exp(-self.sign * (self.amplitude(cases) - self.centre)))
+
+    def amplitude(self, cases):
+        assert cases.modalities == {"signal"} and cases.signals.hertz > 0
+        return cases.signals.values.std(axis=(1, 2))
+'''
+SUITE = """
+title = "Signals"
+datasets = ["hearts"]
+protocols = ["holdout"]
+primary_metric = "auc"
+ranked = ["amplitude", "majority"]
+[limits]
+seconds = 60
+memory_gib = 2
+"""
+
+
+@pytest.mark.parametrize("spelled", DIGESTS)
+def test_digests_of_a_cohort_of_all_modalities_are_those_of_the_first_keys(tmp_path: Path, spelled: str) -> None:
+    path = tmp_path / "everything.py"
+    path.write_text(EVERYTHING, encoding="utf-8")
+    cohort = load_cohort(spelled, discover([str(path)]))
+    assert (cohort.task_digest, cohort.content_digest) == DIGESTS[spelled]
+
+
+def test_every_file_of_the_folder_is_a_modality_and_no_two_parts_share_a_name_or_a_place() -> None:
+    assert MODALITIES == ("image", "table", "text")
+    parts = [part for modality in known_modalities().values() for part in modality.parts]
+    assert len(every_part()) == len({part.name for part in parts}) + 6
+    placed = [part.place for part in every_part().values() if part.place is not None]
+    assert len(placed) == len(set(placed))
+
+
+def test_names_of_modalities_come_without_pandas() -> None:
+    code = "import sys; from benchmark.data.modalities import MODALITIES; assert 'pandas' not in sys.modules, MODALITIES"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def small() -> Cohort:
+    return Cohort(
+        name="small",
+        case_ids=np.array(["a", "b", "c"]),
+        labels=np.array([0, 1, 1], dtype=np.int8),
+        table=pd.DataFrame({"x": [1.0, 2.0, 3.0]}),
+        reports=(("one",), (), ("three",)),
+        images={"scan": ImageView(np.arange(3, dtype=np.uint8)[:, None, None])},
+        derived=pd.DataFrame({"volume": [3.0, 2.0, 1.0]}),
+        atlas=Atlas(np.ones((1, 1, 1), dtype=np.uint8), ("MCA left",), 1.0),
+        present={"text": np.array([True, False, True])},
+        rows=np.arange(3),
+    )
+
+
+def test_a_part_that_no_modality_has_is_refused_and_the_nearest_offered() -> None:
+    with pytest.raises(UnknownNameError, match="unknown part of a cohort 'imagse': did you mean 'images'"):
+        Cohort(name="n", case_ids=np.array(["a"]), imagse={})
+    with pytest.raises(UnknownNameError, match="unknown part of a cohort 'tabel': did you mean 'table'"):
+        replace(small(), tabel=None)
+    with pytest.raises(AttributeError, match="no 'tabel'"):
+        _ = small().tabel
+
+
+def test_what_a_cohort_lacks_is_none_or_empty() -> None:
+    bare = Cohort(name="n", case_ids=np.array(["a"]))
+    assert (bare.table, bare.reports, bare.derived, bare.atlas, dict(bare.images)) == (None, None, None, None, {})
+    assert replace(small(), table=None).modalities == {"image", "text"}
+    assert replace(small(), images={}, derived=None).modalities == {"table", "text"}
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda cohort: pickle.loads(pickle.dumps(cohort))])
+def test_copies_hold_the_same_parts(copied) -> None:
+    other = copied(small())
+    assert other.table.equals(small().table)
+    assert other.reports == small().reports
+    assert other.images["scan"].load().tolist() == small().images["scan"].load().tolist()
+    assert other.modalities == {"image", "table", "text"}
+
+
+def test_permuting_a_modality_moves_all_its_parts_together_and_its_flags() -> None:
+    whole = small()
+    for name, modality in known_modalities().items():
+        dealt = whole.permuted(name, np.random.default_rng(3))
+        order = np.random.default_rng(3).permutation(3)
+        assert order.tolist() != [0, 1, 2]
+        moved = whole.take(order)
+        own = {part.name for part in modality.parts}
+        for part, value in dealt.contents():
+            expected = getattr(moved if part.name in own else whole, part.name)
+            if part.name != "present":
+                assert _words(part, value) == _words(part, expected), (name, part.name)
+        assert dealt.present["text"].tolist() == (moved if name == "text" else whole).present["text"].tolist()
+
+
+def _words(part, value) -> list[object]:
+    return [(name, np.asarray(item, dtype=object).tolist()) for name, item in part.digested(value)]
+
+
+# One file adds a modality
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout's code with one more file, and a dataset and a method that use it."""
+    folder = tmp_path_factory.mktemp("extended")
+    for name in ("benchmark", "baselines", "methods", "datasets"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "benchmark/data/modalities/signal.py").write_text(SIGNAL, encoding="utf-8")
+    (folder / "hearts.py").write_text(HEARTS, encoding="utf-8")
+    (folder / "signals.toml").write_text(SUITE, encoding="utf-8")
+    return folder
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    own = {"STROKEBENCH_DATA": str(folder / "data"), "STROKEBENCH_OUTPUT": str(folder / "output")}
+    done = [sys.executable, "-m", "benchmark", *words, "--plugin", "hearts.py"]
+    return subprocess.run(done, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, timeout=240)
+
+
+def test_one_file_adds_a_modality_that_is_prepared_split_learnt_from_and_ranked(extended: Path) -> None:
+    done = command(extended, "run", "--suite", "signals.toml", "--jobs", "1", "--no-sync")
+    assert done.returncode == 0, done.stderr
+    ranked = json.loads(command(extended, "rank", "--suite", "signals.toml", "--json").stdout)
+    (table,) = ranked["tables"]
+    means = {row["method"]: row["metrics"]["auc"]["mean"] for row in table["rows"]}
+    assert means == {"amplitude": 1.0, "majority": 0.5}
+
+
+def test_made_cohorts_have_a_modality_that_one_file_adds(extended: Path) -> None:
+    done = command(extended, "check", "amplitude", "--json")
+    findings = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert {finding["shape"] for finding in findings if finding["check"] == "probabilities"} == {
+        *("complete", "no-text", "one-site"),
+    }
+    assert {tuple(finding.values())[-2:] for finding in findings if finding["check"] == "modalities"} == {
+        ("good", "predictions follow signal, and not the undeclared image+table+text"),
+        ("good", "predictions follow signal, and not the undeclared image+table"),
+    }
