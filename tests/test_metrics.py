@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from benchmark.statistics.metrics import FLAGS, METRICS, confusion_metrics, metric_range, score
+from benchmark.statistics.metric_names import FLAGS, METRICS
+from benchmark.statistics.metrics import confusion_metrics, metric_range, score
 
 TIES = st.sampled_from([0.0, 0.1, 0.2, 0.35, 0.5, 0.501, 0.8, 1.0])
 

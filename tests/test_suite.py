@@ -192,7 +192,7 @@ def test_a_row_that_a_suite_skips_is_not_applicable_there_unless_it_is_named(tin
     tiny_suite.write_text(tiny_suite.read_text() + '[skipped.tiny]\ntiny-table = "takes hours"\n')
     suite = validated(load_suite(str(tiny_suite)), catalogue)
     made = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store())
-    assert [(row.method, row.not_applicable) for row in made.not_applicable] == [("tiny-table", "takes hours")]
+    assert [(row.method.spelled, row.not_applicable) for row in made.not_applicable] == [("tiny-table", "takes hours")]
     assert "tiny-table" not in {cell.address.method for cell in made.cells}
     named = narrowed(suite, (), (), ("tiny-table",))
     cells = plan(named, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store()).cells

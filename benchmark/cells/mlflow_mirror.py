@@ -26,7 +26,8 @@ from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather
 from benchmark.cells.store import CellRecord, Store
 from benchmark.registry.budget import budget_of
 from benchmark.registry.catalogue import Catalogue
-from benchmark.statistics.metrics import METRICS, score
+from benchmark.statistics.metric_names import METRICS
+from benchmark.statistics.metrics import score
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,7 @@ from benchmark.data.cohort import Cohort, Features
 from benchmark.data.parts import Index
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
-from benchmark.system.artefacts import check_sealed, seal
+from benchmark.system.artefacts import build_once, check_sealed
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 from benchmark.system.files import safe
 from benchmark.system.locations import data_folder
@@ -76,22 +74,19 @@ class FeatureCache:
         return whole if rows is None else whole.take(rows)
 
     def _folder(self, modality: str, spelled: str) -> Path:
-        from filelock import FileLock
-
         identity = encoder_identity(spelled, modality, self._catalogue)
         pool = self._pool_to_see(spelled)
-        parent = data_folder() / "features" / self._digest[:16]
-        folder = parent / (_label(spelled, identity) + (f"-pool-{pool.key}" if pool else ""))
-        if folder.is_dir():
-            return folder
-        parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(parent / f".{folder.name}.lock"):
-            if not folder.is_dir():
-                encoder = self._catalogue.encoder(spelled).make()
-                given = (_pretrained(encoder, pool, modality, spelled, identity),) if pool else ()
-                cohort = self._load().only({modality}).blind()
-                _write(encoder.encode(cohort, *given), folder, len(cohort), spelled)
-        return folder
+        folder = (
+            data_folder() / "features" / self._digest[:16] / (_label(spelled, identity) + (f"-pool-{pool.key}" if pool else ""))
+        )
+
+        def write(aside: Path) -> None:
+            encoder = self._catalogue.encoder(spelled).make()
+            given = (_pretrained(encoder, pool, modality, spelled, identity),) if pool else ()
+            cohort = self._load().only({modality}).blind()
+            _write(encoder.encode(cohort, *given), aside, len(cohort), spelled)
+
+        return build_once(folder, write)
 
     def _pool_to_see(self, spelled: str) -> Pool | None:
         """The pool that an encoder is trained on; None for the others. Raises `BenchmarkError` where there is none."""
@@ -138,15 +133,13 @@ def _label(spelled: str, identity: str) -> str:
 
 def _pretrained(encoder: Any, pool: Pool, modality: str, spelled: str, identity: str) -> Weights:
     """The encoder's weights after pre-training on the pool, trained where that was not done yet."""
-    from filelock import FileLock
+    folder = data_folder() / "features" / pool.digest[:16] / f"{_label(spelled, identity)}-trained-{pool.key}"
 
-    parent = data_folder() / "features" / pool.digest[:16]
-    folder = parent / f"{_label(spelled, identity)}-trained-{pool.key}"
-    parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(parent / f".{folder.name}.lock"):
-        if not folder.is_dir():
-            view = pool.load().only({modality}).blind()
-            _write_arrays(encoder.pretrain(view if pool.rows is None else view.take(pool.rows)), folder)
+    def write(aside: Path) -> None:
+        view = pool.load().only({modality}).blind()
+        _write_arrays(encoder.pretrain(view if pool.rows is None else view.take(pool.rows)), aside)
+
+    build_once(folder, write)
     check_sealed(folder, "`clean --features --yes`")
     return {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
 
@@ -190,22 +183,13 @@ def _write(features: Features, folder: Path, cases: int, spelled: str) -> None:
     }
     if features.lesion_share is not None:
         arrays["lesion_share"] = features.lesion_share
-    _write_arrays(arrays, folder, {"features.json": json.dumps({"grid": features.grid})})
+    _write_arrays(arrays, folder)
+    (folder / "features.json").write_text(json.dumps({"grid": features.grid}), encoding="utf-8")
 
 
-def _write_arrays(arrays: Weights, folder: Path, texts: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Make a sealed folder of arrays, and of text files."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    aside.mkdir()
-    try:
-        for name, array in arrays.items():
-            np.save(aside / f"{name}.npy", array)
-        for name, text in texts.items():
-            (aside / name).write_text(text, encoding="utf-8")
-        seal(aside)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+def _write_arrays(arrays: Weights, folder: Path) -> None:
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
 
 
 def _read(folder: Path) -> Features:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from operator import itemgetter
@@ -23,7 +21,7 @@ from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, Configured
 from benchmark.registry.discovery import discover
 from benchmark.system import provenance
-from benchmark.system.artefacts import check_sealed, seal
+from benchmark.system.artefacts import build_once, check_sealed
 from benchmark.system.errors import BenchmarkError, DataError
 from benchmark.system.files import safe
 from benchmark.system.locations import data_folder
@@ -101,29 +99,15 @@ def _listed(paths: Any) -> list[Any]:
 
 def prepare(spelled: str, catalogue: Catalogue) -> Path:
     """Build a dataset's cohort unless its prepared folder is there; returns that folder."""
-    from filelock import FileLock
-
-    folder = prepared_folder(spelled, catalogue)
-    if folder.is_dir():
-        return folder
     dataset = catalogue.dataset(spelled)
-    parent = folder.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(parent / ".lock"):
-        if folder.is_dir():
-            return folder
+
+    def write(folder: Path) -> None:
         sources = _sources(dataset)
         built: Cohort = dataset.make().build(sources)
         digest = built.source_digest or sources.digest
-        cohort = _checked(replace(built, name=dataset.spelled, source_digest=digest))
-        aside = parent / f".{folder.name}.{os.getpid()}"
-        try:
-            _write(cohort, aside)
-            seal(aside)
-            aside.rename(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    return folder
+        _write(_checked(replace(built, name=dataset.spelled, source_digest=digest)), folder)
+
+    return build_once(prepared_folder(spelled, catalogue), write)
 
 
 def _checked(cohort: Cohort) -> Cohort:
@@ -176,7 +160,7 @@ def _check_lengths(cohort: Cohort) -> None:
 
 
 def _write(cohort: Cohort, folder: Path) -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(exist_ok=True)
     if cohort.pool is not None:
         _write(cohort.pool, folder / "pool")
     described = {

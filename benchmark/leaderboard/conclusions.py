@@ -8,7 +8,7 @@ import pandas as pd
 from benchmark.leaderboard.standings import Standings, awaited
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
-from benchmark.statistics.metrics import LOWER_IS_BETTER
+from benchmark.statistics.metric_names import LOWER_IS_BETTER
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.resampled import EQUIVALENT, ROPE
 

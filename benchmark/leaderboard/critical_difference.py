@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.blocks import MIN_BLOCKS, BlockTest, block_test
-from benchmark.statistics.metrics import LOWER_IS_BETTER
+from benchmark.statistics.metric_names import LOWER_IS_BETTER
 from benchmark.statistics.sites import MIN_SITES
 
 

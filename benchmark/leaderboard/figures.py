@@ -13,7 +13,7 @@ from benchmark.leaderboard.page_data import Columns, shown_rows, table_data
 from benchmark.leaderboard.plotting import as_png, as_svg
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
-from benchmark.statistics.metrics import LOWER_IS_BETTER
+from benchmark.statistics.metric_names import LOWER_IS_BETTER
 from benchmark.suites.suite import Suite
 from benchmark.system.files import safe, write_if_changed
 

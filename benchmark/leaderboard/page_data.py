@@ -21,7 +21,7 @@ from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import SECONDARY, Comparison
 from benchmark.statistics.curves import Curve, Curves, curves
 from benchmark.statistics.evaluation import evaluate
-from benchmark.statistics.metrics import LOWER_IS_BETTER, METRICS, UNORDERED
+from benchmark.statistics.metric_names import LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.suites.suite import Suite
 

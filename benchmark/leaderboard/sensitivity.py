@@ -9,7 +9,8 @@ import numpy as np
 from benchmark.cells.rows import Row, TableRows
 from benchmark.cells.task import Task, TaskSplit
 from benchmark.statistics.comparison import Comparison
-from benchmark.statistics.metrics import LOWER_IS_BETTER, score
+from benchmark.statistics.metric_names import LOWER_IS_BETTER
+from benchmark.statistics.metrics import score
 from benchmark.statistics.sites import small_sites
 
 CHANCE = 0.5

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.statistics.metrics import UNORDERED
+from benchmark.statistics.metric_names import UNORDERED
 
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

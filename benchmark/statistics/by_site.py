@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmark.statistics import delong, sites
 from benchmark.statistics.evaluation import Evaluation
 from benchmark.statistics.inference import Inferred, cut, no_intervals, unzip
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.ordering import auc, order_cases
 
 Floats = NDArray[np.float64]

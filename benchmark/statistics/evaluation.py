@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from benchmark.statistics import ordering
 from benchmark.statistics.delong import average_by_patient
-from benchmark.statistics.metrics import FLAGS, METRICS, score
+from benchmark.statistics.metric_names import FLAGS, METRICS
+from benchmark.statistics.metrics import score
 from benchmark.system.errors import BenchmarkError
 
 Floats = NDArray[np.float64]

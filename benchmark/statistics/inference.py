@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from benchmark.statistics import delong, resampled, votes
 from benchmark.statistics.evaluation import Evaluation
-from benchmark.statistics.metrics import METRICS, metric_range
+from benchmark.statistics.metric_names import METRICS
+from benchmark.statistics.metrics import metric_range
 from benchmark.statistics.ordering import auc, order_cases
 from benchmark.statistics.student import Test
 

@@ -13,7 +13,7 @@ from typing import Any
 from benchmark.registry.budget import check_equal
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import Kind
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.metric_names import METRICS
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder

@@ -1,9 +1,11 @@
-"""Folders that are made once and trusted afterwards: each lists its files, so that a damaged one is noticed."""
+"""Sealed artefacts: folders that are built once and trusted afterwards; each lists its files, so that damage is noticed."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.system.errors import BenchmarkError
@@ -11,7 +13,30 @@ from benchmark.system.errors import BenchmarkError
 LIST = "files.json"
 
 
-def seal(folder: Path) -> None:
+def build_once(folder: Path, write: Callable[[Path], None]) -> Path:
+    """The folder, filled by `write` unless it is there: under a lock, aside, sealed and renamed, so never half-written.
+
+    Raises what `write` raises, and leaves nothing behind then.
+    """
+    from filelock import FileLock
+
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if not folder.is_dir():
+            aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+            aside.mkdir()
+            try:
+                write(aside)
+                _seal(aside)
+                aside.rename(folder)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def _seal(folder: Path) -> None:
     """Bring every file to the disk and list them with their sizes; call it before the folder gets its final name."""
     sizes = {}
     for path in sorted(folder.rglob("*")):

@@ -17,7 +17,7 @@ from benchmark.cells.task import Task, TaskSplit
 from benchmark.leaderboard.exports import as_csv, pairs_as_csv
 from benchmark.leaderboard.latex import NAMES, as_latex, escaped
 from benchmark.leaderboard.standings import Standings
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.metric_names import METRICS
 from tests.leaderboard.test_conclusions import made_task, row, table
 
 AWKWARD = 'a_b & 50 % #1 {x} [y] $z$ ~^\\ <ü> "Øresund" ≥ 中'

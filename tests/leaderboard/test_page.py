@@ -23,7 +23,7 @@ from benchmark.leaderboard.page_data import _significant, shown_rows, table_data
 from benchmark.leaderboard.standings import Standings, standings
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.metric_names import METRICS
 from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError
 from tests.leaderboard.test_conclusions import made_task, row, table

@@ -16,7 +16,7 @@ import pytest
 from benchmark import load_predictions
 from benchmark.statistics.blocks import block_test
 from benchmark.statistics.comparison import Comparison, compare
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.resampled import corrected_t
 from benchmark.system.locations import ROOT
 

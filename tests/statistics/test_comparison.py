@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.statistics.delong import delong_test
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.resampled import corrected_t
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
