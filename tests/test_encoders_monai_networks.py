@@ -14,8 +14,7 @@ from torch import nn
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import encoder_identity
 from benchmark.data.modalities.image import Atlas, ImageView
-from benchmark.learning.encoders._volumes import volumes_of
-from benchmark.learning.encoders.monai_networks import MedicalNet, Monai, loaded
+from benchmark.learning.encoders.monai_networks import MedicalNet, Monai, loaded, volumes
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder
@@ -66,7 +65,7 @@ def encoder(tmp_path: Path) -> Monai:
 def test_pooled_is_what_the_network_itself_gives_and_tokens_are_its_last_cells(encoder: Monai) -> None:
     features = encoder.encode(cohort())
     assert (features.tokens.shape, features.pooled.shape, features.grid) == ((3, 1, 1, 16), (3, 1, 16), (1, 1, 1))
-    ((_, batch),) = volumes_of(cohort(), "monai", "", 4.0, 32).batches(4)
+    (batch,) = volumes(cohort(), "mri", 4.0, 32)
     with torch.inference_mode():
         np.testing.assert_allclose(features.pooled[:, 0], tiny()(batch).numpy(), atol=1e-5)
     wider = Monai("ResNet", encoder.weights, spacing=4.0, edge=64).encode(cohort())
@@ -101,13 +100,13 @@ def test_a_case_does_not_depend_on_the_others_and_one_without_image_is_zero(enco
 
 def test_volumes_are_oriented_spaced_normalised_and_sized() -> None:
     cases = cohort(1)
-    ((_, half),) = volumes_of(cases, "monai", "mri", 2.0, 48).batches(4)
+    (half,) = volumes(cases, "mri", 2.0, 48)
     assert half.shape == (1, 1, 48, 48, 48)  # 16 voxels of 4 mm are 31 or 32 of 2 mm, and padded
-    ((_, same),) = volumes_of(cases, "monai", "mri", 4.0, 12).batches(4)
+    (same,) = volumes(cases, "mri", 4.0, 12)
     inner = cases.images["mri"].load()[:, :, 2:14, 2:14]
     scan = cases.images["mri"].load()
     np.testing.assert_allclose(same.numpy(), (inner - scan.mean()) / scan.std(), atol=1e-4)
-    ((_, mask),) = volumes_of(cases, "monai", "mask", 4.0, 12).batches(4)
+    (mask,) = volumes(cases, "mask", 4.0, 12)
     np.testing.assert_array_equal(mask.numpy(), cases.images["mask"].load()[:, :, 2:14, 2:14])
 
 
@@ -115,14 +114,14 @@ def test_a_volume_whose_first_axis_runs_to_the_left_is_turned() -> None:
     mask = np.zeros((1, 1, 40, 48, 34), dtype=np.float32)
     mask[0, 0, 0] = 1
     cases = Cohort(name="made", case_ids=np.array(["a"]), images={"mask": ImageView(mask, axes="LAS")})
-    ((_, turned),) = volumes_of(cases, "monai", "mask", 1.0, 48).batches(1)
+    (turned,) = volumes(cases, "mask", 1.0, 48)
     assert turned[0, 0].sum(dim=(1, 2)).argmax() == 4 + 39  # the last plane, behind four of padding
 
 
 def test_lesion_share_is_the_masks_mean_in_each_cell(encoder: Monai) -> None:
     cases = cohort()
     share = Monai("ResNet", encoder.weights, spacing=4.0, edge=64).encode(cases).lesion_share
-    ((_, masks),) = volumes_of(cases, "monai", "mask", 4.0, 64).batches(4)
+    (masks,) = volumes(cases, "mask", 4.0, 64)
     np.testing.assert_allclose(
         share, masks.numpy().reshape(3, 2, 32, 2, 32, 2, 32).mean(axis=(2, 4, 6)).reshape(3, 8), atol=1e-6
     )
@@ -140,7 +139,7 @@ def test_medicalnet_is_monais_resnet50_of_2048_channels_loaded_from_a_file_of_me
     path = write(tmp_path / "resnet_50_23dataset.pth", network)
     features = MedicalNet(str(path), spacing=4.0, edge=32).encode(cohort(1))
     assert features.pooled.shape == (1, 1, 2048)
-    ((_, batch),) = volumes_of(cohort(1), "monai", "", 4.0, 32).batches(1)
+    (batch,) = volumes(cohort(1), "mri", 4.0, 32)
     with torch.inference_mode():
         np.testing.assert_allclose(features.pooled[0, 0], network(batch)[0].numpy(), rtol=1e-3, atol=1e-4)
 

@@ -61,9 +61,14 @@ def mask_view(cohort: Cohort, encoder: str) -> ImageView:
     """The lesion mask. Raises `BenchmarkError` where the cohort has none, or none in three dimensions."""
     view = cohort.images.get(MASK)
     if view is None or len(view.shape) != 5 or view.shape[1] != 1:
-        held = ", ".join(f"'{name}' {other.shape[1:]}" for name, other in cohort.images.items()) or "none"
+        held = shapes_of(cohort)
         raise BenchmarkError(f"encoder {encoder}: {cohort.name} has no view '{MASK}' of shape (1, x, y, z): it has {held}")
     return view
+
+
+def shapes_of(cohort: Cohort) -> str:
+    """The names and shapes of a cohort's views, for messages."""
+    return ", ".join(f"'{name}' {view.shape[1:]}" for name, view in cohort.images.items()) or "none"
 
 
 def intensity_views(cohort: Cohort, encoder: str) -> list[Channels]:
@@ -89,8 +94,7 @@ def intensity_views(cohort: Cohort, encoder: str) -> list[Channels]:
 
 def cases_with_image(cohort: Cohort) -> NDArray[np.bool_]:
     """(n,) which case has the image."""
-    there = cohort.present.get("image")
-    return np.ones(len(cohort), dtype=bool) if there is None else np.asarray(there, dtype=bool)
+    return np.asarray(cohort.present.get("image", np.ones(len(cohort), dtype=bool)))
 
 
 def positions_of(part: Slice, height: int, width: int) -> NDArray[np.float64]:

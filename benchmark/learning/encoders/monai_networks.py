@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.features import weights_digest
-from benchmark.learning.encoders._views import MASK, averaged, cases_with_image
-from benchmark.learning.encoders._volumes import volumes_of
+from benchmark.data.modalities.image import ImageView
+from benchmark.learning.encoders._views import MASK, averaged, cases_with_image, shapes_of
 from benchmark.learning.encoders._weights import weights_path
 from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError, UnknownNameError
@@ -34,34 +34,80 @@ class _Frozen(ABC):
 
     tokens (n, 1, cells, channels of the network's last feature map); pooled (n, 1, channels): their mean. A network of one
     input channel sees the channels of a view one by one, and their features stand side by side. lesion_share (n, cells)
-    where the cohort has a mask. The volumes' preprocessing is that of `_volumes.py`; slices do not enter.
+    where the cohort has a mask. Slices do not enter.
     """
 
+    name: ClassVar[str]
     view: str
     spacing: float
     edge: int
 
     def encode(self, cohort: Cohort) -> Features:
         """Features of every case; a case without image is masked and zero. Raises `BenchmarkError` where there is no volume."""
-        volumes = volumes_of(cohort, self._name(), self.view, self.spacing, self.edge)
-        network = _Tapped(self._network(), self._name())
-        maps = [network.last_map(batch) for _, batch in volumes.batches(BATCH)]
+        view = volume_view(cohort, self.name, self.view)
+        network = _Tapped(self._network(), self.name)
+        maps = [network.last_map(batch) for batch in volumes(cohort, view, self.spacing, self.edge)]
         grid = tuple(maps[0].shape[2:])
         there = cases_with_image(cohort)
         tokens = torch.cat([some.flatten(2).transpose(1, 2) for some in maps]).numpy() * there[:, None, None]
         share = None
         if MASK in cohort.images:
-            masks = volumes_of(cohort, self._name(), MASK, self.spacing, self.edge)
-            shares = [averaged(mask[:, 0].numpy(), grid).reshape(len(mask), -1) for _, mask in masks.batches(BATCH)]
+            masks = volumes(cohort, MASK, self.spacing, self.edge)
+            shares = [averaged(mask[:, 0].numpy(), grid).reshape(len(mask), -1) for mask in masks]
             share = np.concatenate(shares) * there[:, None]
         kept = np.repeat(there[:, None], tokens.shape[1], axis=1)[:, None]
         return Features(tokens[:, None], kept, tokens.mean(axis=1)[:, None], grid, share)
 
     @abstractmethod
-    def _name(self) -> str: ...
+    def _network(self) -> nn.Module:
+        """The network with its weights, frozen."""
 
-    @abstractmethod
-    def _network(self) -> nn.Module: ...
+
+def volume_view(cohort: Cohort, encoder: str, view: str) -> str:
+    """The view of that name; without a name the first volume beside the mask, else the mask.
+
+    Slices are left out: a network for volumes has no use for three pictures. Raises `BenchmarkError` where there is no such
+    view.
+    """
+    names = [name for name, image in sorted(cohort.images.items()) if len(image.shape) == 5]
+    chosen = view or next((name for name in names if name != MASK), MASK)
+    if chosen not in names:
+        raise BenchmarkError(f"encoder {encoder}: {cohort.name} has no volume '{chosen}': its views are {shapes_of(cohort)}")
+    return chosen
+
+
+def volumes(cohort: Cohort, view: str, spacing: float, edge: int) -> Iterator[Tensor]:
+    """Every case of a view in turn, as (b, channels, edge, edge, edge): orientation RAS, `spacing` in mm, one size.
+
+    Intensities have mean 0 and deviation 1 over the non-zero voxels of each channel; masks stay shares.
+    """
+    from monai.data.meta_tensor import MetaTensor
+    from monai.transforms import Compose, NormalizeIntensity, Orientation, ResizeWithPadOrCrop, Spacing, ToTensor
+
+    image = cohort.images[view]
+    transform = Compose(
+        [
+            Orientation(axcodes="RAS", labels=None),
+            Spacing(pixdim=(spacing,) * 3, mode="bilinear", padding_mode="zeros"),
+            *([NormalizeIntensity(nonzero=True, channel_wise=True)] if view != MASK else []),
+            ResizeWithPadOrCrop((edge,) * 3),
+            ToTensor(track_meta=False),
+        ]
+    )
+    voxel = _voxel_mm(cohort, image)
+    places = [*(-voxel if axis in "LPI" else voxel for axis in image.axes), 1.0]
+    affine = torch.diag(torch.tensor(places, dtype=torch.float64))
+    for start in range(0, len(image), BATCH):
+        cases = image[np.arange(start, min(start + BATCH, len(image)))]
+        yield torch.stack([transform(MetaTensor(torch.from_numpy(case), affine=affine)) for case in cases])
+
+
+def _voxel_mm(cohort: Cohort, view: ImageView) -> float:
+    """The edge of a voxel, by the atlas on the same field of view; 1 mm where there is no atlas [A]."""
+    if cohort.atlas is None:
+        return 1.0
+    finer = cohort.atlas.labels.shape[0] / view.shape[2]
+    return float(cohort.atlas.voxel_mm * max(round(finer), 1))
 
 
 @register_encoder(
@@ -80,6 +126,7 @@ class MedicalNet(_Frozen):
     the network's input, assumed [A].
     """
 
+    name = "medicalnet-resnet50"
     weights: str = ""
     view: str = ""
     spacing: float = 2.0
@@ -89,12 +136,9 @@ class MedicalNet(_Frozen):
         """sha256 of the file. Raises `BenchmarkError` where it is missing."""
         return weights_digest(self._path())
 
-    def _name(self) -> str:
-        return "medicalnet-resnet50"
-
     def _path(self) -> Path:
         source = "github.com/Tencent/MedicalNet (or huggingface.co/TencentMedicalNet/MedicalNet-Resnet50)"
-        return weights_path(self._name(), self.weights, MEDICALNET, source)
+        return weights_path(self.name, self.weights, MEDICALNET, source)
 
     def _network(self) -> nn.Module:
         from monai.networks.nets.resnet import resnet50
@@ -107,7 +151,7 @@ class MedicalNet(_Frozen):
             shortcut_type="B",
             bias_downsample=False,
         )
-        return loaded(network, self._path(), self._name())
+        return loaded(network, self._path(), self.name)
 
 
 @register_encoder(
@@ -124,6 +168,7 @@ class Monai(_Frozen):
     `MedicalNet`.
     """
 
+    name = "monai"
     network: str = ""
     weights: str = ""
     view: str = ""
@@ -135,15 +180,12 @@ class Monai(_Frozen):
         files = (self._path(), self._arguments())
         return digest([weights_digest(path) for path in files if path.is_file()])
 
-    def _name(self) -> str:
-        return "monai"
-
     def _path(self) -> Path:
         if not self.network or not self.weights:
             raise BenchmarkError(
                 "encoder monai: say which network, and where its weights are: monai[network=resnet18,weights=/path]"
             )
-        return weights_path(self._name(), self.weights, f"{self.network}.pth", "where you trained or got the network")
+        return weights_path(self.name, self.weights, f"{self.network}.pth", "where you trained or got the network")
 
     def _arguments(self) -> Path:
         path = self._path()
@@ -161,7 +203,7 @@ class Monai(_Frozen):
             network: nn.Module = made(**arguments)
         except (TypeError, ValueError) as error:
             raise BenchmarkError(f"encoder monai: {self.network} cannot be made of {path}: {error}") from error
-        return loaded(network, self._path(), self._name())
+        return loaded(network, self._path(), self.name)
 
 
 def loaded(network: nn.Module, path: Path, encoder: str) -> nn.Module:
