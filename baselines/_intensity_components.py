@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort
-from benchmark.data.modalities.image import ImageView
-from benchmark.system.errors import BenchmarkError
+from benchmark import BenchmarkError, Cohort, ImageView
 
 FINEST = 2048
 """A channel is averaged over blocks until it has no more values than this [A]: 189x189 pixels become 37x37."""

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines._intensity_components import IntensityComponents
-from benchmark.data.cohort import Cohort
+from benchmark import Cohort, register_method
 from benchmark.learning.design_matrix import DesignMatrix
-from benchmark.registry.cards import register_method
 
 
 @register_method(

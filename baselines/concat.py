@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from benchmark import Batch, NeuralMethod, Shapes, register_method
 from benchmark.learning.layers.perceptron import perceptron, widths
-from benchmark.learning.neural import Batch, NeuralMethod, Shapes
-from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.learning.method import EstimatorMethod
-from benchmark.registry.cards import register_method
+from benchmark import EstimatorMethod, register_method
 
 LEAVES = (4, 8, 16, 32)
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from benchmark import Batch, NeuralMethod, Shapes, register_method
 from benchmark.learning.layers.perceptron import Dropout, perceptron
-from benchmark.learning.neural import Batch, NeuralMethod, Shapes
-from benchmark.registry.cards import register_method
 
 
 @register_method(

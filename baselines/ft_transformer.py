@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from rtdl_revisiting_models import FTTransformer
 from torch import Tensor, nn
 
+from benchmark import Batch, NeuralMethod, Shapes, register_method
 from benchmark.learning.layers.sizes import set_size
-from benchmark.learning.neural import Batch, NeuralMethod, Shapes
-from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from benchmark import Batch, NeuralMethod, Output, Shapes, register_method
 from benchmark.learning.layers.perceptron import perceptron, widths
-from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
-from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort
-from benchmark.data.modalities.image import LESION_VOLUME
-from benchmark.registry.cards import register_method
-from benchmark.system.errors import BenchmarkError
+from benchmark import LESION_VOLUME, BenchmarkError, Cohort, register_method
 
 
 @register_method(

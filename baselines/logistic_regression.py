@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.learning.method import EstimatorMethod
-from benchmark.registry.cards import register_method
+from benchmark import EstimatorMethod, register_method
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 

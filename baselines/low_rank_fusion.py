@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from benchmark import Batch, NeuralMethod, Shapes, register_method
 from benchmark.learning.layers.perceptron import Dropout, perceptron
-from benchmark.learning.neural import Batch, NeuralMethod, Shapes
-from benchmark.registry.cards import register_method
 
 
 @register_method(

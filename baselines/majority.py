@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort
-from benchmark.registry.cards import register_method
+from benchmark import Cohort, register_method
 
 
 @register_method(

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from benchmark import Batch, NeuralMethod, Shapes, register_method
 from benchmark.learning.layers.perceptron import Dropout, perceptron
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.layers.tokens import TokenProjection, TransformerLayer, all_see, masked_mean
-from benchmark.learning.neural import Batch, NeuralMethod, Shapes
-from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -11,11 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from baselines._intensity_components import IntensityComponents
-from benchmark.data.cohort import Cohort
-from benchmark.data.modalities.image import LESION_VOLUME
+from benchmark import LESION_VOLUME, BenchmarkError, Cohort, register_method
 from benchmark.learning.design_matrix import DesignMatrix
-from benchmark.registry.cards import register_method
-from benchmark.system.errors import BenchmarkError
 
 Matrix = NDArray[np.float64]
 MODALITIES = ("image", "table", "text")

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from tabm import TabM
 from torch import nn
 
+from benchmark import Batch, NeuralMethod, Output, Shapes, register_method
 from benchmark.learning.layers.sizes import set_size
-from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
-from benchmark.registry.cards import register_method
 
 
 @register_method(

@@ -6,29 +6,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from benchmark.registry.cards import register_dataset, register_encoder, register_method, register_protocol
+from benchmark.system.errors import BenchmarkError, DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.cells.rows import load_predictions
     from benchmark.data.cohort import Cohort, Features
-    from benchmark.data.modalities.image import Atlas, ImageView, Slice
+    from benchmark.data.modalities.image import LESION_VOLUME, Atlas, ImageView, Slice
+    from benchmark.data.sources import Sources
     from benchmark.data.splits import Split
+    from benchmark.learning.method import EstimatorMethod
+    from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
 
 _LATE = {
-    "Atlas": "benchmark.data.modalities.image",
-    "Cohort": "benchmark.data.cohort",
-    "Features": "benchmark.data.cohort",
-    "ImageView": "benchmark.data.modalities.image",
-    "Slice": "benchmark.data.modalities.image",
+    **dict.fromkeys(("Cohort", "Features"), "benchmark.data.cohort"),
+    **dict.fromkeys(("LESION_VOLUME", "Atlas", "ImageView", "Slice"), "benchmark.data.modalities.image"),
+    **dict.fromkeys(("Batch", "NeuralMethod", "Output", "Shapes"), "benchmark.learning.neural"),
+    "EstimatorMethod": "benchmark.learning.method",
+    "Sources": "benchmark.data.sources",
     "Split": "benchmark.data.splits",
     "load_predictions": "benchmark.cells.rows",
 }
 __all__ = [
+    "LESION_VOLUME",
     "Atlas",
+    "Batch",
+    "BenchmarkError",
     "Cohort",
+    "DataError",
+    "EstimatorMethod",
     "Features",
     "ImageView",
+    "NeuralMethod",
+    "Output",
+    "Shapes",
     "Slice",
+    "Sources",
     "Split",
+    "UnknownNameError",
     "load_predictions",
     "register_dataset",
     "register_encoder",
@@ -38,7 +52,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs numpy and pandas only when it is asked for."""
+    """Import what needs numpy, pandas or torch only when it is asked for."""
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module 'benchmark' has no attribute {name!r}")

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort
-from benchmark.data.modalities.image import LESION_VOLUME, ImageView, Slice
+from benchmark import LESION_VOLUME, Cohort, ImageView, Slice
 from benchmark.learning.writers.measurement import write_reports
 from datasets._soop_files import SoopFiles
 

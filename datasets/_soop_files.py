@@ -26,10 +26,8 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark import Atlas
-from benchmark.data.sources import Sources
+from benchmark import Atlas, DataError, Sources
 from benchmark.learning.writers.measurement import Findings, measure_voxels
-from benchmark.system.errors import DataError
 
 OPENNEURO = "raw.githubusercontent.com/OpenNeuroDatasets/ds004889/a62344db73f18f384a95b452f4a1a423087e059b/"
 DEMO = "raw.githubusercontent.com/neurolabusc/StrokeOutcomeOptimizationProjectDemo/ae553f82c24721dec4cd3bcffdd6c952257e8dba/"

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.data.cohort import Cohort
-from benchmark.data.sources import Sources
-from benchmark.registry.cards import register_dataset
-from benchmark.system.errors import DataError
+from benchmark import Cohort, DataError, Sources, register_dataset
 from datasets._row_ids import row_ids
 
 FILE = "raw.githubusercontent.com/cran/ISwR/b841213021ddcd8bb0ca07bc511da5a511dae69b/inst/rawdata/stroke.csv"

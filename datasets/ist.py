@@ -8,10 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort
-from benchmark.data.sources import Sources
-from benchmark.registry.cards import register_dataset
-from benchmark.system.errors import DataError
+from benchmark import Cohort, DataError, Sources, register_dataset
 from datasets._row_ids import row_ids
 
 FILE = "raw.githubusercontent.com/cran/RESIDE/0ce8b9fa9444f372caa210dda662738d6783b854/data/IST.rda"

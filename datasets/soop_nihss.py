@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.data.cohort import Cohort
-from benchmark.data.sources import Sources
-from benchmark.registry.cards import register_dataset
+from benchmark import Cohort, Sources, register_dataset
 from datasets._soop_cohort import soop_cohort
 from datasets._soop_files import read_files
 

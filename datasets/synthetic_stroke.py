@@ -13,12 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmark.data.cohort import Cohort
+from benchmark import LESION_VOLUME, Cohort, ImageView, Sources, register_dataset
 from benchmark.data.modalities import MODALITIES
-from benchmark.data.modalities.image import LESION_VOLUME, ImageView
-from benchmark.data.sources import Sources
 from benchmark.learning.writers.measurement import measure_voxels, write_reports
-from benchmark.registry.cards import register_dataset
 from datasets.synthetic.admission import admission_table
 from datasets.synthetic.brain import ATLAS_NAMES, artery_atlas, load_brain
 from datasets.synthetic.oracle import oracle_facts

@@ -10,13 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from benchmark import Batch, NeuralMethod, Output, Shapes, UnknownNameError, register_method
 from benchmark.learning.layers.losses import info_nce
 from benchmark.learning.layers.perceptron import perceptron
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, with_cls
-from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
-from benchmark.registry.cards import register_method
-from benchmark.system.errors import UnknownNameError
 
 ALIGNMENTS = ("infonce", "mse")
 

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
+from benchmark import Batch, BenchmarkError, NeuralMethod, Output, Shapes, register_method
 from benchmark.learning.layers.perceptron import perceptron
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.layers.tokens import Attention, TokenProjection, TransformerLayer, all_see, masked_mean, with_cls
-from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
-from benchmark.registry.cards import register_method
-from benchmark.system.errors import BenchmarkError
 
 EDGE = 2
 """Tokens along each axis of a window; without a grid, a window is 2^3 = 8 consecutive tokens [A]."""

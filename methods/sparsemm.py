@@ -12,10 +12,8 @@ from torch.nn.functional import avg_pool1d
 
 from baselines.joint_transformer import JointTransformer
 from baselines.joint_transformer import Network as Backbone
+from benchmark import Batch, BenchmarkError, Shapes, UnknownNameError, register_method
 from benchmark.learning.layers.tokens import all_see
-from benchmark.learning.neural import Batch, Shapes
-from benchmark.registry.cards import register_method
-from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 SCORES = ("visual", "random", "uniform")
 MASKED = ("", "visual-heads", "random-heads")

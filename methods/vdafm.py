@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from benchmark.data.cohort import Cohort
+from benchmark import Batch, BenchmarkError, Cohort, NeuralMethod, Output, Shapes, UnknownNameError, register_method
 from benchmark.learning.layers.losses import info_nce, misalignment
 from benchmark.learning.layers.perceptron import Dropout, perceptron, widths
-from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
-from benchmark.registry.cards import register_method
-from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 
 @register_method(

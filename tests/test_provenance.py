@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.system import provenance
+from benchmark.system import modules, provenance
 from benchmark.system.locations import ROOT
 from benchmark.system.provenance import code_digest, digest, file_digest, library_versions
 
@@ -33,6 +33,13 @@ class Method:
         # a remark
         return attention.attend(train, self.DEPTH)
 '''
+PUBLIC = """\
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmark.data.cohort import Cohort
+    from benchmark.learning.method import EstimatorMethod
+"""
 FILES = {
     "methods/mine.py": METHOD,
     "methods/__init__.py": "",
@@ -41,10 +48,11 @@ FILES = {
     "methods/layers/softmax.py": "TEMPERATURE = 1.0\n",
     "methods/blocks.py": "def gate(): return 0.5\n",
     "methods/unrelated.py": "X = 1\n",
-    "benchmark/__init__.py": "",
+    "benchmark/__init__.py": PUBLIC,
     "benchmark/data/cohort.py": "class Features: pass\n",
     "benchmark/data/__init__.py": "",
     "benchmark/learning/encoders/__init__.py": "",
+    "benchmark/learning/method.py": "from benchmark.learning import design_matrix\nclass EstimatorMethod: pass\n",
     "benchmark/learning/design_matrix.py": "IMPUTE = 'mode'\n",
 }
 Edit = Callable[..., bool]
@@ -57,6 +65,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(modules, "ROOT", tmp_path)
     return tmp_path
 
 
@@ -110,6 +119,27 @@ def test_a_change_of_code_counts(changes: Edit, old: str, new: str) -> None:
 )
 def test_an_edit_of_a_project_module_imported_however_deep_counts(changes: Edit, name: str, old: str, new: str) -> None:
     assert changes(name, old, new)
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from benchmark import EstimatorMethod\n",
+        "from benchmark import EstimatorMethod as Base\n",
+        "import benchmark\nBase = benchmark.EstimatorMethod\n",
+        "from benchmark import *\n",
+    ],
+    ids=["by name", "under another name", "as an attribute", "all names"],
+)
+def test_an_edit_of_the_module_behind_a_public_name_counts(changes: Edit, checkout: Path, imports: str) -> None:
+    (checkout / "methods/mine.py").write_text(imports + METHOD)
+    assert changes("benchmark/learning/method.py", "pass", "x = 1")
+    assert changes("benchmark/learning/design_matrix.py", "mode", "mean")
+    assert not changes("benchmark/data/cohort.py", "pass", "x = 1")
+
+
+def test_a_public_name_that_is_not_imported_does_not_count(changes: Edit) -> None:
+    assert not changes("benchmark/learning/method.py", "pass", "x = 1")
 
 
 def test_an_edit_of_a_contract_module_does_not_count(changes: Edit) -> None:

@@ -10,7 +10,6 @@ import ast
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from benchmark.registry.entries import CARDS, Entry, Kind, Registry
 from benchmark.registry.importing import shown
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
+from benchmark.system.modules import imported_names, module_file, parsed
 
 FOLDERS: Mapping[Kind, tuple[str, ...]] = {
     "dataset": ("datasets",),
@@ -142,25 +142,9 @@ def _class_called(tree: ast.Module, name: str) -> tuple[ast.Module, ast.ClassDef
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             return tree, statement
-        if isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
-            for alias in statement.names:
-                path = _project_file(statement.module) if (alias.asname or alias.name) == name else None
-                if path is not None:
-                    return _class_called(_parsed(path), alias.name)
-    return None
-
-
-def _project_file(module: str) -> Path | None:
-    place = ROOT.joinpath(*module.split("."))
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
-
-
-@cache
-def _parsed(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, OSError, ValueError):
-        return ast.Module(body=[], type_ignores=[])
+    module, original = imported_names(tree).get(name, ("", ""))
+    path = module_file(module) if module else None
+    return None if path is None else _class_called(parsed(path), original)
 
 
 def _constants(node: ast.ClassDef) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.system.locations import ROOT
+from benchmark.system.modules import module_file, passed_on
 
 PROJECT = ("benchmark", "datasets", "baselines", "methods")
 CONTRACTS = frozenset(
     f"benchmark.{name}"
     for name in ("system.errors", "system.locations", "system.threads")
-    + ("registry", "registry.entries", "registry.discovery", "registry.spelling")
+    + ("registry", "registry.cards", "registry.entries", "registry.discovery", "registry.spelling")
     + ("data", "data.cohort", "data.parts", "data.sources", "data.splits", "data.preparation", "data.features")
 ) | {"benchmark"}
 """Modules whose edit makes no result stale: they pass data on."""
@@ -98,7 +99,7 @@ def _read(path: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[
         if top not in PROJECT:
             foreign.add(top)
             continue
-        found = None if is_contract(name) else _module_file(name)
+        found = None if is_contract(name) else module_file(name)
         if found is not None:
             project.append(found)
     _strip_docstrings(tree)
@@ -107,10 +108,13 @@ def _read(path: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[
 
 
 def _imported(tree: ast.AST, path: Path) -> Iterator[str]:
-    """Dotted names of the imported modules; `from a import b` gives both `a` and `a.b`."""
+    """Dotted names of the imported modules; `from a import b` gives `a`, `a.b`, and the module from which `a` passes `b` on."""
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            for alias in node.names:
+                yield alias.name
+                yield from (module for name, module in passed_on(alias.name).items() if name in attributes)
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if node.level and path.is_relative_to(ROOT):
@@ -118,15 +122,9 @@ def _imported(tree: ast.AST, path: Path) -> Iterator[str]:
                 module = ".".join((*package, *filter(None, [module])))
             if module:
                 yield module
-                yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def _module_file(name: str) -> Path | None:
-    base = ROOT.joinpath(*name.split("."))
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
+                names = {alias.name for alias in node.names}
+                yield from (f"{module}.{name}" for name in names)
+                yield from (origin for name, origin in passed_on(module).items() if name in names or "*" in names)
 
 
 def is_contract(name: str) -> bool:

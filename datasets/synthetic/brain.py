@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.modalities.image import Atlas
+from benchmark import Atlas
 from benchmark.data.parts import Bools, Floats
 
 VOXEL_MM = 4
