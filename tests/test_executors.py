@@ -48,8 +48,8 @@ class Quiet:
         self.lines.append(line)
 
     @contextlib.contextmanager
-    def progress(self, total: int) -> Iterator[Callable[[CellRecord], None]]:
-        yield lambda record: None
+    def progress(self, total: int, unit: str = "cells") -> Iterator[Callable[[str, str], None]]:
+        yield lambda name, problem: None
 
 
 def suite(*methods: str, limits: Limits = SMALL) -> Suite:

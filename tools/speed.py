@@ -107,8 +107,8 @@ def engine_per_cell(folder: Path) -> float:
     class Silent:
         def say(self, line: str) -> None: ...
 
-        def progress(self, total: int) -> contextlib.AbstractContextManager[Callable[[object], None]]:
-            return contextlib.nullcontext(lambda record: None)
+        def progress(self, total: int, unit: str = "") -> contextlib.AbstractContextManager[Callable[[str, str], None]]:
+            return contextlib.nullcontext(lambda name, problem: None)
 
     def seconds(recompute: bool) -> float:
         started = time.perf_counter()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
 from types import TracebackType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from benchmark.system.threads import limit_threads
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class CellExecutor(Protocol):
@@ -26,10 +28,10 @@ class CellExecutor(Protocol):
         """Run a function; its future fails with TimeoutError, or with another exception where the worker died."""
 
     def submit_for(self, fits: int, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """The same with so many times the time limit, for a cell that fits its method so often."""
+        """Like `submit`, with the time limit multiplied by `fits`, for a cell that fits its method so often."""
 
     def prepare(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """The same for what is no cell, such as encoding a dataset: without a time limit."""
+        """Like `submit` without a time limit, for what is no cell, such as encoding a dataset."""
 
     def __enter__(self) -> CellExecutor: ...
 
@@ -94,7 +96,7 @@ class LocalProcesses:
         return self.submit_for(1, fn, *args, **kwargs)
 
     def submit_for(self, fits: int, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """The same with so many times the time limit."""
+        """Like `submit`, with the time limit multiplied by `fits`."""
         future: Future[R] = self._pool.schedule(fn, args=list(args), kwargs=kwargs, timeout=fits * self._seconds)
         return future
 
@@ -102,6 +104,18 @@ class LocalProcesses:
         """Run a function in a worker without a time limit."""
         future: Future[R] = self._pool.schedule(fn, args=list(args), kwargs=kwargs)
         return future
+
+
+def completed(items: Iterable[T], submit: Callable[[T], Future[R]], in_flight: int) -> Iterator[tuple[T, Future[R]]]:
+    """Each item and its future, in the order in which they complete; at most `in_flight` are submitted at a time."""
+    waiting = iter(items)
+    running: dict[Future[R], T] = {}
+    while True:
+        running |= {submit(item): item for item in islice(waiting, in_flight - len(running))}
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(future), future
 
 
 def default_jobs() -> int:

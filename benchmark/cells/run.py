@@ -7,14 +7,14 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from benchmark.cells.compute import compute, encode, failure, job
-from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses
+from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
 from benchmark.cells.planning import Cell, Plan, plan
 from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store
 from benchmark.cells.studies import end_interrupted
@@ -31,13 +31,13 @@ from benchmark.system.locations import results_folder
 
 
 class Reporter(Protocol):
-    """How a run speaks to whoever watches it."""
+    """Shows how far long-running work is."""
 
     def say(self, line: str) -> None:
-        """One plain line."""
+        """Print one line."""
 
-    def progress(self, total: int) -> AbstractContextManager[Callable[[CellRecord], None]]:
-        """A block in which the given function is called after each cell."""
+    def progress(self, total: int, unit: str = "cells") -> AbstractContextManager[Callable[[str, str], None]]:
+        """A block in which each finished piece of work is reported by its name and its problem ("" where there is none)."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
                     debug = request.debug and request.in_process
                     for record in _completed(cells, executor, store, run_id, catalogue.plugins, after_seed, debug):
                         summary.computed += 1
-                        advance(record)
+                        advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
         finally:  # no worker is left: what a killed one tried runs no more
             searches = [cell.address for cell in cells if cell.row.fits > 1]
             end_interrupted({(address.dataset, address.protocol, address.method) for address in searches})
@@ -179,30 +179,22 @@ def _completed(
     after_seed: Callable[[int], None],
     debug: bool,
 ) -> Iterator[CellRecord]:
-    """Compute cells, store each as it ends, and tell when a seed is complete."""
-    waiting = iter(cells)
+    """Compute cells, store each as it ends, and call `after_seed` when a seed is complete."""
+
+    def submit(cell: Cell) -> Future[CellRecord]:
+        return executor.submit_for(cell.row.fits, compute, job(cell, plugins), debug=debug)
+
     left = Counter(cell.split.seed for cell in cells)
-    running: dict[Future[CellRecord], Cell] = {}
-    exhausted = False
-    while running or not exhausted:
-        while not exhausted and len(running) < executor.in_flight:
-            cell = next(waiting, None)
-            if cell is None:
-                exhausted = True
-            else:
-                running[executor.submit_for(cell.row.fits, compute, job(cell, plugins), debug=debug)] = cell
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            cell = running.pop(future)
-            if debug:
-                future.result()
-            record = _record(future, cell, plugins)
-            measured = {**record.measured, "run": run_id, **_reproduced(cell, record)}
-            store.write(replace(record, measured=measured))
-            yield record
-            left[cell.split.seed] -= 1
-            if left[cell.split.seed] == 0:
-                after_seed(cell.split.seed)
+    for cell, future in completed(cells, submit, executor.in_flight):
+        if debug:
+            future.result()
+        record = _record(future, cell, plugins)
+        measured = {**record.measured, "run": run_id, **_reproduced(cell, record)}
+        store.write(replace(record, measured=measured))
+        yield record
+        left[cell.split.seed] -= 1
+        if left[cell.split.seed] == 0:
+            after_seed(cell.split.seed)
 
 
 def _reproduced(cell: Cell, record: CellRecord) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""How long work shows itself: a live bar on a terminal, plain lines elsewhere."""
+"""Progress display for long-running work: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,37 +6,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 EVERY_SECONDS = 15.0
 
-
-class Done(Protocol):
-    """A piece of work that ended: a cell's record, or another."""
-
-    @property
-    def address(self) -> object:
-        """Which it is."""
-
-    @property
-    def outcome(self) -> str:
-        """`ok`, or how it went wrong."""
-
-    @property
-    def reason(self) -> str:
-        """Why it went wrong."""
+Advance = Callable[[str, str], None]
 
 
 class ConsoleReporter:
-    """Speaks to the terminal, or in plain lines to a file or a pipe."""
+    """The `Reporter` that writes to the terminal, or plain lines to a file or a pipe."""
 
     def say(self, line: str) -> None:
-        """One plain line."""
+        """Print one line."""
         print(line, flush=True)
 
     @contextmanager
-    def progress(self, total: int, unit: str = "cells") -> Iterator[Callable[[Done], None]]:
-        """A bar with the time left, or a line every quarter of a minute; failures are told at once."""
+    def progress(self, total: int, unit: str = "cells") -> Iterator[Advance]:
+        """A bar with the time left, or a line every quarter of a minute; problems are printed at once."""
         if sys.stdout.isatty():
             with _bar(total) as advance:
                 yield advance
@@ -45,17 +30,17 @@ class ConsoleReporter:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[Done], None]]:
+def _bar(total: int) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.description}", markup=False)) as bar:
         task = bar.add_task("", total=total)
 
-        def advance(record: Done) -> None:
-            if record.outcome != "ok":
-                bar.console.print(_told(record), markup=False, highlight=False)
-            bar.update(task, advance=1, description=str(record.address))
+        def advance(name: str, problem: str) -> None:
+            if problem:
+                bar.console.print(_line(name, problem), markup=False, highlight=False)
+            bar.update(task, advance=1, description=name)
 
         yield advance
 
@@ -65,16 +50,17 @@ class _Lines:
         self.total, self.unit, self.done = total, unit, 0
         self.started = self.last = time.monotonic()
 
-    def advance(self, record: Done) -> None:
+    def advance(self, name: str, problem: str) -> None:
         self.done += 1
         now = time.monotonic()
-        if record.outcome != "ok":
-            print(_told(record), flush=True)
+        if problem:
+            print(_line(name, problem), flush=True)
         if now - self.last >= EVERY_SECONDS or self.done == self.total:
             self.last = now
             left = (now - self.started) / self.done * (self.total - self.done)
             print(f"{self.done} of {self.total} {self.unit}, about {left:.0f} s left", flush=True)
 
 
-def _told(record: Done) -> str:
-    return f"{record.address}: {record.outcome}: {' '.join(record.reason.split())[:200]}"
+def _line(name: str, problem: str) -> str:
+    """One line; `problem` is `outcome: reason`, of which a reason may be long."""
+    return f"{name}: {' '.join(problem.split())[:200]}"

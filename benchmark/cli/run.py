@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
-from benchmark.cli.selection import add_parts, add_suite, chosen_suite
+from benchmark.cli.selection import add_jobs, add_parts, add_suite, chosen_jobs, chosen_suite
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_suite(parser)
     add_parts(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[], metavar="SEED", help="only splits of these seeds")
-    parser.add_argument("--jobs", type=int, default=None, metavar="N", help="worker processes (default: the cores)")
+    add_jobs(parser)
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="where neural methods compute: cpu, cuda or cuda:N")
     parser.add_argument("--in-process", action="store_true", help="no workers and no hard limits: for debugging a method")
     parser.add_argument("--retry", default="", metavar="OUTCOMES", help="only cells with these outcomes, e.g. failed,timeout")
@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where some cells are not ok."""
-    from benchmark.cells.executors import default_jobs
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
     from benchmark.cells.run import Request
@@ -46,9 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
     use_device(options.device)
     retry = _outcomes(options.retry)
-    jobs = default_jobs() if options.jobs is None else options.jobs
-    if jobs < 1:
-        raise BenchmarkError(f"--jobs {jobs}: give 1 or more")
+    jobs = chosen_jobs(options)
     if options.dry_run:
         suite, catalogue = chosen_suite(options, remember=False)
         return _dry_run(Request(suite, tuple(options.seeds), jobs, options.in_process, retry, options.recompute), catalogue)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmark.suites.suite import DEFAULT
+from benchmark.system.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from benchmark.registry.catalogue import Catalogue
@@ -36,6 +37,25 @@ def stored_suite(options: argparse.Namespace) -> tuple[Suite, Catalogue]:
 
     catalogue = catalogue_of(options.suite, options.plugin, local=not options.no_local)
     return current_suite(options.suite, catalogue, local=not options.no_local), catalogue
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """`--jobs`."""
+    parser.add_argument("--jobs", type=int, default=None, metavar="N", help="worker processes (default: the cores)")
+
+
+def chosen_jobs(options: argparse.Namespace) -> int:
+    """How many worker processes there may be. Raises `BenchmarkError` below 1."""
+    from benchmark.cells.executors import default_jobs
+
+    return at_least("jobs", default_jobs() if options.jobs is None else options.jobs, 1)
+
+
+def at_least(option: str, value: int, least: int) -> int:
+    """The value of a number option. Raises `BenchmarkError` where it is too small."""
+    if value < least:
+        raise BenchmarkError(f"--{option} {value}: give {least} or more")
+    return value
 
 
 def add_parts(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from benchmark.audit.calibration.drawing import CASES, POSITIVES, World, draw
 from benchmark.audit.calibration.learning import fit_logistic, true_accuracy, true_auc
 from benchmark.audit.calibration.rates import Bar, Rate, any_called, coverage, rate, rejections
-from benchmark.audit.calibration.trials import AUC, CORRECTED_T, SHOWN_AUC, WITH_HOLM, Trial, predicted, repeat
-from benchmark.audit.calibration.worlds import SAID, WORLDS
+from benchmark.audit.calibration.repetition import AUC, CORRECTED_T, SHOWN_AUC, WITH_HOLM, Repetition, predict, repeat
+from benchmark.audit.calibration.worlds import DESCRIPTIONS, WORLDS
 from benchmark.data.cohort import Cohort
 from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.system.errors import BenchmarkError
@@ -71,15 +71,15 @@ def test_common_signals_are_the_same_columns_and_noise_is_not():
 def test_a_method_is_tested_on_the_protocols_own_parts_after_learning_from_train_and_validation():
     world = WORLDS["s2"]
     drawn = draw(world, world.generator(4))
-    found = predicted(world, drawn)
+    predicted = predict(world, drawn)
     cohort = Cohort("the same", np.array([f"{case:04d}" for case in range(CASES)]), drawn.labels)
     for split in RepeatedCV().splits(cohort)[::7]:
         seen = np.concatenate([split.train, split.validation])
         model = LogisticRegression(tol=1e-10).fit(drawn.features[1][seen], drawn.labels[seen])
-        rows = (found.task["split"] == split.name).to_numpy()
-        assert found.task["case"][rows].tolist() == split.test.tolist()
+        rows = (predicted.task["split"] == split.name).to_numpy()
+        assert predicted.task["case"][rows].tolist() == cohort.case_ids[split.test].tolist()
         expected = model.predict_proba(drawn.features[1][split.test])[:, 1]
-        np.testing.assert_allclose(found.scores["method-2"][rows], expected, atol=1e-5)
+        np.testing.assert_allclose(predicted.scores["method-2"][rows], expected, atol=1e-5)
 
 
 def test_a_repetition_is_the_same_whatever_was_computed_before():
@@ -91,9 +91,9 @@ def test_a_repetition_is_the_same_whatever_was_computed_before():
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_every_world_is_described_and_gives_figures(name: str):
-    trial = repeat(WORLDS[name], 0)
-    figures = [*trial.p.values(), *trial.called.values(), *np.ravel(list(trial.intervals.values())), *trial.truth[AUC]]
-    assert SAID[name] and len(figures) > 3 and np.isfinite(figures).all()
+    done = repeat(WORLDS[name], 0)
+    figures = [*done.p.values(), *done.called.values(), *np.ravel(list(done.intervals.values())), *done.truth[AUC]]
+    assert DESCRIPTIONS[name] and len(figures) > 3 and np.isfinite(figures).all()
 
 
 def test_a_true_difference_is_called_where_it_is_large():
@@ -103,14 +103,16 @@ def test_a_true_difference_is_called_where_it_is_large():
 
 
 def test_rates_and_coverage_count_what_they_say():
-    trials = [
-        Trial(p={"t": p}, intervals={SHOWN_AUC: [(0.5, 0.7), (0.6, high)]}, truth={AUC: [0.6, truth]}, called={"holm": called})
+    repetitions = [
+        Repetition(
+            p={"t": p}, intervals={SHOWN_AUC: [(0.5, 0.7), (0.6, high)]}, truth={AUC: [0.6, truth]}, called={"holm": called}
+        )
         for p, high, truth, called in [(0.01, 0.7, 0.6, 0), (0.2, 0.62, 0.7, 3), (0.05, 0.7, 0.65, 0), (0.04, 0.64, 0.65, 1)]
     ]
-    assert rejections(trials, "t") == Rate(0.5, 0.25, 4)
-    assert any_called(trials, "holm").value == 0.5
-    assert coverage(trials, SHOWN_AUC).value == (4 + 2) / 8, "the mean truth of the second method is .65"
-    assert coverage(trials, SHOWN_AUC, of_own_models=True).value == (4 + 2) / 8
+    assert rejections(repetitions, "t") == Rate(0.5, 0.25, 4)
+    assert any_called(repetitions, "holm").value == 0.5
+    assert coverage(repetitions, SHOWN_AUC).value == (4 + 2) / 8, "the mean truth of the second method is .65"
+    assert coverage(repetitions, SHOWN_AUC, of_own_models=True).value == (4 + 2) / 8
 
 
 def test_what_never_happened_has_an_error_all_the_same():

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import ttest_rel
 
-from benchmark.audit.calibration.trials import AUC, CORRECTED_T, MCNEMAR, NAIVE_T, WIDENED, Trial
-from benchmark.cells.planning import training_seed
+from benchmark.audit.calibration.repetition import AUC, CORRECTED_T, MCNEMAR, NAIVE_T, WIDENED, Repetition
+from benchmark.cells.planning import splits_of, training_seed
 from benchmark.cells.task import make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.fetching import open_sources
-from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.data.splits import Split
-from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
+from benchmark.learning.fitting import InvalidPredictions, Probabilities, fit_and_predict, saved_attributes, views_of
 from benchmark.learning.tuning.search import method_of
-from benchmark.registry.catalogue import Catalogue
-from benchmark.registry.discovery import discover
+from benchmark.registry.cards import DatasetCard
+from benchmark.registry.catalogue import Catalogue, Configured, ConfiguredMethod, ConfiguredProtocol
 from benchmark.statistics import comparison
+from benchmark.suites.suite import DEFAULT, load_suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
 
-PROTOCOL = "repeated-cv"
 TABLE = frozenset({"table"})
 FIRST_COHORT = 1001
 """Cohorts have the dataset's seeds from here on: none that a suite uses."""
@@ -34,84 +33,89 @@ FIRST_COHORT = 1001
 
 @dataclass(frozen=True)
 class Copies:
-    """Copies of `method` on cohorts of `dataset`, both spelled as on the command line."""
+    """Copies of a method on cohorts of a dataset, split by a protocol that is tested by folds."""
 
-    dataset: str
-    method: str
-    plugins: tuple[str, ...] = ()
+    dataset: Configured[DatasetCard]
+    protocol: ConfiguredProtocol
+    method: ConfiguredMethod
 
     @property
     def name(self) -> str:
         """What the journal calls it."""
-        return f"{self.method} on {self.dataset}"
+        return f"{self.method.spelled} on {self.dataset.spelled}"
 
 
-def check(copies: Copies, catalogue: Catalogue) -> None:
+def can_be_redrawn(dataset: Configured[DatasetCard]) -> bool:
+    """Whether the dataset is generated, anew for each value of its field `seed`, and leaves that field free."""
+    return "seed" in dataset.entry.fields and "seed" not in dataset.parameters
+
+
+def usual_task(catalogue: Catalogue) -> tuple[Configured[DatasetCard], ConfiguredProtocol]:
+    """The default suite's first dataset of which fresh cohorts can be drawn, and its first protocol that is tested by folds."""
+    suite = load_suite(DEFAULT)
+    datasets, protocols = map(catalogue.dataset, suite.datasets), map(catalogue.protocol, suite.protocols)
+    return next(filter(can_be_redrawn, datasets)), next(each for each in protocols if each.inference == "fold")
+
+
+def check(copies: Copies) -> None:
     """Raise `BenchmarkError` for a dataset without a seed, or a method whose copies cannot be had from seed and table alone."""
-    dataset, method = catalogue.dataset(copies.dataset), catalogue.method(copies.method)
-    if "seed" not in dataset.entry.fields or "seed" in dataset.parameters:
-        raise BenchmarkError(f"--dataset {copies.dataset}: fresh cohorts need a dataset with a free field 'seed'")
-    method_of(method)
-    if not method.stochastic:
-        raise BenchmarkError(f"--method {copies.method}: its seed changes nothing, so its copies are equal: choose another")
-    if not frozenset.union(*method.modalities) <= TABLE:
-        raise BenchmarkError(f"--method {copies.method} needs more than the table, which is all that copies are given")
+    if not can_be_redrawn(copies.dataset):
+        raise BenchmarkError(f"--dataset {copies.dataset.spelled}: fresh cohorts need a dataset with a free field 'seed'")
+    option = f"--method {copies.method.spelled}"
+    method_of(copies.method)
+    if not copies.method.stochastic:
+        raise BenchmarkError(f"{option}: its seed changes nothing, so its copies are equal: choose another")
+    if not frozenset.union(*copies.method.modalities) <= TABLE:
+        raise BenchmarkError(f"{option} needs more than the table, which is all that copies are given")
 
 
-def digest(copies: Copies, catalogue: Catalogue) -> str:
+def digest(copies: Copies) -> str:
     """Digest of all code that decides what comes out."""
-    entries = catalogue.dataset(copies.dataset).entry, catalogue.method(copies.method).entry
-    code = [provenance.code_digest(Path(str(comparison.__file__))), provenance.file_digest(Path(__file__))]
-    code += [provenance.code_digest(entry.path) for entry in entries]
-    libraries = provenance.library_versions(entries[1].path)
-    return provenance.digest([copies.dataset, copies.method, code, libraries, (NAIVE_T, CORRECTED_T, WIDENED, MCNEMAR)])
+    parts = (copies.dataset, copies.protocol, copies.method)
+    code = [provenance.code_digest(path) for path in (Path(str(comparison.__file__)), *(part.entry.path for part in parts))]
+    code.append(provenance.file_digest(Path(__file__)))
+    libraries, tests = provenance.library_versions(copies.method.entry.path), (NAIVE_T, CORRECTED_T, WIDENED, MCNEMAR)
+    return provenance.digest([[part.spelled for part in parts], code, libraries, tests])
 
 
-def repeat(copies: Copies, repetition: int) -> Trial:
+def repeat(copies: Copies, number: int) -> Repetition:
     """Build one cohort, fit and predict both copies as cells are, compare. Raises `BenchmarkError` for invalid predictions."""
-    catalogue = discover(copies.plugins)
-    cohort = _cohort(copies, repetition, catalogue)
-    splits = RepeatedCV().splits(cohort)
-    names = (copies.method, f"{copies.method}, second copy")
-    told = [_predictions(copies, name, cohort, splits, catalogue) for name in names]
-    scores = pd.DataFrame({name: probabilities for name, (probabilities, _) in zip(names, told, strict=True)})
-    cuts = pd.DataFrame({name: cut for name, (_, cut) in zip(names, told, strict=True)}, index=[part.name for part in splits])
-    task = make_task(cohort, PROTOCOL, splits).frame()
-    found = comparison.compare(task, scores, cuts, inference="fold", ranked=names)
-    pair, folds = found.pairs.iloc[0], found.per_split[AUC].loc[list(names)].to_numpy()
-    return Trial(
-        {
-            NAIVE_T: float(ttest_rel(*folds).pvalue),
-            CORRECTED_T: float(pair["p"]),
-            WIDENED: float(pair["p_delong"]),
-            MCNEMAR: float(pair["p_mcnemar"]),
-        },
-        differences=[float(pair["difference"])],
+    cohort = _cohort(copies.dataset, number)
+    splits = splits_of(copies.protocol, cohort)
+    names = [copies.method.spelled, f"{copies.method.spelled}, second copy"]
+    scores, thresholds = {}, {}
+    for name in names:
+        scores[name], thresholds[name] = _predictions(copies, name, cohort, splits)
+    compared = comparison.compare(
+        make_task(cohort, copies.protocol.spelled, splits).frame(),
+        pd.DataFrame(scores),
+        pd.DataFrame(thresholds, index=[split.name for split in splits]),
+        inference=copies.protocol.inference,
+        ranked=names,
     )
+    pair, folds = compared.pairs.iloc[0], compared.per_split[AUC].loc[names].to_numpy()
+    p = {NAIVE_T: ttest_rel(*folds).pvalue, CORRECTED_T: pair["p"], WIDENED: pair["p_delong"], MCNEMAR: pair["p_mcnemar"]}
+    return Repetition({test: float(value) for test, value in p.items()}, differences=[float(pair["difference"])])
 
 
-def _cohort(copies: Copies, repetition: int, catalogue: Catalogue) -> Cohort:
+def _cohort(dataset: Configured[DatasetCard], number: int) -> Cohort:
     """The cohort of the repetition's seed, built in memory, its cases in the engine's order; only the table is kept."""
-    dataset = catalogue.dataset(copies.dataset)
-    fresh = replace(dataset, parameters={**dataset.parameters, "seed": FIRST_COHORT + repetition})
+    fresh = replace(dataset, parameters={**dataset.parameters, "seed": FIRST_COHORT + number})
     built: Cohort = fresh.make().build(open_sources(dataset.entry.name))
     order = np.argsort(np.asarray(built.case_ids, dtype=np.str_), kind="stable")
     labels = np.asarray(built.labels, dtype=np.int8)
     return replace(replace(built.only(TABLE), labels=labels).take(order), name=fresh.spelled, rows=None)
 
 
-def _predictions(
-    copies: Copies, copy: str, cohort: Cohort, splits: list[Split], catalogue: Catalogue
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], list[float]]:
+def _predictions(copies: Copies, copy: str, cohort: Cohort, splits: Sequence[Split]) -> tuple[Probabilities, list[float]]:
     """Test probabilities of all splits, one after the other, and each split's threshold; the copy's name decides its seeds."""
-    method = catalogue.method(copies.method)
-    predicted, thresholds = [], []
+    method, probabilities, thresholds = copies.method, [], []
     for split in splits:
-        seed = training_seed(cohort.name, PROTOCOL, copy, split)
+        seed = training_seed(cohort.name, copies.protocol.spelled, copy, split)
         try:
             fitted = fit_and_predict(method, views_of(cohort, split, method.modalities), seed, partial(method_of, method))
         except InvalidPredictions as error:
-            raise BenchmarkError(f"{copies.method}, {cohort.name}, {split.name}: {error}") from error
-        predicted.append(fitted.probabilities)
+            raise BenchmarkError(f"{method.spelled}, {cohort.name}, {split.name}: {error}") from error
+        probabilities.append(fitted.probabilities)
         thresholds.append(saved_attributes(fitted.method)[0])
-    return np.concatenate(predicted), thresholds
+    return np.concatenate(probabilities), thresholds

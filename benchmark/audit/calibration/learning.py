@@ -31,7 +31,7 @@ def _newton(design: Floats, labels: NDArray[np.int8], learning: Bools, penalty: 
     ridge = np.full(design.shape[1], penalty)
     ridge[-1] = 0.0
     coefficients = start
-    said = "logistic regression has no finite fit: are the classes separable?"
+    problem = "logistic regression has no finite fit: are the classes separable?"
     for _ in range(STEPS):
         p = expit(coefficients @ design.T)
         gradient = (learning * (labels - p)) @ design - ridge * coefficients
@@ -39,11 +39,11 @@ def _newton(design: Floats, labels: NDArray[np.int8], learning: Bools, penalty: 
         try:
             step = np.linalg.solve(weighted @ design + np.diag(ridge), gradient[..., None])[..., 0]
         except np.linalg.LinAlgError as error:
-            raise BenchmarkError(said) from error
+            raise BenchmarkError(problem) from error
         coefficients = coefficients + step
         if np.abs(step).max() <= CONVERGED:
             return coefficients
-    raise BenchmarkError(said)
+    raise BenchmarkError(problem)
 
 
 def true_auc(coefficients: Floats, difference: Floats) -> Floats:

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.audit.calibration.trials import AVERAGED, CORRECTED_T, MCNEMAR, NAIVE_T, TARGETS, WIDENED, WILCOXON, Trial
+from benchmark.audit.calibration.repetition import (
+    AVERAGED,
+    CORRECTED_T,
+    MCNEMAR,
+    NAIVE_T,
+    TARGETS,
+    WIDENED,
+    WILCOXON,
+    Repetition,
+)
 from benchmark.statistics.multiplicity import ALPHA
 
 Floats = NDArray[np.float64]
@@ -41,32 +50,32 @@ def rate(happened: ArrayLike) -> Rate:
     return Rate(share, spread / float(np.sqrt(len(values))), len(values))
 
 
-def rejections(trials: Sequence[Trial], test: str, alpha: float = ALPHA) -> Rate:
+def rejections(repetitions: Sequence[Repetition], test: str, alpha: float = ALPHA) -> Rate:
     """How often a test calls a pair different."""
-    return rate([trial.p[test] < alpha for trial in trials])
+    return rate([each.p[test] < alpha for each in repetitions])
 
 
-def coverage(trials: Sequence[Trial], kind: str, of_own_models: bool = False) -> Rate:
+def coverage(repetitions: Sequence[Repetition], kind: str, of_own_models: bool = False) -> Rate:
     """How often an interval covers the truth, both methods together.
 
     The truth is the learning procedure's expected figure, that is the mean over all repetitions, method by method; or, if
     `of_own_models`, the mean of the very models of the repetition. An interval that does not exist covers nothing.
     """
-    bounds = np.array([trial.intervals[kind] for trial in trials], dtype=np.float64)
-    truth = np.array([trial.truth[TARGETS[kind]] for trial in trials])
+    bounds = np.array([each.intervals[kind] for each in repetitions], dtype=np.float64)
+    truth = np.array([each.truth[TARGETS[kind]] for each in repetitions])
     if not of_own_models:
         truth = truth.mean(axis=0, keepdims=True)
     return rate(((bounds[..., 0] <= truth) & (truth <= bounds[..., 1])).mean(axis=1))
 
 
-def any_called(trials: Sequence[Trial], rule: str) -> Rate:
+def any_called(repetitions: Sequence[Repetition], rule: str) -> Rate:
     """How often at least one pair is called so by a rule."""
-    return rate([trial.called[rule] > 0 for trial in trials])
+    return rate([each.called[rule] > 0 for each in repetitions])
 
 
-def expected(trials: Sequence[Trial], metric: str) -> Floats:
+def expected(repetitions: Sequence[Repetition], metric: str) -> Floats:
     """Each method's expected figure (M,)."""
-    return np.asarray(np.mean([trial.truth[metric] for trial in trials], axis=0))
+    return np.asarray(np.mean([each.truth[metric] for each in repetitions], axis=0))
 
 
 @dataclass(frozen=True)
@@ -79,10 +88,10 @@ class Bar:
     high: float = 1.0
     enough: int = FULL
 
-    def holds(self, found: Rate, errors: float = 0.0) -> bool:
-        """Whether the rate, as found, is within, or outside by at most so many Monte-Carlo errors."""
-        slack = errors * found.error
-        return self.low - slack <= found.value <= self.high + slack
+    def holds(self, rate: Rate, errors: float = 0.0) -> bool:
+        """Whether the rate is within the limits, or outside by at most so many Monte-Carlo errors."""
+        slack = errors * rate.error
+        return self.low - slack <= rate.value <= self.high + slack
 
 
 BARS: tuple[Bar, ...] = (
@@ -96,7 +105,7 @@ BARS: tuple[Bar, ...] = (
 """The calibration bar: the corrected tests keep the level, and the generator bites."""
 
 
-def judge(found: Mapping[str, Sequence[Trial]], copies: Sequence[str] = ()) -> list[tuple[Bar, Rate]]:
-    """Each bar whose world was simulated, with what was found; `copies` of a method must keep the level."""
+def judge(results: Mapping[str, Sequence[Repetition]], copies: Sequence[str] = ()) -> list[tuple[Bar, Rate]]:
+    """Each bar whose world was simulated, with the rate found there; `copies` of a method must keep the level."""
     bars = (*BARS, *(Bar(name, CORRECTED_T, high=ALPHA, enough=ENOUGH_COHORTS) for name in copies))
-    return [(bar, rejections(found[bar.world], bar.test)) for bar in bars if found.get(bar.world)]
+    return [(bar, rejections(results[bar.world], bar.test)) for bar in bars if results.get(bar.world)]

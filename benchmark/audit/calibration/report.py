@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from benchmark.audit.calibration.drawing import CASES, POSITIVES, SITE_SPREAD
 from benchmark.audit.calibration.rates import FULL, Bar, Rate, any_called, coverage, expected, judge, rejections
-from benchmark.audit.calibration.trials import (
+from benchmark.audit.calibration.repetition import (
     AUC,
     AVERAGED,
     AWAY_FROM_CHANCE,
@@ -29,15 +29,24 @@ from benchmark.audit.calibration.trials import (
     WILCOXON,
     WITH_HOLM,
     WITHOUT_HOLM,
-    Trial,
+    Repetition,
 )
-from benchmark.audit.calibration.worlds import FAMILY_WORLDS, HOLDOUT_WORLD, LEVEL_WORLDS, POWER_WORLD, SAID, SITE_WORLD, WORLDS
+from benchmark.audit.calibration.worlds import (
+    DESCRIPTIONS,
+    FAMILY_WORLDS,
+    HOLDOUT_WORLD,
+    LEVEL_WORLDS,
+    POWER_WORLD,
+    SITE_WORLD,
+    WORLDS,
+)
 from benchmark.leaderboard.tables import grid
 from benchmark.statistics.multiplicity import ALPHA
 
-Found = Mapping[str, Sequence[Trial]]
+Results = Mapping[str, Sequence[Repetition]]
 
 NAIVE = (NAIVE_T, WILCOXON, STACKED)
+COPIES_TESTS = (NAIVE_T, CORRECTED_T, WIDENED, MCNEMAR)
 PAIR_TESTS = (NAIVE_T, WILCOXON, CORRECTED_T, AWAY_FROM_CHANCE, AVERAGED, STACKED, BY_PATIENT, WIDENED, MCNEMAR)
 OTHER_TESTS = ((SITE_WORLD, (SITE_T, SIGN_FLIP)), (HOLDOUT_WORLD, (HELD_OUT, MCNEMAR)))
 ABSENT = "-"
@@ -79,72 +88,74 @@ correction: with independent seeds even the naive t, shown beside it, keeps the 
 interval of the share."""
 
 
-def document(found: Found, copies: Sequence[str]) -> str:
-    """The document; `found` holds each study's finished repetitions, `copies` names those of the end-to-end part."""
+def document(results: Results, copies: Sequence[str]) -> str:
+    """The document; `results` holds the finished repetitions by name, `copies` names those of the end-to-end part."""
+    results = {name: repetitions for name, repetitions in results.items() if repetitions}
     sections = (
         ("", HEAD),
-        ("", _summary(found, copies)),
-        ("The bars", _bars(found, copies)),
-        ("Calls of a difference at .05", _levels(found)),
-        ("Sites and hold-out", _others(found)),
-        ("Coverage", _coverages(found)),
-        ("Families", _families(found)),
-        ("End to end", _end_to_end(found, copies)),
-        ("The worlds", _worlds(found)),
-        ("How to reproduce", _reproduction(found, copies)),
+        ("", _summary(results, copies)),
+        ("The bars", _bars(results, copies)),
+        ("Calls of a difference at .05", _levels(results)),
+        ("Sites and hold-out", _other_tests(results)),
+        ("Coverage", _coverages(results)),
+        ("Families", _families(results)),
+        ("End to end", _end_to_end(results, copies)),
+        ("The worlds", _worlds(results)),
+        ("How to reproduce", _reproduction(results, copies)),
     )
-    told = [(f"## {title}\n\n{text}" if title else text) for title, text in sections if text]
-    return "\n\n".join(told) + "\n"
+    return "\n\n".join((f"## {title}\n\n{text}" if title else text) for title, text in sections if text) + "\n"
 
 
-def _summary(found: Found, copies: Sequence[str]) -> str:
-    judged = judge(found, copies)
+def _summary(results: Results, copies: Sequence[str]) -> str:
+    judged = judge(results, copies)
     if not judged:
         return "No bar can be judged: neither `s1` nor `s2` was simulated."
-    failing = [f"{_named(bar)} ({_figure(rate)})" for bar, rate in judged if not bar.holds(rate)]
-    said = f"{len(judged) - len(failing)} of {len(judged)} bars hold" + (
-        f"; failing: {'; '.join(failing)}." if failing else "."
-    )
-    few = [bar for bar, rate in judged if rate.count < bar.enough]
+    failing = [f"{bar.test} in {bar.world} ({_figure(rate)})" for bar, rate in judged if not bar.holds(rate)]
+    text = f"{len(judged) - len(failing)} of {len(judged)} bars hold"
+    text += f"; failing: {'; '.join(failing)}." if failing else "."
+    few = sum(rate.count < bar.enough for bar, rate in judged)
     if few:
-        said += f" **Provisional:** {len(few)} of them rest on fewer repetitions than they need ({FULL} of a world)."
-    return fill(f"{said} {_beyond_the_level(found)}", WIDTH, break_on_hyphens=False)
+        text += f" **Provisional:** {few} of them rest on fewer repetitions than they need ({FULL} of a world)."
+    return fill(f"{text} {_beyond_the_level(results)}", WIDTH, break_on_hyphens=False)
 
 
-def _beyond_the_level(found: Found) -> str:
+def _beyond_the_level(results: Results) -> str:
     """Where the leaderboard's own p-values are too bold or its intervals too short, beyond doubt."""
     headline = {**dict.fromkeys(LEVEL_WORLDS, CORRECTED_T), SITE_WORLD: SITE_T, HOLDOUT_WORLD: HELD_OUT}
-    rates = {world: rejections(found[world], test) for world, test in headline.items() if found.get(world)}
-    bold = [f"`{world}` ({_figure(rate)})" for world, rate in rates.items() if rate.value - 2 * rate.error > ALPHA]
-    families = {world: any_called(found[world], WITH_HOLM) for world in FAMILY_WORLDS if found.get(world)}
-    wide = [f"`{world}` ({_figure(rate)})" for world, rate in families.items() if rate.value - 2 * rate.error > ALPHA]
+    called = {world: rejections(results[world], test) for world, test in headline.items() if world in results}
+    families = {world: any_called(results[world], WITH_HOLM) for world in FAMILY_WORLDS if world in results}
     covered = {
-        world: coverage(found[world], SHOWN_AUC)
+        world: coverage(results[world], SHOWN_AUC)
         for world in WORLDS
-        if found.get(world) and SHOWN_AUC in found[world][0].intervals
+        if world in results and SHOWN_AUC in results[world][0].intervals
     }
-    short = [f"`{world}` ({_figure(rate)})" for world, rate in covered.items() if rate.value + 2 * rate.error < 1.0 - ALPHA]
-    said = (
-        ("Between equal methods the leaderboard's own p-value is below .05 too often", bold),
-        ("in a family of eight equal methods it calls a difference, after Holm, more often than .05", wide),
-        ("the AUC's 95 % interval holds the truth too seldom", short),
-    )
-    told = [f"{what} in {', '.join(where)}" for what, where in said if where]
-    if not told:
+
+    def bold(rate: Rate) -> bool:
+        return rate.value - 2 * rate.error > ALPHA
+
+    def short(rate: Rate) -> bool:
+        return rate.value + 2 * rate.error < 1.0 - ALPHA
+
+    statements = []
+    for statement, rates, is_beyond in (
+        ("Between equal methods the leaderboard's own p-value is below .05 too often", called, bold),
+        ("in a family of eight equal methods it calls a difference, after Holm, more often than .05", families, bold),
+        ("the AUC's 95 % interval holds the truth too seldom", covered, short),
+    ):
+        worlds = [f"`{world}` ({_figure(rate)})" for world, rate in rates.items() if is_beyond(rate)]
+        if worlds:
+            statements.append(f"{statement} in {', '.join(worlds)}")
+    if not statements:
         return "In no null world are tests too bold or intervals too short by more than two Monte-Carlo errors."
     return (
-        f"**By more than two Monte-Carlo errors**: {'; '.join(told)}. There training depends much on the sample, and p-values "
-        "near the threshold deserve caution."
+        f"**By more than two Monte-Carlo errors**: {'; '.join(statements)}. There training depends much on the sample, and "
+        "p-values near the threshold deserve caution."
     )
 
 
-def _named(bar: Bar) -> str:
-    return f"{bar.test} in {bar.world}"
-
-
-def _bars(found: Found, copies: Sequence[str]) -> str:
+def _bars(results: Results, copies: Sequence[str]) -> str:
     rows = []
-    for bar, rate in judge(found, copies):
+    for bar, rate in judge(results, copies):
         verdict = "holds" if bar.holds(rate) else "**fails**"
         if rate.count < bar.enough:
             verdict += f" (too few repetitions: {rate.count} of {bar.enough})"
@@ -158,82 +169,72 @@ def _range(bar: Bar) -> str:
     return f"at least {_short(bar.low)}" if bar.high == 1 else f"{_short(bar.low)} to {_short(bar.high)}"
 
 
-def _levels(found: Found) -> str:
-    worlds = [name for name in (*LEVEL_WORLDS, POWER_WORLD) if found.get(name)]
+def _levels(results: Results) -> str:
+    worlds = [name for name in (*LEVEL_WORLDS, POWER_WORLD) if name in results]
     if not worlds:
         return ""
 
     def cell(test: str, world: str) -> str:
-        figure = _figure(rejections(found[world], test))
+        figure = _figure(rejections(results[world], test))
         return f"({figure})" if world == POWER_WORLD and test in NAIVE else figure
 
-    said = "The methods are equal, so each share should be at most .05."
-    if POWER_WORLD in worlds:
-        first, second = expected(found[POWER_WORLD], AUC)
+    power = POWER_WORLD in worlds
+    text = "The methods are equal, so each share should be at most .05."
+    if power:
+        first, second = expected(results[POWER_WORLD], AUC)
         truth = f"where the true AUCs are {_short(first)} and {_short(second)}"
-        said += f" But in `{POWER_WORLD}`, {truth}, it is the power: in brackets that of tests which do not keep the level."
-    said += " The last row is how often the leaderboard would say that the two are equal within .01"
-    said += f": rightly, but in `{POWER_WORLD}`." if POWER_WORLD in worlds else "."
-    said += " With so few cases that is hardly ever said, so this does not validate the rule."
+        text += f" But in `{POWER_WORLD}`, {truth}, it is the power: in brackets that of tests which do not keep the level."
+    text += " The last row is how often the leaderboard would say that the two are equal within .01"
+    text += f": rightly, but in `{POWER_WORLD}`." if power else "."
+    text += " With so few cases that is hardly ever said, so this does not validate the rule."
     rows = [(test, *(cell(test, world) for world in worlds)) for test in PAIR_TESTS]
-    rows.append((EQUIVALENCE, *(_figure(any_called(found[world], EQUIVALENCE)) for world in worlds)))
-    return f"{fill(said, WIDTH, break_on_hyphens=False)}\n\n" + grid(("test", *worlds), rows)
+    rows.append((EQUIVALENCE, *(_figure(any_called(results[world], EQUIVALENCE)) for world in worlds)))
+    return f"{fill(text, WIDTH, break_on_hyphens=False)}\n\n" + grid(("test", *worlds), rows)
 
 
-def _others(found: Found) -> str:
+def _other_tests(results: Results) -> str:
     rows = [
-        (world, test, _figure(rejections(found[world], test)))
+        (world, test, _figure(rejections(results[world], test)))
         for world, tests in OTHER_TESTS
-        if found.get(world)
+        if world in results
         for test in tests
     ]
     return grid(("world", "test", "called different at .05"), rows) if rows else ""
 
 
-def _coverages(found: Found) -> str:
-    worlds = [name for name in (*LEVEL_WORLDS, POWER_WORLD, SITE_WORLD, HOLDOUT_WORLD) if found.get(name)]
+def _coverages(results: Results) -> str:
+    worlds = [name for name in (*LEVEL_WORLDS, POWER_WORLD, SITE_WORLD, HOLDOUT_WORLD) if name in results]
     if not worlds:
         return ""
 
-    def table(of_own_models: bool) -> str:
-        return grid(
-            ("interval", *worlds),
-            [
-                (
-                    kind,
-                    *(
-                        _figure(coverage(found[world], kind, of_own_models)) if kind in found[world][0].intervals else ABSENT
-                        for world in worlds
-                    ),
-                )
-                for kind in TARGETS
-            ],
-        )
+    def cell(kind: str, world: str, of_own_models: bool) -> str:
+        computed = kind in results[world][0].intervals
+        return _figure(coverage(results[world], kind, of_own_models)) if computed else ABSENT
 
-    return "\n\n".join((COVERAGE, table(of_own_models=False), table(of_own_models=True)))
+    tables = [
+        grid(("interval", *worlds), [(kind, *(cell(kind, world, own) for world in worlds)) for kind in TARGETS])
+        for own in (False, True)
+    ]
+    return "\n\n".join((COVERAGE, *tables))
 
 
-def _families(found: Found) -> str:
-    worlds = [name for name in FAMILY_WORLDS if found.get(name)]
-    if not worlds:
-        return ""
+def _families(results: Results) -> str:
+    worlds = [name for name in FAMILY_WORLDS if name in results]
     rules = (WITHOUT_HOLM, WITH_HOLM, DELONG_WITH_HOLM)
-    rows = [(rule, *(_figure(any_called(found[world], rule)) for world in worlds)) for rule in rules]
-    return f"{FAMILIES}\n\n" + grid(("p-values", *worlds), rows)
+    rows = [(rule, *(_figure(any_called(results[world], rule)) for world in worlds)) for rule in rules]
+    return f"{FAMILIES}\n\n" + grid(("p-values", *worlds), rows) if worlds else ""
 
 
-def _end_to_end(found: Found, copies: Sequence[str]) -> str:
-    there = [name for name in copies if found.get(name)]
-    if not there:
-        return ""
+def _end_to_end(results: Results, copies: Sequence[str]) -> str:
     rows = []
-    for name in there:
-        trials = found[name]
-        largest = max(abs(difference) for trial in trials for difference in trial.differences)
-        tests = (_exact(rejections(trials, test)) for test in (NAIVE_T, CORRECTED_T, WIDENED, MCNEMAR))
-        rows.append((name, str(len(trials)), *tests, _short(largest)))
-    head = ("copies of", "cohorts", NAIVE_T, CORRECTED_T, WIDENED, MCNEMAR, "largest difference of AUCs")
-    return f"{END_TO_END}\n\n" + grid(head, rows)
+    for name in copies:
+        if name in results:
+            repetitions = results[name]
+            largest = max(abs(difference) for each in repetitions for difference in each.differences)
+            tests = (_exact(rejections(repetitions, test)) for test in COPIES_TESTS)
+            rows.append((name, str(len(repetitions)), *tests, _short(largest)))
+    head = ("copies of", "cohorts", *COPIES_TESTS, "largest difference of AUCs")
+    return f"{END_TO_END}\n\n" + grid(head, rows) if rows else ""
 
 
 def _exact(rate: Rate) -> str:
@@ -243,20 +244,20 @@ def _exact(rate: Rate) -> str:
     return f"{called} of {rate.count} [{_short(interval.low)}, {_short(interval.high)}]"
 
 
-def _worlds(found: Found) -> str:
+def _worlds(results: Results) -> str:
     rows = []
     for name, world in WORLDS.items():
-        trials = found.get(name, ())
-        reached = sorted({_short(auc) for auc in expected(trials, AUC)}, reverse=True) if trials else [ABSENT]
+        repetitions = results.get(name, ())
+        reached = sorted({_short(auc) for auc in expected(repetitions, AUC)}, reverse=True) if repetitions else [ABSENT]
         best = " and ".join(dict.fromkeys(_short(auc) for auc in world.auc))
         between = " and ".join(reached) if len(reached) < 3 else f"{reached[-1]} to {reached[0]}"
-        rows.append((f"`{name}`", SAID[name], best, between, str(len(trials)) if trials else "not simulated"))
+        count = str(len(repetitions)) if repetitions else "not simulated"
+        rows.append((f"`{name}`", DESCRIPTIONS[name], best, between, count))
     return f"{SETTING}\n\n" + grid(("world", "what it is", "best AUC", "AUC reached", "repetitions"), rows)
 
 
-def _reproduction(found: Found, copies: Sequence[str]) -> str:
-    simulated = max((len(found.get(name, ())) for name in WORLDS), default=0)
-    cohorts = max((len(found.get(name, ())) for name in copies), default=0)
+def _reproduction(results: Results, copies: Sequence[str]) -> str:
+    simulated, cohorts = (max((len(results.get(name, ())) for name in names), default=0) for names in (WORLDS, copies))
     return f"""\
 ```sh
 python -m benchmark calibrate --repetitions {simulated} --cohorts {cohorts}

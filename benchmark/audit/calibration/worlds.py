@@ -34,7 +34,7 @@ WORLDS: Mapping[str, World] = {
     )
 }
 
-SAID: Mapping[str, str] = {
+DESCRIPTIONS: Mapping[str, str] = {
     "s1": "the same 3 signals for both methods, and 20 noise features of each one's own",
     "s2": "3 signals of each method's own, equally strong; no noise features",
     "s3": "the same 3 signals, 60 noise features of each one's own, no penalty: an unstable learner",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,14 @@ from scipy.stats import ttest_rel, wilcoxon
 
 from benchmark.audit.calibration.drawing import CASES, POSITIVES, Drawn, World, draw
 from benchmark.audit.calibration.learning import fit_logistic, true_accuracy, true_auc
+from benchmark.cells.task import make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.protocols.holdout import Holdout
 from benchmark.data.protocols.leave_one_site_out import LeaveOneSiteOut
 from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.data.splits import Split
 from benchmark.statistics import delong
-from benchmark.statistics.comparison import Comparison, compare
+from benchmark.statistics.comparison import compare
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.multiplicity import ALPHA, holm
 from benchmark.statistics.resampled import EQUIVALENT, corrected_interval
@@ -46,11 +48,11 @@ TARGETS: Mapping[str, str] = {SHOWN_AUC: AUC, SHOWN_ACCURACY: ACCURACY, FOLD_AUC
 
 
 @dataclass(frozen=True)
-class Trial:
+class Repetition:
     """What one repetition gave.
 
     p : test -> the p-value of a pair of methods. intervals : kind -> (low, high) of each method. truth : metric -> each
-    method's true mean over its trained models. called : rule -> how many pairs were called different, or equal, by it.
+    method's true mean over its trained models. called : rule -> how many pairs it called different, or equal.
     differences : of the pair's AUCs, as observed, where the truth is 0.
     """
 
@@ -71,15 +73,14 @@ class Predicted:
     truth: dict[str, list[float]]
 
 
-def repeat(world: World, repetition: int) -> Trial:
-    """One repetition: the same numbers for the same world and number, in whatever order and process."""
-    found = predicted(world, draw(world, world.generator(repetition)))
-    return judged(found, world.inference, world.methods)
+def repeat(world: World, number: int) -> Repetition:
+    """One repetition: the same figures for the same world and number, in whatever order and process."""
+    return analyse(world, predict(world, draw(world, world.generator(number))))
 
 
-def predicted(world: World, drawn: Drawn) -> Predicted:
+def predict(world: World, drawn: Drawn) -> Predicted:
     """Test predictions of each method under the world's protocol; it learns from train + validation, as classical rows do."""
-    splits = _splits(world.inference, drawn.labels.tobytes(), drawn.sites.tobytes())
+    splits, task = _splits(world.inference, drawn.labels.tobytes(), drawn.sites.tobytes())
     learning, model = np.unique(np.stack([_learning(split) for split in splits]), axis=0, return_inverse=True)
     rows = np.concatenate([split.test for split in splits])
     of_row = np.repeat(model, [len(split.test) for split in splits])
@@ -91,30 +92,7 @@ def predicted(world: World, drawn: Drawn) -> Predicted:
         auc.append(float(true_auc(models[model], differences[places]).mean()))
         accuracy.append(float(true_accuracy(models[model], differences[places], POSITIVES / CASES).mean()))
     thresholds = pd.DataFrame(0.5, index=[split.name for split in splits], columns=list(world.methods))
-    return Predicted(_task(splits, drawn.labels), pd.DataFrame(scores), thresholds, {AUC: auc, ACCURACY: accuracy})
-
-
-@lru_cache(maxsize=2)
-def _splits(inference: str, labels: bytes, sites: bytes) -> list[Split]:
-    """The protocol's own splits; they depend on labels and sites alone."""
-    y = np.frombuffer(labels, dtype=np.int8)
-    names = np.array([f"site {site}" for site in np.frombuffer(sites, dtype=np.intp)])
-    return PROTOCOLS[inference]().splits(Cohort("simulated", np.array([f"{case:04d}" for case in range(len(y))]), y, names))
-
-
-def _learning(split: Split) -> NDArray[np.bool_]:
-    """All cases that the learning procedure sees (N,): train and validation."""
-    seen = np.zeros(CASES, dtype=bool)
-    seen[split.train] = seen[split.validation] = True
-    return seen
-
-
-def _task(splits: Sequence[Split], labels: NDArray[np.int8]) -> pd.DataFrame:
-    """One row per split and test case, as `compare` takes them."""
-    sizes = [len(split.test) for split in splits]
-    rows = np.concatenate([split.test for split in splits])
-    told = {name: np.repeat([getattr(split, name) or "" for split in splits], sizes) for name in ("name", "seed", "site")}
-    return pd.DataFrame({"split": told.pop("name"), **told, "case": rows, "label": labels[rows]})
+    return Predicted(task, pd.DataFrame(scores), thresholds, {AUC: auc, ACCURACY: accuracy})
 
 
 PROTOCOLS: Mapping[str, Callable[[], RepeatedCV | LeaveOneSiteOut | Holdout]] = {
@@ -124,44 +102,69 @@ PROTOCOLS: Mapping[str, Callable[[], RepeatedCV | LeaveOneSiteOut | Holdout]] = 
 }
 
 
-def judged(found: Predicted, inference: str, methods: tuple[str, ...]) -> Trial:
+@lru_cache(maxsize=2)
+def _splits(inference: str, labels: bytes, sites: bytes) -> tuple[list[Split], pd.DataFrame]:
+    """The protocol's own splits, and the task that they make; they depend on labels and sites alone."""
+    y = np.frombuffer(labels, dtype=np.int8)
+    names = np.array([f"site {site}" for site in np.frombuffer(sites, dtype=np.intp)])
+    cohort = Cohort("simulated", np.array([f"{case:04d}" for case in range(len(y))]), y, names)
+    splits = PROTOCOLS[inference]().splits(cohort)
+    return splits, make_task(cohort, inference, splits).frame()
+
+
+def _learning(split: Split) -> NDArray[np.bool_]:
+    """All cases that the learning procedure sees (N,): train and validation."""
+    seen = np.zeros(CASES, dtype=bool)
+    seen[split.train] = seen[split.validation] = True
+    return seen
+
+
+def analyse(world: World, predicted: Predicted) -> Repetition:
     """The suite's statistics of the predictions: of two methods every test, of more what Holm calls different."""
-    told = compare(found.task, found.scores, found.thresholds, inference=inference, ranked=methods)
+    methods, truth = list(world.methods), {AUC: predicted.truth[AUC]}
+    frames = predicted.task, predicted.scores, predicted.thresholds
+    comparison = compare(*frames, inference=world.inference, ranked=methods)
     if len(methods) > 2:
-        return Trial(truth={AUC: found.truth[AUC]}, called=_called(told.pairs))
-    intervals = {SHOWN_AUC: _shown(told, AUC, methods)}
-    areas = {AUC: found.truth[AUC]}
-    if inference == "site":
-        return Trial({SITE_T: _p(told, "p"), SIGN_FLIP: _p(told, "p_sign_flip")}, intervals, areas)
-    if inference == "held-out":
-        return Trial({HELD_OUT: _p(told, "p"), MCNEMAR: _p(told, "p_mcnemar")}, intervals, areas)
-    run = evaluate(found.task, found.scores, found.thresholds)
-    folds = told.per_split[AUC].loc[list(methods)].to_numpy()
+        return Repetition(truth=truth, called=_called(comparison.pairs))
+    pair = comparison.pairs.iloc[0]
+    shown = {
+        name: _bounds(*(bound.loc[methods, metric].to_numpy() for bound in (comparison.low, comparison.high)))
+        for name, metric in ((SHOWN_AUC, AUC), (SHOWN_ACCURACY, ACCURACY))
+    }
+    if world.inference != "fold":
+        p = {name: float(pair[column]) for name, column in OTHER_TESTS[world.inference].items()}
+        return Repetition(p, {SHOWN_AUC: shown[SHOWN_AUC]}, truth)
+    folds = comparison.per_split[AUC].loc[methods].to_numpy()
     half = quantile(folds.shape[1] - 1) * folds.std(axis=1, ddof=1) / np.sqrt(folds.shape[1])
-    intervals |= {
-        SHOWN_ACCURACY: _shown(told, ACCURACY, methods),
+    intervals = shown | {
         FOLD_AUC: _bounds(*corrected_interval(folds)),
         STANDARD_DEVIATION: _bounds(folds.mean(axis=1) - half, folds.mean(axis=1) + half),
     }
-    called = {EQUIVALENCE: int(_p(told, "p_equivalent") > EQUIVALENT)}
-    return Trial(_pair_tests(told, run, folds), intervals, found.truth, called)
+    called = {EQUIVALENCE: int(pair["p_equivalent"] > EQUIVALENT)}
+    return Repetition(_pair_tests(pair, evaluate(*frames), folds), intervals, predicted.truth, called)
 
 
-def _pair_tests(told: Comparison, run: Evaluation, folds: Floats) -> dict[str, float]:
+OTHER_TESTS: Mapping[str, Mapping[str, str]] = {
+    "site": {SITE_T: "p", SIGN_FLIP: "p_sign_flip"},
+    "held-out": {HELD_OUT: "p", MCNEMAR: "p_mcnemar"},
+}
+"""Inference -> test -> the column of its p-value."""
+
+
+def _pair_tests(pair: pd.Series[Any], run: Evaluation, folds: Floats) -> dict[str, float]:
     """The leaderboard's tests, read from its own comparison, and those that it never uses."""
-    first, second = np.array([0]), np.array([1])
     covariance = delong.covariance(run.patient_placements, run.patient_labels)
-    plain = delong.pairwise(folds.mean(axis=1), covariance, first, second)
+    plain = delong.pairwise(folds.mean(axis=1), covariance, np.array([0]), np.array([1]))
     return {
         NAIVE_T: float(ttest_rel(*folds).pvalue),
         WILCOXON: float(wilcoxon(*folds).pvalue),
-        CORRECTED_T: _p(told, "p"),
-        AWAY_FROM_CHANCE: 1.0 if told.pairs["near_chance"].iloc[0] else _p(told, "p"),
+        CORRECTED_T: float(pair["p"]),
+        AWAY_FROM_CHANCE: 1.0 if pair["near_chance"] else float(pair["p"]),
         AVERAGED: float(delong.delong_test(run.patient_labels, run.patient_scores)[2].p[0]),
         STACKED: float(delong.delong_test(run.labels, run.scores)[2].p[0]),
         BY_PATIENT: float(plain.p[0]),
-        WIDENED: _p(told, "p_delong"),
-        MCNEMAR: _p(told, "p_mcnemar"),
+        WIDENED: float(pair["p_delong"]),
+        MCNEMAR: float(pair["p_mcnemar"]),
     }
 
 
@@ -170,21 +173,9 @@ WITHOUT_HOLM, WITH_HOLM, DELONG_WITH_HOLM = "not adjusted", "Holm (the leaderboa
 
 def _called(pairs: pd.DataFrame) -> dict[str, int]:
     """How many pairs are called different, by rule."""
-    second_opinion = holm(pairs["p_delong"].to_numpy(dtype=np.float64))
-    return {
-        WITHOUT_HOLM: int((pairs["p"] < ALPHA).sum()),
-        WITH_HOLM: int((pairs["p_holm"] < ALPHA).sum()),
-        DELONG_WITH_HOLM: int((second_opinion < ALPHA).sum()),
-    }
-
-
-def _p(told: Comparison, column: str) -> float:
-    """The p-value of the only pair."""
-    return float(told.pairs[column].iloc[0])
-
-
-def _shown(told: Comparison, metric: str, methods: Sequence[str]) -> Bounds:
-    return _bounds(*(bound.loc[list(methods), metric].to_numpy() for bound in (told.low, told.high)))
+    p, p_holm, p_delong = (pairs[column].to_numpy(dtype=np.float64) for column in ("p", "p_holm", "p_delong"))
+    rules = {WITHOUT_HOLM: p, WITH_HOLM: p_holm, DELONG_WITH_HOLM: holm(p_delong)}
+    return {rule: int((values < ALPHA).sum()) for rule, values in rules.items()}
 
 
 def _bounds(low: Floats, high: Floats) -> Bounds:
