@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
+    from benchmark.leaderboard.exports import as_json
     from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
-    from benchmark.leaderboard.standings import as_json
 
     local = not options.no_local
     suite, catalogue = stored_suite(options)

@@ -51,7 +51,7 @@ def conclusion(table: Standings) -> str:
         return "This suite ranks no two rows: they are shown beside one another, and nothing is tested."
     if len(ranked) < 2:
         return "There are fewer than two complete ranked rows: nothing to compare." + _missing(table)
-    if found.pairs["p"].isna().all():
+    if not table.tested:
         return _why_no_tests(table) + _missing(table)
     tested = [name for name in ranked if found.best_set.get(name) is not None]
     best = [name for name in tested if found.best_set.get(name)]
@@ -123,8 +123,7 @@ def _missing(table: Standings) -> str:
     missing = [name for name in applicable if name not in table.ranked]
     if not missing:
         return ""
-    tested = table.comparison is not None and table.comparison.pairs["p"].notna().any()
-    counted = " Those to come are counted in the correction and in the ranks." if tested and awaited(table.rows) else ""
+    counted = " Those to come are counted in the correction and in the ranks." if table.tested and awaited(table.rows) else ""
     return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; without {listed(missing)}.{counted}"
 
 

@@ -1,4 +1,4 @@
-"""The leaderboard as CSV: one line per row of a table, or one per pair of its ranked rows."""
+"""The leaderboard as JSON and as CSV, which has one line per row of a table or one per pair of its ranked rows."""
 
 from __future__ import annotations
 
@@ -9,34 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.cells.rows import Row
+from benchmark.leaderboard.columns import COLUMNS, Line, fields, known, lines, ranked_first
 from benchmark.leaderboard.standings import Standings
+from benchmark.statistics.metrics import METRICS
 
-ROW = (
-    "dataset",
-    "protocol",
-    "cases",
-    "primary_metric",
-    "interim",
-    "method",
-    "ranked",
-    "source",
-    "cells_ok",
-    "cells",
-    "rank_low",
-    "rank_high",
-    "best_set",
-    "letters",
-    "tau",
-    "i2",
-    "random_effects_auc",
-    "random_effects_low",
-    "random_effects_high",
-    "ensemble_auc",
-    "calibration_error",
-)
-"""What a line says of a row, before the metrics: each with `_low` and `_high`, the 95 % interval."""
-BETWEEN = ROW[ROW.index("tau") : ROW.index("ensemble_auc")]
-"""Of these, what is told of the AUC between sites."""
+FIRST = ("dataset", "protocol", "cases", "primary_metric", "interim", "method", "ranked", "source", "cells_ok", "cells")
+RUN = ("method", "source", "cells", "ranked")
+RESULTS = ("rank", "best_set", "letters", "tau", "i2", "random_effects", "ensemble_auc", "calibration_error")
+"""Columns before the metrics, each of which has `_low` and `_high`, the 95 % interval."""
 PAIR = ("dataset", "protocol", "primary_metric")
 """What a line says of a pair, before the columns of `Comparison.pairs`."""
 
@@ -44,91 +25,107 @@ PAIR = ("dataset", "protocol", "primary_metric")
 def as_csv(tables: Sequence[Standings]) -> str:
     """One line per table and method, best first; a value that is undefined is empty, numbers are unrounded.
 
-    Columns `ROW`, then three per metric. Incomplete rows (cells_ok < cells) have no metrics: they are means over other cells.
+    Incomplete rows (cells_ok < cells) have no metrics: they are means over other cells.
     """
-    lines: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for table in tables:
-        if table.comparison is not None:
-            lines += [_complete(table, name) for name in (*table.ranked, *table.descriptive)]
-        lines += [
-            {
-                **_of_table(table),
-                "method": partial.row.method,
-                "ranked": False,
-                "source": partial.row.source,
-                "cells_ok": partial.row.cells_ok,
-                "cells": partial.row.cells,
-            }
-            for partial in table.partial
-        ]
-    return _written(ROW, lines)
+        rows += [_of_table(table) | fields(line, (*RUN, *RESULTS, *METRICS)) for line in ranked_first(lines(table))]
+        rows += [_of_table(table) | _run(partial.row) for partial in table.partial]
+    named = [key for name in RESULTS for key in COLUMNS[name].fields]
+    return _written([*FIRST, *named], rows)
 
 
 def pairs_as_csv(tables: Sequence[Standings]) -> str:
     """One line per table and unordered pair of ranked rows: `PAIR`, then the columns of `Comparison.pairs`."""
-    lines = [
-        {**_of_table(table), **pair}
-        for table in tables
-        if table.comparison is not None
-        for pair in table.comparison.pairs.to_dict("records")
+    found = [(table, table.comparison) for table in tables if table.comparison is not None]
+    rows = [
+        {key: _of_table(table)[key] for key in PAIR} | {str(key): value for key, value in pair.items()}
+        for table, comparison in found
+        for pair in comparison.pairs.to_dict("records")
     ]
-    return _written(PAIR, [{key: value for key, value in line.items() if key not in ("cases", "interim")} for line in lines])
+    return _written(PAIR, rows)
+
+
+def as_json(suite: str, tables: Sequence[Standings]) -> dict[str, Any]:
+    """The leaderboard as the documented JSON; null where a value is undefined."""
+    return {"suite": suite, "tables": [_table_json(table) for table in tables]}
+
+
+def _table_json(table: Standings) -> dict[str, Any]:
+    rows = [_row_json(line) for line in lines(table)]
+    for partial in table.partial:
+        estimate = {table.metric: {"mean": number(partial.mean), "ci": None}}
+        rows.append({**_run(partial.row), "metrics": estimate, "rank": None, "best_set": None})
+    pairs = [] if table.comparison is None else table.comparison.pairs.to_dict("records")
+    return {
+        **_of_table(table),
+        "rows": rows,
+        "pairs": [
+            {
+                "a": pair["a"],
+                "b": pair["b"],
+                "difference": number(pair["difference"]),
+                "ci": _interval(pair["low"], pair["high"]),
+                "p": number(pair["p"]),
+                "p_holm": number(pair["p_holm"]),
+            }
+            for pair in pairs
+        ],
+    }
+
+
+def _row_json(line: Line) -> dict[str, Any]:
+    estimates = {metric: [number(value) for value in COLUMNS[metric].values(line)] for metric in METRICS}
+    result = fields(line, ("rank", "best_set"))
+    bounds = [result[key] for key in ("rank_low", "rank_high")]
+    return {
+        **fields(line, RUN),
+        "metrics": {metric: {"mean": mean, "ci": _interval(low, high)} for metric, (mean, low, high) in estimates.items()},
+        "rank": [int(bound) for bound in bounds] if all(map(known, bounds)) else None,
+        "best_set": None if result["best_set"] is None else bool(result["best_set"]),
+    }
+
+
+def _run(row: Row) -> dict[str, Any]:
+    """What is said of an incomplete row: the fields of `RUN`."""
+    return {"method": row.method, "source": row.source, "cells_ok": row.cells_ok, "cells": row.cells, "ranked": False}
+
+
+def number(value: Any) -> float | None:
+    """The value for JSON, None where it is undefined."""
+    return float(value) if known(value) else None
+
+
+def _interval(low: Any, high: Any) -> list[float] | None:
+    return [float(low), float(high)] if known(low) and known(high) else None
 
 
 def _of_table(table: Standings) -> dict[str, Any]:
     return {
         "dataset": table.task.dataset,
         "protocol": table.task.protocol,
-        "cases": len(table.task.case_ids),
         "primary_metric": table.metric,
+        "cases": len(table.task.case_ids),
         "interim": table.interim,
     }
 
 
-def _complete(table: Standings, name: str) -> dict[str, Any]:
-    found, row = table.comparison, table.row(name)
-    assert found is not None
-    line: dict[str, Any] = {
-        **_of_table(table),
-        "method": name,
-        "ranked": name in table.rows.ranked,
-        "source": row.source,
-        "cells_ok": row.cells_ok,
-        "cells": row.cells,
-        "rank_low": found.rank_low[name],
-        "rank_high": found.rank_high[name],
-        "best_set": found.best_set[name],
-        "letters": found.letters[name],
-        "ensemble_auc": found.ensemble_auc[name],
-        "calibration_error": found.calibration_error[name],
-    }
-    if found.heterogeneity is not None:
-        line |= {key: found.heterogeneity.at[name, key] for key in BETWEEN}
-    for metric in map(str, found.metrics.columns):
-        line |= {
-            metric: found.metrics.at[name, metric],
-            f"{metric}_low": found.low.at[name, metric],
-            f"{metric}_high": found.high.at[name, metric],
-        }
-    return line
-
-
-def _written(first: Iterable[str], lines: Sequence[Mapping[str, Any]]) -> str:
-    """The lines as CSV, the columns `first` before those that any line adds."""
-    columns = list(dict.fromkeys([*first, *(key for line in lines for key in line)]))
+def _written(first: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as CSV, the columns `first` before those that any row adds."""
+    columns = list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_cell(column, line.get(column)) for column in columns] for line in lines)
+    writer.writerows([_cell(column, row.get(column)) for column in columns] for row in rows)
     return text.getvalue()
 
 
 def _cell(column: str, value: Any) -> str:
     """A value as text: true or false, ranks in whole numbers, empty where undefined."""
-    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+    if not known(value):
         return ""
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, float | np.floating):
-        return f"{value:.0f}" if column in ("rank_low", "rank_high") else repr(float(value))
+        return f"{value:.0f}" if column in COLUMNS["rank"].fields else repr(float(value))
     return str(value)

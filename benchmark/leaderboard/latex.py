@@ -3,10 +3,12 @@ r"""The leaderboard as LaTeX: one `longtable` per table, for a preamble with `\u
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
+from benchmark.leaderboard.columns import Column, Kind, Line, heading, lines, standing
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.comparison import Comparison
@@ -15,6 +17,7 @@ from benchmark.statistics.inference import AREAS
 HEADER = r"""% Written by `python -m benchmark export latex`; \input it where the tables are to stand.
 % The preamble needs \usepackage{booktabs,longtable}; pdfLaTeX, XeLaTeX and LuaLaTeX alike.
 % Meant for a text 16 cm wide, such as \usepackage[margin=2.5cm]{geometry} gives on A4."""
+SHOWN = ("rank", "method", "estimate", "difference", "p_holm", "letters")
 NAMES = r"p{.23\textwidth}"
 """The column of methods, whose names may break after a bracket or a sign."""
 PRIMARY_TEST = {
@@ -28,7 +31,7 @@ AUC_INTERVAL = {
     "held-out": "DeLong's, on the logit scale, conditional on the trained models",
 }
 OTHER_INTERVAL = {"fold": "by the corrected resampled variance", "site": "by $t$ over sites"}
-WITH_INTERVAL = r" (95\,\% CI)"
+SIDES: Mapping[Kind, str] = {"name": NAMES, "text": "l"}
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -121,16 +124,15 @@ def _breakable(name: str) -> str:
 
 
 def _table(table: Standings, found: Comparison) -> str:
-    tested = bool(found.pairs["p"].notna().any())
-    of_value, of_difference = (WITH_INTERVAL if said else "" for said in (np.isfinite(found.low[table.metric]).any(), tested))
-    head = ["method", f"{escaped(metric_name(table.metric))}{of_value}", f"difference{of_difference}"]
-    if tested:
-        head = ["rank", *head, "$p$ (Holm)", "letters"]
-    blocks = [[_row(table, found, name, tested) for name in names] for names in (table.ranked, table.descriptive)]
-    body = "\n\\midrule\n".join("\n".join(rows) for rows in blocks if rows)
+    rows = lines(table)
+    columns = [column for column in standing(SHOWN, rows) if table.tested or column.name != "p_holm"]
+    head = [_heading(heading(column, rows)) for column in columns]
+    blocks = ([_row(row, columns) for row in rows if row.ranked == ranked] for ranked in (True, False))
+    body = "\n\\midrule\n".join("\n".join(block) for block in blocks if block)
+    sides = "".join(SIDES.get(column.kind, "r") for column in columns)
     return rf"""\begingroup\footnotesize\setlength{{\LTcapwidth}}{{\textwidth}}\setlength{{\tabcolsep}}{{4pt}}
-\begin{{longtable}}{{{"r" if tested else ""}{NAMES}rr{"rl" if tested else ""}}}
-\caption{{{_caption(table, found, tested)}}}\label{{{_label(table)}}}\\
+\begin{{longtable}}{{{sides}}}
+\caption{{{_caption(table, found)}}}\label{{{_label(table)}}}\\
 \toprule
 {_line(head)}
 \midrule
@@ -146,29 +148,20 @@ def _table(table: Standings, found: Comparison) -> str:
 \endgroup"""
 
 
-def _row(table: Standings, found: Comparison, name: str, tested: bool) -> str:
-    """A row of the table; the tests' columns stay empty for descriptive rows."""
-    ranked = name in table.rows.ranked
-    best = r" $\bullet$" if ranked and found.best_set[name] else ""
-    metric = table.metric
-    value = _estimate(*(frame[metric][name] for frame in (found.metrics, found.low, found.high)))
-    difference, p = _to_first(table, name) if ranked else ("", "")
-    cells = [rf"\texttt{{{_breakable(name)}}}{best}", value, difference]
-    if tested:
-        letters = escaped(found.letters[name]) if ranked else ""
-        cells = [_rank(found.rank_low[name], found.rank_high[name]) if ranked else "", *cells, p, letters]
-    return _line(cells)
+def _heading(text: str) -> str:
+    """A heading in a narrow column; the caption says from what the differences are."""
+    short = escaped(text.replace(" to the first row", "")).replace(r"95 \%", r"95\,\%")
+    return "$p$" + short[1:] if short.startswith("p ") else short
 
 
-def _to_first(table: Standings, name: str) -> tuple[str, str]:
-    """The difference from the first ranked row with its interval, and Holm's p; empty for that row itself."""
-    pair = table.against(table.ranked[0]).get(name)
-    if pair is None:
-        return "", ""
-    return _estimate(pair["difference"], pair["low"], pair["high"], sign="+"), _p(pair["p_holm"])
+def _row(row: Line, columns: Sequence[Column]) -> str:
+    """A row of the table; a dot marks the best set, and the tests' columns stay empty for descriptive rows."""
+    best = r" $\bullet$" if row.ranked and row.comparison.best_set[row.row.method] else ""
+    cells = [WRITTEN[column.kind](*values) if (values := column.values(row)) else "" for column in columns]
+    return _line([cell + best if column.name == "method" else cell for cell, column in zip(cells, columns, strict=True)])
 
 
-def _caption(table: Standings, found: Comparison, tested: bool) -> str:
+def _caption(table: Standings, found: Comparison) -> str:
     task, inference = table.task, table.rows.inference
     said = [
         f"{escaped(metric_name(table.metric))} on {escaped(task.dataset)}, {escaped(task.protocol)}: "
@@ -177,7 +170,7 @@ def _caption(table: Standings, found: Comparison, tested: bool) -> str:
     intervals = AUC_INTERVAL if table.metric in AREAS else OTHER_INTERVAL
     if np.isfinite(found.low[table.metric]).any() and inference in intervals:
         said.append(f"Intervals: {intervals[inference]}.")
-    if tested:
+    if table.tested:
         test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=_sites(found))
         said.append(
             f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by Holm over all {found.power.pairs} "
@@ -213,7 +206,7 @@ def _line(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _estimate(value: float, low: float, high: float, sign: str = "") -> str:
+def _estimate(value: float, low: float, high: float, *_: float, sign: str = "") -> str:
     if not np.isfinite(value):
         return "n/a"
     interval = f" (${low:{sign}.3f}$ to ${high:{sign}.3f}$)" if np.isfinite(low) and np.isfinite(high) else ""
@@ -230,3 +223,14 @@ def _p(value: float) -> str:
     if not np.isfinite(value):
         return "n/a"
     return "$<.001$" if value < 0.001 else f"${value:.3f}$"
+
+
+WRITTEN: Mapping[Kind, Callable[..., str]] = {
+    "name": lambda name: rf"\texttt{{{_breakable(name)}}}",
+    "text": escaped,
+    "rank": _rank,
+    "estimate": _estimate,
+    "difference": partial(_estimate, sign="+"),
+    "p": _p,
+}
+"""How LaTeX writes the kinds of column that it shows."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from benchmark.cells.rows import stored_figures
+from benchmark.leaderboard.columns import Kind, Line, heading, known, lines, standing
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
-from benchmark.leaderboard.remarks import causes, notes, progress, scope
+from benchmark.leaderboard.remarks import incomplete, notes, progress, scope
 from benchmark.leaderboard.standings import Standings
-from benchmark.leaderboard.tables import figure, grid
+from benchmark.leaderboard.tables import figure, grid, p_value
 from benchmark.registry.catalogue import Catalogue
-from benchmark.statistics.comparison import Comparison
 
-WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope")
-TESTS = {"p": "p", "p_holm": "p (Holm)", "p_delong": "p (DeLong, second opinion)", "p_equivalent": "P(equal)"}
+RANKED = ("rank", "method", "estimate", "difference", "letters", "p", "p_holm", "p_delong", "p_equivalent", "best_set")
+RUN = ("cells", "source")
+WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope", "calibration_error")
+BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 FEW_SITES = 10
 """More sites than these are folded away."""
-BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 
 
 def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
@@ -32,89 +32,60 @@ def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
         f"**What this shows.** {conclusion(table)}{of_the_proposed(table, catalogue)}",
     ]
     if table.comparison is not None:
-        parts += [_ranked(table), _descriptive(table), _sites(table), _secondary(table), _stored(table)]
+        rows = lines(table)
+        parts += [_ranked(rows), _descriptive(rows), _sites(table, rows), _secondary(table, rows), _stored(table)]
     remarks = "\n".join(f"- {note}" for note in notes(table))
     return [*parts, remarks, _incomplete(table)]
 
 
-def _ranked(table: Standings) -> str:
-    """The ranked rows; columns of tests only where there are tests."""
-    found, leader = table.comparison, next(iter(table.ranked), "")
-    assert found is not None
-    tested = bool(found.pairs["p"].notna().any())
-    tests_there = [key for key in TESTS if found.pairs[key].notna().any()]
-    rows = []
-    pairs = table.against(leader)
-    for name in table.ranked:
-        row, pair = table.row(name), pairs.get(name)
-        cells = [f"`{name}`", _estimate(found, name, table.metric), "" if pair is None else _difference(pair)]
-        if tested:
-            tests = [""] * len(tests_there) if pair is None else [_p(pair[key]) for key in tests_there]
-            best = {True: "yes", False: "no"}.get(found.best_set[name], "n/a")
-            cells = [_rank(found.rank_low[name], found.rank_high[name]), *cells, found.letters[name], *tests, best]
-        rows.append([*cells, figure(found.ensemble_auc[name]), f"{row.cells_ok}/{row.cells}", row.source])
-    shown = " (95 % CI)" if np.isfinite(found.low[table.metric]).any() else ""
-    estimate = f"{metric_name(table.metric)}{shown}"
-    head = ["method", estimate, f"difference to the first row{' (95 % CI)' if tested else ''}"]
-    if tested:
-        head = ["rank", *head, "letters", *(TESTS[key] for key in tests_there), "best set"]
-    return grid([*head, "AUC, seeds averaged", "cells", "source"], rows) if rows else ""
+def _chosen(names: Iterable[str], shown: Sequence[Line], rows: Sequence[Line]) -> str:
+    """The named columns of the rows `shown`, with the headings that they have in the table of all `rows`."""
+    columns = standing(names, rows)
+    cells = [[WRITTEN[column.kind](*values) if (values := column.values(row)) else "" for column in columns] for row in shown]
+    return grid([heading(column, rows) for column in columns], cells)
 
 
-def _descriptive(table: Standings) -> str:
-    found = table.comparison
-    assert found is not None
-    if not table.descriptive:
+def _ranked(rows: Sequence[Line]) -> str:
+    ranked = [row for row in rows if row.ranked]
+    return _chosen((*RANKED, "ensemble_auc", *RUN), ranked, rows) if ranked else ""
+
+
+def _descriptive(rows: Sequence[Line]) -> str:
+    descriptive = [row for row in rows if not row.ranked]
+    if not descriptive:
         return ""
-    rows = [
-        [
-            f"`{name}`",
-            _estimate(found, name, table.metric),
-            f"{table.row(name).cells_ok}/{table.row(name).cells}",
-            table.row(name).source,
-        ]
-        for name in table.descriptive
-    ]
-    shown = " (95 % CI)" if np.isfinite(found.low[table.metric]).any() else ""
-    table_text = grid(["method", f"{metric_name(table.metric)}{shown}", "cells", "source"], rows)
-    return f"Descriptive rows (shown, never ranked or tested against the family):\n\n{table_text}"
+    told = "Descriptive rows (shown, never ranked or tested against the family):"
+    return f"{told}\n\n{_chosen(('method', 'estimate', *RUN), descriptive, rows)}"
 
 
-def _sites(table: Standings) -> str:
+def _sites(table: Standings, rows: Sequence[Line]) -> str:
     """The ranked rows (all, where none is) by held-out site; folded away where the sites are many."""
     found = table.comparison
     assert found is not None
     if found.per_site is None:
         return ""
-    sites = found.per_site
-    names = table.ranked or table.descriptive
-    rows = [
-        [f"{site}{' (small: left out of the mean)' if row['small'] else ''}", str(int(row["n"])), str(int(row["positives"]))]
-        + [figure(row[name]) for name in names]
-        for site, row in sites.iterrows()
+    shown = [row for row in rows if row.ranked] or rows
+    names = [row.row.method for row in shown]
+    sites = [
+        [f"{site}{' (small: left out of the mean)' if of_site['small'] else ''}", str(int(of_site["n"]))]
+        + [str(int(of_site["positives"])), *(figure(of_site[name]) for name in names)]
+        for site, of_site in found.per_site.iterrows()
     ]
-    by_site = grid([f"site ({table.site})", "n", "label 1", *(f"`{name}`" for name in names)], rows)
-    said = f"{metric_name(table.metric)} by held-out site (mean over training seeds):"
-    if len(rows) > FEW_SITES:
-        summary = f"{metric_name(table.metric)} by held-out site, {len(rows)} sites (mean over training seeds)"
-        by_site, said = f"{by_site}\n\n</details>", f"<details><summary>{summary}</summary>"
-    return "\n\n".join(filter(None, [said, by_site, _heterogeneity(found, names), mean_ranks(over_sites(table), "sites")]))
+    by_site = grid([f"site ({table.site})", "n", "label 1", *(f"`{name}`" for name in names)], sites)
+    told = f"{metric_name(table.metric)} by held-out site (mean over training seeds):"
+    if len(sites) > FEW_SITES:
+        summary = f"{metric_name(table.metric)} by held-out site, {len(sites)} sites (mean over training seeds)"
+        by_site, told = f"{by_site}\n\n</details>", f"<details><summary>{summary}</summary>"
+    return "\n\n".join(filter(None, [told, by_site, _heterogeneity(shown, rows), mean_ranks(over_sites(table), "sites")]))
 
 
-def _heterogeneity(found: Comparison, names: Sequence[str]) -> str:
-    """How much the AUC differs between sites: tau, I2 and the worst site; nothing where there are too few sites."""
-    if found.heterogeneity is None or not np.isfinite(found.heterogeneity["tau"].astype(float)).any():
+def _heterogeneity(shown: Sequence[Line], rows: Sequence[Line]) -> str:
+    """How much the AUC differs between sites; nothing where there are too few sites."""
+    if not any(map(known, (tau for row in rows for tau in row.between_sites("tau")))):
         return ""
-    between = found.heterogeneity.loc[list(names)]
-    intervals = bool(np.isfinite(between["random_effects_low"].astype(float)).any())
-    rows = []
-    for name, row in between.iterrows():
-        low, high = row["random_effects_low"], row["random_effects_high"]
-        mean = [f"{figure(row['random_effects_auc'])} ({low:.3f} to {high:.3f})"] if intervals else []
-        worst = f"{row['worst_site']} ({figure(row['worst_auc'])})"
-        rows.append([f"`{name}`", *mean, figure(row["tau"]), f"{100 * row['i2']:.0f} %", worst])
-    head = ["random-effects mean (Hartung-Knapp 95 % CI)"] if intervals else []
-    return "AUC between sites:\n\n" + grid(["method", *head, "tau", "I2", "worst site"], rows)
+    bounded = any(map(known, (low for row in shown for low in row.between_sites("random_effects_low"))))
+    names = ("method", *(("random_effects",) if bounded else ()), "tau", "i2", "worst_site")
+    return "AUC between sites:\n\n" + _chosen(names, shown, rows)
 
 
 def mean_ranks(blocks: Blocks | None, unit: str) -> str:
@@ -124,37 +95,22 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
     test = blocks.test
     rows = [[f"`{name}`", f"{rank:.2f}"] for name, rank in zip(blocks.methods, test.ranks, strict=True)]
     said = (
-        f"Mean ranks over {test.blocks} {unit}: Iman-Davenport F = {test.f:.2f}, p {_p(test.f_p)}. Rows whose mean ranks "
+        f"Mean ranks over {test.blocks} {unit}: Iman-Davenport F = {test.f:.2f}, p {p_value(test.f_p)}. Rows whose mean ranks "
         f"differ by less than {test.critical_difference:.2f} (Nemenyi's critical difference) are not shown to differ "
         "by rank. A second look, which decides nothing: ranks and letters come from the tests above."
     )
     return f"{said}\n\n" + grid(["method", "mean rank"], rows)
 
 
-def _secondary(table: Standings) -> str:
-    found = table.comparison
+def _secondary(table: Standings, rows: Sequence[Line]) -> str:
+    found, card = table.comparison, table.rows.dataset.metadata
     assert found is not None
-    names = [str(name) for name in found.metrics.index]
-    whole = grid(
-        ["method", *(metric_name(metric) for metric in WHOLE), "ECE (10 equal bins)"],
-        [
-            [
-                f"`{name}`",
-                *(figure(found.metrics.at[name, metric], metric) for metric in WHOLE),
-                figure(found.calibration_error[name]),
-            ]
-            for name in names
-        ],
-    )
-    card = table.rows.dataset.metadata
+    whole = _chosen(("method", *WHOLE), rows, rows)
     blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
-    for suffix, said in (("", card["positive"]), ("_label0", card["negative"])):
+    for suffix, positive in (("", card["positive"]), ("_label0", card["negative"])):
         base = found.auprc_baseline if not suffix else 1 - found.auprc_baseline
-        table_text = grid(
-            ["method", *(metric_name(metric) for metric in BY_CLASS)],
-            [[f"`{name}`", *(figure(found.metrics.at[name, metric + suffix]) for metric in BY_CLASS)] for name in names],
-        )
-        blocks.append(f"Positive = {said} (AUPRC of a constant: {base:.3f}):\n\n{table_text}")
+        of_class = _chosen(("method", *(metric + suffix for metric in BY_CLASS)), rows, rows)
+        blocks.append(f"Positive = {positive} (AUPRC of a constant: {base:.3f}):\n\n{of_class}")
     return "\n\n".join(blocks) + "\n\n</details>"
 
 
@@ -175,45 +131,23 @@ def _stored(table: Standings) -> str:
 def _incomplete(table: Standings) -> str:
     if not table.partial:
         return ""
-    rows = []
-    for partial in table.partial:
-        ranked = "" if partial.place is None else f"{figure(partial.penalised)} (place {partial.place})"
-        rows.append(
-            [
-                f"`{partial.row.method}`",
-                f"{partial.row.cells_ok}/{partial.row.cells}",
-                figure(partial.mean),
-                "" if partial.best is None else f"{figure(partial.best_mean)} (`{partial.best}`)",
-                ranked,
-                "; ".join(causes(partial)),
-            ]
-        )
-    name = metric_name(table.metric)
-    head = [
-        "method",
-        "cells ok",
-        f"{name} on these cells",
-        "first row on the same cells",
-        "with missing cells at their worst",
-        "why",
-    ]
-    said = (
+    head, rows = incomplete(table)
+    told = (
         "Incomplete rows (estimates on the cells they have; never ranked). *At their worst*: each missing cell counts as the "
         "worse of .5 and the majority baseline; beside it the place that the row would have among the ranked ones."
     )
-    return f"{said}\n\n{grid(head, rows)}"
+    return f"{told}\n\n{grid(head, rows)}"
 
 
-def _estimate(found: Any, name: str, metric: str) -> str:
-    low, high, spread = (frame.at[name, metric] for frame in (found.low, found.high, found.spread))
+def _estimate(mean: float, low: float, high: float, spread: float = np.nan) -> str:
     interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) and np.isfinite(high) else ""
     seeds = f", SD over seeds {spread:.3f}" if np.isfinite(spread) else ""
-    return figure(found.metrics.at[name, metric], metric) + interval + seeds
+    return figure(mean) + interval + seeds
 
 
-def _difference(pair: dict[str, Any]) -> str:
-    interval = f" ({pair['low']:+.3f} to {pair['high']:+.3f})" if np.isfinite(pair["low"]) else ""
-    return f"{pair['difference']:+.3f}{interval}" if np.isfinite(pair["difference"]) else "n/a"
+def _difference(difference: float, low: float, high: float) -> str:
+    interval = f" ({low:+.3f} to {high:+.3f})" if np.isfinite(low) else ""
+    return f"{difference:+.3f}{interval}" if np.isfinite(difference) else "n/a"
 
 
 def _rank(low: float, high: float) -> str:
@@ -222,7 +156,18 @@ def _rank(low: float, high: float) -> str:
     return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
 
 
-def _p(value: float) -> str:
-    if not np.isfinite(value):
-        return "n/a"
-    return "<.001" if value < 0.001 else f"{value:.3f}"
+WRITTEN: Mapping[Kind, Callable[..., str]] = {
+    "name": lambda name: f"`{name}`",
+    "text": str,
+    "rank": _rank,
+    "estimate": _estimate,
+    "difference": _difference,
+    "p": p_value,
+    "flag": lambda flag: {True: "yes", False: "no"}.get(flag, "n/a"),
+    "figure": lambda value, *_: figure(value),
+    "intercept": lambda value, *_: f"{value:+.2f}" if np.isfinite(value) else "n/a",
+    "share": lambda share: f"{100 * share:.0f} %",
+    "cells": lambda ok, cells: f"{ok}/{cells}",
+    "worst": lambda site, auc: f"{site} ({figure(auc)})",
+}
+"""How Markdown writes each kind of column."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmark.leaderboard.conclusions import listed
+from benchmark.leaderboard.conclusions import listed, metric_name
 from benchmark.leaderboard.standings import Partial, Standings
-from benchmark.leaderboard.tables import one_line
+from benchmark.leaderboard.tables import figure, one_line
 
 MOST_CAUSES = 3
 MOST_NAMED = 12
@@ -54,6 +54,24 @@ def notes(table: Standings) -> list[str]:
     if table.rows.left_out:
         said.append(f"not shown, published for another version of this task: {listed(list(table.rows.left_out))}")
     return said
+
+
+def incomplete(table: Standings) -> tuple[list[str], list[list[str]]]:
+    """The headings and the cells of the table of incomplete rows: their estimates and what is missing."""
+    name = metric_name(table.metric)
+    head = ["method", "cells ok", f"{name} on these cells", "first row on the same cells", "with missing cells at their worst"]
+    rows = [
+        [
+            f"`{partial.row.method}`",
+            f"{partial.row.cells_ok}/{partial.row.cells}",
+            figure(partial.mean),
+            "" if partial.best is None else f"{figure(partial.best_mean)} (`{partial.best}`)",
+            "" if partial.place is None else f"{figure(partial.penalised)} (place {partial.place})",
+            "; ".join(causes(partial)),
+        ]
+        for partial in table.partial
+    ]
+    return [*head, "why"], rows
 
 
 def causes(partial: Partial) -> list[str]:

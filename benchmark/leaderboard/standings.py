@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,6 +73,11 @@ class Standings:
                 pair |= {"a": pair["b"], "b": leader}
             told[str(pair["a"])] = pair
         return told
+
+    @property
+    def tested(self) -> bool:
+        """Whether any pair of rows is tested."""
+        return self.comparison is not None and bool(self.comparison.pairs["p"].notna().any())
 
     @property
     def ranked(self) -> list[str]:
@@ -169,87 +174,3 @@ def _all_seeds(task: Task, row: Row) -> NDArray[np.float64]:
 
 def _all_thresholds(task: Task, row: Row) -> list[float]:
     return [row.thresholds[_source_split(task, row, split.name)] for split in task.splits]
-
-
-def as_json(suite: str, tables: Sequence[Standings]) -> dict[str, Any]:
-    """The leaderboard as the documented JSON; null where a value is undefined."""
-    return {"suite": suite, "tables": [_table_json(table) for table in tables]}
-
-
-def _table_json(table: Standings) -> dict[str, Any]:
-    found = table.comparison
-    rows = [] if found is None else [_row_json(table, str(name)) for name in found.metrics.index]
-    for partial in table.partial:
-        mean = number(partial.mean)
-        rows.append(
-            {
-                "method": partial.row.method,
-                "source": partial.row.source,
-                "cells_ok": partial.row.cells_ok,
-                "cells": partial.row.cells,
-                "ranked": False,
-                "metrics": {table.metric: {"mean": mean, "ci": None}},
-                "rank": None,
-                "best_set": None,
-            }
-        )
-    pairs = []
-    if found is not None:
-        for pair in found.pairs.itertuples():
-            pairs.append(
-                {
-                    "a": pair.a,
-                    "b": pair.b,
-                    "difference": number(pair.difference),
-                    "ci": _interval(pair.low, pair.high),
-                    "p": number(pair.p),
-                    "p_holm": number(pair.p_holm),
-                }
-            )
-    return {
-        "dataset": table.task.dataset,
-        "protocol": table.task.protocol,
-        "primary_metric": table.metric,
-        "cases": len(table.task.case_ids),
-        "interim": table.interim,
-        "rows": rows,
-        "pairs": pairs,
-    }
-
-
-def _row_json(table: Standings, name: str) -> dict[str, Any]:
-    found = table.comparison
-    assert found is not None
-    row = table.row(name)
-    ranked = name in table.rows.ranked
-    best = found.best_set.get(name) if ranked else None
-    return {
-        "method": name,
-        "source": row.source,
-        "cells_ok": row.cells_ok,
-        "cells": row.cells,
-        "ranked": ranked,
-        "metrics": {
-            str(metric): {
-                "mean": number(found.metrics.at[name, metric]),
-                "ci": _interval(found.low.at[name, metric], found.high.at[name, metric]),
-            }
-            for metric in found.metrics.columns
-        },
-        "rank": _rank(found, name) if ranked else None,
-        "best_set": None if best is None else bool(best),
-    }
-
-
-def _rank(found: Comparison, name: str) -> list[int] | None:
-    low, high = found.rank_low.get(name, np.nan), found.rank_high.get(name, np.nan)
-    return None if np.isnan(low) or np.isnan(high) else [int(low), int(high)]
-
-
-def number(value: Any) -> float | None:
-    """The value for JSON, None where it is undefined."""
-    return None if value is None or not np.isfinite(value) else float(value)
-
-
-def _interval(low: Any, high: Any) -> list[float] | None:
-    return [float(low), float(high)] if np.isfinite(low) and np.isfinite(high) else None

@@ -18,7 +18,8 @@ from benchmark.cells.task import Task
 from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
 from benchmark.leaderboard.conclusions import metric_name
-from benchmark.leaderboard.standings import frames, number
+from benchmark.leaderboard.exports import number
+from benchmark.leaderboard.standings import frames
 from benchmark.leaderboard.tables import figure, grid, one_line
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.evaluation import evaluate

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.statistics.metric_names import UNORDERED
-
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; a `|` inside a cell is escaped."""
@@ -16,11 +14,14 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([head_line, "|" + "---|" * len(head), *lines])
 
 
-def figure(value: Any, metric: str = "") -> str:
-    """Three decimals, a calibration intercept with its sign and two; n/a where undefined."""
-    if value is None or not np.isfinite(value):
-        return "n/a"
-    return f"{value:+.2f}" if metric in UNORDERED and "intercept" in metric else f"{value:.3f}"
+def figure(value: Any) -> str:
+    """Three decimals; n/a where undefined."""
+    return "n/a" if value is None or not np.isfinite(value) else f"{value:.3f}"
+
+
+def p_value(value: float) -> str:
+    """A p-value with three decimals; n/a where undefined."""
+    return "<.001" if value < 0.001 else figure(value)
 
 
 def one_line(text: str) -> str:

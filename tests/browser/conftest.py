@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmark.leaderboard.exports import as_json
 from benchmark.leaderboard.page import page
-from benchmark.leaderboard.standings import Standings, as_json
+from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import Suite

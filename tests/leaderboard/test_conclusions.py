@@ -12,9 +12,10 @@ import pytest
 from benchmark.cells.rows import Row, TableRows
 from benchmark.cells.task import Task, TaskSplit
 from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
+from benchmark.leaderboard.exports import as_json
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.remarks import causes, notes, progress
-from benchmark.leaderboard.standings import Standings, as_json, standings
+from benchmark.leaderboard.standings import Standings, standings
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
 from benchmark.suites.suite import Suite
