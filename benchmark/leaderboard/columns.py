@@ -14,7 +14,7 @@ from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.statistics.comparison import Comparison
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.metric_names import METRICS
 
 Names = Literal["name", "text", "cells", "worst"]
 Numbers = Literal["rank", "estimate", "difference", "p", "flag", "figure", "intercept", "share", "seconds"]

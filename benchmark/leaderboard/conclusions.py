@@ -86,7 +86,7 @@ def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
     found = table.comparison
     if found is None or table.interim or len(table.ranked) < 2:
         return ""
-    proposed = {entry.name for entry in catalogue.methods if entry.metadata.get("family") == "proposed"}
+    proposed = {entry.name for entry in catalogue.methods if not entry.error and entry.card.family == "proposed"}
     rows = [name for name in table.ranked if parse_spelling(name)[0] in proposed]
     if len(rows) == len(table.ranked):
         return ""

@@ -51,7 +51,7 @@ def _disjoint(tables: Sequence[Standings]) -> Iterator[Standings]:
     """The tables in order, without those that share a case with one before: two labels of one cohort are one block."""
     seen: set[tuple[str, str]] = set()
     for table in tables:
-        source = str(table.rows.dataset.metadata["source"])
+        source = table.rows.dataset.card.source
         cases = {(source, case) for case in table.task.case_ids.tolist()}
         if not cases & seen:
             yield table

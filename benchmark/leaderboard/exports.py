@@ -12,7 +12,7 @@ import numpy as np
 from benchmark.cells.rows import Row
 from benchmark.leaderboard.columns import COLUMNS, Line, fields, known, lines, ranked_first
 from benchmark.leaderboard.standings import Standings
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.metric_names import METRICS
 
 FIRST = ("dataset", "protocol", "cases", "primary_metric", "interim", "method", "ranked", "source", "cells_ok", "cells")
 RUN = ("method", "source", "cells", "ranked")

@@ -97,12 +97,11 @@ def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) 
         if entry.error:
             lines.append(f"- `{name}`: broken: {entry.error}")
             continue
-        departs = entry.metadata.get("differences")
-        said = f"- `{name}` ({entry.metadata['family']}): {entry.metadata['reference']}."
-        lines.append(said + (f" Differences: {departs}" if departs else ""))
-    cards = {table.task.dataset: table.rows.dataset.metadata for table in tables}
-    for dataset, card in cards.items():
-        lines.append(f"- {dataset}: {card['title']}. {card['source']}. {card['license']}. {card['citation']}")
+        card = entry.card
+        departs = f" Differences: {card.differences}" if card.differences else ""
+        lines.append(f"- `{name}` ({card.family}): {card.reference}.{departs}")
+    for dataset, of in {table.task.dataset: table.rows.dataset.card for table in tables}.items():
+        lines.append(f"- {dataset}: {of.title}. {of.source}. {of.license}. {of.citation}")
     return ["## Methods and data", suite.note, "\n".join(lines)]
 
 

@@ -103,11 +103,11 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
 
 
 def _secondary(table: Standings, rows: Sequence[Line]) -> str:
-    found, card = table.comparison, table.rows.dataset.metadata
+    found, card = table.comparison, table.rows.dataset.card
     assert found is not None
     whole = _chosen(("method", *WHOLE), rows, rows)
     blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
-    for suffix, positive in (("", card["positive"]), ("_label0", card["negative"])):
+    for suffix, positive in (("", card.positive), ("_label0", card.negative)):
         base = found.auprc_baseline if not suffix else 1 - found.auprc_baseline
         of_class = _chosen(("method", *(metric + suffix for metric in BY_CLASS)), rows, rows)
         blocks.append(f"Positive = {positive} (AUPRC of a constant: {base:.3f}):\n\n{of_class}")

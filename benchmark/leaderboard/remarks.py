@@ -23,7 +23,7 @@ def progress(table: Standings) -> str:
 
 def scope(table: Standings) -> str:
     """Which patients, which outcome, and what the dataset cannot show."""
-    card, task = table.rows.dataset.metadata, table.task
+    card, task = table.rows.dataset.card, table.task
     ones = int(task.labels.sum())
     total = len(task.labels)
     known = ", ".join(
@@ -31,8 +31,8 @@ def scope(table: Standings) -> str:
     )
     facts = f" Known of the truth: {known}." if known else ""
     return (
-        f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card['positive']}; label 0: {card['negative']}. "
-        f"Outcome taken: {card['label_time']}. Site: {table.site}. {card['scope']}{facts}"
+        f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card.positive}; label 0: {card.negative}. "
+        f"Outcome taken: {card.label_time}. Site: {table.site}. {card.scope}{facts}"
     )
 
 

@@ -52,8 +52,8 @@ class Standings:
     @property
     def site(self) -> str:
         """What a site is: the value of the dataset's field `site` where its spelling gives one, else what the card says."""
-        card = self.rows.dataset.metadata
-        return str(parse_spelling(self.task.dataset)[1].get("site", card["site"])).replace("-", " ")
+        site = parse_spelling(self.task.dataset)[1].get("site", self.rows.dataset.card.site)
+        return str(site).replace("-", " ")
 
     def row(self, method: str) -> Row:
         """The complete row of a method."""

@@ -16,21 +16,27 @@ from benchmark.leaderboard.exports import as_json
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.remarks import causes, notes, progress
 from benchmark.leaderboard.standings import Standings, standings
+from benchmark.registry.cards import DatasetCard
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
 from benchmark.suites.suite import Suite
 
-CARD = {
-    "title": "Made",
-    "source": "made",
-    "license": "none",
-    "citation": "none",
-    "label_time": "never",
-    "positive": "good outcome",
-    "negative": "poor outcome",
-    "site": "hospital",
-    "scope": "Made for tests.",
-}
+CARD = DatasetCard(
+    "made",
+    title="Made",
+    source="made",
+    license="none",
+    citation="none",
+    label="made",
+    label_time="never",
+    positive="good outcome",
+    negative="poor outcome",
+    site="hospital",
+    inputs={},
+    barred={},
+    scope="Made for tests.",
+    modalities=set(),
+)
 INFERENCE = {"repeated-cv": "fold", "leave-one-site-out": "site", "holdout": "held-out"}
 LABELS = (np.arange(200) % 2).astype(np.int8)
 
@@ -71,7 +77,7 @@ def row(task: Task, name: str, strength: float, *, splits: int | None = None, fa
 
 
 def table(task: Task, rows: list[Row], descriptive: tuple[str, ...] = ()) -> Standings:
-    entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
+    entry: Entry[DatasetCard] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
     complete = tuple(item for item in rows if item.complete)
     partial = tuple(item for item in rows if not item.complete)
     ranked = tuple(item.method for item in rows if item.method not in descriptive)
@@ -149,7 +155,7 @@ def test_commands_of_a_suite_of_ones_own_name_its_file():
 def test_descriptive_rows_to_come_are_named_and_ranked_ones_by_the_conclusion():
     task = made_task()
     rows = tuple(row(task, name, 1.0) for name in ("one", "two"))
-    entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
+    entry: Entry[DatasetCard] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
     to_come = ("last", *(f"shown-{i}" for i in range(14)))
     found = standings(TableRows(task, entry, "fold", rows, (), (), ("one", "two", "last"), (), to_come), "auc")
     (said,) = [note for note in notes(found) if "not computed yet" in note]
@@ -238,7 +244,7 @@ def test_a_metric_without_a_test_is_not_called_undefined():
     cv = made_task()
     parts = tuple(TaskSplit(f"holdout-seed{seed}", seed, "", cv.splits[0].test, str(seed)) for seed in (39, 40))
     task = Task("made", "holdout", "d", cv.case_ids, LABELS, None, parts, {})
-    entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
+    entry: Entry[DatasetCard] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
     rows = TableRows(task, entry, "held-out", (row(task, "a", 1.0), row(task, "b", 0.0)), (), (), ("a", "b"))
     assert conclusion(standings(rows, "accuracy")).startswith("Descriptive: no test of accuracy is possible here")
 
@@ -353,7 +359,7 @@ def test_a_pair_that_differs_is_not_called_equal_however_small_the_difference():
 def test_rows_that_are_still_to_come_count_in_the_correction_and_in_the_ranks():
     task = made_task()
     rows = [row(task, "one", 2.0), row(task, "null", 0.0)]
-    entry: Entry[object] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
+    entry: Entry[DatasetCard] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
     told = standings(TableRows(task, entry, "fold", tuple(rows), (), (), ("one", "null", "later", "last")), "auc")
     pair = told.comparison.pairs.iloc[0]
     assert pair.p_holm == pytest.approx(min(1.0, 6 * pair.p)) and told.comparison.power.pairs == 6
