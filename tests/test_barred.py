@@ -18,8 +18,8 @@ from datasets._row_ids import row_ids
 from datasets._soop_files import OPENNEURO
 from datasets.estonian_stroke import FILE
 
-CARDS = {entry.name: entry.metadata for entry in discover().datasets}
-BARRING = [name for name, card in CARDS.items() if card["barred"]]
+CARDS = {entry.name: entry.card for entry in discover().datasets}
+BARRING = [name for name, card in CARDS.items() if card.barred]
 
 
 def barred_columns(name: str) -> list[str]:

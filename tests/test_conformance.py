@@ -49,7 +49,7 @@ CARDS = {
 def of_family(*families: str) -> list[tuple[str, str]]:
     """(family, name) of the contract methods; the family of a bad one is the check that it fails."""
     entries = [entry for entry in discover([str(CONTRACT_METHODS)]).methods if entry.path == CONTRACT_METHODS]
-    return [(entry.metadata["family"], entry.name) for entry in entries if entry.metadata["family"] in families]
+    return [(entry.card.family, entry.name) for entry in entries if entry.card.family in families]
 
 
 def shapes_of(method: str) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def test_a_registered_method_conforms(method: str, shape: str, known: Catalogue)
     # For time's sake a variant is fitted again and again on the complete shape alone, and once on each other shape.
     thorough = "size" not in parameters and (not parameters or shape == "complete")
     checks = () if thorough else [check for check in CHECKS if check not in REFITTING]
-    smaller = SMALLER.get(name) or SMALLER.get(known.methods.get(name).metadata["family"], {})
+    smaller = SMALLER.get(name) or SMALLER.get(known.methods.get(name).card.family, {})
     findings = check_method(spell(name, parameters | smaller), known, shape, checks=checks)
     assert not has_error(findings), [finding for finding in findings if finding.state == "error"]
     if not (parameters.keys() & BLINDED) and name != CHOOSY and thorough:

@@ -30,8 +30,8 @@ def made(tmp_path, *rows: str) -> Sources:
 def test_829_patients_of_one_town_446_of_them_alive_after_a_year(register: Cohort) -> None:
     assert (len(register), int(register.labels.sum())) == (829, 446)
     assert set(register.sites) == {"Tartu"}
-    card = discover().datasets.get("estonian-stroke").metadata
-    assert (card["cases"], card["sites"]) == (829, 1)
+    card = discover().datasets.get("estonian-stroke").card
+    assert (card.cases, card.sites) == (829, 1)
 
 
 def test_labels_follow_the_dates_of_the_file(register: Cohort, source_files) -> None:

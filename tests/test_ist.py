@@ -27,8 +27,8 @@ def ist(real_cohort: Build) -> Cohort:
 def test_19285_patients_of_36_countries_7160_of_them_independent(ist: Cohort, trial: pd.DataFrame) -> None:
     assert len(trial) == 19435
     assert (len(ist), int(ist.labels.sum())) == (19285, 3864 + 3296)
-    card = discover().datasets.get("ist").metadata
-    assert (card["cases"], card["sites"]) == (19285, len(np.unique(ist.sites))) == (19285, 36)
+    card = discover().datasets.get("ist").card
+    assert (card.cases, card.sites) == (19285, len(np.unique(ist.sites))) == (19285, 36)
     assert set(ist.sites) == set(COUNTRIES.values())
 
 

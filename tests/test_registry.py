@@ -90,10 +90,10 @@ def test_every_row_of_the_source_papers_comparison_is_listed() -> None:
 
 
 def test_adapted_rows_say_what_was_kept_dropped_and_assumed() -> None:
-    adapted = [entry for entry in discover().methods if entry.metadata["family"] == "adapted"]
+    adapted = [entry for entry in discover().methods if entry.card.family == "adapted"]
     assert {entry.name for entry in adapted} == {"earthmind", "fusion", "sparsemm"}
     for entry in adapted:
-        assert all(word in entry.metadata["differences"] for word in ("kept: ", "Changed: ", "Dropped: ", "[A] ")), entry.name
+        assert all(word in entry.card.differences for word in ("kept: ", "Changed: ", "Dropped: ", "[A] ")), entry.name
 
 
 def test_fields_and_defaults_read_from_the_source_are_those_of_the_imported_class(catalogue: Catalogue) -> None:

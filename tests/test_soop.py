@@ -66,8 +66,8 @@ def test_618_patients_of_four_scanners_297_of_them_good(soop: Cohort) -> None:
         "Ingenia Elition X": 76,
         "Intera": 44,
     }
-    card = discover().datasets.get("soop").metadata
-    assert (card["cases"], card["sites"]) == (618, 4)
+    card = discover().datasets.get("soop").card
+    assert (card.cases, card.sites) == (618, 4)
 
 
 def test_soop_nihss_has_944_patients_523_of_them_mild_and_505_bare_masks_as_pool(nihss: Cohort) -> None:
@@ -77,8 +77,8 @@ def test_soop_nihss_has_944_patients_523_of_them_mild_and_505_bare_masks_as_pool
     assert not nihss.pool.present["table"].any()
     assert not nihss.pool.present["flair"].any()
     assert not nihss.absent
-    card = discover().datasets.get("soop-nihss").metadata
-    assert (card["cases"], card["sites"]) == (944, len(np.unique(nihss.sites)))
+    card = discover().datasets.get("soop-nihss").card
+    assert (card.cases, card.sites) == (944, len(np.unique(nihss.sites)))
 
 
 def test_soop_nihss_labels_are_the_scores_of_the_file(nihss: Cohort, real_sources: Sources) -> None:
@@ -161,7 +161,7 @@ def test_every_labelled_case_has_every_modality(soop: Cohort) -> None:
 
 def test_the_table_holds_the_inputs_and_nothing_barred(soop: Cohort) -> None:
     assert tuple(soop.table.columns) == tuple(soop.pool.table.columns) == INPUTS
-    barred = discover().datasets.get("soop").metadata["barred"]
+    barred = discover().datasets.get("soop").card.barred
     assert set(barred) == {"etiology", "gs_rankin_6isdeath", "acuteischaemicstroke"}
     assert not set(barred) & {*soop.table.columns, *soop.derived.columns}
     assert (soop.table[["age", "bmi", "nihss", "priorstroke"]].dtypes == "float64").all()

@@ -81,10 +81,10 @@ def test_the_class_counts_of_the_case_control_hospitals_are_those_of_the_source_
 def test_the_card_says_what_the_cohort_is(built: Built) -> None:
     card = discover().datasets.get("synthetic-stroke")
     assert card.error is None
-    assert card.metadata["cases"] == len(built.cohort)
-    assert card.metadata["sites"] == len(np.unique(built.cohort.sites))
+    assert card.card.cases == len(built.cohort)
+    assert card.card.sites == len(np.unique(built.cohort.sites))
     assert card.modalities == built.cohort.modalities
-    assert "never clinical evidence" in card.metadata["scope"]
+    assert "never clinical evidence" in card.card.scope
 
 
 def test_the_pool_has_2000_other_cases_of_the_same_hospitals_without_labels(built: Built) -> None:

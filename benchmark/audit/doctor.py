@@ -90,8 +90,8 @@ def _encoders(catalogue: Catalogue) -> Iterator[Finding]:
         if entry.error:
             continue
         try:
-            encoder_identity(entry.name, entry.metadata["modality"], catalogue)
-            yield Finding(f"encoder {entry.name}", "good", entry.metadata["weights"])
+            encoder_identity(entry.name, entry.card.modality, catalogue)
+            yield Finding(f"encoder {entry.name}", "good", entry.card.weights)
         except Exception as error:  # an encoder is somebody's code: its weights may be missing or its file broken
             yield Finding(f"encoder {entry.name}", "warning", str(error))
 

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from benchmark.cli.selection import add_plugins
-from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.cards import DatasetCard, MethodCard
+from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
-from benchmark.registry.spelling import spell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,24 +44,19 @@ def listing(catalogue: Catalogue) -> dict[str, list[dict[str, Any]]]:
     return {
         "datasets": [_dataset(entry) for entry in catalogue.datasets],
         "methods": [item for entry in catalogue.methods for item in _methods(entry)],
-        "protocols": [
-            {"name": e.name, "description": e.metadata.get("description", ""), **_error(e)} for e in catalogue.protocols
-        ],
+        "protocols": [_described(entry, "description") for entry in catalogue.protocols],
         "suites": [{"name": name} for name in suite_names()],
-        "encoders": [
-            {
-                "name": entry.name,
-                "modality": entry.metadata.get("modality"),
-                "reference": entry.metadata.get("reference"),
-                "weights": entry.metadata.get("weights"),
-                **_error(entry),
-            }
-            for entry in catalogue.encoders
-        ],
+        "encoders": [_described(entry, "modality", "reference", "weights") for entry in catalogue.encoders],
     }
 
 
-def _dataset(entry: Entry[Any]) -> dict[str, Any]:
+def _described(entry: Entry[Any], *fields: str) -> dict[str, Any]:
+    """The name and some fields of the card, empty if it is broken."""
+    card = {} if entry.error else vars(entry.card)
+    return {"name": entry.name, **{field: card.get(field) for field in fields}, **_error(entry)}
+
+
+def _dataset(entry: Entry[DatasetCard]) -> dict[str, Any]:
     from benchmark.data.fetching import why_unavailable
 
     reason = why_unavailable(entry)
@@ -69,29 +64,35 @@ def _dataset(entry: Entry[Any]) -> dict[str, Any]:
         "name": entry.name,
         "available": not reason,
         "reason": reason,
-        "modalities": sorted(entry.metadata.get("modalities", ())),
-        "cases": entry.metadata.get("cases"),
-        "sites": entry.metadata.get("sites"),
+        "modalities": [] if entry.error else sorted(entry.card.modalities),
+        "cases": None if entry.error else entry.card.cases,
+        "sites": None if entry.error else entry.card.sites,
     }
 
 
-def _methods(entry: Entry[Any]) -> list[dict[str, Any]]:
+def _methods(entry: Entry[MethodCard]) -> list[dict[str, Any]]:
     """A method and its registered variants."""
-    reference = entry.metadata.get("reference")
-    family = entry.metadata.get("family", "broken")
-    fit, predict = (sorted(entry.metadata.get(f"{part}_modalities", ())) for part in ("fit", "predict"))
+    variants = {} if entry.error else entry.card.variants
+    spellings = [
+        {parameter: value}
+        for parameter, values in variants.items()
+        for value in values
+        if entry.constants.get(parameter) != value
+    ]
+    return [_method(ConfiguredMethod(entry, parameters)) for parameters in ({}, *spellings)]
 
-    def item(name: str, fit: list[str], predict: list[str]) -> dict[str, Any]:
-        modalities = {"fit_modalities": fit, "predict_modalities": predict}
-        return {"name": name, "family": family, **modalities, "reference": reference, **_error(entry)}
 
-    items = [item(entry.name, fit, predict)]
-    for parameter, values in (entry.metadata.get("variants") or {}).items():
-        for value, modalities in values.items():
-            if entry.constants.get(parameter) != value:
-                needed = sorted(modalities) or fit
-                items.append(item(spell(entry.name, {parameter: value}), needed, sorted(modalities) or predict))
-    return items
+def _method(method: ConfiguredMethod) -> dict[str, Any]:
+    fit, predict = map(sorted, method.modalities)
+    broken = bool(method.entry.error)
+    return {
+        "name": method.spelled,
+        "family": "broken" if broken else method.card.family,
+        "fit_modalities": fit,
+        "predict_modalities": predict,
+        "reference": None if broken else method.card.reference,
+        **_error(method.entry),
+    }
 
 
 def _error(entry: Entry[Any]) -> dict[str, str]:

@@ -52,9 +52,8 @@ def _card(options: argparse.Namespace) -> dict[str, Any]:
     if not options.name:
         raise BenchmarkError(f"show {options.subject} needs a name: `python -m benchmark list {options.subject}s` lists them")
     entry = catalogue.configured(options.subject, options.name).entry
-    card = {"name": entry.name, "kind": entry.kind, "file": str(entry.path), **entry.metadata}
-    if entry.error:
-        card["error"] = entry.error
+    described = {"error": entry.error} if entry.error else vars(entry.card)
+    card = {"name": entry.name, "kind": entry.kind, "file": str(entry.path), **described}
     parameters = {name: value for name, value in entry.constants.items() if not name.startswith("_")}
     if parameters:
         card["parameters"] = parameters

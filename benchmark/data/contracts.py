@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -44,10 +44,10 @@ class PretrainedEncoder(Protocol):
     def weights_digest(self) -> str:
         """Digest of what else it depends on."""
 
-    def pretrain(self, pool: Cohort) -> dict[str, NDArray[Any]]:
+    def pretrain(self, pool: Cohort) -> Mapping[str, NDArray[Any]]:
         """Named arrays, the trained weights."""
 
-    def encode(self, cohort: Cohort, weights: dict[str, NDArray[Any]]) -> Features:
+    def encode(self, cohort: Cohort, weights: Mapping[str, NDArray[Any]]) -> Features:
         """Features of every case of the view."""
 
 

@@ -13,12 +13,13 @@ from copy import copy
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features
+from benchmark.data.contracts import Encoder, PretrainedEncoder
 from benchmark.data.parts import Index
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
@@ -81,10 +82,14 @@ class FeatureCache:
         )
 
         def write(aside: Path) -> None:
-            encoder = self._catalogue.encoder(spelled).make()
-            given = (_pretrained(encoder, pool, modality, spelled, identity),) if pool else ()
+            encoder: Encoder = self._catalogue.encoder(spelled).make()
             cohort = self._load().only({modality}).blind()
-            _write(encoder.encode(cohort, *given), aside, len(cohort), spelled)
+            if pool is None:
+                features = encoder.encode(cohort)
+            else:
+                learner = cast(PretrainedEncoder, encoder)
+                features = learner.encode(cohort, _pretrained(learner, pool, modality, spelled, identity))
+            _write(features, aside, len(cohort), spelled)
 
         return build_once(folder, write)
 
@@ -131,7 +136,7 @@ def _label(spelled: str, identity: str) -> str:
     return f"{safe(spelled)[:100]}-{identity[:16]}"
 
 
-def _pretrained(encoder: Any, pool: Pool, modality: str, spelled: str, identity: str) -> Weights:
+def _pretrained(encoder: PretrainedEncoder, pool: Pool, modality: str, spelled: str, identity: str) -> Weights:
     """The encoder's weights after pre-training on the pool, trained where that was not done yet."""
     folder = data_folder() / "features" / pool.digest[:16] / f"{_label(spelled, identity)}-trained-{pool.key}"
 

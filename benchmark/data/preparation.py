@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from benchmark.data.cohort import Cohort, every_part
+from benchmark.data.contracts import Dataset, ReadsFiles
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.modalities import known_parts
 from benchmark.data.parts import CasePart
@@ -64,8 +65,6 @@ def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:
     Raises `NotFetchedError` where source files are missing.
     """
     dataset = catalogue.dataset(spelled)
-    if dataset.entry.error:
-        dataset.make()
     name, path = dataset.spelled, dataset.entry.path
     inputs = [LAYOUT, name, _sources(dataset).digest, provenance.code_digest(path), provenance.library_versions(path)]
     return data_folder() / "prepared" / safe(name) / provenance.digest(inputs)[:16]
@@ -77,10 +76,13 @@ def _sources(dataset: Configured[DatasetCard]) -> Sources:
     Raises `NotFetchedError` where a listed file is missing, `DataError` where one of its own is.
     """
     entry = dataset.entry
-    if needs_files(entry.name) or not hasattr(entry.load(), "files"):
+    if needs_files(entry.name) and not entry.error:
+        return open_sources(entry.name)
+    made = dataset.make()
+    if not isinstance(made, ReadsFiles):
         return open_sources(entry.name)
     try:
-        paths = [Path(path).expanduser().resolve() for path in _listed(dataset.make().files())]
+        paths = [Path(path).expanduser().resolve() for path in _listed(made.files())]
         digests = {path.as_posix().lstrip("/"): provenance.file_digest(path) for path in paths}
     except BenchmarkError:
         raise
@@ -102,8 +104,8 @@ def prepare(spelled: str, catalogue: Catalogue) -> Path:
     dataset = catalogue.dataset(spelled)
 
     def write(folder: Path) -> None:
-        sources = _sources(dataset)
-        built: Cohort = dataset.make().build(sources)
+        sources, made = _sources(dataset), cast(Dataset, dataset.make())
+        built = made.build(sources)
         digest = built.source_digest or sources.digest
         _write(_checked(replace(built, name=dataset.spelled, source_digest=digest)), folder)
 
