@@ -191,7 +191,7 @@ REPLACE = "from dataclasses import replace; cohort = replace(cohort, {})"
         ("table=table[:3]", "table has 3 rows for 4 cases"),
         ("reports=(('a',),)", "reports has 1 rows for 4 cases"),
         ("derived=cohort.derived[:1]", "derived has 1 rows for 4 cases"),
-        ("images={'adc': ImageView(np.zeros((3, 1, 2)))}", "image view 'adc' has 3 rows for 4 cases"),
+        ("images={'adc': ImageView(np.zeros((3, 1, 2)))}", r"images\['adc'\] has 3 rows for 4 cases"),
         ("present={'text': np.ones(5, bool)}", r"present\['text'\] has 5 rows for 4 cases"),
         ("pool=replace(pool, case_ids=np.array(['q1', 'c9']))", "case 'c9' is both labelled and in the pool"),
         ("pool=replace(pool, sites=np.array(['X']))", "sites has 1 rows for 2 cases"),

@@ -76,7 +76,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.data.parts import CasePart, Modality, mapped
+from benchmark.data.parts import Modality, Part, mapped
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +84,17 @@ class Recordings:
     values: np.ndarray
     hertz: float
 
+    def __len__(self):
+        return len(self.values)
 
-class RecordingsPart(CasePart):
-    def lengths(self, value):
-        yield self.name, len(value.values)
+    def take(self, index):
+        return Recordings(self.values[index], self.hertz)
 
-    def take(self, value, index):
-        return Recordings(value.values[index], value.hertz)
+    def join(self, other, order):
+        return Recordings(np.concatenate([self.values, other.values])[order], self.hertz)
 
-    def join(self, first, second, order):
-        return Recordings(np.concatenate([first.values, second.values])[order], first.hertz)
 
+class RecordingsPart(Part):
     def write(self, value, folder):
         np.save(folder / "signals.npy", value.values)
         return value.hertz

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.data.cohort import Cohort
+from benchmark.data.parts import Part
 from benchmark.system import provenance
 
 
@@ -47,24 +48,16 @@ def unpickling() -> Iterator[list[str]]:
 
 
 def digests(cohort: Cohort) -> dict[str, str]:
-    """Part of a view -> its digest, for every part that a method could change in place; `present` by name.
-
-    Images and atlas are memory maps opened for reading: writing into them raises.
-    """
-    return {name: _digest(value) for name, value in _parts(cohort).items()}
+    """Part of a view -> its digest, for every part that a method could change in place."""
+    parts = {part.name: provenance.digest(_content(part, value)) for part, value in cohort.contents()}
+    return {**parts, "rows": provenance.digest(_plain(cohort.rows))}
 
 
-def _parts(cohort: Cohort) -> dict[str, Any]:
-    plain = ("case_ids", "labels", "sites", "groups", "table", "reports", "derived", "rows")
-    return {
-        **{name: getattr(cohort, name) for name in plain},
-        **{f"present['{name}']": there for name, there in cohort.present.items()},
-    }
+def _content(part: Part, value: object) -> list[object]:
+    if isinstance(value, pd.DataFrame):  # what it is digested by elsewhere leaves out kinds of columns and the index
+        return [value.dtypes.astype(str).tolist(), value.to_csv()]
+    return [[name, _plain(item)] for name, item in part.digested(value)]
 
 
-def _digest(value: Any) -> str:
-    if isinstance(value, pd.DataFrame):
-        return provenance.digest([value.dtypes.astype(str).tolist(), value.to_csv()])
-    if isinstance(value, np.ndarray):
-        return provenance.digest([value.dtype.str, value.shape, value.tobytes().hex()])
-    return provenance.digest(value)
+def _plain(value: object) -> object:
+    return [value.dtype.str, value.shape, value.tobytes().hex()] if isinstance(value, np.ndarray) else value

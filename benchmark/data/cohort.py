@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.modalities import known_modalities, known_parts
-from benchmark.data.parts import Bools, CasePart, Column, Flags, Floats, Frame, Index, Part
+from benchmark.data.parts import Bools, Flags, Floats, Index, Part, Words, join, lengths, take
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from benchmark.data.modalities.text import Reports
 
 OWN_PARTS = (
-    Column("case_ids", place=None),
-    Column("labels", place=None, dtype=np.int8),
-    Column("sites", place=None),
-    Column("groups", place=0),
-    Frame("strata", place=None),
+    Words("case_ids", place=None),
+    Part("labels", place=None),
+    Words("sites", place=None),
+    Words("groups", place=0),
+    Part("strata", place=None),
     Flags("present", place=50),
 )
 """What a cohort holds of its cases besides the modalities; ids, labels and sites enter the task digest instead."""
@@ -135,24 +135,24 @@ class Cohort:
         def __getattr__(self, name):
             if name not in known_parts():
                 raise AttributeError(f"a cohort has no '{name}'")
-            return self.parts[name] if name in self.parts else known_parts()[name].empty()
+            return self.parts[name] if name in self.parts else known_parts()[name].empty
 
     def __len__(self) -> int:
         return len(self.case_ids)
 
-    def contents(self) -> Iterator[tuple[Part[Any], Any]]:
+    def contents(self) -> Iterator[tuple[Part, Any]]:
         """Every part that is there, with its value."""
         values = {**vars(self), **self.parts}
         return ((part, values[name]) for name, part in every_part().items() if values.get(name) is not None)
 
-    def of_cases(self) -> Iterator[tuple[CasePart[Any], Any]]:
+    def of_cases(self) -> Iterator[tuple[Part, Any]]:
         """Every part that holds something of each case, with its value."""
-        return ((part, value) for part, value in self.contents() if isinstance(part, CasePart))
+        return ((part, value) for part, value in self.contents() if part.of_cases)
 
     @property
     def modalities(self) -> frozenset[str]:
         """The modalities that this view holds."""
-        filled = {part for part, value in self.of_cases() if any(True for _ in part.lengths(value))}
+        filled = {part for part, value in self.of_cases() if any(True for _ in lengths(part.name, value))}
         return frozenset(name for name, modality in known_modalities().items() if filled.intersection(modality.parts))
 
     @property
@@ -166,7 +166,7 @@ class Cohort:
         given = np.asarray(index)
         index = np.flatnonzero(given) if given.dtype == bool else given.astype(np.intp)
         rows = np.arange(len(self)) if self.rows is None else self.rows
-        taken = {part.name: part.take(value, index) for part, value in self.of_cases()}
+        taken = {part.name: take(value, index) for part, value in self.of_cases()}
         return replace(self, **taken, facts=dict(self.facts), rows=rows[index])
 
     def only(self, modalities: Set[str]) -> Cohort:
@@ -209,8 +209,7 @@ class Cohort:
         order = np.argsort(rows, kind="stable")
         theirs = {part.name: value for part, value in other.of_cases()}
         joined: dict[str, Any] = {
-            part.name: part.join(value, theirs[part.name], order) if part.name in theirs else None
-            for part, value in self.of_cases()
+            part.name: join(value, theirs[part.name], order) if part.name in theirs else None for part, value in self.of_cases()
         }
         return replace(self, **joined, rows=rows[order])
 
@@ -238,11 +237,11 @@ class Cohort:
         return self.feature_source(modality, encoder, self.rows)
 
 
-def every_part() -> Mapping[str, Part[Any]]:
+def every_part() -> Mapping[str, Part]:
     """The parts of any cohort by name: its own ones, then the modalities'."""
     return {**{part.name: part for part in OWN_PARTS}, **known_parts()}
 
 
-def parts_of(names: Set[str]) -> Iterator[Part[Any]]:
+def parts_of(names: Set[str]) -> Iterator[Part]:
     """The parts of the named modalities."""
     return (part for name, modality in known_modalities().items() if name in names for part in modality.parts)

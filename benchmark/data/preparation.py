@@ -16,7 +16,7 @@ from benchmark.data.cohort import Cohort, every_part
 from benchmark.data.contracts import Dataset, ReadsFiles
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.modalities import known_parts
-from benchmark.data.parts import CasePart
+from benchmark.data.parts import lengths
 from benchmark.data.sources import Sources
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, Configured
@@ -27,7 +27,7 @@ from benchmark.system.errors import BenchmarkError, DataError
 from benchmark.system.files import safe
 from benchmark.system.locations import data_folder
 
-LAYOUT = 6
+LAYOUT = 7
 """Version of the files in a prepared folder."""
 
 
@@ -137,8 +137,7 @@ def _checked(cohort: Cohort) -> Cohort:
         pool = replace(pool, name=f"{cohort.name} (pool)")
         _check_ids(pool)
         _check_lengths(pool)
-        kept = [name for name, part in known_parts().items() if not isinstance(part, CasePart)]
-        shared: dict[str, Any] = {name: cohort.parts.get(name) for name in kept}
+        shared: dict[str, Any] = {name: cohort.parts.get(name) for name, part in known_parts().items() if not part.of_cases}
         pool = replace(_sorted(pool), encoders=cohort.encoders, **shared)
     return replace(_sorted(cohort), pool=pool)
 
@@ -156,7 +155,7 @@ def _sorted(cohort: Cohort) -> Cohort:
 
 def _check_lengths(cohort: Cohort) -> None:
     for part, value in cohort.of_cases():
-        for name, length in part.lengths(value):
+        for name, length in lengths(part.name, value):
             if length != len(cohort):
                 raise DataError(f"{cohort.name}: {name} has {length} rows for {len(cohort)} cases")
 

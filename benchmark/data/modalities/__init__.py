@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from benchmark.data.parts import Modality, Part
@@ -25,6 +25,6 @@ def known_modalities() -> Mapping[str, Modality]:
 
 
 @cache
-def known_parts() -> Mapping[str, Part[Any]]:
+def known_parts() -> Mapping[str, Part]:
     """The parts of all modalities by name."""
     return {part.name: part for modality in known_modalities().values() for part in modality.parts}

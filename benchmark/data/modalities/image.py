@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.parts import Bools, CasePart, Floats, Frame, Index, Modality, Part, mapped
+from benchmark.data.parts import Bools, Floats, Index, Modality, Part, mapped
 
 LESION_VOLUME = "lesion_volume_ml"
 """The derived column that holds the lesion's volume in millilitres, in every dataset that measures it."""
@@ -77,6 +77,10 @@ class ImageView:
         """The view of the cases at `index`."""
         return self.at_rows(self.rows[index])
 
+    def join(self, other: ImageView, order: Index) -> ImageView:
+        """Both views in the given order; taken from the same cohort, they share their array."""
+        return self.at_rows(np.concatenate([self.rows, other.rows])[order])
+
     def at_rows(self, rows: Index) -> ImageView:
         """The view of the cases at `rows` of the array."""
         return ImageView(self.array, rows, self.scale, axes=self.axes, slices=self.slices)
@@ -98,24 +102,8 @@ class Atlas:
 Views = Mapping[str, ImageView]
 
 
-class ViewsPart(CasePart[Views]):
+class ViewsPart(Part):
     """Named views, none of which is read before it is asked for."""
-
-    def empty(self) -> Views:
-        """No view."""
-        return {}
-
-    def lengths(self, value: Views) -> Iterator[tuple[str, int]]:
-        """Every view's."""
-        return ((f"image view '{name}'", len(view)) for name, view in value.items())
-
-    def take(self, value: Views, index: Index) -> Views:
-        """The views of the cases at `index`."""
-        return {name: view.take(index) for name, view in value.items()}
-
-    def join(self, first: Views, second: Views, order: Index) -> Views:
-        """Both, for views taken from the same cohort: they share their arrays."""
-        return {name: view.at_rows(np.concatenate([view.rows, second[name].rows])[order]) for name, view in first.items()}
 
     def write(self, value: Views, folder: Path) -> object:
         """An array for each view; returns view -> scale and geometry."""
@@ -144,7 +132,7 @@ def _view(path: Path, scale: float, axes: str, slices: list[dict[str, list[float
     return ImageView(mapped(path), scale=scale, axes=axes, slices=tuple(pictures))
 
 
-class AtlasPart(Part[Atlas]):
+class AtlasPart(Part):
     """An atlas: one for all cases."""
 
     def write(self, value: Atlas, folder: Path) -> object:
@@ -202,6 +190,6 @@ def _lesions(severity: NDArray[np.float64], rng: np.random.Generator) -> NDArray
 
 
 MODALITY = Image(
-    (ViewsPart("images", place=40), Frame("derived", place=20), AtlasPart("atlas", place=60)),
+    (ViewsPart("images", place=40, empty={}), Part("derived", place=20), AtlasPart("atlas", place=60, of_cases=False)),
     encoder="territories",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,35 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.parts import Bools, CasePart, Index, Modality
+from benchmark.data.parts import Bools, Modality, Part
 
 Reports = tuple[tuple[str, ...], ...]
 PLACES = ("ACA left", "ACA right", "MCA left", "MCA right")
 
 
-class Drafts(CasePart[Reports]):
+class Drafts(Part):
     """Per case a tuple of texts."""
 
-    def lengths(self, value: Reports) -> Iterator[tuple[str, int]]:
-        """The number of cases."""
-        yield self.name, len(value)
-
-    def take(self, value: Reports, index: Index) -> Reports:
-        """The drafts of the cases at `index`."""
-        return tuple(value[i] for i in index)
-
-    def join(self, first: Reports, second: Reports, order: Index) -> Reports:
-        """Both, in the given order."""
-        return self.take(first + second, order)
-
-    def write(self, value: Reports, folder: Path) -> object:
-        """One JSON file."""
-        (folder / f"{self.name}.json").write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-        return None
-
     def read(self, folder: Path, written: Any) -> Reports:
-        """The drafts, in memory."""
-        return tuple(map(tuple, json.loads((folder / f"{self.name}.json").read_text(encoding="utf-8"))))
+        """The drafts."""
+        return tuple(map(tuple, super().read(folder, written)))
 
     def digested(self, value: Reports | None) -> Iterator[tuple[str, object]]:
         """The drafts, or None where a cohort has none: its digest says so."""
