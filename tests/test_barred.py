@@ -24,7 +24,7 @@ BARRING = [name for name, card in CARDS.items() if card.barred]
 
 def barred_columns(name: str) -> list[str]:
     """Each key of a card's `barred` is a column, or several with commas between."""
-    return [column for key in CARDS[name]["barred"] for column in re.split(r",\s*", key)]
+    return [column for key in CARDS[name].barred for column in re.split(r",\s*", key)]
 
 
 @pytest.fixture(scope="session")

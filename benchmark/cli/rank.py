@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(as_json(suite.name, tables), indent=1))
         return 0
     path = write_leaderboard(suite, catalogue, tables)
-    write_page(suite, catalogue, tables, local=local)
+    page = write_page(suite, catalogue, tables, local=local)
     rows = sum(len(table.rows.complete) for table in tables)
-    print(f"{path}: {len(tables)} tables, {rows} complete rows")
+    print(f"{path}: {len(tables)} tables, {rows} complete rows\npage: {page}")
     return 0

@@ -87,6 +87,10 @@ class MethodCard(Card):
     validation: Literal["train", "early-stopping", "selection", "unused"] = "train"
     accepts_missing: bool = False
 
+    def __post_init__(self) -> None:
+        """None stands for no variants."""
+        object.__setattr__(self, "variants", self.variants or {})
+
 
 @dataclass(frozen=True)
 class ProtocolCard(Card):
