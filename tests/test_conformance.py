@@ -185,7 +185,7 @@ def test_where_predictions_differ_each_time_nothing_is_concluded_from_comparing_
 def test_a_declared_modality_without_effect_is_a_warning(found: Found) -> None:
     assert of_state(found("idle"), "error") == set()
     assert of_state(found("idle"), "warning") == {"modalities"}
-    assert said(found("idle"), "modalities").startswith("image dealt anew")
+    assert said(found("idle"), "modalities").startswith("permuting image")
 
 
 def test_a_method_that_declares_nothing_is_not_warned(found: Found) -> None:

@@ -281,6 +281,6 @@ def test_made_cohorts_have_a_modality_that_one_file_adds(extended: Path) -> None
         *("complete", "no-text", "one-site"),
     }
     assert {tuple(finding.values())[-2:] for finding in findings if finding["check"] == "modalities"} == {
-        ("good", "predictions follow signal, and not the undeclared image+table+text"),
-        ("good", "predictions follow signal, and not the undeclared image+table"),
+        ("good", "predictions depend on signal, and not on the undeclared image+table+text"),
+        ("good", "predictions depend on signal, and not on the undeclared image+table"),
     }

@@ -33,9 +33,9 @@ from benchmark.system.errors import UnknownNameError
 
 OTHER_SEED = 40
 TOLERANCE = 1e-6
-"""Predictions may differ by so much with the cases beside a case, or from one time to the next: sums depend on their order."""
+"""The largest difference of predictions that counts as rounding: sums depend on their order."""
 SWAPPED = 0.25
-"""An AUC below this on a specimen, whose every modality tells of the label, is that of P(label = 0)."""
+"""An AUC below this means P(label = 0) was predicted: every modality of a specimen is informative."""
 
 
 def check_method(
@@ -46,12 +46,11 @@ def check_method(
     checks: Collection[str] = (),
     limit_seconds: float | None = None,
 ) -> list[Finding]:
-    """What all checks find of a method, or of one configuration of it, on a specimen of a shape.
+    """The findings of all checks on a method, or on one configuration of it, with a specimen of a shape.
 
-    A method that cannot be had, does not apply, raises, or gives no probabilities ends the checks with that finding.
-    `checks` are names of `CHECKS` to which the rest is confined (none: all of them); `limit_seconds` bounds fit and
-    prediction together, by default as the default suite does. Raises `UnknownNameError` for a method, field, shape or check
-    that there is not.
+    A method that cannot be loaded, does not apply, raises, or gives no probabilities ends the checks with that finding.
+    `checks` restricts them to these names of `CHECKS` (none: all); `limit_seconds` bounds fit and prediction together, by
+    default as the default suite does. Raises `UnknownNameError` for an unknown method, field, shape or check.
     """
     for name in checks:
         if name not in CHECKS:
@@ -76,45 +75,43 @@ def _behaviour(candidate: Candidate, checks: Collection[str]) -> Iterator[Findin
         first = first_attempt(candidate)
     except Misbehaviour as error:
         cases = f"the specimen trains on {len(candidate.split.train)} cases and validates on {len(candidate.split.validation)}"
-        yield Finding(
-            "probabilities", "error", f"{error}\n({cases}: should the method need more, this says nothing against it)"
-        )
+        yield Finding("probabilities", "error", f"{error}\n({cases}: if the method needs more, this is not held against it)")
         return
     reliable = True
     for name, check in CHECKS.items():
         if name not in checks:
             continue
         if name in COMPARING and not reliable:
-            yield Finding(name, "skipped", "the predictions differ from one time to the next")
+            yield Finding(name, "skipped", "predictions differ between repeated runs")
             continue
         try:
-            found = [Finding(name, state, said) for state, said in check(candidate, first)]
+            findings = [Finding(name, state, message) for state, message in check(candidate, first)]
         except Misbehaviour as error:
-            found = [Finding(name, "error", str(error))]
-        reliable = reliable and not (name == "determinism" and has_error(found))
-        yield from found
+            findings = [Finding(name, "error", str(error))]
+        reliable = reliable and not (name == "determinism" and has_error(findings))
+        yield from findings
 
 
 # The card
 
 
 def check_card(method: ConfiguredMethod) -> Iterator[Finding]:
-    """Whether the file can be read and imported, and decorator and class say what they must.
+    """Whether the file can be imported, and decorator and class are complete.
 
-    Raises `UnknownNameError` for a field that the method has not.
+    Raises `UnknownNameError` for a field that the method does not have.
     """
-    wrong = method.entry.error or _what_lacks(method.card) or _what_is_wrong_with_the_class(method)
-    if wrong:
-        yield Finding("card", "error", wrong)
+    fault = method.entry.error or _missing_from_card(method.card) or _fault_of_class(method)
+    if fault:
+        yield Finding("card", "error", fault)
     else:
         declared = "+".join(sorted(frozenset().union(*method.modalities))) or "no modality"
         yield Finding("card", "good", f"{method.card.reference}; declares {declared}")
 
 
-def _what_lacks(card: MethodCard) -> str:
+def _missing_from_card(card: MethodCard) -> str:
     for name, value in {"family": card.family, "reference": card.reference}.items():
         if not value.strip():
-            return f"'{name}' is empty: say it in @register_method"
+            return f"'{name}' is empty: give it in @register_method"
     named = frozenset(card.fit_modalities) | frozenset(card.predict_modalities)
     named = named.union(*(needed for values in card.variants.values() for needed in values.values()))
     for modality in sorted(named.difference(MODALITIES)):
@@ -122,7 +119,7 @@ def _what_lacks(card: MethodCard) -> str:
     return ""
 
 
-def _what_is_wrong_with_the_class(method: ConfiguredMethod) -> str:
+def _fault_of_class(method: ConfiguredMethod) -> str:
     entry = method.entry
     try:
         with calling(f"importing {entry.path.name}"):
@@ -130,7 +127,7 @@ def _what_is_wrong_with_the_class(method: ConfiguredMethod) -> str:
     except Misbehaviour as error:
         return str(error)
     if not dataclasses.is_dataclass(cls):
-        return f"{cls.__name__} is no dataclass: put @dataclass below @register_method"
+        return f"{cls.__name__} is not a dataclass: put @dataclass below @register_method"
     fields = [item for item in dataclasses.fields(cls) if item.init]
     for item in fields:
         if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
@@ -156,9 +153,9 @@ def _what_is_wrong_with_the_class(method: ConfiguredMethod) -> str:
     return ""
 
 
-# Behaviour: each check yields its state and what it says
+# Behaviour: each check yields states, with a message each
 
-Said = Iterator[tuple[State, str]]
+Results = Iterator[tuple[State, str]]
 
 
 def _difference(before: Probabilities, after: Probabilities, tolerance: float = TOLERANCE) -> str:
@@ -167,7 +164,7 @@ def _difference(before: Probabilities, after: Probabilities, tolerance: float = 
     return f"{int((gaps > tolerance).sum())} of {len(before)} by up to {gaps.max():.2g}" if gaps.max() > tolerance else ""
 
 
-def _probabilities(candidate: Candidate, first: Attempt) -> Said:
+def _probabilities(candidate: Candidate, first: Attempt) -> Results:
     from sklearn.metrics import roc_auc_score
 
     p = first.probabilities
@@ -178,60 +175,59 @@ def _probabilities(candidate: Candidate, first: Attempt) -> Said:
         yield "good", f"{len(p)} finite numbers from {p.min():.3f} to {p.max():.3f}"
 
 
-def _determinism(candidate: Candidate, first: Attempt) -> Said:
+def _determinism(candidate: Candidate, first: Attempt) -> Results:
     again = {
-        "asked again, predict_proba": candidate.predict(first.method, candidate.views().test),
-        "fitted again with the same seed, it": candidate.run(candidate.views()),
+        "a second call of predict_proba gives": candidate.predict(first.method, candidate.views().test),
+        "a second fit with the same seed gives": candidate.run(candidate.views()),
     }
-    for when, told in again.items():
-        changed = _difference(first.probabilities, told)
+    for what, probabilities in again.items():
+        changed = _difference(first.probabilities, probabilities)
         if changed:
-            yield (
-                "error",
-                f"{when} tells otherwise ({changed}): take all randomness from `seed`, and draw nothing in predict_proba",
-            )
+            remedy = "take all randomness from `seed`, and draw nothing in predict_proba"
+            yield "error", f"{what} other predictions ({changed}): {remedy}"
             return
-    if any(_difference(first.probabilities, told, 0) for told in again.values()):
-        yield "warning", "the same seed gives the same predictions but for the last bits: sums of several threads?"
+    if any(_difference(first.probabilities, probabilities, 0) for probabilities in again.values()):
+        yield "warning", "the same seed gives the same predictions except for the last bits: sums of several threads?"
     else:
         yield "good", "the same seed gives the same predictions, to the last bit"
 
 
-def _seed(candidate: Candidate, first: Attempt) -> Said:
+def _seed(candidate: Candidate, first: Attempt) -> Results:
     changed = _difference(first.probabilities, candidate.run(candidate.views(), OTHER_SEED))
     if changed and not candidate.row.method.stochastic:
-        yield "error", f"`stochastic = False`, but another seed predicts otherwise ({changed}): take that line out"
+        yield "error", f"`stochastic = False`, but predictions change with the seed ({changed}): remove that line"
     elif not changed and candidate.row.method.stochastic:
-        yield "good", "the seed changes nothing here: `stochastic = False` would save cells"
-    else:
-        yield "good", "another seed predicts otherwise" if changed else "no seed changes anything, as `stochastic = False` says"
-
-
-def _labels(candidate: Candidate, first: Attempt) -> Said:
-    given = candidate.views()
-    turned = {name: replace(view, labels=1 - view.labels) for name, view in vars(given).items() if view.labels is not None}
-    if _difference(first.probabilities, candidate.run(replace(given, **turned))):
-        yield "good", "with all labels turned round it predicts otherwise"
+        yield "good", "the seed changes no prediction here: `stochastic = False` would save cells"
     else:
         yield (
-            "warning",
-            "with all labels turned round it predicts the same: a fixed score, or a model kept from an earlier fit?",
+            "good",
+            "predictions change with the seed" if changed else "no seed changes anything, as `stochastic = False` says",
         )
 
 
-def _earlier_cells(candidate: Candidate, first: Attempt) -> Said:
+def _labels(candidate: Candidate, first: Attempt) -> Results:
+    views = candidate.views()
+    flipped = {name: replace(view, labels=1 - view.labels) for name, view in vars(views).items() if view.labels is not None}
+    if _difference(first.probabilities, candidate.run(replace(views, **flipped))):
+        yield "good", "predictions change when all labels are flipped"
+    else:
+        reasons = "a fixed score, or a model kept from an earlier fit?"
+        yield "warning", f"predictions stay the same when all labels are flipped: {reasons}"
+
+
+def _earlier_cells(candidate: Candidate, first: Attempt) -> Results:
     split = candidate.split
     seen = replace(split, train=np.sort(np.r_[split.test, split.train[::2]]), test=split.train[1::2])
     candidate.run(replace(candidate, split=seen).views())
     changed = _difference(first.probabilities, candidate.run(candidate.views()))
     if changed:
-        said = f"after a fit on the test cases it predicts otherwise ({changed})"
-        yield "error", f"{said}: keep nothing in the module or the class from one cell to the next"
+        remedy = "keep nothing in the module or the class from one cell to the next"
+        yield "error", f"predictions change after a fit on the test cases ({changed}): {remedy}"
     else:
-        yield "good", "a cell that saw the test cases before changes nothing"
+        yield "good", "predictions do not change after a fit on the test cases"
 
 
-def _independence(candidate: Candidate, first: Attempt) -> Said:
+def _independence(candidate: Candidate, first: Attempt) -> Results:
     n = len(first.probabilities)
     whole = candidate.cohort()
     apart = {
@@ -241,69 +237,68 @@ def _independence(candidate: Candidate, first: Attempt) -> Said:
     }
     for name, positions in apart.items():
         cases = blind_view(whole, candidate.split.test[positions], candidate.row.method.modalities[1])
-        told = candidate.predict(first.method, cases)
-        most = np.abs(told - first.probabilities[positions]).max()
+        most = np.abs(candidate.predict(first.method, cases) - first.probabilities[positions]).max()
         if most > TOLERANCE:
-            mend = "a prediction may rest on its own case and on what was fitted"
-            yield "error", f"predictions of {name} differ by up to {most:.2g} from those of all test cases together: {mend}"
+            remedy = "a prediction may depend on its own case and on what was fitted"
+            yield "error", f"predictions of {name} differ by up to {most:.2g} from those of all test cases together: {remedy}"
             return
     yield "good", "a case's prediction is the same alone, among others, and in another order"
 
 
-def _modalities(candidate: Candidate, first: Attempt) -> Said:
+def _modalities(candidate: Candidate, first: Attempt) -> Results:
     learnt, seen = (candidate.held & part for part in candidate.row.method.modalities)
     hidden = {"fit": candidate.held - learnt, "predict_proba": candidate.held - seen}
-    given = replace(candidate.views(hidden["fit"]), test=candidate.views(hidden["predict_proba"]).test)
+    views = replace(candidate.views(hidden["fit"]), test=candidate.views(hidden["predict_proba"]).test)
     undeclared = "+".join(sorted(hidden["fit"] | hidden["predict_proba"]))
-    changed = _difference(first.probabilities, candidate.run(given)) if undeclared else ""
+    changed = _difference(first.probabilities, candidate.run(views)) if undeclared else ""
     if changed:
-        yield "error", f"predictions follow the undeclared {undeclared} ({changed}): declare it, or keep to what the views hold"
+        remedy = "declare it, or use only what the views hold"
+        yield "error", f"predictions depend on the undeclared {undeclared} ({changed}): {remedy}"
     idle = [
         name
         for name in sorted(learnt | seen)
         if not _difference(first.probabilities, candidate.run(candidate.views(frozenset({name}))))
     ]
     for name in idle:
-        yield "warning", f"{name} dealt anew among the cases changes no prediction, though it is declared: is it used?"
+        yield "warning", f"permuting {name} among the cases changes no prediction, although it is declared: is it used?"
     if not changed and not idle:
         declared = "+".join(sorted(learnt | seen)) or "no modality"
-        yield "good", f"predictions follow {declared}" + (f", and not the undeclared {undeclared}" if undeclared else "")
+        yield "good", f"predictions depend on {declared}" + (f", and not on the undeclared {undeclared}" if undeclared else "")
 
 
-def _inputs(candidate: Candidate, first: Attempt) -> Said:
+def _inputs(candidate: Candidate, first: Attempt) -> Results:
     if first.changed:
         yield "error", f"changed in place: {', '.join(first.changed)}: work on a copy"
     else:
-        yield "good", "as they were after fit and predict_proba"
+        yield "good", "unchanged by fit and predict_proba"
 
 
-def _pickle(candidate: Candidate, first: Attempt) -> Said:
+def _pickle(candidate: Candidate, first: Attempt) -> Results:
     if first.unpickled:
-        mend = "a pickle can run any code: load weights with weights_only=True"
-        aside = "(worker processes exchange pickles: keep n_jobs at 1 where they do)"
-        yield "error", f"unpickled {', '.join(first.unpickled[:5])}: {mend} {aside}"
+        remedy = "a pickle can run any code: load weights with weights_only=True, and keep n_jobs at 1"
+        yield "error", f"unpickled {', '.join(first.unpickled[:5])}: {remedy}"
     else:
         yield "good", "nothing was unpickled"
 
 
-def _time(candidate: Candidate, first: Attempt) -> Said:
+def _time(candidate: Candidate, first: Attempt) -> Results:
     slow = first.fit_seconds + first.predict_seconds > candidate.limit_seconds
     limit = f"the limit is {candidate.limit_seconds:g} s"
     yield "error" if slow else "good", f"fit {first.fit_seconds:.2f} s, predict_proba {first.predict_seconds:.2f} s; {limit}"
 
 
-def _saved(candidate: Candidate, first: Attempt) -> Said:
-    there = [name for name in ("threshold", "chosen") if hasattr(first.method, name)]
+def _saved(candidate: Candidate, first: Attempt) -> Results:
     try:
         threshold, chosen, _ = saved_attributes(first.method)
     except (TypeError, ValueError) as error:
         yield "error", str(error)
         return
-    told = {"threshold": f"threshold {threshold:.3g}", "chosen": f"chosen {chosen}"}
-    yield "good", ", ".join(told[name] for name in there) or "neither threshold nor chosen is set"
+    values = {"threshold": f"threshold {threshold:.3g}", "chosen": f"chosen {chosen}"}
+    saved = [text for name, text in values.items() if hasattr(first.method, name)]
+    yield "good", ", ".join(saved) or "neither threshold nor chosen is set"
 
 
-CHECKS: Mapping[str, Callable[[Candidate, Attempt], Said]] = MappingProxyType(
+CHECKS: Mapping[str, Callable[[Candidate, Attempt], Results]] = MappingProxyType(
     {
         "probabilities": _probabilities,
         "determinism": _determinism,
@@ -318,6 +313,6 @@ CHECKS: Mapping[str, Callable[[Candidate, Attempt], Said]] = MappingProxyType(
         "saved attributes": _saved,
     }
 )
-"""What is checked of a method that can be had, applies, and gives probabilities."""
+"""What is checked of a method that can be loaded, applies, and gives probabilities."""
 COMPARING = frozenset({"seed", "labels", "earlier cells", "independence", "modalities"})
-"""Checks that compare predictions, and so mean nothing where these differ from one time to the next."""
+"""Checks that compare predictions, and so mean nothing where these differ between repeated runs."""

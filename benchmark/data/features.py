@@ -7,7 +7,6 @@ An encoder whose class says `pretrained_on_pool = True` is trained first, on the
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
@@ -20,12 +19,12 @@ from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.contracts import Encoder, PretrainedEncoder
-from benchmark.data.parts import Index
+from benchmark.data.parts import Index, mapped
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
 from benchmark.system.artefacts import build_once, check_sealed
 from benchmark.system.errors import BenchmarkError, UnknownNameError
-from benchmark.system.files import safe
+from benchmark.system.files import safe, write_durably
 from benchmark.system.locations import data_folder
 
 Weights = Mapping[str, NDArray[Any]]
@@ -170,24 +169,20 @@ def weights_digest(path: Path) -> str:
     known: dict[str, str] = json.loads(memory.read_text("utf-8")) if memory.is_file() else {}
     if key not in known:
         known[key] = provenance.file_digest(path)
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        aside = memory.with_name(f".weights.{os.getpid()}")
-        aside.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        aside.replace(memory)
+        write_durably(memory, json.dumps(known, indent=1).encode())
     return known[key]
 
 
 def _write(features: Features, folder: Path, cases: int, spelled: str) -> None:
-    for name in ("tokens", "mask", "pooled"):
-        if len(getattr(features, name)) != cases:
-            raise BenchmarkError(f"encoder {spelled}: {name} has {len(getattr(features, name))} rows for {cases} cases")
     arrays = {
         "tokens": features.tokens.astype(np.float16),
         "mask": features.mask,
         "pooled": features.pooled.astype(np.float32),
+        **({} if features.lesion_share is None else {"lesion_share": features.lesion_share}),
     }
-    if features.lesion_share is not None:
-        arrays["lesion_share"] = features.lesion_share
+    for name, array in arrays.items():
+        if len(array) != cases:
+            raise BenchmarkError(f"encoder {spelled}: {name} has {len(array)} rows for {cases} cases")
     _write_arrays(arrays, folder)
     (folder / "features.json").write_text(json.dumps({"grid": features.grid}), encoding="utf-8")
 
@@ -199,10 +194,6 @@ def _write_arrays(arrays: Weights, folder: Path) -> None:
 
 def _read(folder: Path) -> Features:
     check_sealed(folder, "`clean --features --yes`")
-
-    def array(name: str) -> Any:
-        return np.load(folder / f"{name}.npy", mmap_mode="r")
-
+    arrays = {path.stem: mapped(path) for path in folder.glob("*.npy")}
     grid = json.loads((folder / "features.json").read_text("utf-8"))["grid"]
-    share = array("lesion_share") if (folder / "lesion_share.npy").is_file() else None
-    return Features(array("tokens"), array("mask"), array("pooled"), None if grid is None else tuple(grid), share)
+    return Features(**arrays, grid=None if grid is None else tuple(grid))

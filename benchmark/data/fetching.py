@@ -23,6 +23,7 @@ from benchmark.data.sources import Sources
 from benchmark.registry.entries import Entry
 from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError
 from benchmark.system.locations import ROOT, data_folder
+from benchmark.system.provenance import file_digest
 
 DATASETS = ROOT / "datasets"
 HOPELESS = 20
@@ -143,7 +144,7 @@ def _missing(files: Mapping[str, str], folder: Path, jobs: int) -> dict[str, str
 
     def right(item: tuple[str, str]) -> bool:
         path = folder / item[0]
-        return path.is_file() and _sha256(path) == item[1]
+        return path.is_file() and file_digest(path) == item[1]
 
     with ThreadPoolExecutor(max(1, jobs)) as threads:
         there = threads.map(right, files.items())
@@ -178,7 +179,7 @@ def _fetch_one(name: str, relative: str, sha: str, folder: Path, deliver: Delive
     part = target.with_name(target.name + ".part")
     for resumed in (part.is_file(), False):
         deliver(relative, part)
-        got, size = _sha256(part), part.stat().st_size
+        got, size = file_digest(part), part.stat().st_size
         if got == sha:
             part.replace(target)
             return size
@@ -189,11 +190,6 @@ def _fetch_one(name: str, relative: str, sha: str, folder: Path, deliver: Delive
         f"{name}: {relative} is truncated or wrong: expected sha256 {sha}, got {got} ({size} bytes): "
         f"run `python -m benchmark fetch {name}` again, or from another mirror"
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmark.data.cohort import Cohort, every_part
 from benchmark.data.contracts import Dataset, ReadsFiles
+from benchmark.data.features import FeatureCache, Pool, data_key
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.modalities import known_parts
 from benchmark.data.parts import lengths
@@ -42,8 +43,6 @@ def load_cohort(spelled: str, catalogue: Catalogue | None = None) -> Cohort:
 
 def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
     """The cohort of a prepared folder, with its encoders at hand."""
-    from benchmark.data.features import FeatureCache, Pool, data_key
-
     check_sealed(folder, "`clean --prepared --yes`")
     cohort = _read(folder)
     if _task_digest(cohort) != cohort.task_digest:
@@ -82,7 +81,10 @@ def _sources(dataset: Configured[DatasetCard]) -> Sources:
     if not isinstance(made, ReadsFiles):
         return open_sources(entry.name)
     try:
-        paths = [Path(path).expanduser().resolve() for path in _listed(made.files())]
+        named = made.files()
+        if not isinstance(named, list | tuple):
+            raise TypeError(f"it must return a list of paths, not {named!r}")
+        paths = [Path(path).expanduser().resolve() for path in named]
         digests = {path.as_posix().lstrip("/"): provenance.file_digest(path) for path in paths}
     except BenchmarkError:
         raise
@@ -91,12 +93,6 @@ def _sources(dataset: Configured[DatasetCard]) -> Sources:
     except Exception as error:  # files() is somebody's code
         raise DataError(f"{entry.name}: files() in {entry.path.name}: {type(error).__name__}: {error}") from error
     return Sources(Path("/"), digests, provenance.digest([[path.name for path in paths], list(digests.values())]))
-
-
-def _listed(paths: Any) -> list[Any]:
-    if not isinstance(paths, list | tuple):
-        raise TypeError(f"it must return a list of paths, not {paths!r}")
-    return list(paths)
 
 
 def prepare(spelled: str, catalogue: Catalogue) -> Path:
@@ -114,50 +110,40 @@ def prepare(spelled: str, catalogue: Catalogue) -> Path:
 
 def _checked(cohort: Cohort) -> Cohort:
     """The cohort with its cases sorted by id, after the checks that every dataset must pass."""
-    ids = np.asarray(cohort.case_ids, dtype=np.str_)
     if cohort.labels is None:
         raise DataError(f"{cohort.name}: the dataset gives no labels")
-    if len(ids) == 0:
+    if not len(cohort):
         raise DataError(f"{cohort.name}: no case is left after the dataset's own exclusions")
-    _check_ids(cohort)
     if not np.isin(cohort.labels, (0, 1)).all():
         raise DataError(f"{cohort.name}: labels must be 0 or 1, found {sorted(set(cohort.labels.tolist()))[:5]}")
-    cohort = replace(cohort, labels=np.asarray(cohort.labels).astype(np.int8))
-    _check_lengths(cohort)
     for name, column in cohort.strata.items() if cohort.strata is not None else ():
-        kinds = {type(value) for value in column.dropna()}
+        kinds = {type(value).__name__ for value in column.dropna()}
         if len(kinds) > 1:
-            both_kinds = " and ".join(sorted(kind.__name__ for kind in kinds))
-            raise DataError(f"{cohort.name}: strata column '{name}' mixes {both_kinds}: make it numbers or words")
-    pool = cohort.pool
-    if pool is not None:
-        both = np.intersect1d(ids, np.asarray(pool.case_ids, dtype=np.str_))
-        if len(both):
-            raise DataError(f"{cohort.name}: case '{both[0]}' is both labelled and in the pool")
-        pool = replace(pool, name=f"{cohort.name} (pool)")
-        _check_ids(pool)
-        _check_lengths(pool)
-        shared: dict[str, Any] = {name: cohort.parts.get(name) for name, part in known_parts().items() if not part.of_cases}
-        pool = replace(_sorted(pool), encoders=cohort.encoders, **shared)
-    return replace(_sorted(cohort), pool=pool)
-
-
-def _check_ids(cohort: Cohort) -> None:
-    unique, counts = np.unique(np.asarray(cohort.case_ids, dtype=np.str_), return_counts=True)
-    if len(unique) < len(cohort):
-        raise DataError(f"{cohort.name}: case id '{unique[counts > 1][0]}' occurs more than once: ids must be unique")
+            raise DataError(
+                f"{cohort.name}: strata column '{name}' mixes {' and '.join(sorted(kinds))}: make it numbers or words"
+            )
+    checked = _sorted(replace(cohort, labels=np.asarray(cohort.labels).astype(np.int8)))
+    if cohort.pool is None:
+        return checked
+    pool = _sorted(replace(cohort.pool, name=f"{cohort.name} (pool)"))
+    both = np.intersect1d(checked.case_ids, pool.case_ids)
+    if len(both):
+        raise DataError(f"{cohort.name}: case '{both[0]}' is both labelled and in the pool")
+    shared: dict[str, Any] = {name: cohort.parts.get(name) for name, part in known_parts().items() if not part.of_cases}
+    return replace(checked, pool=replace(pool, encoders=cohort.encoders, **shared))
 
 
 def _sorted(cohort: Cohort) -> Cohort:
-    order = np.argsort(np.asarray(cohort.case_ids, dtype=np.str_), kind="stable")
-    return replace(cohort.take(order), rows=None)
-
-
-def _check_lengths(cohort: Cohort) -> None:
+    """The cases by id. Raises `DataError` for ids that are not unique and for parts of another length."""
+    ids = np.asarray(cohort.case_ids, dtype=np.str_)
+    unique, counts = np.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
+        raise DataError(f"{cohort.name}: case id '{unique[counts > 1][0]}' occurs more than once: ids must be unique")
     for part, value in cohort.of_cases():
         for name, length in lengths(part.name, value):
-            if length != len(cohort):
-                raise DataError(f"{cohort.name}: {name} has {length} rows for {len(cohort)} cases")
+            if length != len(ids):
+                raise DataError(f"{cohort.name}: {name} has {length} rows for {len(ids)} cases")
+    return replace(replace(cohort, case_ids=ids).take(np.argsort(ids, kind="stable")), rows=None)
 
 
 def _write(cohort: Cohort, folder: Path) -> None:
