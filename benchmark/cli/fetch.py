@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from benchmark.cli.progress import ConsoleReporter
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `fetch`."""
@@ -23,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     catalogue = discover()
     entry = catalogue.dataset(args.name).entry
     if needs_files(entry.name):
-        sources = fetch(entry.name, args.mirror, args.jobs)
+        sources = fetch(entry.name, args.mirror, args.jobs, ConsoleReporter().progress)
         size = sum((sources.folder / file).stat().st_size for file in sources.files)
         print(f"{entry.name}: {len(sources.files)} files, {size:,} bytes, verified, in {sources.folder}")
     else:

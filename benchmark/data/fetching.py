@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +26,8 @@ from benchmark.system.locations import ROOT, data_folder
 from benchmark.system.provenance import file_digest
 
 DATASETS = ROOT / "datasets"
+Progress = Callable[[int, str], AbstractContextManager[Callable[[str, str], None]]]
+"""(number of things, their name) -> what to call with the name of each that is done, and "" or its problem."""
 HOPELESS = 20
 """Wrong files after which a source is given up: a mis-typed mirror, not a broken file."""
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
@@ -61,11 +63,12 @@ def open_sources(name: str) -> Sources:
     return Sources(_folder(), files, digest)
 
 
-def fetch(name: str, mirror: str | None = None, jobs: int = 8) -> Sources:
+def fetch(name: str, mirror: str | None = None, jobs: int = 8, progress: Progress | None = None) -> Sources:
     """Fetch the dataset's files into `data_folder()/sources` with `jobs` threads; those already there and right are kept.
 
     `mirror` is a folder or an `http(s)://` address with the same files as `<host>/<path>`. Raises `DataError` for a file that
-    is not as the manifest says (the others are fetched all the same), `BenchmarkError` where disk or network fail.
+    is not as the manifest says (the others are fetched all the same), `BenchmarkError` where disk or network fail. `progress`
+    shows how many files have arrived.
     """
     from filelock import FileLock
 
@@ -79,7 +82,7 @@ def fetch(name: str, mirror: str | None = None, jobs: int = 8) -> Sources:
             missing = _missing(files, folder, jobs)
             if missing:
                 _marker(name).unlink(missing_ok=True)
-                _fetch_all(name, missing, folder, deliver, jobs)
+                _fetch_all(name, missing, folder, deliver, jobs, progress or _silent)
             _write_marker(_marker(name), digest)
     return Sources(folder, files, digest)
 
@@ -151,15 +154,16 @@ def _missing(files: Mapping[str, str], folder: Path, jobs: int) -> dict[str, str
         return {relative: sha for (relative, sha), good in zip(files.items(), there, strict=True) if not good}
 
 
-def _fetch_all(name: str, files: Mapping[str, str], folder: Path, deliver: Deliver, jobs: int) -> None:
+def _fetch_all(name: str, files: Mapping[str, str], folder: Path, deliver: Deliver, jobs: int, progress: Progress) -> None:
     """Fetch the files; a wrong one is reported once the others are there, `HOPELESS` ones or another failure stop the rest."""
     wrong: list[DataError] = []
-    with ThreadPoolExecutor(max(1, jobs)) as threads, _display(name, len(files)) as advance:
-        futures = [threads.submit(_fetch_one, name, relative, sha, folder, deliver) for relative, sha in files.items()]
+    with ThreadPoolExecutor(max(1, jobs)) as threads, progress(len(files), "files") as advance:
+        futures = {threads.submit(_fetch_one, name, file, sha, folder, deliver): file for file, sha in files.items()}
         try:
             for future in as_completed(futures):
                 try:
-                    advance(future.result())
+                    future.result()
+                    advance(futures[future], "")
                 except DataError as error:
                     wrong.append(error)
                     if len(wrong) >= HOPELESS:
@@ -172,8 +176,8 @@ def _fetch_all(name: str, files: Mapping[str, str], folder: Path, deliver: Deliv
         raise DataError(f"{wrong[0]}{more}")
 
 
-def _fetch_one(name: str, relative: str, sha: str, folder: Path, deliver: Deliver) -> int:
-    """Bring one file under its final name, through `.part`; returns its size in bytes."""
+def _fetch_one(name: str, relative: str, sha: str, folder: Path, deliver: Deliver) -> None:
+    """Bring one file under its final name, through `.part`."""
     target = folder / relative
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
@@ -182,7 +186,7 @@ def _fetch_one(name: str, relative: str, sha: str, folder: Path, deliver: Delive
         got, size = file_digest(part), part.stat().st_size
         if got == sha:
             part.replace(target)
-            return size
+            return
         part.unlink()
         if not resumed:
             break
@@ -208,27 +212,5 @@ def _disk_errors(name: str, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _display(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal, elsewhere a plain line at each tenth; call what it gives with each file's bytes."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    sizes: list[int] = []
-
-    def tell(size: int) -> None:
-        sizes.append(size)
-        if 10 * len(sizes) // total > 10 * (len(sizes) - 1) // total:
-            console.print(f"{name}: {len(sizes)} of {total} files, {sum(sizes) / 1e6:.1f} MB")
-
-    if not console.is_terminal:
-        yield tell
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(name, total=total)
-
-        def advance(size: int) -> None:
-            sizes.append(size)
-            bar.update(task, advance=1, description=f"{name}, {sum(sizes) / 1e6:.0f} MB")
-
-        yield advance
+def _silent(total: int, unit: str) -> Iterator[Callable[[str, str], None]]:
+    yield lambda file, problem: None

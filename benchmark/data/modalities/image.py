@@ -173,10 +173,8 @@ class Image(Modality):
 
 def _atlas() -> NDArray[np.uint8]:
     """Four blocks of the grid: left or right by the first axis, ACA or MCA by the second; the rim belongs to none."""
-    x, y, _ = np.indices((GRID, GRID, GRID))
-    labels = 1 + (x >= GRID // 2) + 2 * (y >= GRID // 2)
-    inside = np.pad(np.ones((GRID - 2,) * 3, dtype=bool), 1)
-    return np.where(inside, labels, 0).astype(np.uint8)
+    x, y, _ = np.indices((GRID - 2,) * 3)
+    return np.pad(1 + (x >= GRID // 2 - 1) + 2 * (y >= GRID // 2 - 1), 1).astype(np.uint8)
 
 
 def _lesions(severity: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -185,8 +183,7 @@ def _lesions(severity: NDArray[np.float64], rng: np.random.Generator) -> NDArray
     radii = np.clip(2.2 + 0.7 * severity + 0.2 * rng.normal(size=len(severity)), 0.9, 4)
     voxels = np.moveaxis(np.indices((GRID, GRID, GRID)), 0, -1) + 0.5
     distance = np.linalg.norm(voxels[None] - centres[:, None, None, None], axis=-1)
-    lesions: NDArray[np.uint8] = (distance <= radii[:, None, None, None]).astype(np.uint8)[:, None]
-    return lesions
+    return np.asarray(distance <= radii[:, None, None, None], dtype=np.uint8)[:, None]
 
 
 MODALITY = Image(
