@@ -30,8 +30,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmark.cells import compute as computing
-from benchmark.cells.compute import Job, job
-from benchmark.cells.planning import Plan, plan
+from benchmark.cells.planning import Cell, Plan, plan
 from benchmark.cells.store import Store
 from benchmark.cli.main import main
 from benchmark.data.cohort import Cohort
@@ -510,10 +509,10 @@ class MadeBenchmark:
         suite = Suite("s", "t", (dataset,), tuple(protocols), tuple(methods))
         return plan(suite, catalogue, {dataset: load_cohort(dataset, catalogue)}, Store(), seeds)
 
-    def job(self, method: str, protocol: str = "leave-one-site-out", plugins: Sequence[Path] = ()) -> Job:
-        """The job of a row's first cell."""
+    def cell(self, method: str, protocol: str = "leave-one-site-out", plugins: Sequence[Path] = ()) -> Cell:
+        """A row's first cell."""
         planned = self.plan([method], [protocol], plugins=plugins)
-        return job(planned.cells[0], tuple(str(path) for path in (self.plugin, *plugins)))
+        return planned.cells[0]
 
 
 def in_this_process(words: Sequence[str], environment: dict[str, str]) -> Done:

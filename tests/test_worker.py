@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.cells.compute import Job, compute, job
-from benchmark.cells.planning import plan
+from benchmark.cells.compute import compute
+from benchmark.cells.planning import Cell, plan
 from benchmark.cells.store import CellRecord, Store
 from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
@@ -104,7 +104,7 @@ class Remembering:
     def predict_proba(self, cases):
         return np.full(len(cases), 0.5)
 """
-JobOf = Callable[..., Job]
+CellOf = Callable[..., Cell]
 
 
 @pytest.fixture
@@ -121,27 +121,27 @@ def seen(watchers: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def job_of(tiny_plugin: Path, watchers: Path) -> JobOf:
-    """`job_of(method, protocol)` -> the job of its first cell."""
+def cell_of(tiny_plugin: Path, watchers: Path) -> CellOf:
+    """`cell_of(method, protocol)` -> its first cell."""
 
-    def make(method: str, protocol: str = "leave-one-site-out") -> Job:
+    def make(method: str, protocol: str = "leave-one-site-out") -> Cell:
         catalogue = discover([str(tiny_plugin), str(watchers)])
         suite = Suite("s", "t", ("tiny",), (protocol,), (method,))
         made = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store())
-        return job(made.cells[0], catalogue.plugins)
+        return made.cells[0]
 
     return make
 
 
-def cohort(made: Job) -> Cohort:
-    return load_cohort(made.address.dataset, discover(made.plugins))
+def cohort(made: Cell) -> Cohort:
+    return load_cohort(made.address.dataset, discover(made.row.plugins))
 
 
 # What a method is given
 
 
-def test_a_method_is_fitted_on_the_training_part_with_its_labels(job_of: JobOf, seen: dict[str, Any]) -> None:
-    made = job_of("spy")
+def test_a_method_is_fitted_on_the_training_part_with_its_labels(cell_of: CellOf, seen: dict[str, Any]) -> None:
+    made = cell_of("spy")
     compute(made)
     whole = cohort(made)
     for part in ("train", "validation"):
@@ -150,8 +150,8 @@ def test_a_method_is_fitted_on_the_training_part_with_its_labels(job_of: JobOf, 
         assert seen[part].labels.tolist() == whole.labels[rows].tolist()
 
 
-def test_a_method_gets_only_the_modalities_that_it_declares(job_of: JobOf, seen: dict[str, Any]) -> None:
-    compute(job_of("spy"))
+def test_a_method_gets_only_the_modalities_that_it_declares(cell_of: CellOf, seen: dict[str, Any]) -> None:
+    compute(cell_of("spy"))
     assert seen["train"].modalities == seen["validation"].modalities == seen["train"].pool.modalities == {"table", "image"}
     assert seen["test"].modalities == {"table"}
     assert (seen["train"].strata, seen["train"].pool.strata) == (None, None)
@@ -159,8 +159,8 @@ def test_a_method_gets_only_the_modalities_that_it_declares(job_of: JobOf, seen:
         seen["train"].features("text")
 
 
-def test_at_prediction_there_are_no_labels_sites_groups_or_pool(job_of: JobOf, seen: dict[str, Any]) -> None:
-    made = job_of("witness")
+def test_at_prediction_there_are_no_labels_sites_groups_or_pool(cell_of: CellOf, seen: dict[str, Any]) -> None:
+    made = cell_of("witness")
     compute(made)
     test = seen["test"]
     assert (test.labels, test.sites, test.groups, test.pool, dict(test.facts)) == (None, None, None, None, {})
@@ -168,8 +168,8 @@ def test_at_prediction_there_are_no_labels_sites_groups_or_pool(job_of: JobOf, s
     assert test.case_ids.tolist() == cohort(made).case_ids[made.split.test].tolist()
 
 
-def test_the_pool_is_that_of_the_split(job_of: JobOf, seen: dict[str, Any]) -> None:
-    made = job_of("spy")
+def test_the_pool_is_that_of_the_split(cell_of: CellOf, seen: dict[str, Any]) -> None:
+    made = cell_of("spy")
     compute(made)
     whole = cohort(made)
     assert seen["train"].pool.case_ids.tolist() == whole.pool.case_ids[made.split.pool].tolist()
@@ -177,8 +177,8 @@ def test_the_pool_is_that_of_the_split(job_of: JobOf, seen: dict[str, Any]) -> N
     assert seen["validation"].pool is None
 
 
-def test_a_method_gets_the_cells_own_seed_and_numpys_global_state_follows_it(job_of: JobOf, seen: dict[str, Any]) -> None:
-    made = job_of("spy")
+def test_a_method_gets_the_cells_own_seed_and_numpys_global_state_follows_it(cell_of: CellOf, seen: dict[str, Any]) -> None:
+    made = cell_of("spy")
     compute(made)
     assert seen["seed"] == made.training_seed
     assert seen["global_random"] == np.random.RandomState(made.training_seed).random_sample()  # noqa: NPY002
@@ -200,11 +200,11 @@ def test_a_method_that_imports_torch_late_predicts_the_same_first_and_second(
         "from benchmark.data.preparation import load_cohort\nfrom benchmark.cells.planning import plan\n"
         "from benchmark.registry.discovery import discover\nfrom benchmark.cells.store import Store\n"
         "from benchmark.suites.suite import Suite\n"
-        "from benchmark.cells.compute import compute, job\n"
+        "from benchmark.cells.compute import compute\n"
         f"catalogue = discover([{str(tiny_plugin)!r}, {str(late)!r}])\n"
         "suite = Suite('s', 't', ('tiny',), ('holdout',), ('late',))\n"
         "cell = plan(suite, catalogue, {'tiny': load_cohort('tiny', catalogue)}, Store()).cells[0]\n"
-        "print(*[compute(job(cell, catalogue.plugins)).probabilities[0] for _ in range(2)])"
+        "print(*[compute(cell).probabilities[0] for _ in range(2)])"
     )
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.split()
@@ -233,27 +233,27 @@ def snapshot(view: Cohort) -> list[object]:
     ]
 
 
-def test_what_one_method_does_to_its_inputs_does_not_reach_the_next_cell(job_of: JobOf, seen: dict[str, Any]) -> None:
-    compute(job_of("witness"))
+def test_what_one_method_does_to_its_inputs_does_not_reach_the_next_cell(cell_of: CellOf, seen: dict[str, Any]) -> None:
+    compute(cell_of("witness"))
     before = {part: snapshot(seen[part]) for part in ("train", "validation", "test")}
-    assert compute(job_of("vandal")).outcome == "ok"
-    compute(job_of("witness"))
+    assert compute(cell_of("vandal")).outcome == "ok"
+    compute(cell_of("witness"))
     for part, values in before.items():
         for was, now in zip(values, snapshot(seen[part]), strict=True):
             assert now == was, part
 
 
-def test_what_a_method_keeps_in_its_module_or_class_does_not_reach_the_next_cell(job_of: JobOf) -> None:
+def test_what_a_method_keeps_in_its_module_or_class_does_not_reach_the_next_cell(cell_of: CellOf) -> None:
     """A cell's predictions are the same whatever the worker computed before."""
-    alone = [compute(job_of("hoarding")).probabilities for _ in range(2)]
+    alone = [compute(cell_of("hoarding")).probabilities for _ in range(2)]
     assert alone[0] == alone[1] == [0.0] * len(alone[0]), "how many fits came before it"
 
 
 # What becomes of what it gives
 
 
-def test_a_good_cell_holds_a_probability_for_each_test_case(job_of: JobOf) -> None:
-    made = job_of("tiny-image")
+def test_a_good_cell_holds_a_probability_for_each_test_case(cell_of: CellOf) -> None:
+    made = cell_of("tiny-image")
     record = compute(made)
     assert (record.outcome, record.seed, record.key, record.address) == ("ok", 39, made.key, made.address)
     assert len(record.probabilities) == len(made.split.test)
@@ -263,14 +263,14 @@ def test_a_good_cell_holds_a_probability_for_each_test_case(job_of: JobOf) -> No
     assert {"fit_seconds", "predict_seconds", "peak_mib"} <= record.measured.keys()
 
 
-def test_the_same_cell_gives_the_same_probabilities_again(job_of: JobOf) -> None:
-    first, second = compute(job_of("tiny-noisy")), compute(job_of("tiny-noisy"))
+def test_the_same_cell_gives_the_same_probabilities_again(cell_of: CellOf) -> None:
+    first, second = compute(cell_of("tiny-noisy")), compute(cell_of("tiny-noisy"))
     assert first.probabilities == second.probabilities
     assert len(set(first.probabilities)) > 2
 
 
-def test_an_exception_fails_the_cell_with_its_words_and_the_tracebacks_tail(job_of: JobOf) -> None:
-    record = compute(job_of("tiny-failing"))
+def test_an_exception_fails_the_cell_with_its_words_and_the_tracebacks_tail(cell_of: CellOf) -> None:
+    record = compute(cell_of("tiny-failing"))
     assert (record.outcome, record.reason, record.probabilities) == ("failed", "ValueError: a deliberate failure", [])
     assert "in fit" in record.traceback
     assert len(record.traceback.splitlines()) <= 15
@@ -289,35 +289,35 @@ def test_an_exception_fails_the_cell_with_its_words_and_the_tracebacks_tail(job_
         ("nothing", "shape () for 20 cases"),
     ],
 )
-def test_what_is_no_probability_is_invalid_and_says_why(job_of: JobOf, gives: str, said: str) -> None:
-    record = compute(job_of(f"tiny-invalid[gives={gives}]"))
+def test_what_is_no_probability_is_invalid_and_says_why(cell_of: CellOf, gives: str, said: str) -> None:
+    record = compute(cell_of(f"tiny-invalid[gives={gives}]"))
     assert (record.outcome, record.probabilities) == ("invalid", [])
     assert said in record.reason
 
 
-def test_too_little_memory_is_an_outcome_of_its_own(job_of: JobOf) -> None:
-    assert compute(job_of("tiny-hungry[gib=100000000]")).outcome == "out-of-memory"
+def test_too_little_memory_is_an_outcome_of_its_own(cell_of: CellOf) -> None:
+    assert compute(cell_of("tiny-hungry[gib=100000000]")).outcome == "out-of-memory"
 
 
-def test_an_unknown_parameter_fails_the_cell(job_of: JobOf) -> None:
-    record = compute(job_of("tiny-table[depth=3]"))
+def test_an_unknown_parameter_fails_the_cell(cell_of: CellOf) -> None:
+    record = compute(cell_of("tiny-table[depth=3]"))
     assert record.outcome == "failed"
     assert "'depth'" in record.reason
 
 
-def test_a_method_that_calls_exit_fails_its_cell_alone(job_of: JobOf) -> None:
-    assert compute(job_of("tiny-dying[by=quit]")).outcome == "failed"
+def test_a_method_that_calls_exit_fails_its_cell_alone(cell_of: CellOf) -> None:
+    assert compute(cell_of("tiny-dying[by=quit]")).outcome == "failed"
 
 
-def test_threshold_and_chosen_hyper_parameters_are_recorded(job_of: JobOf) -> None:
-    record = compute(job_of("remembering"))
+def test_threshold_and_chosen_hyper_parameters_are_recorded(cell_of: CellOf) -> None:
+    record = compute(cell_of("remembering"))
     assert (record.threshold, record.chosen) == (0.25, {"C": 0.1})
-    assert compute(job_of("tiny-table")).threshold == 0.5
+    assert compute(cell_of("tiny-table")).threshold == 0.5
 
 
 @pytest.mark.parametrize("gives", ["numpy", "nan", "words", "object"])
-def test_whatever_a_method_says_of_itself_its_record_can_be_stored(job_of: JobOf, gives: str) -> None:
-    made = job_of(f"remembering[gives={gives}]")
+def test_whatever_a_method_says_of_itself_its_record_can_be_stored(cell_of: CellOf, gives: str) -> None:
+    made = cell_of(f"remembering[gives={gives}]")
     record: CellRecord = compute(made)
     Store().write(record)
     stored = Store().read(made.address)

@@ -5,48 +5,28 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmark.cells.planning import Cell
-from benchmark.cells.store import CellAddress, CellRecord, Outcome
+from benchmark.cells.store import CellRecord, Outcome
 from benchmark.cells.studies import open_study
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
 from benchmark.data.parts import Index
 from benchmark.data.preparation import load_prepared
-from benchmark.data.splits import Split
 from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
-from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.registry.importing import forget
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 from benchmark.system.provenance import code_digest
 
 TRACEBACK_LINES = 15
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """What a worker needs to compute a cell; `folder` holds the cohort as it was prepared before the run.
-
-    `anew`: the cell is there and sound, and is to be computed again from nothing.
-    """
-
-    address: CellAddress
-    folder: str
-    split: Split
-    training_seed: int
-    method: ConfiguredMethod
-    ingredients: Mapping[str, Any]
-    key: str
-    plugins: tuple[str, ...]
-    anew: bool = False
 
 
 @dataclass
@@ -58,21 +38,6 @@ class _Worker:
 
 
 _WORKER = _Worker()
-
-
-def job(cell: Cell, plugins: tuple[str, ...]) -> Job:
-    """The job of a planned cell."""
-    return Job(
-        address=cell.address,
-        folder=cell.row.folder,
-        split=cell.split,
-        training_seed=cell.training_seed,
-        method=cell.row.method,
-        ingredients=cell.ingredients,
-        key=cell.key,
-        plugins=plugins,
-        anew=cell.state == "fresh" and cell.stored is not None and cell.stored.outcome == "ok",
-    )
 
 
 def initialise(memory_bytes: int) -> None:
@@ -92,13 +57,13 @@ def encode(folder: str, modality: str, encoder: str, plugins: tuple[str, ...], p
     (cohort if pool is None else bound_to_pool(cohort, pool)).features(modality, encoder)
 
 
-def compute(job: Job, *, debug: bool = False) -> CellRecord:
+def compute(cell: Cell, *, debug: bool = False) -> CellRecord:
     """Fit and predict one cell; whatever goes wrong becomes its outcome, or is raised in `debug`."""
     if debug:
-        return _computed(job)
+        return _computed(cell)
     started = time.perf_counter()
     try:
-        return _computed(job)
+        return _computed(cell)
     except MemoryError as error:
         outcome: Outcome = "out-of-memory"
         reason = f"more memory than the limit ({error})" if str(error) else "more memory than the limit"
@@ -107,16 +72,16 @@ def compute(job: Job, *, debug: bool = False) -> CellRecord:
         outcome, reason, tail = "invalid", str(error), ""
     except (Exception, SystemExit) as error:  # the outcome of the cell, whatever it is
         outcome, reason, tail = _outcome(error), f"{type(error).__name__}: {error}", traceback_tail()
-    return failure(job, outcome, reason, tail, {"total_seconds": time.perf_counter() - started})
+    return failure(cell, outcome, reason, tail, {"total_seconds": time.perf_counter() - started})
 
 
-def failure(job: Job, outcome: Outcome, reason: str, tail: str = "", measured: dict[str, Any] | None = None) -> CellRecord:
+def failure(cell: Cell, outcome: Outcome, reason: str, tail: str = "", measured: dict[str, Any] | None = None) -> CellRecord:
     """The record of a cell that gave no predictions."""
     return CellRecord(
-        address=job.address,
-        seed=job.split.seed,
-        ingredients=dict(job.ingredients),
-        key=job.key,
+        address=cell.address,
+        seed=cell.split.seed,
+        ingredients=dict(cell.ingredients),
+        key=cell.key,
         outcome=outcome,
         reason=_storable(reason),
         traceback=_storable(tail),
@@ -142,23 +107,25 @@ def traceback_tail() -> str:
     return "".join(traceback.format_exc().splitlines(keepends=True)[-TRACEBACK_LINES:])
 
 
-def _computed(job: Job) -> CellRecord:
-    path = job.method.entry.path
+def _computed(cell: Cell) -> CellRecord:
+    path = cell.row.method.entry.path
     forget(path)
-    make = partial(method_of, job.method, partial(open_study, job.address, job.key, anew=job.anew))
-    edited = code_digest(path) != job.ingredients["method code"]
-    if job.method.budget is not None:
-        edited = edited or plain(read_space(job.method)) != job.ingredients["tuning"]["space"]
+    anew = cell.state == "fresh" and cell.stored is not None and cell.stored.outcome == "ok"
+    make = partial(method_of, cell.row.method, partial(open_study, cell.address, cell.key, anew=anew))
+    edited = code_digest(path) != cell.ingredients["method code"]
+    if cell.row.method.budget is not None:
+        edited = edited or plain(read_space(cell.row.method)) != cell.ingredients["tuning"]["space"]
     if edited:
         raise BenchmarkError(f"{path.name} was edited during the run: run again")
-    cohort = bound_to_pool(_cohort(job.folder, job.plugins), job.split.pool)
-    fitted = fit_and_predict(job.method, views_of(cohort, job.split, job.method.modalities), job.training_seed, make)
+    cohort = bound_to_pool(_cohort(cell.row.folder, cell.row.plugins), cell.split.pool)
+    views = views_of(cohort, cell.split, cell.row.method.modalities)
+    fitted = fit_and_predict(cell.row.method, views, cell.training_seed, make)
     threshold, chosen, history = saved_attributes(fitted.method)
     return CellRecord(
-        address=job.address,
-        seed=job.split.seed,
-        ingredients=dict(job.ingredients),
-        key=job.key,
+        address=cell.address,
+        seed=cell.split.seed,
+        ingredients=dict(cell.ingredients),
+        key=cell.key,
         outcome="ok",
         probabilities=fitted.probabilities.tolist(),
         threshold=threshold,

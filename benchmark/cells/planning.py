@@ -38,6 +38,7 @@ class PlannedRow:
     method: ConfiguredMethod
     encoders: Mapping[str, str]
     ingredients: Mapping[str, Any]
+    plugins: tuple[str, ...]
     not_applicable: str = ""
 
     @property
@@ -166,7 +167,7 @@ def describe_row(
     not_applicable = (
         "" if method.entry.error else method.why_not_applicable(dataset.spelled, cohort.modalities, cohort.absent, len(cohort))
     )
-    return PlannedRow(dataset.spelled, cohort.folder, method, encoders, ingredients, not_applicable)
+    return PlannedRow(dataset.spelled, cohort.folder, method, encoders, ingredients, catalogue.plugins, not_applicable)
 
 
 def training_seed(dataset: str, protocol: str, method: str, split: Split) -> int:

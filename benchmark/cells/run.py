@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from benchmark.cells.compute import compute, encode, failure, job
+from benchmark.cells.compute import compute, encode, failure
 from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
 from benchmark.cells.planning import Cell, Plan, plan
 from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store
@@ -125,7 +125,7 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
                 _encode(cells, catalogue, executor, reporter)
                 with reporter.progress(len(cells)) as advance:
                     debug = request.debug and request.in_process
-                    for record in _completed(cells, executor, store, run_id, catalogue.plugins, after_seed, debug):
+                    for record in _completed(cells, executor, store, run_id, after_seed, debug):
                         summary.computed += 1
                         advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
         finally:  # no worker is left: what a killed one tried runs no more
@@ -175,20 +175,19 @@ def _completed(
     executor: CellExecutor,
     store: Store,
     run_id: str,
-    plugins: tuple[str, ...],
     after_seed: Callable[[int], None],
     debug: bool,
 ) -> Iterator[CellRecord]:
     """Compute cells, store each as it ends, and call `after_seed` when a seed is complete."""
 
     def submit(cell: Cell) -> Future[CellRecord]:
-        return executor.submit_for(cell.row.fits, compute, job(cell, plugins), debug=debug)
+        return executor.submit_for(cell.row.fits, compute, cell, debug=debug)
 
     left = Counter(cell.split.seed for cell in cells)
     for cell, future in completed(cells, submit, executor.in_flight):
         if debug:
             future.result()
-        record = _record(future, cell, plugins)
+        record = _record(future, cell)
         measured = {**record.measured, "run": run_id, **_reproduced(cell, record)}
         store.write(replace(record, measured=measured))
         yield record
@@ -210,7 +209,7 @@ def _reproduced(cell: Cell, record: CellRecord) -> dict[str, bool]:
     return {"changed_on_recomputation": True} if changed or before.measured.get("changed_on_recomputation") else {}
 
 
-def _record(future: Future[CellRecord], cell: Cell, plugins: tuple[str, ...]) -> CellRecord:
+def _record(future: Future[CellRecord], cell: Cell) -> CellRecord:
     """The record of a cell whose worker answered, ran out of time, or died."""
     error = future.exception()
     if error is None:
@@ -221,7 +220,7 @@ def _record(future: Future[CellRecord], cell: Cell, plugins: tuple[str, ...]) ->
         outcome, reason = "timeout", "more time than the suite's limit per cell"
     elif isinstance(error, MemoryError):
         outcome, reason = "out-of-memory", "more memory than the suite's limit per cell"
-    return failure(job(cell, plugins), outcome, reason)
+    return failure(cell, outcome, reason)
 
 
 def _record_run(request: Request, catalogue: Catalogue) -> str:

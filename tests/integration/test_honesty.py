@@ -178,7 +178,7 @@ def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(tiny_pl
         "        SEEN['views'] = [train, validation, train.pool]\n\n"
         "    def predict_proba(self, cases):\n        SEEN['views'].append(cases)\n        return np.full(len(cases), 0.5)\n"
     )
-    from benchmark.cells.compute import compute, job
+    from benchmark.cells.compute import compute
     from benchmark.cells.planning import plan
     from benchmark.cells.store import Store
     from benchmark.data.preparation import load_cohort
@@ -190,7 +190,7 @@ def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(tiny_pl
     catalogue = discover([str(tiny_plugin), str(spy)])
     suite = Suite("s", "S", ("tiny",), ("leave-one-site-out",), ("spy",))
     planned = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store(tmp_path / "cells"))
-    assert compute(job(planned.cells[0], catalogue.plugins)).outcome == "ok"
+    assert compute(planned.cells[0]).outcome == "ok"
     for view in import_file(spy).SEEN["views"]:
         for modality in ("image", "text", "table"):
             for rows in (None, np.arange(3), view.rows):

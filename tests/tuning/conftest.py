@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 import pytest
 
-from benchmark.cells.compute import Job, compute, job
+from benchmark.cells.compute import compute
 from benchmark.cells.planning import Cell, plan
 from benchmark.cells.store import Store
 from benchmark.cells.studies import journal_path, trials_of
@@ -181,12 +181,6 @@ def cell_of(tiny_plugin: Path, methods: Path) -> CellOf:
 
 
 @pytest.fixture
-def job_of(cell_of: CellOf, tiny_plugin: Path, methods: Path) -> Callable[..., Job]:
-    """`job_of(method)` -> the job of its first cell."""
-    return lambda method: job(cell_of(method), (str(tiny_plugin), str(methods)))
-
-
-@pytest.fixture
 def space_of(methods: Path) -> Callable[..., dict[str, Any]]:
     """`space_of("{...}")` -> the space of a method whose `search_space()` returns that expression."""
 
@@ -200,17 +194,17 @@ def space_of(methods: Path) -> Callable[..., dict[str, Any]]:
     return read
 
 
-def chosen_of(made: Job) -> dict[str, Any]:
+def chosen_of(made: Cell) -> dict[str, Any]:
     record = compute(made)
     assert record.outcome == "ok", record.reason
     return record.chosen
 
 
-def trials(made: Job) -> list[optuna.trial.FrozenTrial]:
+def trials(made: Cell) -> list[optuna.trial.FrozenTrial]:
     return trials_of(made.address, made.key)
 
 
-def states(made: Job) -> list[str]:
+def states(made: Cell) -> list[str]:
     """How all trials of the row's journal stand."""
     path = journal_path(made.address.dataset, made.address.protocol, made.address.method)
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))

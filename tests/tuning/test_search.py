@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,23 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from benchmark.cells.compute import Job, compute
+from benchmark.cells.compute import compute
 from benchmark.data.preparation import load_cohort
 from benchmark.learning.tuning.search import FULL_TRIALS, WARM_UP_EPOCHS, method_of
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
-from tests.tuning.conftest import METHODS, chosen_of, trials
+from tests.tuning.conftest import METHODS, CellOf, chosen_of, trials
 
 # What a search sees
 
 
 @pytest.mark.parametrize("sampler", ["grid", "tpe", "random"])
 def test_a_search_is_given_no_test_case_and_the_test_part_comes_last_and_blind(
-    job_of: Callable[..., Job], seen: list[Any], sampler: str
+    cell_of: CellOf, seen: list[Any], sampler: str
 ) -> None:
-    made = job_of(f"gridded[tuned={sampler}-4]")
+    made = cell_of(f"gridded[tuned={sampler}-4]")
     assert compute(made).outcome == "ok"
-    ids = load_cohort("tiny", discover(made.plugins)).case_ids
+    ids = load_cohort("tiny", discover(made.row.plugins)).case_ids
     train, validation, test = (set(ids[getattr(made.split, part)]) for part in ("train", "validation", "test"))
     *searching, (kind, last) = seen
     assert kind == "predict" and set(last.case_ids) == test and last.labels is None
@@ -46,10 +45,10 @@ def test_a_search_is_given_no_test_case_and_the_test_part_comes_last_and_blind(
 
 
 def test_other_test_labels_change_neither_the_values_chosen_nor_any_prediction(
-    job_of: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cell_of: CellOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = job_of("weighing[tuned=tpe-12]")
-    whole = load_cohort("tiny", discover(made.plugins))
+    made = cell_of("weighing[tuned=tpe-12]")
+    whole = load_cohort("tiny", discover(made.row.plugins))
 
     def computed_with_turned(part: str) -> tuple[Any, ...]:
         labels = np.array(whole.labels)
@@ -81,10 +80,8 @@ def test_trials_of_grouped_cases_part_no_patient(methods: Path, tiny_plugin: Pat
 # What a search does
 
 
-def test_the_chosen_values_are_those_of_the_best_trial_and_the_refit_uses_them(
-    job_of: Callable[..., Job], seen: list[Any]
-) -> None:
-    made = job_of("weighing[tuned=random-15]")
+def test_the_chosen_values_are_those_of_the_best_trial_and_the_refit_uses_them(cell_of: CellOf, seen: list[Any]) -> None:
+    made = cell_of("weighing[tuned=random-15]")
     chosen = chosen_of(made)
     best = max(trials(made), key=lambda trial: trial.value)
     assert chosen == {
@@ -96,26 +93,26 @@ def test_the_chosen_values_are_those_of_the_best_trial_and_the_refit_uses_them(
     assert refit == (best.params["share"], best.params["noise"], best.params["hidden"])
 
 
-def test_the_inner_auc_is_scikit_learns_on_the_validation_part(job_of: Callable[..., Job], tiny_plugin: Path) -> None:
+def test_the_inner_auc_is_scikit_learns_on_the_validation_part(cell_of: CellOf, tiny_plugin: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
-    made = job_of("gridded[noise=0.0,tuned=grid-9]")
+    made = cell_of("gridded[noise=0.0,tuned=grid-9]")
     compute(made)
-    cohort = load_cohort("tiny", discover(made.plugins)).take(made.split.validation)
+    cohort = load_cohort("tiny", discover(made.row.plugins)).take(made.split.validation)
     x = np.nan_to_num(cohort.table["age"].to_numpy() - 70)
     aucs = {share: roc_auc_score(cohort.labels, x * (1 - 2 * share)) for share in (0.0, 0.5, 1.0)}
     assert {trial.params["share"]: trial.value for trial in trials(made)} == pytest.approx(aucs)
 
 
-def test_a_grid_no_larger_than_the_budget_is_tried_whole_and_once(job_of: Callable[..., Job]) -> None:
-    made = job_of("gridded[tuned=grid-50]")
+def test_a_grid_no_larger_than_the_budget_is_tried_whole_and_once(cell_of: CellOf) -> None:
+    made = cell_of("gridded[tuned=grid-50]")
     assert chosen_of(made)["trials"]["complete"] == 6
     tried = [(trial.params["share"], trial.params["hidden"]) for trial in trials(made)]
     assert sorted(tried) == sorted(itertools.product([0.0, 0.5, 1.0], ["8:4", "4:2"]))
 
 
-def test_a_larger_grid_is_sampled_without_repeating_a_point(job_of: Callable[..., Job]) -> None:
-    made = job_of("gridded[tuned=grid-4]")
+def test_a_larger_grid_is_sampled_without_repeating_a_point(cell_of: CellOf) -> None:
+    made = cell_of("gridded[tuned=grid-4]")
     compute(made)
     tried = {(trial.params["share"], trial.params["hidden"]) for trial in trials(made)}
     assert len(tried) == 4
@@ -126,23 +123,23 @@ def test_a_range_has_no_grid(methods: Path) -> None:
         method_of(discover([str(methods)]).method("weighing[tuned=grid-4]"))
 
 
-def test_values_that_were_tried_before_are_not_fitted_again(job_of: Callable[..., Job], seen: list[Any]) -> None:
-    made = job_of("gridded[tuned=random-30]")
+def test_values_that_were_tried_before_are_not_fitted_again(cell_of: CellOf, seen: list[Any]) -> None:
+    made = cell_of("gridded[tuned=random-30]")
     assert chosen_of(made)["trials"]["complete"] == 30
     fits = [note[3] for note in seen if note[0] == "fit"]
     assert len(fits) <= 6 + 1
     assert len(set(fits[:-1])) == len(fits) - 1
 
 
-def test_parameters_of_an_estimator_are_searched_beside_fields(job_of: Callable[..., Job], seen: list[Any]) -> None:
-    chosen = chosen_of(job_of("rooted[tuned=grid-9]"))
+def test_parameters_of_an_estimator_are_searched_beside_fields(cell_of: CellOf, seen: list[Any]) -> None:
+    chosen = chosen_of(cell_of("rooted[tuned=grid-9]"))
     assert set(chosen["values"]) == {"estimator.max_depth", "smote"}
     plain = [note for note in seen if note[0] == "depth" and note[2] == 0]
     assert {depth for _, depth, _ in plain} == {1, 2}
 
 
-def test_a_failing_trial_counts_with_its_reason_and_stops_no_other(job_of: Callable[..., Job]) -> None:
-    made = job_of("stumbling[tuned=grid-4]")
+def test_a_failing_trial_counts_with_its_reason_and_stops_no_other(cell_of: CellOf) -> None:
+    made = cell_of("stumbling[tuned=grid-4]")
     chosen = chosen_of(made)
     assert chosen["values"] == {"how": "none"}
     assert chosen["trials"] == {"complete": 1, "pruned": 0, "failed": 3}
@@ -152,15 +149,15 @@ def test_a_failing_trial_counts_with_its_reason_and_stops_no_other(job_of: Calla
     assert "NaN" in errors["nan"]
 
 
-def test_where_every_trial_fails_the_cell_fails_and_says_why(job_of: Callable[..., Job], methods: Path) -> None:
+def test_where_every_trial_fails_the_cell_fails_and_says_why(cell_of: CellOf, methods: Path) -> None:
     methods.write_text(METHODS.replace('["none", "raises", "quits", "nan"]', '["raises"]'))
-    record = compute(job_of("stumbling[tuned=tpe-3]"))
+    record = compute(cell_of("stumbling[tuned=tpe-3]"))
     assert record.outcome == "failed"
     assert "none of 3 trials gave a score: ValueError: a deliberate failure" in record.reason
 
 
-def test_trials_below_the_median_are_pruned_after_the_warm_up(job_of: Callable[..., Job], seen: list[Any]) -> None:
-    made = job_of("epochal[tuned=grid-10]")
+def test_trials_below_the_median_are_pruned_after_the_warm_up(cell_of: CellOf, seen: list[Any]) -> None:
+    made = cell_of("epochal[tuned=grid-10]")
     record = compute(made)
     assert record.chosen["trials"]["pruned"] > 0
     full = [trial for trial in trials(made) if trial.state is TrialState.COMPLETE]
@@ -175,25 +172,25 @@ def test_trials_below_the_median_are_pruned_after_the_warm_up(job_of: Callable[.
     assert [note[3] for note in seen if note[0] == "epoch"][-30:] == [False] * 30, "the refit reports to nobody"
 
 
-def test_after_the_time_given_no_further_trial_begins(job_of: Callable[..., Job], methods: Path) -> None:
+def test_after_the_time_given_no_further_trial_begins(cell_of: CellOf, methods: Path) -> None:
     methods.write_text(METHODS.replace('SEEN.append(("fit",', "import time; time.sleep(0.4)\n        SEEN.append((" + '"fit",'))
     started = time.monotonic()
-    made = job_of("weighing[tuned=random-99-1s]")
+    made = cell_of("weighing[tuned=random-99-1s]")
     assert chosen_of(made)["trials"]["complete"] == 3
     assert time.monotonic() - started < 10
 
 
-def test_equal_jobs_give_equal_records_and_another_seed_another_search(job_of: Callable[..., Job], tmp_path: Path) -> None:
-    made = job_of("weighing[tuned=tpe-14]")
+def test_equal_jobs_give_equal_records_and_another_seed_another_search(cell_of: CellOf, tmp_path: Path) -> None:
+    made = cell_of("weighing[tuned=tpe-14]")
     first = compute(made)
-    again = compute(replace(made, anew=True))
+    again = compute(replace(made, stored=first))
     assert (again.chosen, again.probabilities) == (first.chosen, first.probabilities)
     other = replace(made, training_seed=made.training_seed + 1, key="other")
     assert compute(other).chosen["values"] != first.chosen["values"]
 
 
-def test_a_space_that_was_edited_during_the_run_is_not_searched(job_of: Callable[..., Job], methods: Path) -> None:
-    made = job_of("weighing[tuned=random-3]")
+def test_a_space_that_was_edited_during_the_run_is_not_searched(cell_of: CellOf, methods: Path) -> None:
+    made = cell_of("weighing[tuned=random-3]")
     methods.write_text(METHODS.replace("0.75, 1.0]", "0.8, 1.0]"))
     record = compute(made)
     assert record.outcome == "failed"

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark.cells.compute import Job, compute
+from benchmark.cells.compute import compute
 from benchmark.cells.studies import end_interrupted, journal_path, open_study, study_name, trials_of
 from benchmark.data.preparation import load_cohort
 from benchmark.learning.tuning.search import method_of
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 from tests.conftest import Run
-from tests.tuning.conftest import METHODS, states, trials
+from tests.tuning.conftest import METHODS, CellOf, states, trials
 
 # Studies on disk
 
 
 def test_an_interrupted_search_goes_on_and_ends_as_an_undisturbed_one(
-    job_of: Callable[..., Job], seen: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cell_of: CellOf, seen: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for sampler in ("grid", "tpe", "random"):
         method = "gridded" if sampler == "grid" else "weighing"
-        made = job_of(f"{method}[tuned={sampler}-13]")
+        made = cell_of(f"{method}[tuned={sampler}-13]")
         monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path / f"undisturbed-{sampler}"))
         undisturbed = compute(made)
         whole = [(trial.params, trial.value) for trial in trials(made)]
@@ -57,35 +56,35 @@ class Bomb(list):
             raise KeyboardInterrupt
 
 
-def test_a_finished_search_is_not_repeated_for_a_refit_that_failed(job_of: Callable[..., Job], seen: list[Any]) -> None:
-    made = job_of("weighing[tuned=random-6]")
-    compute(made)
+def test_a_finished_search_is_not_repeated_for_a_refit_that_failed(cell_of: CellOf, seen: list[Any]) -> None:
+    made = cell_of("weighing[tuned=random-6]")
+    first = compute(made)
     seen.clear()
     compute(made)
     assert len([note for note in seen if note[0] == "fit"]) == 1
     seen.clear()
-    compute(replace(made, anew=True))
+    compute(replace(made, stored=first))
     assert len([note for note in seen if note[0] == "fit"]) == 7
 
 
 def test_another_space_searches_in_a_study_of_its_own_and_leaves_no_trial_running(
-    job_of: Callable[..., Job], methods: Path, monkeypatch: pytest.MonkeyPatch
+    cell_of: CellOf, methods: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = job_of("weighing[tuned=random-6]")
+    before = cell_of("weighing[tuned=random-6]")
     with monkeypatch.context() as patch:
         patch.setitem(sys.__dict__, "seen_in_tuning", Bomb(2))
         with pytest.raises(KeyboardInterrupt):
             compute(before)
     methods.write_text(METHODS.replace("0.75, 1.0]", "0.8, 1.0]"))
-    after = job_of("weighing[tuned=random-6]")
+    after = cell_of("weighing[tuned=random-6]")
     assert study_name(before.address, before.key) != study_name(after.address, after.key)
     compute(after)
     assert len(trials(after)) == 6 and len(trials(before)) == 2
     assert "RUNNING" not in states(after)
 
 
-def test_running_trials_of_a_row_are_ended_when_no_worker_is_left(job_of: Callable[..., Job]) -> None:
-    made = job_of("weighing[tuned=random-6]")
+def test_running_trials_of_a_row_are_ended_when_no_worker_is_left(cell_of: CellOf) -> None:
+    made = cell_of("weighing[tuned=random-6]")
     open_study(made.address, made.key).ask()
     assert states(made) == ["RUNNING"]
     end_interrupted([(made.address.dataset, made.address.protocol, made.address.method), ("no", "such", "row")])
@@ -93,9 +92,9 @@ def test_running_trials_of_a_row_are_ended_when_no_worker_is_left(job_of: Callab
     assert trials(made) == []
 
 
-def test_a_process_whose_search_was_taken_over_stops(job_of: Callable[..., Job], methods: Path) -> None:
-    made = job_of("weighing[tuned=random-6]")
-    catalogue = discover(made.plugins)
+def test_a_process_whose_search_was_taken_over_stops(cell_of: CellOf, methods: Path) -> None:
+    made = cell_of("weighing[tuned=random-6]")
+    catalogue = discover(made.row.plugins)
     cohort = load_cohort("tiny", catalogue)
     tuned = method_of(catalogue.method("weighing[tuned=random-6]"))
     study = open_study(made.address, made.key)
@@ -109,8 +108,8 @@ def test_a_process_whose_search_was_taken_over_stops(job_of: Callable[..., Job],
         tuned.fit(cohort.take(made.split.train), cohort.take(made.split.validation), 1)
 
 
-def test_a_line_that_a_killed_writer_left_unfinished_is_cut_off(job_of: Callable[..., Job]) -> None:
-    made = job_of("weighing[tuned=random-3]")
+def test_a_line_that_a_killed_writer_left_unfinished_is_cut_off(cell_of: CellOf) -> None:
+    made = cell_of("weighing[tuned=random-3]")
     first = compute(made)
     path = journal_path(made.address.dataset, made.address.protocol, made.address.method)
     whole = path.read_bytes()
