@@ -272,7 +272,7 @@ def test_replicated_cases_even_the_classes_and_keep_table_image_and_text_of_one_
         own_image = (batch.image.pooled[:n] == batch.image.pooled[copy]).all(1)
         own_label = learning.labels[:n] == learning.labels[copy]
         own_table = (batch.table[:n, categories] == batch.table[copy, categories]).all(1)
-        drafts = prepared.drafts(train, "text")
+        drafts = prepared.drafts(train)["text"]
         assert drafts is not None
         own_text = (drafts.pooled == batch.text.pooled[copy]).all(2).any(1)
         assert bool((own_image & own_label & own_table & own_text).any())
@@ -288,7 +288,7 @@ def test_features_are_standardised_by_the_training_part_and_cut(views: Callable[
     mean, deviation = features.pooled[there].mean(0), features.pooled[there].std(0)
     deviation[deviation < 1e-6] = 1
     for cases, known in ((train, features), (test, unseen)):
-        made = prepared.drafts(cases, "text")
+        made = prepared.drafts(cases)["text"]
         assert made is not None and made.tokens is not None and made.mask is not None
         expected = np.clip((known.pooled - mean) / deviation, -CLIP, CLIP) * known.mask.any(axis=2)[..., None]
         np.testing.assert_allclose(made.pooled.numpy(), expected, atol=1e-4)
@@ -311,7 +311,7 @@ def test_a_constant_control_is_the_same_for_every_case_masks_included(views: Cal
     from benchmark.learning.neural.preparation import Preparation
 
     train, _, test = views()
-    made = Preparation(train, "table", {}, {"text": "constant"}, tokens=True, seed=1).drafts(test, "text")
+    made = Preparation(train, "table", {}, {"text": "constant"}, tokens=True, seed=1).drafts(test)["text"]
     assert made is not None
     given = made.averaged()
     for part in (given.pooled, given.tokens, given.mask):
@@ -323,16 +323,16 @@ def test_controls_take_away_what_a_modality_tells(views: Callable[..., Any], mod
     from benchmark.learning.neural.preparation import Preparation
 
     train, _, test = views()
-    own = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(test, modality)
+    own = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(test)[modality]
     permuted = Preparation(train, "table", {}, {modality: "permuted"}, tokens=False, seed=1)
-    constant = Preparation(train, "table", {}, {modality: "constant"}, tokens=False, seed=1).drafts(test, modality)
+    constant = Preparation(train, "table", {}, {modality: "constant"}, tokens=False, seed=1).drafts(test)[modality]
     assert own is not None and constant is not None
     assert not constant.pooled.any() and own.pooled.any()
-    given = permuted.drafts(test, modality)
-    learnt = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(train, modality)
+    given = permuted.drafts(test)[modality]
+    learnt = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(train)[modality]
     assert given is not None and learnt is not None
     assert all(bool((learnt.pooled == case).flatten(1).all(1).any()) for case in given.pooled)
-    alone = permuted.drafts(test.take([3]), modality)
+    alone = permuted.drafts(test.take([3]))[modality]
     assert alone is not None and torch.equal(alone.pooled[0], given.pooled[3])
 
 

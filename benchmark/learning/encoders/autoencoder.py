@@ -240,12 +240,12 @@ class _Network(nn.Module):
     def encode(self, batch: _Batch) -> tuple[Tensor, Tensor]:
         """Tokens (b, t, channels) and codes (b, code)."""
         patches = _cut(batch.volume, PATCH)
-        tokens = self.volume_down(_grid(self.patch(patches), 3)).flatten(2).transpose(1, 2)
+        tokens = self.volume_down(_join(self.patch(patches), 1, 3)).flatten(2).transpose(1, 2)
         if self._slices:
             squares = _cut(batch.pictures.flatten(0, 1)[:, None], PIXELS)
-            told = self.slice_down(_grid(self.square(squares), 2)).flatten(2).transpose(1, 2)
-            told = told.reshape(len(batch.pictures), -1, self._channels)
-            tokens = torch.cat([tokens, told * batch.seen[:, None, None]], dim=1)
+            cells = self.slice_down(_join(self.square(squares), 1, 2)).flatten(2).transpose(1, 2)
+            cells = cells.reshape(len(batch.pictures), -1, self._channels)
+            tokens = torch.cat([tokens, cells * batch.seen[:, None, None]], dim=1)
         return tokens, self.to_code(tokens.flatten(1))
 
     def decode(self, code: Tensor) -> tuple[Tensor, Tensor]:
@@ -286,18 +286,12 @@ def _cut(images: Tensor, edge: int) -> Tensor:
 
 
 def _join(patches: Tensor, edge: int, dimensions: int) -> Tensor:
-    """The inverse of `_cut` for as many patches along each axis."""
+    """The inverse of `_cut` for as many patches along each axis: (b, patches, c * edge ** dimensions) -> (b, c, *spatial)."""
     side = round(patches.shape[1] ** (1 / dimensions))
     blocks = patches.reshape(len(patches), *(side,) * dimensions, -1, *(edge,) * dimensions)
     order = [position for axis in range(dimensions) for position in (1 + axis, 2 + dimensions + axis)]
     joined = blocks.permute(0, 1 + dimensions, *order)
     return joined.reshape(len(patches), -1, *(side * edge,) * dimensions)
-
-
-def _grid(tokens: Tensor, dimensions: int) -> Tensor:
-    """(b, t, channels) -> (b, channels, *grid) for as many tokens along each axis."""
-    side = round(tokens.shape[1] ** (1 / dimensions))
-    return tokens.transpose(1, 2).reshape(len(tokens), -1, *(side,) * dimensions)
 
 
 def _batches(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
@@ -314,8 +308,8 @@ def _error(network: _Network, images: _Images, rows: NDArray[np.intp]) -> float:
 @torch.no_grad()
 def _outputs(network: _Network, images: _Images) -> tuple[Floats, Floats]:
     """Tokens (n, t, channels) and codes (n, code) of all cases."""
-    told = [network.encode(images.batch(rows)) for rows in _batches(np.arange(images.cases))]
-    return torch.cat([tokens for tokens, _ in told]).numpy(), torch.cat([code for _, code in told]).numpy()
+    tokens, codes = zip(*(network.encode(images.batch(rows)) for rows in _batches(np.arange(images.cases))), strict=True)
+    return torch.cat(tokens).numpy(), torch.cat(codes).numpy()
 
 
 @contextmanager

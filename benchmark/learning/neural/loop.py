@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,26 +76,26 @@ def fit_module(
     optimiser = RectifiedAdam(parameters, recipe.learning_rate)
     history: History = {}
     best, best_epoch = -math.inf, 0
-    kept = _weights(module)
+    kept = deepcopy(module.state_dict())
     for epoch in range(recipe.epochs):
         rate = recipe.learning_rate * rate_factor(epoch, recipe.warmup, recipe.epochs)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        told = _epoch(module, data, recipe, weights(epoch), optimiser, parameters, rng)
-        if not all(map(math.isfinite, told.values())):
+        losses = _epoch(module, data, recipe, weights(epoch), optimiser, parameters, rng)
+        if not all(map(math.isfinite, losses.values())):
             raise InvalidTraining(
-                f"epoch {epoch + 1}: the loss is {told['loss']}: lower the learning rate or look at the inputs"
+                f"epoch {epoch + 1}: the loss is {losses['loss']}: lower the learning rate or look at the inputs"
             )
         chances = probabilities(module, data.validation)
         if not bool(torch.isfinite(chances).all()):
             raise InvalidTraining(f"epoch {epoch + 1}: a predicted probability is no number: lower the learning rate")
         score = _auc(data.validation_labels, chances)
-        for name, value in {**told, "validation_auc": score, "learning_rate": rate}.items():
+        for name, value in {**losses, "validation_auc": score, "learning_rate": rate}.items():
             history.setdefault(name, []).append(float(f"{value:.6g}"))
         if on_epoch is not None:
             on_epoch(epoch, score)
         if score > best:
-            best, best_epoch, kept = score, epoch, _weights(module)
+            best, best_epoch, kept = score, epoch, deepcopy(module.state_dict())
         elif epoch - best_epoch >= recipe.patience:
             break
     module.load_state_dict(kept)
@@ -131,25 +132,25 @@ def _epoch(
     parameters: list[nn.Parameter],
     rng: np.random.Generator,
 ) -> dict[str, float]:
-    """One pass over the training cases; the mean of each loss over its batches."""
+    """One pass over the training cases, in batches as equal as can be; the mean of each loss over its batches."""
     module.train()
     inputs = data.epoch(rng)
     sums: dict[str, Tensor] = {}
-    batches = 0
-    for index in _batches(len(data.labels), recipe.batch_size, rng):
+    cases = len(data.labels)
+    batches = math.ceil(cases / recipe.batch_size)
+    for index in np.array_split(rng.permutation(cases), batches):
         places = torch.from_numpy(index).to(data.labels.device)
         batch, labels = augmented(inputs.at(places), data.labels[places], recipe, rng)
         output = as_output(module(batch))
-        terms = {"classification": _classification(output.logits, labels), **output.terms}
-        loss = terms["classification"]
+        targets = labels if output.logits.ndim == 1 else labels[:, None].expand_as(output.logits)
+        loss = classification = binary_cross_entropy_with_logits(output.logits, targets)
         for name, value in output.terms.items():
             loss = loss + weights.get(name, 1.0) * value
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(parameters, recipe.clip)
         optimiser.step()
-        batches += 1
-        for name, value in {"loss": loss, **terms}.items():
+        for name, value in {"loss": loss, "classification": classification, **output.terms}.items():
             sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach()
     return {name: float(total) / batches for name, total in sums.items()}
 
@@ -165,16 +166,6 @@ def augmented(batch: Batch, labels: Tensor, recipe: Recipe, rng: np.random.Gener
     return batch, labels
 
 
-def _batches(cases: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The cases in random order, in batches as equal as can be of at most `size`."""
-    yield from np.array_split(rng.permutation(cases), math.ceil(cases / size))
-
-
-def _classification(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy, the mean over cases and members."""
-    return binary_cross_entropy_with_logits(logits, labels if logits.ndim == 1 else labels[:, None].expand_as(logits))
-
-
 def _auc(labels: Tensor, chances: Tensor) -> float:
     """The AUC; where a class is absent, minus the mean squared error, so that there is something to stop by."""
     if not 0 < float(labels.mean()) < 1:
@@ -185,7 +176,3 @@ def _auc(labels: Tensor, chances: Tensor) -> float:
     positive = labels.cpu().numpy() == 1
     count = int(positive.sum())
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(ranks) - count)))
-
-
-def _weights(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -69,24 +69,20 @@ class Preparation:
         """(n, p) float64; None where the method does not use the table."""
         return None if self._matrix is None else self._matrix.transform(cases)
 
-    def drafts(self, cases: Cohort, modality: str) -> Drafts | None:
-        """Standardised features; None where the method does not use the modality."""
-        if modality not in self._scalers:
-            return None
-        if modality in self._donors:
-            donors = self._donors[modality]
-            return donors.at(torch.tensor([self._donor(str(case), modality, len(donors.there)) for case in cases.case_ids]))
-        made = self._scalers[modality].transform(self._features(cases, modality))
-        return made.constant() if self._treatments.get(modality) == "constant" else made
+    def drafts(self, cases: Cohort) -> dict[str, Drafts]:
+        """Standardised features of image and text, as far as the method uses them."""
+        return {modality: self._drafts(cases, modality) for modality in self._scalers}
 
     def batch(self, cases: Cohort) -> Batch:
         """The cases with the mean of their drafts, as prediction sees them."""
-        table = self.table(cases)
-        return Batch(None if table is None else tensor(table), self._mean(cases, "image"), self._mean(cases, "text"))
+        return batch_of(self.table(cases), {modality: drafts.averaged() for modality, drafts in self.drafts(cases).items()})
 
-    def _mean(self, cases: Cohort, modality: str) -> Tokens | None:
-        made = self.drafts(cases, modality)
-        return None if made is None else made.averaged().to(device())
+    def _drafts(self, cases: Cohort, modality: str) -> Drafts:
+        if modality in self._donors:
+            donors = self._donors[modality]
+            return donors.at(torch.tensor([self._donor(str(case), modality, len(donors.there)) for case in cases.case_ids]))
+        drafts = self._scalers[modality].transform(self._features(cases, modality))
+        return drafts.constant() if self._treatments.get(modality) == "constant" else drafts
 
     def _features(self, cases: Cohort, modality: str) -> Features:
         return cases.features(modality, self._encoders.get(modality) or None)
@@ -104,24 +100,17 @@ class LearningCases:
     """
 
     def __init__(self, preparation: Preparation, train: Cohort, smote: int, seed: int) -> None:
-        self._table = preparation.table(train)
-        self._image = preparation.drafts(train, "image")
-        self._text = preparation.drafts(train, "text")
+        self._table, self._drafts = preparation.table(train), preparation.drafts(train)
         self.labels = tensor(np.asarray(train.labels))
-        self.shapes = Shapes(
-            None if self._table is None else self._table.shape[1],
-            None if self._image is None else self._image.shape,
-            None if self._text is None else self._text.shape,
-        )
+        shapes = {modality: drafts.shape for modality, drafts in self._drafts.items()}
+        columns = None if self._table is None else self._table.shape[1]
+        self.shapes = Shapes(columns, shapes.get("image"), shapes.get("text"))
         if smote:
             self._replicate(preparation.measured, smote, seed)
 
     def epoch(self, rng: np.random.Generator) -> Batch:
         """All cases, each with a draft drawn at random (the source paper's regulariser)."""
-        table = None if self._table is None else tensor(self._table)
-        image = None if self._image is None else self._image.drawn(rng).to(device())
-        text = None if self._text is None else self._text.drawn(rng).to(device())
-        return Batch(table, image, text)
+        return batch_of(self._table, {modality: drafts.drawn(rng) for modality, drafts in self._drafts.items()})
 
     def _replicate(self, measured: NDArray[np.bool_], neighbours: int, seed: int) -> None:
         """Append copies of the smaller class; a column of row numbers, carried along, tells whose image and text a copy has."""
@@ -131,8 +120,7 @@ class LearningCases:
         rows, labels = replicate(numbered, self.labels.cpu().numpy(), np.append(measured, False), neighbours, seed)
         whose = torch.from_numpy(rows[:, -1].astype(np.int64))
         self._table = None if self._table is None else rows[:, :-1]
-        self._image = None if self._image is None else self._image.at(whose)
-        self._text = None if self._text is None else self._text.at(whose)
+        self._drafts = {modality: drafts.at(whose) for modality, drafts in self._drafts.items()}
         self.labels = tensor(labels)
 
 
@@ -155,33 +143,33 @@ class _Scaler:
             return Drafts(pooled, torch.from_numpy(there), grid=features.grid)
         mask = np.array(features.mask[:, :, : self._places])
         tokens = _standardised(features.tokens[:, :, : self._places], self._tokens) * mask[..., None]
+        share = features.lesion_share
         return Drafts(
             pooled,
             torch.from_numpy(there),
             torch.from_numpy(tokens),
             torch.from_numpy(mask),
-            None if features.lesion_share is None else torch.from_numpy(_share(features.lesion_share, self._places)),
+            None if share is None else torch.from_numpy(np.array(share[:, : self._places], dtype=np.float32)),
             features.grid,
         )
 
 
-def _share(lesion_share: NDArray[np.float32], places: int) -> NDArray[np.float32]:
-    return np.array(lesion_share[:, :places], dtype=np.float32)
-
-
-Moments = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-
-def _moments(vectors: NDArray[np.float32]) -> Moments:
+def _moments(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
     """Mean and deviation of each column; a constant column has deviation 1."""
     mean, deviation = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
     return mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
 
 
-def _standardised(vectors: NDArray[np.float32], moments: Moments) -> NDArray[np.float32]:
+def _standardised(vectors: NDArray[np.float32], moments: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
     mean, deviation = moments
     bounded: NDArray[np.float32] = np.clip((vectors - mean) / deviation, -CLIP, CLIP)
     return bounded
+
+
+def batch_of(table: NDArray[np.float64] | None, tokens: Mapping[str, Tokens]) -> Batch:
+    """The table and the tokens of image and text on the chosen device; None for what there is not."""
+    placed = {modality: part.to(device()) for modality, part in tokens.items()}
+    return Batch(None if table is None else tensor(table), placed.get("image"), placed.get("text"))
 
 
 def tensor(values: NDArray[Any]) -> Tensor:
