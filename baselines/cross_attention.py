@@ -57,9 +57,9 @@ class CrossLayer(nn.Module):
         self.attention = Attention(width, heads)
         self.perceptron = perceptron([width, 2 * width, width], dropout=0)
 
-    def forward(self, own: Tensor, other: Tensor, other_there: Tensor) -> Tensor:
+    def forward(self, own: Tensor, other: Tensor, other_present: Tensor) -> Tensor:
         """The next states of tokens (b, q, d) that look at others (b, k, d), of which (b, k) are there."""
-        own = own + self.attention(self.own_norm(own), self.other_norm(other), all_see(other_there))
+        own = own + self.attention(self.own_norm(own), self.other_norm(other), all_see(other_present))
         states: Tensor = own + self.perceptron(self.norm(own))
         return states
 
@@ -79,8 +79,8 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
         assert batch.image is not None and batch.text is not None and batch.table is not None
-        (v, v_there), (t, t_there) = self.image(batch.image), self.text(batch.text)
-        v_t, t_v = self.to_text(v, t, t_there), self.to_image(t, v, v_there)
-        pooled = torch.cat([masked_mean(v_t, v_there), masked_mean(t_v, t_there), batch.table], dim=1)
+        (v, v_present), (t, t_present) = self.image(batch.image), self.text(batch.text)
+        v_t, t_v = self.to_text(v, t, t_present), self.to_image(t, v, v_present)
+        pooled = torch.cat([masked_mean(v_t, v_present), masked_mean(t_v, t_present), batch.table], dim=1)
         logits: Tensor = self.classifier(pooled).squeeze(1)
         return logits

@@ -87,13 +87,13 @@ class Network(nn.Module):
     def sequence(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """All tokens, CLS last, (b, n, d), and which are there, (b, n) bool."""
         assert batch.image and batch.text
-        (image, seen), (text, told) = self.image(batch.image), self.text(batch.text)
-        return with_cls(torch.cat([image, text], dim=1), torch.cat([seen, told], dim=1), self.cls)
+        (image, image_present), (text, text_present) = self.image(batch.image), self.text(batch.text)
+        return with_cls(torch.cat([image, text], dim=1), torch.cat([image_present, text_present], dim=1), self.cls)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
-        states, there = self.sequence(batch)
-        return self.read(batch, states, [all_see(there)] * len(self.layers))
+        states, present = self.sequence(batch)
+        return self.read(batch, states, [all_see(present)] * len(self.layers))
 
     def read(self, batch: Batch, states: Tensor, allowed: Sequence[Tensor], heads_on: Tensor | None = None) -> Tensor:
         """Logits (b,) from the tokens, `allowed` layer by layer; `heads_on` (layers, heads): factors on the heads' output."""
@@ -106,10 +106,10 @@ class Network(nn.Module):
 
     def attention(self, batch: Batch) -> list[Tensor]:
         """Per layer the attention weights of all tokens, (b, h, n, n)."""
-        states, there = self.sequence(batch)
-        allowed, seen = all_see(there), []
+        states, present = self.sequence(batch)
+        allowed, attention = all_see(present), []
         for layer in self.layers:
             assert isinstance(layer, TransformerLayer)
             states, weights = layer.watched(states, allowed)
-            seen.append(weights)
-        return seen
+            attention.append(weights)
+        return attention

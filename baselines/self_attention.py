@@ -61,11 +61,11 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
         assert batch.image is not None and batch.text is not None and batch.table is not None
-        (v, v_there), (t, t_there) = self.image(batch.image), self.text(batch.text)
-        states, there = torch.cat([v, t], dim=1), torch.cat([v_there, t_there], dim=1)
+        (v, v_present), (t, t_present) = self.image(batch.image), self.text(batch.text)
+        states, present = torch.cat([v, t], dim=1), torch.cat([v_present, t_present], dim=1)
         for layer in self.layers:
-            states = layer(states, all_see(there))
+            states = layer(states, all_see(present))
         v, t = torch.split(states, [v.shape[1], t.shape[1]], dim=1)
-        pooled = torch.cat([masked_mean(v, v_there), masked_mean(t, t_there), batch.table], dim=1)
+        pooled = torch.cat([masked_mean(v, v_present), masked_mean(t, t_present), batch.table], dim=1)
         logits: Tensor = self.classifier(pooled).squeeze(1)
         return logits

@@ -196,11 +196,11 @@ def out_of_fold(library: Library, columns: Mapping[str, Matrix], y: NDArray[Any]
     """Each member's probability of each case from the four inner folds that lack it, (members, n)."""
     from sklearn.model_selection import StratifiedKFold
 
-    told = np.zeros((len(library), len(y)))
+    held_out_probabilities = np.zeros((len(library), len(y)))
     for fit, held_out in StratifiedKFold(5, shuffle=True, random_state=0).split(y, y):
-        for row, (kind, make) in zip(told, library.values(), strict=True):
+        for row, (kind, make) in zip(held_out_probabilities, library.values(), strict=True):
             row[held_out] = _of_label_1(make().fit(columns[kind][fit], y[fit]), columns[kind][held_out])
-    return told
+    return held_out_probabilities
 
 
 def logits(probabilities: Matrix) -> Matrix:
@@ -227,8 +227,8 @@ def stacked(z: Matrix, y: NDArray[Any], pull: float) -> tuple[float, Matrix]:
 
     start = np.r_[0.0, np.full(len(z), 1 / len(z))]
     bounds = [(None, None)] + [(0, None)] * len(z)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12, "gtol": 1e-8}).x
-    return float(found[0]), np.asarray(found[1:], dtype=np.float64)
+    solution = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12, "gtol": 1e-8}).x
+    return float(solution[0]), np.asarray(solution[1:], dtype=np.float64)
 
 
 def _of_label_1(model: Any, columns: Matrix) -> Matrix:

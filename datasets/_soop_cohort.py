@@ -61,9 +61,9 @@ def _view(files: SoopFiles, index: NDArray[np.intp], columns: Sequence[str], mad
     """The cases at `index` without labels."""
     ids = files.case_ids[index]
     findings = [files.findings[i] for i in index]
-    measured = [i for i, found in enumerate(findings) if found is not None]
+    measured = [i for i, case in enumerate(findings) if case is not None]
     derived = pd.DataFrame(
-        [{} if found is None else {LESION_VOLUME: found.volume_ml, **found.territories} for found in findings],
+        [{} if case is None else {LESION_VOLUME: case.volume_ml, **case.territories} for case in findings],
         columns=[LESION_VOLUME, *files.atlas.names],
         dtype=np.float64,
     )

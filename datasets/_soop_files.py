@@ -232,7 +232,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def read_scanner(path: Path) -> tuple[str, float]:
-    """The scanner's model and its field strength in tesla (NaN where it is not told) from the FLAIR sidecar."""
+    """The scanner's model and its field strength in tesla (NaN where it is missing) from the FLAIR sidecar."""
     try:
         sidecar = json.loads(path.read_text(encoding="utf-8"))
         return str(sidecar["ManufacturersModelName"]), float(sidecar.get("MagneticFieldStrength", "nan"))

@@ -97,22 +97,24 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Output:
         """Logits (b,) and, in training, the losses `alignment` and, where lesion shares are known, `sap`."""
         assert batch.image and batch.text
-        (image, seen), (text, told) = self.image(batch.image), self.text(batch.text)
-        a, b = self.resample_image(image, seen), self.resample_text(text, told)
+        (image, image_present), (text, text_present) = self.image(batch.image), self.text(batch.text)
+        a, b = self.resample_image(image, image_present), self.resample_text(text, text_present)
         w = mutual_attention(a, b, self.gates)[..., None]
-        everywhere = seen.new_ones(len(seen), 2 * a.shape[1])
-        states, there = with_cls(torch.cat([w * a, w * b, image], dim=1), torch.cat([everywhere, seen], dim=1), self.cls)
-        allowed = all_see(there)
+        everywhere = image_present.new_ones(len(image_present), 2 * a.shape[1])
+        states, present = with_cls(
+            torch.cat([w * a, w * b, image], dim=1), torch.cat([everywhere, image_present], dim=1), self.cls
+        )
+        allowed = all_see(present)
         for layer in self.layers[:-1]:
             states = layer(states, allowed)
         last_layer = self.layers[-1]
         assert isinstance(last_layer, TransformerLayer)
-        states, looked = last_layer.watched(states, allowed, last=1)
+        states, attention = last_layer.watched(states, allowed, last=1)
         terms = {}
         if self.training:
             terms["alignment"] = self._alignment(a.mean(dim=1), b.mean(dim=1))
             if batch.image.lesion_share is not None and not self.image.pooled:
-                terms["sap"] = spatial_prompt(looked[:, :, 0, 2 * a.shape[1] : -1].mean(dim=1), batch.image.lesion_share)
+                terms["sap"] = spatial_prompt(attention[:, :, 0, 2 * a.shape[1] : -1].mean(dim=1), batch.image.lesion_share)
         table = [] if batch.table is None else [batch.table]
         cls = self.norm(states[:, -1])
         return Output(self.classifier(torch.cat([cls, *table], dim=1)).squeeze(1), terms)
@@ -130,10 +132,10 @@ class Resampler(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
 
-    def forward(self, states: Tensor, there: Tensor) -> Tensor:
+    def forward(self, states: Tensor, present: Tensor) -> Tensor:
         """(b, t, d), (b, t) bool -> (b, M, d)."""
         queries = self.queries.expand(len(states), -1, -1)
-        resampled: Tensor = queries + self.attention(queries, self.norm(states), all_see(there))
+        resampled: Tensor = queries + self.attention(queries, self.norm(states), all_see(present))
         return resampled
 
 
@@ -146,7 +148,7 @@ def spatial_prompt(attention: Tensor, lesion: Tensor) -> Tensor:
     """KL(lesion || attention), both (b, t) and normalised over the tokens; the mean over the cases with a lesion."""
     total = lesion.sum(dim=1, keepdim=True)
     target = lesion / total.clamp(min=1e-12)
-    looked = (attention / attention.sum(dim=1, keepdim=True).clamp(min=1e-12)).clamp(min=1e-12)
-    divergence = (torch.xlogy(target, target) - target * looked.log()).sum(dim=1)
+    attention = (attention / attention.sum(dim=1, keepdim=True).clamp(min=1e-12)).clamp(min=1e-12)
+    divergence = (torch.xlogy(target, target) - target * attention.log()).sum(dim=1)
     lesioned = total[:, 0] > 0
     return (divergence * lesioned).sum() / lesioned.sum().clamp(min=1)

@@ -94,29 +94,31 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Output:
         """Logits (b,) and, in training, the loss `mapping`."""
         assert batch.image and batch.text
-        (image, seen), (text, told) = self.image(batch.image), self.text(batch.text)
-        levels, unguided = self.encoder(image, seen, self.t2v(text), told)
+        (image, image_present), (text, text_present) = self.image(batch.image), self.text(batch.text)
+        levels, unguided = self.encoder(image, image_present, self.t2v(text), text_present)
         mapped = self.v2t(levels)
         v2t, text_again = mapped[:, : image.shape[1]], mapped[:, image.shape[1] :]
-        latents, filled = self.windows.pool(unguided, seen)
-        cls = self._decoded((self.latents(latents), filled), (v2t, seen), (text, told))
+        latents, filled = self.windows.pool(unguided, image_present)
+        cls = self._decoded((self.latents(latents), filled), (v2t, image_present), (text, text_present))
         table = [] if batch.table is None else [batch.table]
         logits = self.classifier(torch.cat([cls, *table], dim=1)).squeeze(1)
         if not self.training:
             return Output(logits)
-        return Output(logits, {"mapping": mapping_loss((text, text_again, told), (image, self.t2v(v2t), seen))})
+        return Output(
+            logits, {"mapping": mapping_loss((text, text_again, text_present), (image, self.t2v(v2t), image_present))}
+        )
 
     def _decoded(self, latents: States, image: States, text: States) -> Tensor:
         """The CLS (b, d) after the decoder over [image ; latents ; text ; CLS]; between layers the latents ask again."""
-        (asking, filled), (v2t, seen), (context, told) = latents, image, text
-        own, there = with_cls(torch.cat([asking, context], dim=1), torch.cat([filled, told], dim=1), self.cls)
-        allowed = all_see(torch.cat([seen, there], dim=1))
-        window, inside = self.windows.gather(v2t, seen)
-        parts = [filled.shape[1], told.shape[1], 1]
+        (asking, filled), (v2t, image_present), (context, text_present) = latents, image, text
+        own, present = with_cls(torch.cat([asking, context], dim=1), torch.cat([filled, text_present], dim=1), self.cls)
+        allowed = all_see(torch.cat([image_present, present], dim=1))
+        window, inside = self.windows.gather(v2t, image_present)
+        parts = [filled.shape[1], text_present.shape[1], 1]
         for layer, requery in zip(self.decoder[:-1], self.requeries, strict=True):
             own = layer(torch.cat([v2t, own], dim=1), allowed, last=sum(parts))
             asking, context, cls = own.split(parts, dim=1)
-            own = torch.cat([requery(asking, masked_mean(context, told), window, inside), context, cls], dim=1)
+            own = torch.cat([requery(asking, masked_mean(context, text_present), window, inside), context, cls], dim=1)
         decided: Tensor = self.norm(self.decoder[-1](torch.cat([v2t, own], dim=1), allowed, last=1)[:, -1])
         return decided
 
@@ -134,23 +136,23 @@ class Encoder(nn.Module):
             raise BenchmarkError(f"fusion: encoder_layers={layers}: the encoder has two halves, give 2 or more")
         self.layers = nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(layers))
 
-    def forward(self, image: Tensor, seen: Tensor, text: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, image_present: Tensor, text: Tensor, text_present: Tensor) -> tuple[Tensor, Tensor]:
         """Levels (b, t, 3 d) of all tokens, [last ; mean of the first half ; of the second], and the unguided image tokens."""
-        states, there = torch.cat([image, text], dim=1), torch.cat([seen, told], dim=1)
+        states, present = torch.cat([image, text], dim=1), torch.cat([image_present, text_present], dim=1)
         outputs: list[Tensor] = []
         half = len(self.layers) // 2
         for number, layer in enumerate(self.layers):
-            states = layer(states, without_guidance(there, image.shape[1]) if number < half else all_see(there))
+            states = layer(states, without_guidance(present, image.shape[1]) if number < half else all_see(present))
             outputs.append(states)
         first, second = (torch.stack(part).mean(dim=0) for part in (outputs[:half], outputs[half:]))
         return torch.cat([states, first, second], dim=-1), outputs[half - 1][:, : image.shape[1]]
 
 
-def without_guidance(there: Tensor, images: int) -> Tensor:
+def without_guidance(present: Tensor, images: int) -> Tensor:
     """The image tokens, the first so many, look at image tokens alone; the text at all: (b, t) -> (b, 1, t, t)."""
-    count = there.shape[1]
-    image = torch.arange(count, device=there.device) < images
-    return there[:, None, None] & ~(image[:, None] & ~image)
+    count = present.shape[1]
+    image = torch.arange(count, device=present.device) < images
+    return present[:, None, None] & ~(image[:, None] & ~image)
 
 
 class Windows(nn.Module):
@@ -164,13 +166,13 @@ class Windows(nn.Module):
         self.places: Tensor
         self.filled: Tensor
 
-    def gather(self, states: Tensor, there: Tensor) -> States:
+    def gather(self, states: Tensor, present: Tensor) -> States:
         """Tokens by window, (b, windows, size, d), and which are there, (b, windows, size)."""
-        return states[:, self.places], there[:, self.places] & self.filled
+        return states[:, self.places], present[:, self.places] & self.filled
 
-    def pool(self, states: Tensor, there: Tensor) -> States:
+    def pool(self, states: Tensor, present: Tensor) -> States:
         """The maximum over each window, (b, windows, d), zero where it is empty, and which are not, (b, windows)."""
-        window, inside = self.gather(states, there)
+        window, inside = self.gather(states, present)
         open_ = inside.any(dim=2)
         highest = window.masked_fill(~inside[..., None], -math.inf).amax(dim=2)
         return torch.where(open_[..., None], highest, 0.0), open_
@@ -217,6 +219,6 @@ def mapping_loss(text: tuple[Tensor, Tensor, Tensor], vision: tuple[Tensor, Tens
     return sum((_misalignment(*part) for part in (text, vision)), torch.zeros((), device=text[0].device))
 
 
-def _misalignment(target: Tensor, mapped: Tensor, there: Tensor) -> Tensor:
+def _misalignment(target: Tensor, mapped: Tensor, present: Tensor) -> Tensor:
     apart = 1 - cosine_similarity(target.detach(), mapped, dim=-1)
-    return (apart * there).sum() / there.sum().clamp(min=1)
+    return (apart * present).sum() / present.sum().clamp(min=1)

@@ -18,7 +18,7 @@ from benchmark.learning.layers.tokens import all_see
 SCORES = ("visual", "random", "uniform")
 MASKED = ("", "visual-heads", "random-heads")
 CASES = 256
-"""Cases whose attention is looked at in one go: memory."""
+"""Cases whose attention is computed at once, to bound memory."""
 
 
 @register_method(
@@ -81,18 +81,18 @@ class SparseMM(JointTransformer):
         """Score the heads on training cases, and compress; what is kept and how far it moves is seen on validation cases."""
         assert isinstance(module, Network)
         visual = visual_scores(module, train)
-        told: dict[str, Any] = {"visual_scores": [round(float(score), 5) for score in visual.flatten()]}
+        record: dict[str, Any] = {"visual_scores": [round(float(score), 5) for score in visual.flatten()]}
         dense = module(validation)
         if self.masked:
             ranking = visual if self.masked == "visual-heads" else torch.rand(visual.shape)
             module.heads_on = heads_without(ranking, self.masked_share).to(visual.device)
         else:
-            given = {"visual": visual, "random": torch.rand(visual.shape), "uniform": torch.ones(visual.shape)}[self.scores]
+            scores = {"visual": visual, "random": torch.rand(visual.shape), "uniform": torch.ones(visual.shape)}[self.scores]
             mean = self.kept * module.length
-            module.budgets = budgets(given.flatten().tolist(), mean, self.window, self.rho, module.length)
-            told |= {"budgets": module.budgets, "kept_share": round(kept_share(module, validation), 5)}
+            module.budgets = budgets(scores.flatten().tolist(), mean, self.window, self.rho, module.length)
+            record |= {"budgets": module.budgets, "kept_share": round(kept_share(module, validation), 5)}
         moved = (module(validation).sigmoid() - dense.sigmoid()).abs().mean()
-        return told | {"moved": round(float(moved), 6)}
+        return record | {"moved": round(float(moved), 6)}
 
 
 class Network(Backbone):
@@ -106,8 +106,8 @@ class Network(Backbone):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,): CLS reads the tokens that each head keeps."""
-        states, there = self.sequence(batch)
-        dense = all_see(there)
+        states, present = self.sequence(batch)
+        dense = all_see(present)
         if self.budgets is None:
             return self.read(batch, states, [dense] * len(self.layers), self.heads_on)
         allowed = [_for_cls(dense, kept) for kept in self.keep(batch)]
@@ -117,10 +117,10 @@ class Network(Backbone):
         """Per layer the tokens that each head keeps, (b, h, n) bool, chosen by the dense backbone's attention."""
         assert self.budgets is not None
         settings, heads = self.settings, len(self.budgets) // len(self.layers)
-        there = self.sequence(batch)[1]
+        present = self.sequence(batch)[1]
         return [
-            kept_keys(seen, there, self.budgets[layer * heads : (layer + 1) * heads], settings.window, settings.pool)
-            for layer, seen in enumerate(self.attention(batch))
+            kept_keys(attention, present, self.budgets[layer * heads : (layer + 1) * heads], settings.window, settings.pool)
+            for layer, attention in enumerate(self.attention(batch))
         ]
 
 
@@ -140,10 +140,10 @@ def visual_scores(module: Backbone, cases: Batch) -> Tensor:
         batch = cases.at(index)
         assert batch.image is not None
         images = module.image.count
-        seen = module.sequence(batch)[1][:, :images]
+        image_present = module.sequence(batch)[1][:, :images]
         share = None if module.image.pooled else batch.image.lesion_share
-        lesion = seen if share is None else seen & (share > 0)
-        target = torch.where(lesion.any(dim=1, keepdim=True), lesion, seen)
+        lesion = image_present if share is None else image_present & (share > 0)
+        target = torch.where(lesion.any(dim=1, keepdim=True), lesion, image_present)
         worth = target / target.sum(dim=1, keepdim=True).clamp(min=1)
         worth = torch.cat([worth, worth.new_zeros(len(index), module.length - images)], dim=1)
         most = torch.stack([weights[:, :, -1].argmax(dim=-1) for weights in module.attention(batch)], dim=1)
@@ -160,14 +160,14 @@ def budgets(scores: Sequence[float], mean: float, window: int, rho: float, most:
     """
     heads = len(scores)
     total = round(min(max(mean, window), most) * heads)
-    given = torch.tensor(scores, dtype=torch.float64)
+    worth = torch.tensor(scores, dtype=torch.float64)
     rest = total - min(window, most) * heads
-    share = min(window, most) + rho * rest / heads + (1 - rho) * rest * _parts(given)
+    share = min(window, most) + rho * rest / heads + (1 - rho) * rest * _parts(worth)
     while bool((share > most + 1e-9).any()):
         surplus = (share - most).clamp(min=0).sum()
         open_ = share < most - 1e-9
         share = share.clamp(max=most)
-        share[open_] += surplus * _parts(given[open_])
+        share[open_] += surplus * _parts(worth[open_])
     share = share.clamp(max=most)
     whole = (share + 1e-9).floor()
     largest = torch.argsort(whole - share, stable=True)[: total - int(whole.sum())]
@@ -180,19 +180,19 @@ def _parts(scores: Tensor) -> Tensor:
     return scores / scores.sum() if float(scores.sum()) > 0 else torch.full_like(scores, 1 / max(len(scores), 1))
 
 
-def kept_keys(attention: Tensor, there: Tensor, budget: Sequence[int], window: int, pool: int) -> Tensor:
+def kept_keys(attention: Tensor, present: Tensor, budget: Sequence[int], window: int, pool: int) -> Tensor:
     """The tokens that each head keeps, (b, h, n) bool, of those that are there, (b, n).
 
     The last `window` tokens, and of the others those to which these pay most attention (b, h, n, n), averaged over the
     `window` queries and over `pool` neighbouring keys (SnapKV, Li et al. 2024, arXiv 2404.14469).
     """
-    latest = there & (there.flip(1).cumsum(dim=1).flip(1) <= window)
+    latest = present & (present.flip(1).cumsum(dim=1).flip(1) <= window)
     asking = latest / latest.sum(dim=1, keepdim=True)
     paid = torch.einsum("bq,bhqk->bhk", asking, attention)
     paid = avg_pool1d(paid, pool, stride=1, padding=pool // 2)
-    paid = paid.masked_fill(latest[:, None], torch.inf).masked_fill(~there[:, None], -torch.inf)
+    paid = paid.masked_fill(latest[:, None], torch.inf).masked_fill(~present[:, None], -torch.inf)
     rank = paid.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
-    return (rank < torch.tensor(budget, device=rank.device)[:, None]) & there[:, None]
+    return (rank < torch.tensor(budget, device=rank.device)[:, None]) & present[:, None]
 
 
 def kept_share(module: Network, cases: Batch) -> float:

@@ -115,7 +115,7 @@ def _tissue() -> _Tissue:
     steps = np.concatenate([np.eye(3, dtype=np.intp), -np.eye(3, dtype=np.intp)])
     around = np.stack([number[tuple(inner + step[:, None])] for step in steps], axis=1)
     same_side = (around >= 0) & (codes[around] % 2 == codes[:, None] % 2)
-    neighbours = tuple(tuple(row[there].tolist()) for row, there in zip(around, same_side, strict=True))
+    neighbours = tuple(tuple(row[inside].tolist()) for row, inside in zip(around, same_side, strict=True))
     grey = np.asarray(1 + 2 * np.round(brain.grey.ravel()[voxels].astype(np.float64), 2), dtype=np.float64)
     members = [np.flatnonzero(codes == code) for code in range(1, len(ATLAS_NAMES) + 1)]
     seeds = tuple((member, np.cumsum(grey[member])) for member in members)

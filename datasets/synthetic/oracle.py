@@ -1,4 +1,4 @@
-"""How well the outcome can be told at best: AUCs of the known law on the labelled cases."""
+"""How well the outcome can be predicted at best: AUCs of the known law on the labelled cases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def oracle_facts(labelled: Sequence[Patient], pool: Sequence[Patient]) -> dict[s
     oracle_auc : of P(good | image, table), complete and without the site: no method is better but by luck.
     oracle_auc_additive : of the same logit without its interaction term.
     oracle_auc_table, oracle_auc_image : of P(good | table) and P(good | image). They have no closed form and are the quadratic
-        regression, over the pool, of the known probability on what the one modality tells of it.
+        regression, over the pool, of the known probability on what the one modality shows of it.
 
     The oracle sees the values that the table lacks. In the two hospitals with given class counts the draw shifts the prior,
     which only the site would tell; the oracle ignores it.
@@ -37,10 +37,10 @@ def oracle_facts(labelled: Sequence[Patient], pool: Sequence[Patient]) -> dict[s
 
 
 def _expected(
-    labelled: Sequence[Patient], pool: Sequence[Patient], told: Callable[[Patient], Sequence[float]]
+    labelled: Sequence[Patient], pool: Sequence[Patient], observed: Callable[[Patient], Sequence[float]]
 ) -> NDArray[np.float64]:
-    """E[P(good | image, table) | told] of the labelled cases (n,), by least squares over the pool."""
-    inside, outside = (np.array([told(patient) for patient in group], dtype=np.float64) for group in (labelled, pool))
+    """E[P(good | image, table) | observed] of the labelled cases (n,), by least squares over the pool."""
+    inside, outside = (np.array([observed(patient) for patient in group], dtype=np.float64) for group in (labelled, pool))
     centre, spread = outside.mean(axis=0), outside.std(axis=0)
     known = np.array([patient.terms.probability for patient in pool])
     weights, *_ = np.linalg.lstsq(_quadratic((outside - centre) / spread), known, rcond=None)

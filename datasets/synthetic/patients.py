@@ -86,6 +86,6 @@ def draw_pool(seed: int) -> list[Patient]:
 
 
 def _shuffled(patients: list[Patient], seed: int, purpose: int) -> list[Patient]:
-    """In an order that tells neither hospital nor outcome, since ids are numbered along it."""
+    """In random order, since ids are numbered along it and must reveal neither hospital nor outcome."""
     order = np.random.default_rng(np.random.SeedSequence([seed, ORDER, purpose])).permutation(len(patients))
     return [patients[i] for i in order]

@@ -1,4 +1,4 @@
-"""Weights that do not come with the project: where they are looked for, and what is said where they are missing."""
+"""Weights that do not come with the project: where they must lie."""
 
 from __future__ import annotations
 

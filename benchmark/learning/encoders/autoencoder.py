@@ -73,11 +73,11 @@ class Autoencoder:
         `error` (2,) is the reconstruction error before and after, on every tenth case of the pool, which is held back; 1 is
         that of the mean image over the pool. The same pool gives the same bytes. Raises `BenchmarkError` without any image.
         """
-        there = np.flatnonzero(cases_with_image(pool))
-        if not len(there):
+        imaged = np.flatnonzero(cases_with_image(pool))
+        if not len(imaged):
             raise BenchmarkError(f"encoder autoencoder: no case of {pool.name} has an image")
-        images = _Images(pool.take(there))
-        held_back = np.arange(len(there)) % HELD_BACK == HELD_BACK - 1
+        images = _Images(pool.take(imaged))
+        held_back = np.arange(len(imaged)) % HELD_BACK == HELD_BACK - 1
         with _deterministic():
             network = _Network(images, self.channels, self.code)
             network.start_from_the_mean(images)
@@ -93,7 +93,7 @@ class Autoencoder:
     def encode(self, cohort: Cohort, weights: Mapping[str, NDArray[Any]]) -> Features:
         """Features of every case, from the weights that `pretrain` gave; a case without image is masked and zero."""
         images = _Images(cohort)
-        there = cases_with_image(cohort)
+        present = cases_with_image(cohort)
         with _deterministic():
             network = _Network(images, self.channels, self.code)
             network.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in network.state_dict()})
@@ -101,11 +101,11 @@ class Autoencoder:
         tokens = (tokens - weights["token_mean"]) / np.maximum(weights["token_sd"], 1e-6)
         pooled = (codes - weights["code_mean"]) / np.maximum(weights["code_sd"], 1e-6)
         return Features(
-            (tokens * there[:, None, None])[:, None].astype(np.float32),
-            np.repeat(there[:, None], tokens.shape[1], axis=1)[:, None],
-            (pooled * there[:, None])[:, None].astype(np.float32),
+            (tokens * present[:, None, None])[:, None].astype(np.float32),
+            np.repeat(present[:, None], tokens.shape[1], axis=1)[:, None],
+            (pooled * present[:, None])[:, None].astype(np.float32),
             None if images.slices else (4, 4, 4),
-            images.lesion_share() * there[:, None],
+            images.lesion_share() * present[:, None],
         )
 
     def _train(self, network: _Network, images: _Images, rows: NDArray[np.intp]) -> None:

@@ -69,20 +69,20 @@ class LesionGrid:
         """Features of every case; a case without image is masked and zero. Raises `BenchmarkError` without a view `mask`."""
         masks, views = mask_view(cohort, "lesion-grid"), intensity_views(cohort, "lesion-grid")
         grid = masks.shape[2:]
-        there = cases_with_image(cohort)
+        present = cases_with_image(cohort)
         tokens, pooled, shares = [], [], []
         for start in range(0, len(cohort), BATCH):
             rows = np.arange(start, min(start + BATCH, len(cohort)))
             lesion = masks[rows][:, 0]
-            told = [_told(view, rows, lesion) for view in views]
+            by_view = [_intensity_features(view, rows, lesion) for view in views]
             parts = cell_parts(lesion)
             share = parts.mean(axis=2)
-            tokens.append(np.concatenate([np.sqrt(parts), _centres(len(rows)), *(token for token, _ in told)], axis=2))
-            figures = [np.sqrt(share), np.stack([_shape(case) for case in lesion]), *(figure for _, figure in told)]
+            tokens.append(np.concatenate([np.sqrt(parts), _centres(len(rows)), *(token for token, _ in by_view)], axis=2))
+            figures = [np.sqrt(share), np.stack([_shape(case) for case in lesion]), *(figure for _, figure in by_view)]
             pooled.append(np.concatenate(figures, axis=1))
             shares.append(share)
         features = np.concatenate([_log_volume(cohort, masks.load), _named(cohort), np.concatenate(pooled)], axis=1)
-        kept = there[:, None]
+        kept = present[:, None]
         return Features(
             (np.concatenate(tokens) * kept[:, :, None])[:, None].astype(np.float32),
             np.repeat(kept, CELLS**3, axis=1)[:, None],
@@ -164,8 +164,8 @@ def _shape(lesion: Floats) -> Floats:
     return np.array(figures, dtype=np.float32)
 
 
-def _told(view: Channels, rows: NDArray[np.intp], lesion: Floats) -> tuple[Floats, Floats]:
-    """What the intensities of a view say of some cases: tokens (b, 64, 5 c) and pooled figures (b, f)."""
+def _intensity_features(view: Channels, rows: NDArray[np.intp], lesion: Floats) -> tuple[Floats, Floats]:
+    """Intensities of some cases' views in figures: tokens (b, 64, 5 c) and pooled figures (b, f)."""
     averages, hit = _averages(view, lesion.shape[1:])
     at, inside = view.sample(lesion), view.inside(lesion.shape[1:])
     mirrored = view.sample(lesion[:, ::-1]) * (1 - at)
@@ -209,12 +209,12 @@ def _cell_statistics(value: Floats, tissue: Floats, lesion: Floats, averages: Av
 
 def _percentiles(value: Floats, tissue: Floats, panels: int) -> Floats:
     """(b, 6 panels): the share of tissue and five percentiles of its intensities, picture by picture."""
-    told = np.zeros((len(value), panels, 1 + len(PERCENTILES)), dtype=np.float32)
+    figures = np.zeros((len(value), panels, 1 + len(PERCENTILES)), dtype=np.float32)
     for case, (values, kept) in enumerate(zip(value, tissue > 0, strict=True)):
-        for panel, (part, there) in enumerate(zip(np.split(values, panels), np.split(kept, panels), strict=True)):
-            if there.any():
-                told[case, panel] = [there.mean(), *np.percentile(part[there], PERCENTILES)]
-    return told.reshape(len(value), -1)
+        for panel, (part, shown) in enumerate(zip(np.split(values, panels), np.split(kept, panels), strict=True)):
+            if shown.any():
+                figures[case, panel] = [shown.mean(), *np.percentile(part[shown], PERCENTILES)]
+    return figures.reshape(len(value), -1)
 
 
 def _lesion_figures(value: Floats, lesion: Floats, mirrored: Floats) -> Floats:

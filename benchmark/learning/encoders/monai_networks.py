@@ -48,14 +48,14 @@ class _Frozen(ABC):
         network = _Tapped(self._network(), self.name)
         maps = [network.last_map(batch) for batch in volumes(cohort, view, self.spacing, self.edge)]
         grid = tuple(maps[0].shape[2:])
-        there = cases_with_image(cohort)
-        tokens = torch.cat([some.flatten(2).transpose(1, 2) for some in maps]).numpy() * there[:, None, None]
+        present = cases_with_image(cohort)
+        tokens = torch.cat([some.flatten(2).transpose(1, 2) for some in maps]).numpy() * present[:, None, None]
         share = None
         if MASK in cohort.images:
             masks = volumes(cohort, MASK, self.spacing, self.edge)
             shares = [averaged(mask[:, 0].numpy(), grid).reshape(len(mask), -1) for mask in masks]
-            share = np.concatenate(shares) * there[:, None]
-        kept = np.repeat(there[:, None], tokens.shape[1], axis=1)[:, None]
+            share = np.concatenate(shares) * present[:, None]
+        kept = np.repeat(present[:, None], tokens.shape[1], axis=1)[:, None]
         return Features(tokens[:, None], kept, tokens.mean(axis=1)[:, None], grid, share)
 
     @abstractmethod
@@ -195,12 +195,12 @@ class Monai(_Frozen):
         from monai.networks import nets
 
         path = self._arguments()
-        made = getattr(nets, self.network, None)
-        if not callable(made):
+        factory = getattr(nets, self.network, None)
+        if not callable(factory):
             raise UnknownNameError("network of MONAI", self.network, [name for name in dir(nets) if not name.startswith("_")])
         try:
             arguments = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-            network: nn.Module = made(**arguments)
+            network: nn.Module = factory(**arguments)
         except (TypeError, ValueError) as error:
             raise BenchmarkError(f"encoder monai: {self.network} cannot be made of {path}: {error}") from error
         return loaded(network, self._path(), self.name)
@@ -213,10 +213,10 @@ def loaded(network: nn.Module, path: Path, encoder: str) -> nn.Module:
     """
     state = _read(path, encoder)
     own = network.state_dict()
-    lacking = sorted(name for name in own if name not in state and not name.endswith("num_batches_tracked"))
-    if lacking:
+    missing = sorted(name for name in own if name not in state and not name.endswith("num_batches_tracked"))
+    if missing:
         raise BenchmarkError(
-            f"encoder {encoder}: {path} lacks {len(lacking)} of the network's {len(own)} parameters, {lacking[0]} for one: "
+            f"encoder {encoder}: {path} lacks {len(missing)} of the network's {len(own)} parameters, {missing[0]} for one: "
             "these are the weights of another network"
         )
     wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
@@ -281,6 +281,6 @@ class _Tapped:
         cells = tuple(min(CELLS, length) for length in self._last.shape[2:])
         return nn.functional.adaptive_avg_pool3d(self._last, cells)
 
-    def _keep(self, module: nn.Module, given: Any, output: Any) -> None:
+    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(output, Tensor) and output.ndim == 5:
             self._last = output

@@ -36,11 +36,11 @@ class Territories:
             raise BenchmarkError(f"encoder territories: {cohort.name} has no derived column '{LESION_VOLUME}'")
         fractions = cohort.derived.drop(columns=LESION_VOLUME).to_numpy(dtype=np.float32)
         volume = cohort.derived[LESION_VOLUME].to_numpy(dtype=np.float32)
-        there = np.isfinite(volume) & np.isfinite(fractions).all(axis=1)
-        fractions = np.where(there[:, None], fractions, 0)
+        present = np.isfinite(volume) & np.isfinite(fractions).all(axis=1)
+        fractions = np.where(present[:, None], fractions, 0)
         n, territories = fractions.shape
         identity = np.broadcast_to(np.eye(territories, dtype=np.float32), (n, territories, territories))
         tokens = np.concatenate([fractions[:, :, None], identity], axis=2)[:, None]
-        pooled = np.column_stack([np.log1p(np.where(there, volume, 0)), fractions])[:, None]
-        mask = np.repeat(there[:, None], territories, axis=1)[:, None]
+        pooled = np.column_stack([np.log1p(np.where(present, volume, 0)), fractions])[:, None]
+        mask = np.repeat(present[:, None], territories, axis=1)[:, None]
         return Features(tokens, mask, pooled)

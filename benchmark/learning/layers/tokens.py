@@ -33,10 +33,10 @@ class TokenProjection(nn.Module):
     def forward(self, part: Tokens) -> tuple[Tensor, Tensor]:
         """States (b, t, d), zero for absent tokens, and which are there (b, t) bool."""
         assert part.tokens is not None and part.mask is not None
-        tokens, there = part.tokens, part.mask
+        tokens, present = part.tokens, part.mask
         if self.pooled:
-            tokens, there = part.pooled[:, None], part.mask.any(dim=1, keepdim=True)
-        return (self.linear(tokens) + self.place) * there[..., None], there
+            tokens, present = part.pooled[:, None], part.mask.any(dim=1, keepdim=True)
+        return (self.linear(tokens) + self.place) * present[..., None], present
 
 
 PLACE = 0.5
@@ -108,20 +108,20 @@ class TransformerLayer(nn.Module):
         return following
 
 
-def all_see(there: Tensor) -> Tensor:
+def all_see(present: Tensor) -> Tensor:
     """Every token may look at those that are there, (b, t) bool -> (b, 1, 1, t)."""
-    return there[:, None, None]
+    return present[:, None, None]
 
 
-def masked_mean(states: Tensor, there: Tensor) -> Tensor:
+def masked_mean(states: Tensor, present: Tensor) -> Tensor:
     """The mean of the tokens that are there: (b, t, d), (b, t) -> (b, d); zero where there is none."""
-    return (states * there[..., None]).sum(dim=1) / there.sum(dim=1, keepdim=True).clamp(min=1)
+    return (states * present[..., None]).sum(dim=1) / present.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def with_cls(states: Tensor, there: Tensor, cls: Tensor) -> tuple[Tensor, Tensor]:
+def with_cls(states: Tensor, present: Tensor, cls: Tensor) -> tuple[Tensor, Tensor]:
     """The tokens and, last, the learned token `cls` (d,), which every case has."""
     own = cls.expand(len(states), 1, -1)
-    return torch.cat([states, own], dim=1), torch.cat([there, there.new_ones(len(there), 1)], dim=1)
+    return torch.cat([states, own], dim=1), torch.cat([present, present.new_ones(len(present), 1)], dim=1)
 
 
 def _bias(allowed: Tensor, query: Tensor) -> Tensor:

@@ -71,12 +71,12 @@ class Tokens:
 class Drafts:
     """Features of one modality with an axis of drafts, as encoders give them, standardised.
 
-    pooled (n, drafts, p), there (n, drafts) bool; tokens (n, drafts, t, d) and mask (n, drafts, t), or None; lesion_share
+    pooled (n, drafts, p), present (n, drafts) bool; tokens (n, drafts, t, d) and mask (n, drafts, t), or None; lesion_share
     (n, t) or None.
     """
 
     pooled: Tensor
-    there: Tensor
+    present: Tensor
     tokens: Tensor | None = None
     mask: Tensor | None = None
     lesion_share: Tensor | None = None
@@ -86,7 +86,7 @@ class Drafts:
         """The cases at `index`, an index tensor."""
         return Drafts(
             self.pooled[index],
-            self.there[index],
+            self.present[index],
             _at(self.tokens, index),
             _at(self.mask, index),
             _at(self.lesion_share, index),
@@ -95,16 +95,16 @@ class Drafts:
 
     def drawn(self, rng: np.random.Generator) -> Tokens:
         """One of the drafts that each case has, at random."""
-        n, drafts = self.there.shape
+        n, drafts = self.present.shape
         chosen = np.zeros(n, dtype=np.int64)
         if drafts > 1:
-            chosen = (rng.random((n, drafts)) * self.there.numpy()).argmax(axis=1)
+            chosen = (rng.random((n, drafts)) * self.present.numpy()).argmax(axis=1)
         place = (torch.arange(n), torch.from_numpy(chosen))
         return Tokens(self.pooled[place], _at(self.tokens, place), _at(self.mask, place), self.lesion_share, self.grid)
 
     def averaged(self) -> Tokens:
         """The mean of the drafts that each case has; tokens are averaged place by place."""
-        pooled = (self.pooled * _shares(self.there)[..., None]).sum(1)
+        pooled = (self.pooled * _shares(self.present)[..., None]).sum(1)
         if self.tokens is None or self.mask is None:
             return Tokens(pooled, lesion_share=self.lesion_share, grid=self.grid)
         tokens = (self.tokens * _shares(self.mask)[..., None]).sum(1)
@@ -115,7 +115,7 @@ class Drafts:
         return replace(
             self,
             pooled=torch.zeros_like(self.pooled),
-            there=torch.ones_like(self.there),
+            present=torch.ones_like(self.present),
             mask=None if self.mask is None else torch.ones_like(self.mask),
             tokens=None if self.tokens is None else torch.zeros_like(self.tokens),
             lesion_share=None if self.lesion_share is None else torch.zeros_like(self.lesion_share),
@@ -211,6 +211,6 @@ def _blended(mine: Tensor | None, theirs: Tensor | None, weight: float) -> Tenso
     return None if mine is None or theirs is None else torch.lerp(theirs, mine, weight)
 
 
-def _shares(there: Tensor) -> Tensor:
+def _shares(present: Tensor) -> Tensor:
     """Each draft's share of the mean over axis 1, zero for drafts that are not there."""
-    return there / there.sum(1, keepdim=True).clamp(min=1)
+    return present / present.sum(1, keepdim=True).clamp(min=1)

@@ -111,9 +111,9 @@ def probabilities(module: nn.Module, cases: Batch) -> Tensor:
     return (chances.mean(1) if chances.ndim == 2 else chances).cpu()
 
 
-def as_output(made: Output | Tensor) -> Output:
+def as_output(result: Output | Tensor) -> Output:
     """What a module gave, as an `Output`: plain logits are one without terms."""
-    return made if isinstance(made, Output) else Output(made)
+    return result if isinstance(result, Output) else Output(result)
 
 
 def rate_factor(epoch: int, warmup: int, epochs: int) -> float:

@@ -80,7 +80,7 @@ class Preparation:
     def _drafts(self, cases: Cohort, modality: str) -> Drafts:
         if modality in self._donors:
             donors = self._donors[modality]
-            return donors.at(torch.tensor([self._donor(str(case), modality, len(donors.there)) for case in cases.case_ids]))
+            return donors.at(torch.tensor([self._donor(str(case), modality, len(donors.present)) for case in cases.case_ids]))
         drafts = self._scalers[modality].transform(self._features(cases, modality))
         return drafts.constant() if self._treatments.get(modality) == "constant" else drafts
 
@@ -113,7 +113,7 @@ class LearningCases:
         return batch_of(self._table, {modality: drafts.drawn(rng) for modality, drafts in self._drafts.items()})
 
     def _replicate(self, measured: NDArray[np.bool_], neighbours: int, seed: int) -> None:
-        """Append copies of the smaller class; a column of row numbers, carried along, tells whose image and text a copy has."""
+        """Append copies of the smaller class; a column of row numbers says whose image and text a copy has."""
         n = len(self.labels)
         table = np.zeros((n, 0)) if self._table is None else self._table
         numbered = np.column_stack([table, np.arange(n)])
@@ -137,16 +137,16 @@ class _Scaler:
         self._places = 1 + int(np.flatnonzero(features.mask.any(axis=(0, 1))).max(initial=-1))
 
     def transform(self, features: Features) -> Drafts:
-        there = np.asarray(features.mask.any(axis=2))
-        pooled = torch.from_numpy(_standardised(features.pooled, self._pooled) * there[..., None])
+        present = np.asarray(features.mask.any(axis=2))
+        pooled = torch.from_numpy(_standardised(features.pooled, self._pooled) * present[..., None])
         if self._tokens is None:
-            return Drafts(pooled, torch.from_numpy(there), grid=features.grid)
+            return Drafts(pooled, torch.from_numpy(present), grid=features.grid)
         mask = np.array(features.mask[:, :, : self._places])
         tokens = _standardised(features.tokens[:, :, : self._places], self._tokens) * mask[..., None]
         share = features.lesion_share
         return Drafts(
             pooled,
-            torch.from_numpy(there),
+            torch.from_numpy(present),
             torch.from_numpy(tokens),
             torch.from_numpy(mask),
             None if share is None else torch.from_numpy(np.array(share[:, : self._places], dtype=np.float32)),

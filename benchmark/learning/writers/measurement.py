@@ -44,7 +44,7 @@ class Findings:
     territories : atlas name, with its side -> damaged fraction in [0, 1], in the atlas's order.
     mass_effect : lesion volume of the worse hemisphere over the volume of its territories, from 0 to about 1. A proxy: a
         mask in template space shows no midline shift, but swelling goes with the infarct's share of a hemisphere.
-    nihss : the score as recorded, if the dataset has one and lets it be spoken of.
+    nihss : the score as recorded, if the dataset has one and allows reports to state it.
     """
 
     volume_ml: float
@@ -77,16 +77,16 @@ def measure_voxels(voxels: NDArray[np.intp], atlas: Atlas) -> Findings:
     ml = atlas.voxel_mm**3 / 1000
     lesion = {side: int(inside[grid.sided[side]].sum() + counts[len(atlas.names) + 1 + i]) for i, side in enumerate(SIDES)}
     worse = max(SIDES, key=lambda side: lesion[side])
-    hurt, whole = lesion[worse], int(grid.sizes[grid.sided[worse]].sum())
+    damaged, whole = lesion[worse], int(grid.sizes[grid.sided[worse]].sum())
     if whole == 0:
-        hurt, whole = int(inside.sum()), max(int(grid.sizes.sum()), 1)
+        damaged, whole = int(inside.sum()), max(int(grid.sizes.sum()), 1)
     fractions = inside / np.maximum(grid.sizes, 1)
     return Findings(
         volume_ml=len(voxels) * ml,
         left_ml=lesion["left"] * ml,
         right_ml=lesion["right"] * ml,
         territories=dict(zip(atlas.names, fractions.tolist(), strict=True)),
-        mass_effect=hurt / whole,
+        mass_effect=damaged / whole,
     )
 
 
@@ -122,8 +122,8 @@ def _prepare(atlas: Atlas) -> _Grid:
 
 def _mean_position(labels: NDArray[np.uint8], chosen: NDArray[np.bool_]) -> float:
     """Mean index along the first axis of the voxels whose territory is chosen."""
-    there = np.concatenate([[False], chosen])[labels].sum(axis=(1, 2))
-    return float(np.average(np.arange(len(there)), weights=there))
+    counts = np.concatenate([[False], chosen])[labels].sum(axis=(1, 2))
+    return float(np.average(np.arange(len(counts)), weights=counts))
 
 
 def aspects_like(findings: Findings) -> int:
@@ -159,8 +159,8 @@ def write_reports(
         if topic in label_made_of:
             raise BenchmarkError(f"text topic '{topic}' is impossible where the label is made of it: leave it out of `topics`")
     return tuple(
-        tuple(_draft(found, f"{seed}|{case}|{draft}", topics) for draft in range(drafts))
-        for case, found in zip(case_ids, findings, strict=True)
+        tuple(_draft(measured, f"{seed}|{case}|{draft}", topics) for draft in range(drafts))
+        for case, measured in zip(case_ids, findings, strict=True)
     )
 
 
@@ -224,11 +224,11 @@ def _aspects(findings: Findings) -> Iterator[_Sentence]:
 def _areas(findings: Findings) -> Iterator[_Sentence]:
     if findings.left_ml + findings.right_ml > 0:
         yield _SIDE, {"side": _side(findings)}
-    hurt = [(share, name) for name, share in findings.territories.items() if share >= AREA_THRESHOLD]
-    hurt = sorted(hurt, key=lambda item: (-item[0], item[1]))[:MOST_AREAS]
-    if not hurt:
+    damaged = [(share, name) for name, share in findings.territories.items() if share >= AREA_THRESHOLD]
+    damaged = sorted(damaged, key=lambda item: (-item[0], item[1]))[:MOST_AREAS]
+    if not damaged:
         yield _NO_AREA, {}
-    for share, name in hurt:
+    for share, name in damaged:
         extent = _band(share, _EXTENTS)
         yield _AREA, {"territory": _spoken(name), "extent": extent.capitalize(), "extent_small": extent}
 
