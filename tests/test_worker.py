@@ -17,6 +17,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import Suite
+from benchmark.system.errors import UnknownNameError
 from tests.conftest import Run
 
 WATCHERS = """
@@ -299,10 +300,9 @@ def test_too_little_memory_is_an_outcome_of_its_own(cell_of: CellOf) -> None:
     assert compute(cell_of("tiny-hungry[gib=100000000]")).outcome == "out-of-memory"
 
 
-def test_an_unknown_parameter_fails_the_cell(cell_of: CellOf) -> None:
-    record = compute(cell_of("tiny-table[depth=3]"))
-    assert record.outcome == "failed"
-    assert "'depth'" in record.reason
+def test_an_unknown_parameter_is_refused_when_the_cell_is_planned(cell_of: CellOf) -> None:
+    with pytest.raises(UnknownNameError, match="unknown parameter of tiny-noisy 'nois': did you mean 'noise'"):
+        cell_of("tiny-noisy[nois=1]")
 
 
 def test_a_method_that_calls_exit_fails_its_cell_alone(cell_of: CellOf) -> None:
