@@ -142,6 +142,12 @@ def test_a_remembered_plugin_that_is_gone_is_forgotten(tiny_suite: Path, tmp_pat
     assert "majority" in catalogue_of(str(tiny_suite)).methods
 
 
+def test_a_member_whose_parameter_is_gone_stops_no_ranking(tiny_suite: Path, catalogue: Catalogue) -> None:
+    join(load_suite(str(tiny_suite)), Members(methods=("tiny-noisy[nois=1]", "tiny-variants")))
+    suite = current_suite(str(tiny_suite), catalogue)
+    assert "tiny-variants" in suite.ranked and "tiny-noisy[nois=1]" not in suite.methods
+
+
 def test_a_ranking_without_local_rows_has_no_members(tiny_suite: Path, catalogue: Catalogue) -> None:
     join(load_suite(str(tiny_suite)), Members(methods=("tiny-variants",)))
     assert "tiny-variants" in current_suite(str(tiny_suite), catalogue).ranked

@@ -18,7 +18,6 @@ from benchmark.registry.cards import DatasetCard, Inference
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry, Kind
-from benchmark.registry.spelling import parse_spelling
 from benchmark.suites.suite import DEFAULT, Suite, joined, load_suite, members, validated
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
@@ -98,11 +97,26 @@ def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Sui
         return suite
     extra = members(suite.name)
 
-    def registered(kind: Kind) -> tuple[str, ...]:
-        names: tuple[str, ...] = getattr(extra, f"{kind}s")
-        return tuple(name for name in names if parse_spelling(name)[0] in catalogue.registry(kind))
+    def registered(kind: Kind, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if _is_registered(kind, name, catalogue))
 
-    return joined(suite, replace(extra, **{f"{kind}s": registered(kind) for kind in ("dataset", "protocol", "method")}))
+    return joined(
+        suite,
+        replace(
+            extra,
+            datasets=registered("dataset", extra.datasets),
+            protocols=registered("protocol", extra.protocols),
+            methods=registered("method", extra.methods),
+        ),
+    )
+
+
+def _is_registered(kind: Kind, spelled: str, catalogue: Catalogue) -> bool:
+    try:
+        catalogue.configured(kind, spelled)
+    except Exception:  # its file is gone, or its parameter; it is somebody's code, so whatever it raises stops no other row
+        return False
+    return True
 
 
 def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) -> Catalogue:
