@@ -225,7 +225,7 @@ def test_drafts_are_drawn_among_those_a_case_has_and_averaged_over_them() -> Non
     pooled = torch.tensor([[[1.0], [3.0], [0.0]], [[5.0], [0.0], [0.0]]])
     there = torch.tensor([[True, True, False], [True, False, False]])
     mask = there[..., None]
-    drafts = Drafts(pooled, there, pooled[..., None], mask)
+    drafts = Drafts(Tokens(pooled, pooled[..., None], mask), there)
     rng = np.random.default_rng(2)
     drawn = torch.stack([drafts.drawn(rng).pooled[:, 0] for _ in range(200)])
     assert set(drawn[:, 0].tolist()) == {1.0, 3.0} and set(drawn[:, 1].tolist()) == {5.0}
@@ -272,8 +272,7 @@ def test_replicated_cases_even_the_classes_and_keep_table_image_and_text_of_one_
         own_image = (batch.image.pooled[:n] == batch.image.pooled[copy]).all(1)
         own_label = learning.labels[:n] == learning.labels[copy]
         own_table = (batch.table[:n, categories] == batch.table[copy, categories]).all(1)
-        drafts = prepared.drafts(train)["text"]
-        assert drafts is not None
+        drafts = prepared.drafts(train)["text"].features
         own_text = (drafts.pooled == batch.text.pooled[copy]).all(2).any(1)
         assert bool((own_image & own_label & own_table & own_text).any())
 
@@ -288,8 +287,8 @@ def test_features_are_standardised_by_the_training_part_and_cut(views: Callable[
     mean, deviation = features.pooled[there].mean(0), features.pooled[there].std(0)
     deviation[deviation < 1e-6] = 1
     for cases, known in ((train, features), (test, unseen)):
-        made = prepared.drafts(cases)["text"]
-        assert made is not None and made.tokens is not None and made.mask is not None
+        made = prepared.drafts(cases)["text"].features
+        assert made.tokens is not None and made.mask is not None
         expected = np.clip((known.pooled - mean) / deviation, -CLIP, CLIP) * known.mask.any(axis=2)[..., None]
         np.testing.assert_allclose(made.pooled.numpy(), expected, atol=1e-4)
         assert not made.tokens[~made.mask].any()
@@ -302,7 +301,7 @@ def test_tokens_beyond_the_longest_training_case_are_left_out() -> None:
     mask = np.array([[[True, True, False, False]], [[True, False, False, False]], [[True, True, True, True]]])
     tokens = np.random.default_rng(0).normal(size=(3, 1, 4, 2)).astype(np.float32) * mask[..., None]
     whole = Features(tokens, mask, tokens.sum(axis=2))
-    made = _Scaler(whole.take(np.array([0, 1])), tokens=True).transform(whole)
+    made = _Scaler(whole.take(np.array([0, 1])), tokens=True).transform(whole).features
     assert made.tokens is not None and made.mask is not None
     assert made.tokens.shape == (3, 1, 2, 2) and made.mask[:, 0].sum(1).tolist() == [2, 1, 2]
 
@@ -312,7 +311,6 @@ def test_a_constant_control_is_the_same_for_every_case_masks_included(views: Cal
 
     train, _, test = views()
     made = Preparation(train, "table", {}, {"text": "constant"}, tokens=True, seed=1).drafts(test)["text"]
-    assert made is not None
     given = made.averaged()
     for part in (given.pooled, given.tokens, given.mask):
         assert part is not None and bool((part == part[:1]).all())
@@ -323,17 +321,15 @@ def test_controls_take_away_what_a_modality_tells(views: Callable[..., Any], mod
     from benchmark.learning.neural.preparation import Preparation
 
     train, _, test = views()
-    own = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(test)[modality]
+    own = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(test)[modality].features
     permuted = Preparation(train, "table", {}, {modality: "permuted"}, tokens=False, seed=1)
-    constant = Preparation(train, "table", {}, {modality: "constant"}, tokens=False, seed=1).drafts(test)[modality]
-    assert own is not None and constant is not None
+    constant = Preparation(train, "table", {}, {modality: "constant"}, tokens=False, seed=1).drafts(test)[modality].features
     assert not constant.pooled.any() and own.pooled.any()
-    given = permuted.drafts(test)[modality]
-    learnt = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(train)[modality]
-    assert given is not None and learnt is not None
+    given = permuted.drafts(test)[modality].features
+    learnt = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(train)[modality].features
     assert all(bool((learnt.pooled == case).flatten(1).all(1).any()) for case in given.pooled)
-    alone = permuted.drafts(test.take([3]))[modality]
-    assert alone is not None and torch.equal(alone.pooled[0], given.pooled[3])
+    alone = permuted.drafts(test.take([3]))[modality].features
+    assert torch.equal(alone.pooled[0], given.pooled[3])
 
 
 def test_an_unknown_treatment_is_refused(views: Callable[..., Any]) -> None:

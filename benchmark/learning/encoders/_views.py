@@ -30,7 +30,6 @@ class Channels:
     panels : how many pictures the points of a channel form, one after the other: 1 for a volume.
     """
 
-    name: str
     view: ImageView
     positions: NDArray[np.float64] | None
     panels: int
@@ -80,10 +79,10 @@ def intensity_views(cohort: Cohort, encoder: str) -> list[Channels]:
             continue
         count, *spatial = view.shape[1:]
         if tuple(spatial) == grid:
-            channels.append(Channels(name, view, None, 1))
+            channels.append(Channels(view, None, 1))
         elif len(view.slices) == count and len(spatial) == 2:
             positions = [positions_of(part, *spatial) for part in view.slices]
-            channels.append(Channels(name, view, np.concatenate(positions), count))
+            channels.append(Channels(view, np.concatenate(positions), count))
         else:
             raise BenchmarkError(
                 f"encoder {encoder}: {cohort.name}: where in the mask's grid {grid} view '{name}' {view.shape[1:]} lies is not "

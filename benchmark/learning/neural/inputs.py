@@ -23,7 +23,7 @@ class Tokens:
     lesion_share: Tensor | None = None
     grid: tuple[int, ...] | None = None
 
-    def at(self, index: Tensor) -> Tokens:
+    def at(self, index: Tensor | tuple[Tensor, ...]) -> Tokens:
         """The cases at `index`, an index tensor."""
         return Tokens(
             self.pooled[index], _at(self.tokens, index), _at(self.mask, index), _at(self.lesion_share, index), self.grid
@@ -71,27 +71,16 @@ class Tokens:
 class Drafts:
     """Features of one modality with an axis of drafts, as encoders give them, standardised.
 
-    pooled (n, drafts, p), present (n, drafts) bool; tokens (n, drafts, t, d) and mask (n, drafts, t), or None; lesion_share
-    (n, t) or None.
+    features : pooled (n, drafts, p); tokens (n, drafts, t, d) and mask (n, drafts, t), or None; lesion_share (n, t) or None.
+    present (n, drafts) bool.
     """
 
-    pooled: Tensor
+    features: Tokens
     present: Tensor
-    tokens: Tensor | None = None
-    mask: Tensor | None = None
-    lesion_share: Tensor | None = None
-    grid: tuple[int, ...] | None = None
 
     def at(self, index: Tensor) -> Drafts:
         """The cases at `index`, an index tensor."""
-        return Drafts(
-            self.pooled[index],
-            self.present[index],
-            _at(self.tokens, index),
-            _at(self.mask, index),
-            _at(self.lesion_share, index),
-            self.grid,
-        )
+        return Drafts(self.features.at(index), self.present[index])
 
     def drawn(self, rng: np.random.Generator) -> Tokens:
         """One of the drafts that each case has, at random."""
@@ -99,33 +88,28 @@ class Drafts:
         chosen = np.zeros(n, dtype=np.int64)
         if drafts > 1:
             chosen = (rng.random((n, drafts)) * self.present.numpy()).argmax(axis=1)
-        place = (torch.arange(n), torch.from_numpy(chosen))
-        return Tokens(self.pooled[place], _at(self.tokens, place), _at(self.mask, place), self.lesion_share, self.grid)
+        share = self.features.lesion_share
+        one = replace(self.features, lesion_share=None).at((torch.arange(n), torch.from_numpy(chosen)))
+        return replace(one, lesion_share=share)
 
     def averaged(self) -> Tokens:
         """The mean of the drafts that each case has; tokens are averaged place by place."""
-        pooled = (self.pooled * _shares(self.present)[..., None]).sum(1)
-        if self.tokens is None or self.mask is None:
-            return Tokens(pooled, lesion_share=self.lesion_share, grid=self.grid)
-        tokens = (self.tokens * _shares(self.mask)[..., None]).sum(1)
-        return Tokens(pooled, tokens, self.mask.any(1), self.lesion_share, self.grid)
+        whole = self.features
+        mean = replace(whole, pooled=(whole.pooled * _shares(self.present)[..., None]).sum(1))
+        if whole.tokens is None or whole.mask is None:
+            return mean
+        return replace(mean, tokens=(whole.tokens * _shares(whole.mask)[..., None]).sum(1), mask=whole.mask.any(1))
 
     def constant(self) -> Drafts:
         """All features at the training part's mean, which is zero, and every token and draft there: the same for every case."""
-        return replace(
-            self,
-            pooled=torch.zeros_like(self.pooled),
-            present=torch.ones_like(self.present),
-            mask=None if self.mask is None else torch.ones_like(self.mask),
-            tokens=None if self.tokens is None else torch.zeros_like(self.tokens),
-            lesion_share=None if self.lesion_share is None else torch.zeros_like(self.lesion_share),
-        )
+        mask = None if self.features.mask is None else torch.ones_like(self.features.mask)
+        return Drafts(replace(self.features.zeroed(), mask=mask), torch.ones_like(self.present))
 
     @property
     def shape(self) -> TokenShape:
         """The sizes of the features."""
-        tokens, width = (0, 0) if self.tokens is None else self.tokens.shape[-2:]
-        return TokenShape(self.pooled.shape[-1], tokens, width, self.grid)
+        tokens, width = (0, 0) if self.features.tokens is None else self.features.tokens.shape[-2:]
+        return TokenShape(self.features.pooled.shape[-1], tokens, width, self.features.grid)
 
 
 @dataclass(frozen=True)

@@ -19,19 +19,13 @@ from benchmark.system.threads import device
 
 
 @dataclass
-class NeuralMethod:
+class NeuralMethod(Recipe):
     """A method made of a module: subclass it, and return the module from `module(shapes)`.
 
     The module takes a `Batch` and gives logits (b,) or an `Output`. The views' modalities decide what a batch holds. The class
-    attribute `needs_tokens = True` asks for tokens beside pooled vectors. The fields that every such method has, with the
-    source paper's values (VDAFM, arXiv 2605.14710), the same for every row:
+    attribute `needs_tokens = True` asks for tokens beside pooled vectors. The fields that every such method has beside those of
+    `Recipe`, with the same values for every row:
 
-    learning_rate : of RAdam, after `warmup` epochs of linear rise, then half a cosine to the last of `epochs`. The paper's
-        1e-4 is too slow for 100 epochs of 7 to 13 steps [A].
-    patience : epochs without a better validation AUC after which training ends; the best epoch's weights are kept.
-    batch_size : cases per step [A]. clip : greatest norm of the gradient.
-    noise : standard deviation of Gaussian noise on all inputs, in half of the batches.
-    mixup : parameter of MixUp's Beta distribution, in half of the batches; 0 for none.
     smote : neighbours of replication SMOTE on the training part; 0 for none.
     table_features : blocks of the design matrix that stand for the table.
     image_encoder : of all neural rows, so that those of tokens and those of pooled vectors see the same of the image.
@@ -39,14 +33,6 @@ class NeuralMethod:
     image, text : "own"; "permuted" gives each case those of a training case, "constant" the training mean: controls.
     """
 
-    learning_rate: float = 5e-4
-    epochs: int = 100
-    patience: int = 30
-    warmup: int = 15
-    batch_size: int = 64
-    clip: float = 1.0
-    noise: float = 0.01
-    mixup: float = 0.4
     smote: int = 1
     table_features: str = "table"
     image_encoder: str = "lesion-grid"
@@ -85,10 +71,7 @@ class NeuralMethod:
         torch.manual_seed(seed)
         self._module = self.module(learning.shapes).to(device())
         data = Training(learning.epoch, learning.labels, held_out, tensor(np.asarray(validation.labels)))
-        recipe = Recipe(
-            self.learning_rate, self.epochs, self.patience, self.warmup, self.batch_size, self.clip, self.noise, self.mixup
-        )
-        self.history: History = fit_module(self._module, data, recipe, self.weights, seed, self.on_epoch)
+        self.history: History = fit_module(self._module, data, self, self.weights, seed, self.on_epoch)
         scores = self.history["validation_auc"]
         best = int(np.argmax(scores))
         self.chosen = {"best_epoch": best + 1, "epochs": len(scores), "validation_auc": scores[best]}

@@ -140,18 +140,18 @@ class _Scaler:
         present = np.asarray(features.mask.any(axis=2))
         pooled = torch.from_numpy(_standardised(features.pooled, self._pooled) * present[..., None])
         if self._tokens is None:
-            return Drafts(pooled, torch.from_numpy(present), grid=features.grid)
+            return Drafts(Tokens(pooled, grid=features.grid), torch.from_numpy(present))
         mask = np.array(features.mask[:, :, : self._places])
         tokens = _standardised(features.tokens[:, :, : self._places], self._tokens) * mask[..., None]
         share = features.lesion_share
-        return Drafts(
+        whole = Tokens(
             pooled,
-            torch.from_numpy(present),
             torch.from_numpy(tokens),
             torch.from_numpy(mask),
             None if share is None else torch.from_numpy(np.array(share[:, : self._places], dtype=np.float32)),
             features.grid,
         )
+        return Drafts(whole, torch.from_numpy(present))
 
 
 def _moments(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
