@@ -1,7 +1,8 @@
 """The figures of a leaderboard as Vega-Lite specifications: each is written once, for the page and for papers alike.
 
-A chart is a function of the ink and of what the axis says; it names its data sets and holds none. `filled` adds the records and
-the words; the page does the same in JavaScript. A record is a flat mapping with the fields that the chart's docstring lists.
+A chart is a function of the ink and of what the axis says; it names its data sets and holds none. `records` makes these once,
+for the page and for papers; `filled` adds them and the words, as the page does in JavaScript. A record is a flat mapping with
+the fields that the chart's docstring lists.
 """
 
 from __future__ import annotations
@@ -78,9 +79,12 @@ FOREST = ("method", "difference", "low", "high", "shown")
 
 
 def matrix(ink: Ink) -> Spec:
-    """`rows`: a, b, a_place, b_place (in display order), difference (a - b, turned so that + is better), p_holm; pairs once."""
-    kinds = [f"row {verdict}, p < {level}" for level in LEVELS for verdict in ("better", "worse")]
-    domain = [*kinds, "no difference shown", "not tested"]
+    """`rows`: a, b, a_place, b_place (in display order), difference (a - b), p_holm; pairs once.
+
+    `of_a` and `of_b` are what the cells in the rows of a and of b show.
+    """
+    better, worse = ([f"row {verdict}, p < {level}" for level in LEVELS] for verdict in ("better", "worse"))
+    domain = [*(kind for level in zip(better, worse, strict=True) for kind in level), *SHOWN[2:]]
     fills = [fill for level in zip(BETTER, WORSE, strict=True) for fill in level]
     fill = {
         "field": "shown",
@@ -93,9 +97,11 @@ def matrix(ink: Ink) -> Spec:
         "x": {**_name_axis("column", _names(-60)), "sort": {"field": "column_place", "op": "min"}},
         "y": {**_name_axis("row"), "sort": {"field": "row_place", "op": "min"}},
     }
-    called = "isValid(datum.p_holm) && datum.p_holm < .05"
-    strong = f"isValid(datum.p_holm) && datum.p_holm < {LEVELS[1]}"
-    sign = {"condition": [{"test": strong, "value": "#ffffff"}, {"test": called, "value": "#000000"}]}
+    pale = [*better[2:], *worse[2:]]
+    signs = ((better, "+"), (worse, "\u2212"))
+    sign = {"condition": [{"test": _one_of(kinds), "value": sign} for kinds, sign in signs], "value": "\u00b7"}
+    inks = ((pale, "#000000"), ([*better, *worse], "#ffffff"))
+    colour = {"condition": [{"test": _one_of(kinds), "value": value} for kinds, value in inks], "value": ink.faint}
     told = ("row", "column", "signed", "p_holm", "shown")
     return {
         **_chart(
@@ -106,7 +112,7 @@ def matrix(ink: Ink) -> Spec:
             },
             {
                 "mark": {"type": "text", "fontSize": 11, "fontWeight": "bold"},
-                "encoding": {**place, "text": {"field": "sign", "type": "nominal"}, "color": {**sign, "value": ink.faint}},
+                "encoding": {**place, "text": sign, "color": colour},
             },
             width={"step": CELL_STEP},
             height={"step": CELL_STEP},
@@ -117,8 +123,7 @@ def matrix(ink: Ink) -> Spec:
             {"calculate": "datum.side == 'a' ? datum.a_place : datum.b_place", "as": "row_place"},
             {"calculate": "datum.side == 'a' ? datum.b_place : datum.a_place", "as": "column_place"},
             {"calculate": "datum.side == 'a' ? datum.difference : -datum.difference", "as": "signed"},
-            {"calculate": _shown_by_level(), "as": "shown"},
-            {"calculate": f"{called} ? (datum.signed > 0 ? '+' : '\u2212') : '\u00b7'", "as": "sign"},
+            {"calculate": "datum.side == 'a' ? datum.of_a : datum.of_b", "as": "shown"},
         ],
     }
 
@@ -126,10 +131,8 @@ def matrix(ink: Ink) -> Spec:
 LEVELS = (".001", ".01", ".05")
 
 
-def _shown_by_level() -> str:
-    steps = " : ".join(f"datum.p_holm < {level} ? side + ', p < {level}'" for level in LEVELS)
-    steps = steps.replace("side +", "(datum.signed > 0 ? 'row better' : 'row worse') +")
-    return f"!isValid(datum.p_holm) ? 'not tested' : {steps} : 'no difference shown'"
+def _one_of(kinds: Sequence[str]) -> Spec:
+    return {"field": "shown", "oneOf": list(kinds)}
 
 
 def roc(ink: Ink) -> Spec:
@@ -164,7 +167,7 @@ def decision(ink: Ink) -> Spec:
 
 
 def calibration(ink: Ink) -> Spec:
-    """`rows`: method, x (mean predicted), y (observed), low, high, share (a point's area); one per bin that holds someone."""
+    """`rows`: method, x (mean predicted), y (observed), low, high, share (a point's area); one per bin, x None for no point."""
     x, y = _quantity("x", "predicted probability", [0, 1]), _quantity("y", "observed proportion", [0, 1])
     colour = {"color": _line(ink)["color"]}
     line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"x": x, "y": y, **_line(ink)}}
@@ -180,7 +183,8 @@ def calibration(ink: Ink) -> Spec:
         "mark": {"type": "point", "filled": True, "opacity": 1, "clip": False},
         "encoding": {"x": x, "y": y, **colour, "size": area, "tooltip": told},
     }
-    return _chart(ink, _diagonal(ink), line, upright, point, height=_square(ink))
+    layers = [{**layer, "transform": [{"filter": "isValid(datum.x)"}]} for layer in (line, point)]
+    return _chart(ink, _diagonal(ink), layers[0], upright, layers[1], height=_square(ink))
 
 
 def shares(ink: Ink) -> Spec:
@@ -231,10 +235,10 @@ def sites_chart(count: int) -> str:
 
 
 def time(ink: Ink) -> Spec:
-    """`rows`: method, family, seconds, value, low, high; right, left: the name to write on that side of a point, or ""."""
+    """`rows`: method, family, seconds, mean, low, high; `right`, `left`: those whose names stand on that side of the point."""
     x = {**_quantity("seconds", "seconds to train and predict one split (log scale)"), "scale": {"type": "log", "nice": True}}
     x["axis"] = {"tickCount": 5, "format": "~g"}
-    y = _quantity("value", "{metric}{interval}")
+    y = _quantity("mean", "{metric}{interval}")
     upright = {
         "needs": "low",
         "transform": [{"filter": "isValid(datum.low)"}],
@@ -243,12 +247,13 @@ def time(ink: Ink) -> Spec:
     }
     names = [
         {
+            "data": {"name": side},
             "mark": {"type": "text", "align": align, "dx": shift, "dy": -5, "color": ink.text},
-            "encoding": {"x": x, "y": y, "text": {"field": side, "type": "nominal"}},
+            "encoding": {"x": x, "y": y, "text": {"field": "method", "type": "nominal"}},
         }
         for side, align, shift in (("right", "left", 7), ("left", "right", -7))
     ]
-    point = _point(ink, x, y, "family", ("method", "family", "seconds", "value", "low", "high"))
+    point = _point(ink, x, y, "family", ("method", "family", "seconds", "mean", "low", "high"))
     return _chart(ink, upright, point, *names, height=_square(ink) * 4 // 5)
 
 
@@ -444,6 +449,6 @@ def _diagonal(ink: Ink) -> Spec:
 
 
 def _tooltip(fields: Sequence[str]) -> list[Spec]:
-    numbers = {"difference", "signed", "low", "high", "p_holm", "value", "x", "y", "share", "seconds"}
+    numbers = {"difference", "signed", "low", "high", "p_holm", "value", "mean", "x", "y", "share", "seconds"}
     exact = {"type": "quantitative", "format": ".3~g"}
     return [{"field": field, **(exact if field in numbers else {"type": "nominal"})} for field in fields]

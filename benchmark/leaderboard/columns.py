@@ -16,7 +16,7 @@ from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.metric_names import METRICS
 
-Names = Literal["name", "text", "cells", "worst"]
+Names = Literal["name", "text", "letters", "cells", "worst"]
 Numbers = Literal["rank", "estimate", "difference", "p", "flag", "figure", "intercept", "share", "seconds"]
 Kind = Names | Numbers
 Values = Sequence[Any]
@@ -140,7 +140,7 @@ COLUMNS: Mapping[str, Column] = {
             lambda line: line.of_pair("difference", "low", "high"),
             greatest_first=True,
         ),
-        Column("letters", "letters", "text", ("letters",), lambda line: line.at(line.comparison.letters), "tested"),
+        Column("letters", "letters", "letters", ("letters",), lambda line: line.at(line.comparison.letters), "tested"),
         _p("p", "p"),
         _p("p_holm", "p (Holm)"),
         _p("p_delong", "p (DeLong, second opinion)"),
@@ -216,10 +216,10 @@ def _stands(column: Column, rows: Sequence[Line]) -> bool:
     return any(known(value) for line in rows for value in column.values(line)[:1])
 
 
-def heading(column: Column, rows: Sequence[Line]) -> str:
+def heading(column: Column, rows: Sequence[Line], *, of: str = "") -> str:
     """The heading of a column in the table of these rows, at least one."""
     bounded = any(known(bound) for line in rows for bound in column.values(line)[1:2])
-    return column.heading.format(metric=metric_name(rows[0].table.metric), interval=INTERVAL if bounded else "", of="")
+    return column.heading.format(metric=metric_name(rows[0].table.metric), interval=INTERVAL if bounded else "", of=of)
 
 
 def fields(line: Line, names: Iterable[str]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ AUC_INTERVAL = {
     "held-out": "DeLong's, on the logit scale, conditional on the trained models",
 }
 OTHER_INTERVAL = {"fold": "by the corrected resampled variance", "site": "by $t$ over sites"}
-SIDES: Mapping[Kind, str] = {"name": NAMES, "text": "l"}
+SIDES: Mapping[Kind, str] = {"name": NAMES, "letters": "l"}
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -227,7 +227,7 @@ def _p(value: float) -> str:
 
 WRITTEN: Mapping[Kind, Callable[..., str]] = {
     "name": lambda name: rf"\texttt{{{_breakable(name)}}}",
-    "text": escaped,
+    "letters": escaped,
     "rank": _rank,
     "estimate": _estimate,
     "difference": partial(_estimate, sign="+"),

@@ -159,6 +159,7 @@ def _rank(low: float, high: float) -> str:
 WRITTEN: Mapping[Kind, Callable[..., str]] = {
     "name": lambda name: f"`{name}`",
     "text": str,
+    "letters": str,
     "rank": _rank,
     "estimate": _estimate,
     "difference": _difference,

@@ -29,25 +29,17 @@ function drawSentences() {
 /** Incomplete rows, rows that do not apply, and facts to know, below the table. */
 function drawRemarks() {
   const current = table();
-  const metric = metricName(current.metric);
   const parts = [];
-  if (current.partial.length) {
-    const rows = current.partial.map((row) => [
-      rowName(row.method),
-      row.cells,
-      fixed(row.mean),
-      row.best ? `${fixed(row.best_mean)} (${row.best})` : "",
-      row.place ? `${fixed(row.penalised)} (place ${row.place})` : "",
-      row.why.join("; "),
-    ]);
-    const heads = ["method", "splits", `${metric} there`, "first row there", "missing splits at their worst", "why"];
+  if (current.incomplete) {
+    const { head, rows } = current.incomplete;
+    const cells = rows.map((row) => row.map((text) => make("span", {}, ...prose(text))));
     const title = "Incomplete rows: estimates on the splits that they have, never ranked";
     parts.push(
       make("h3", {}, title),
       make(
         "div",
         { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
-        plainTable(title, heads, rows, [1, 2]),
+        plainTable(title, head, cells, [1, 2]),
       ),
     );
   }

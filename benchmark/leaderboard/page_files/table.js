@@ -1,79 +1,38 @@
 // The table of rows: sorted, filtered, with any metric.
 
-const p = (key) => (row, at) => at.against(row)?.[key] ?? null;
+/** How each kind of column shows its values in a row; the columns themselves are declared in Python. */
+const CELLS = {
+  name: (_, name) => rowName(name),
+  text: (_, text) => (known(text) ? text : ""),
+  letters: (_, letters) => make("span", { class: "letters" }, letters),
+  rank: rankCell,
+  estimate: (row, mean, low, high) => {
+    const digits = METRICS.get(state.metric).unordered ? 2 : 3;
+    return ranged((value) => fixed(value, digits), mean, low, high);
+  },
+  difference: (row, ...difference) => (isFirst(row) ? "first row" : isTested(row) ? ranged(signed, ...difference) : ""),
+  p: (row, value) => (isTested(row) ? pText(value) : ""),
+  flag: (row, flag) => (known(flag) ? (flag ? "yes" : "no") : row.kind === "ranked" ? "n/a" : ""),
+  figure: (_, value) => fixed(value),
+  share: (_, value) => (known(value) ? `${(100 * value).toFixed(0)} %` : "n/a"),
+  seconds: (_, value) => secondsText(value),
+  cells: (_, ok, all) => `${ok}/${all}`,
+  worst: (_, site, value) => `${site} (${fixed(value)})`,
+};
+const NUMBERS = ["estimate", "difference", "p", "figure", "share", "seconds", "cells"];
+const ESTIMATE = ["mean", "low", "high"];
 
-/** Columns: `value` sorts, `cell` shows; `tests` columns stand only where something was tested. */
-const COLUMNS = [
-  { key: "chosen", head: "Curves", cell: chooser, class: "choose" },
-  { key: "rank", head: "Rank", value: (row) => row.rank_low, cell: rankCell, tests: true },
-  { key: "method", head: "Method", value: (row) => row.method, cell: (row) => rowName(row.method) },
-  {
-    key: "estimate",
-    head: (at) => `${metricName(at.metric)}${at.intervals ? " (95 % CI)" : ""}`,
-    value: (row) => row.mean,
-    cell: estimateCell,
-    number: true,
-  },
-  {
-    key: "difference",
-    head: (at) => `Difference in ${metricName(at.table.metric)} to the first row (95 % CI)`,
-    value: p("difference"),
-    cell: differenceCell,
-    number: true,
-    tests: true,
-  },
-  {
-    key: "p_holm",
-    head: "p (Holm)",
-    value: p("p_holm"),
-    cell: (row, at) => testCell(row, at, "p_holm"),
-    number: true,
-    tests: true,
-  },
-  { key: "best", head: "Best set", value: (row) => (known(row.best) ? Number(row.best) : null), cell: bestCell, tests: true },
-  {
-    key: "letters",
-    head: "Letters",
-    value: (row) => row.letters || null,
-    cell: (row) => make("span", { class: "letters" }, row.letters),
-    tests: true,
-  },
-  { key: "p", head: "p", value: p("p"), cell: (row, at) => testCell(row, at, "p"), number: true, tests: true },
-  {
-    key: "p_delong",
-    head: "p (DeLong)",
-    value: p("p_delong"),
-    cell: (row, at) => testCell(row, at, "p_delong"),
-    number: true,
-    tests: "p_delong",
-  },
-  {
-    key: "p_equivalent",
-    head: "P(equal)",
-    value: p("p_equivalent"),
-    cell: (row, at) => testCell(row, at, "p_equivalent"),
-    number: true,
-    tests: "p_equivalent",
-  },
-  {
-    key: "ensemble",
-    head: "AUC, seeds averaged",
-    value: (row) => row.ensemble,
-    cell: (row) => fixed(row.ensemble),
-    number: true,
-  },
-  { key: "family", head: "Family", value: (row) => row.family, cell: (row) => row.family },
-  { key: "inputs", head: "Inputs", value: (row) => row.inputs, cell: (row) => row.inputs },
-  {
-    key: "seconds",
-    head: "Seconds per split",
-    value: (row) => row.seconds,
-    cell: (row) => secondsText(row.seconds),
-    number: true,
-  },
-  { key: "cells", head: "Splits", cell: (row) => row.cells, number: true },
-  { key: "source", head: "Source", value: (row) => row.source, cell: (row) => row.source },
-];
+const isFirst = (row) => row.kind === "ranked" && row.place === 0;
+const isTested = (row) => row.kind === "ranked" && row.place > 0;
+const fieldsOf = (column) => (column.kind === "estimate" ? ESTIMATE : column.fields);
+const cellOf = (column, row) => CELLS[column.kind](row, ...fieldsOf(column).map((field) => row[field]));
+const isNumber = (column) => NUMBERS.includes(column.kind);
+
+/** A figure with its interval, where it has one. */
+function ranged(say, value, low, high) {
+  const range = between(low, high, say);
+  return make("span", {}, say(value), range ? " " : null, range ? make("span", { class: "range" }, range) : null);
+}
 
 const LEGEND =
   "Rank is an interval: from 1 + the number of ranked rows that are significantly better to the number of rows, those still to " +
@@ -82,80 +41,62 @@ const LEGEND =
   "intervals are no test. Descriptive rows are never ranked.";
 const EQUAL = " P(equal) is the probability that the difference from the first row lies within .01.";
 
-/** What the cells of one drawing of the table share. */
-function tableContext() {
-  const current = table();
-  const leader = 0;
-  const means = current.metrics?.[state.metric];
-  return {
-    table: current,
-    metric: state.metric,
-    intervals: means?.low.some(known) ?? false,
-    ranked: current.rows.kind?.filter((kind) => kind === "ranked").length ?? 0,
-    against: (row) => (row.kind === "ranked" && row.place !== leader ? pairOf(current, row.place, leader) : null),
-  };
-}
-
-const columnsOf = (at) =>
-  COLUMNS.filter(({ tests }) => !tests || (at.table.tested && (tests === true || at.table.pairs[tests])));
-
 function drawTable() {
-  const at = tableContext();
+  const current = table();
   fill(byId("legend"));
-  if (!at.table.metrics) {
+  if (!current.metrics) {
     fill(byId("table"), make("p", {}, "No row is complete yet."));
     byId("count").textContent = "";
     return;
   }
-  const heads = columnsOf(at).map((column) => headCell(column, at));
+  const heads = [make("th", { scope: "col", class: "choose" }, "Curves"), ...current.columns.map(headCell)];
   const caption = make(
     "caption",
     { class: "hidden" },
-    `${at.table.dataset}, ${at.table.protocol}: ${metricName(at.metric)} of every row`,
+    `${current.dataset}, ${current.protocol}: ${metricName(state.metric)} of every row`,
   );
   fill(byId("table"), make("table", {}, caption, make("thead", {}, make("tr", {}, ...heads)), make("tbody")));
-  if (at.table.tested) fill(byId("legend"), make("p", { class: "note" }, LEGEND + (at.table.pairs.p_equivalent ? EQUAL : "")));
+  if (current.tested) fill(byId("legend"), make("p", { class: "note" }, LEGEND + (current.rows.p_equivalent ? EQUAL : "")));
   drawBody();
 }
 
-function headCell(column, at) {
-  const text = typeof column.head === "function" ? column.head(at) : column.head;
-  const attributes = { scope: "col", class: [column.class, column.number && "number"].filter(Boolean).join(" ") || null };
-  if (!column.value) return make("th", attributes, text);
-  const button = make("button", { type: "button", onclick: () => sortBy(column.key) }, text);
+/** The heading of a column; that of the estimates follows the metric which is chosen. */
+function headOf(column) {
+  if (column.kind !== "estimate") return column.heading;
+  return metricName(state.metric) + (table().metrics[state.metric].low.some(known) ? " (95 % CI)" : "");
+}
+
+function headCell(column) {
+  const text = headOf(column);
+  const button = make("button", { type: "button", onclick: () => sortBy(column) }, text);
   // Browsers do not repeat buttons on each printed page.
   const printed = make("span", { class: "printed", "aria-hidden": "true" }, text);
-  return make("th", { ...attributes, "data-key": column.key, "aria-sort": "none" }, button, printed);
+  const attributes = { scope: "col", class: isNumber(column) ? "number" : null, "data-key": column.name, "aria-sort": "none" };
+  return make("th", attributes, button, printed);
 }
 
 /** The first press sorts by what reads naturally first, the second turns round, the third is the table's own order. */
-function sortBy(key) {
-  const falling =
-    ["estimate", "difference", "best", "ensemble"].includes(key) && !(key === "estimate" && METRICS.get(state.metric).lower);
-  const order = falling ? [`${key}-desc`, `${key}-asc`, ""] : [`${key}-asc`, `${key}-desc`, ""];
+function sortBy({ name, kind, greatest_first }) {
+  const falling = greatest_first && !(kind === "estimate" && METRICS.get(state.metric).lower);
+  const order = falling ? [`${name}-desc`, `${name}-asc`, ""] : [`${name}-asc`, `${name}-desc`, ""];
   state.sort = order[(order.indexOf(state.sort) + 1) % 3];
   writeAddress();
   drawBody();
 }
 
 function drawBody() {
-  const at = tableContext();
-  const columns = columnsOf(at);
-  const all = rowsOf(at.table, at.metric);
-  const shown = sorted(all.filter(passes), columns, at);
+  const { columns } = table();
+  const all = rowsOf(table(), state.metric);
+  const shown = sorted(all.filter(passes), columns);
+  const turns = { [state.sort]: state.sort.endsWith("-asc") ? "ascending" : "descending" };
   for (const head of byId("table").querySelectorAll("th[data-key]")) {
-    const turn =
-      state.sort === `${head.dataset.key}-asc`
-        ? "ascending"
-        : state.sort === `${head.dataset.key}-desc`
-          ? "descending"
-          : "none";
-    head.setAttribute("aria-sort", turn);
+    const key = head.dataset.key;
+    head.setAttribute("aria-sort", turns[`${key}-asc`] ?? turns[`${key}-desc`] ?? "none");
   }
-  fill(byId("table").querySelector("tbody"), ...shown.map((row) => bodyRow(row, columns, at)));
+  fill(byId("table").querySelector("tbody"), ...shown.map((row) => bodyRow(row, columns)));
+  const ranked = all.filter((row) => row.kind === "ranked").length;
   byId("count").textContent =
-    `${shown.length} of ${all.length} rows` +
-    (at.ranked < all.length ? `; ${at.ranked} rows are ranked.` : "; all are ranked.");
+    `${shown.length} of ${all.length} rows` + (ranked < all.length ? `; ${ranked} rows are ranked.` : "; all are ranked.");
 }
 
 function passes(row) {
@@ -165,24 +106,26 @@ function passes(row) {
 }
 
 /** Sorted rows; undefined values last whichever way. */
-function sorted(rows, columns, at) {
+function sorted(rows, columns) {
   const [key, turn] = state.sort.split("-");
-  const column = columns.find((each) => each.key === key && each.value);
+  const column = columns.find((each) => each.name === key);
   if (!column) return rows;
   const sign = turn === "desc" ? -1 : 1;
-  const keyed = rows.map((row) => [column.value(row, at), row]);
+  const [first] = fieldsOf(column);
+  const keyed = rows.map((row) => [row[first] === "" ? null : row[first], row]);
   const compare = (x, y) => (typeof x === "string" ? x.localeCompare(y) : x - y);
   keyed.sort(([x], [y]) => (known(x) && known(y) ? sign * compare(x, y) : Number(known(y)) - Number(known(x))));
   return keyed.map(([, row]) => row);
 }
 
-function bodyRow(row, columns, at) {
+function bodyRow(row, columns) {
   const cells = columns.map((column) => {
-    const tag = column.key === "method" ? "th" : "td";
-    const names = [column.class, column.number && "number"].filter(Boolean).join(" ") || null;
-    return make(tag, { class: names, scope: tag === "th" ? "row" : null }, column.cell(row, at));
+    const head = column.kind === "name";
+    const attributes = { class: isNumber(column) ? "number" : null, scope: head ? "row" : null };
+    return make(head ? "th" : "td", attributes, cellOf(column, row));
   });
-  return make("tr", { class: [row.kind, row.best ? "best" : ""].filter(Boolean).join(" ") }, ...cells);
+  const names = { class: [row.kind, row.best_set ? "best" : ""].filter(Boolean).join(" ") };
+  return make("tr", names, make("td", { class: "choose" }, chooser(row)), ...cells);
 }
 
 function chooser(row) {
@@ -193,36 +136,12 @@ function chooser(row) {
 }
 
 /** The rank interval as a bar from 1 to the number of places, rows still to come included, and as text. */
-function rankCell(row, at) {
-  if (!known(row.rank_low)) return row.kind === "ranked" ? "n/a" : "descriptive";
+function rankCell(row, low, high) {
+  if (!known(low)) return row.kind === "ranked" ? "n/a" : "descriptive";
   const bar = make("span", {});
-  const places = Math.max(at.ranked, ...table().rows.rank_high.filter(known));
-  bar.style.left = `${(100 * (row.rank_low - 1)) / places}%`;
-  bar.style.right = `${100 - (100 * row.rank_high) / places}%`;
-  const text = row.rank_low === row.rank_high ? `${row.rank_low}` : `${row.rank_low}\u2013${row.rank_high}`;
-  const cell = make("span", {}, make("span", { class: "rank", "aria-hidden": "true" }, bar), text);
-  return cell;
-}
-
-function estimateCell(row) {
-  const digits = METRICS.get(state.metric).unordered ? 2 : 3;
-  const range = between(row.low, row.high, (value) => fixed(value, digits));
-  return make("span", {}, fixed(row.mean, digits), range ? " " : null, range ? make("span", { class: "range" }, range) : null);
-}
-
-function differenceCell(row, at) {
-  const pair = at.against(row);
-  if (!pair) return row.place === 0 ? "first row" : "";
-  const range = between(pair.low, pair.high, signed);
-  return make("span", {}, signed(pair.difference), range ? " " : null, range ? make("span", { class: "range" }, range) : null);
-}
-
-function testCell(row, at, key) {
-  const pair = at.against(row);
-  return pair ? pText(pair[key]) : "";
-}
-
-function bestCell(row) {
-  if (known(row.best)) return row.best ? "yes" : "no";
-  return row.kind === "ranked" ? "n/a" : "";
+  const places = Math.max(...table().rows.rank_high.filter(known));
+  bar.style.left = `${(100 * (low - 1)) / places}%`;
+  bar.style.right = `${100 - (100 * high) / places}%`;
+  const text = low === high ? `${low}` : `${low}\u2013${high}`;
+  return make("span", {}, make("span", { class: "rank", "aria-hidden": "true" }, bar), text);
 }

@@ -23,8 +23,8 @@ const LIMITS = [
 const DRAWN = {
   best() {
     const current = table();
-    if (!current.forest) return [untested()];
-    const rows = records(current.forest);
+    if (!current.tested) return [untested()];
+    const rows = records(current.charts.forest);
     const metric = metricName(current.metric);
     const worse = rows.filter((row) => row.shown === "significantly different").length;
     const equal = rows.filter((row) => row.shown === "no difference shown").length;
@@ -42,17 +42,8 @@ const DRAWN = {
   pairs() {
     const current = table();
     if (!current.tested) return [untested()];
-    const better = METRICS.get(current.metric).lower ? -1 : 1;
-    const rows = records(current.pairs).map((pair) => ({
-      a: current.rows.method[pair.a],
-      b: current.rows.method[pair.b],
-      a_place: pair.a,
-      b_place: pair.b,
-      difference: known(pair.difference) ? better * pair.difference : null,
-      p: pair.p,
-      p_holm: pair.p_holm,
-    }));
-    const shown = rows.filter((row) => known(row.p_holm) && row.p_holm < 0.05).length;
+    const rows = records([current.pairs]);
+    const shown = rows.filter(({ verdict }) => verdict in TURNED).length;
     const caption = sentences(
       "Every pair of ranked rows: + the row is significantly better than the column, \u2212 significantly worse,",
       `\u00b7 no difference shown (Holm over ${current.corrected} pairs).`,
@@ -62,7 +53,7 @@ const DRAWN = {
     const columns = [
       ["a", "row"],
       ["b", "other row"],
-      ["difference", "difference (+ is better)", signed],
+      ["difference", "difference", signed],
       ["p", "p", pText],
       ["p_holm", "p (Holm)", pText],
     ];
@@ -96,14 +87,13 @@ const DRAWN = {
   roc: () => {
     const columns = [["method", "method"], ["x", "1 \u2212 specificity", fixed], ["y", "sensitivity", fixed], ...LIMITS];
     const aucs = table().metrics.auc.mean;
-    const bands = table().curves.roc.low ? " with 95 % bands of each point" : "; this protocol allows no bands";
-    return curveView("roc", columns, (curves, places) => ({
+    return curveView("roc", columns, (rows) => ({
       caption: sentences(
-        `ROC curves, the mean over test parts${bands}.`,
+        `ROC curves, the mean over test parts${intervalOf(rows) ? " with 95 % bands of each point" : "; this protocol allows no bands"}.`,
         `Label 1 (${table().positive}) is positive. The dashed line is chance.`,
       ),
-      described: `ROC curves: ${places.map((place) => `${table().rows.method[place]} AUC ${fixed(aucs[place])}`).join(", ")}.`,
-      datasets: { rows: curveRecords(table(), curves.roc, places) },
+      described: `ROC curves: ${state.rows.map((name) => `${name} AUC ${fixed(aucs[placeOf(name)])}`).join(", ")}.`,
+      datasets: { rows },
     }));
   },
 
@@ -115,16 +105,14 @@ const DRAWN = {
       ...LIMITS,
       ["share", "share of predictions", fixed],
     ];
-    return curveView("calibration", columns, (curves, places) => {
-      const { bins, points } = calibrationRecords(table(), places);
-      const eces = places.map((place) => `\`${table().rows.method[place]}\` ${fixed(curves.calibration.ece[place])}`);
-      const bounded = points.some((bin) => known(bin.low));
-      const intervals = bounded ? ", 95 % intervals by patient bootstrap" : "; this protocol allows no intervals";
+    return curveView("calibration", columns, (rows) => {
+      const eces = state.rows.map((name) => `\`${name}\` ${fixed(table().rows.calibration_error[placeOf(name)])}`);
+      const intervals = intervalOf(rows) ? ", 95 % intervals by patient bootstrap" : "; this protocol allows no intervals";
       const shares = figure({
         chart: "shares",
         caption: "Share of the predictions in each of ten bins of equal width.",
         described: `Share of predictions by predicted probability for ${state.rows.join(", ")}.`,
-        datasets: { rows: bins },
+        datasets: { rows },
         shape: "square",
         columns: [
           ["method", "method"],
@@ -139,7 +127,7 @@ const DRAWN = {
           `Expected calibration error: ${eces.join(", ")}.`,
         ),
         described: `Calibration curves of ${state.rows.join(", ")}.`,
-        datasets: { rows: points },
+        datasets: { rows },
         after: [shares],
       };
     });
@@ -147,17 +135,13 @@ const DRAWN = {
 
   decision: () => {
     const columns = [["method", "method"], ["x", "threshold", fixed], ["y", "net benefit", fixed], ...LIMITS];
-    const bands = table().curves.decision.low ? ", with 95 % bands of each point" : "";
-    return curveView("decision", columns, (curves, places) => ({
+    return curveView("decision", columns, (rows) => ({
       caption: sentences(
-        `Net benefit of treating whom a row puts above the threshold probability as label 1 (${table().positive})${bands}.`,
+        `Net benefit of treating whom a row puts above the threshold probability as label 1 (${table().positive})${intervalOf(rows) ? ", with 95 % bands of each point" : ""}.`,
         "The thin line treats everyone, zero no one. Values below \u2212.05 are cut off. No p-values belong to these curves.",
       ),
       described: `Decision curves of ${state.rows.join(", ")}, with treat all and treat none.`,
-      datasets: {
-        rows: curveRecords(table(), curves.decision, places),
-        everyone: curves.decision.x.map((x, t) => ({ x, y: curves.decision.everyone[t] })),
-      },
+      datasets: { rows, everyone: records(table().charts.everyone) },
     }));
   },
 
@@ -172,23 +156,17 @@ const DRAWN = {
     }
     const sites = current.sites;
     const metric = metricName(current.metric);
-    const kept = keptPlaces(current);
-    const rows = kept.flatMap((place) =>
-      sites.site.map((site, i) => ({
-        site: sites.small[i] ? `${site} (small)` : site,
-        method: current.rows.method[place],
-        value: sites.values[i][place],
-        n: sites.n[i],
-        positives: sites.positives[i],
-      })),
+    const kept = keptRows(current);
+    const rows = recordsOf(
+      current.charts.sites,
+      kept.map((row) => row.method),
     );
-    const small = sites.small.filter(Boolean).length;
     const caption = sentences(
       `${metric} by held-out site (${current.site}), the mean over training seeds.`,
-      small ? `${small} small sites (fewer than 5 of a class) are shown and left out of the means.` : "",
+      sites.small ? `${sites.small} small sites (fewer than 5 of a class) are shown and left out of the means.` : "",
       "A cell rests on the cases of one site alone. Filter the rows above to shorten the figure.",
     );
-    const described = `${metric} of ${kept.length} rows at ${sites.site.length} sites.`;
+    const described = `${metric} of ${kept.length} rows at ${sites.count} sites.`;
     const columns = [
       ["site", "site"],
       ["method", "method"],
@@ -211,11 +189,9 @@ const DRAWN = {
   time() {
     const current = table();
     const metric = metricName(state.metric);
-    const all = rowsOf(current, state.metric).filter((row) => known(row.seconds) && row.seconds > 0 && known(row.mean));
-    if (!all.length) return [paragraph("No training times are stored for the rows of this table.")];
-    const beside = (row, side) =>
-      state.rows.indexOf(row.method) >= 0 && state.rows.indexOf(row.method) % 2 === side ? row.method : "";
-    const rows = all.map((row) => ({ ...row, value: row.mean, right: beside(row, 0), left: beside(row, 1) }));
+    const rows = rowsOf(current, state.metric).filter((row) => row.seconds && known(row.mean));
+    if (!rows.length) return [paragraph("No training times are stored for the rows of this table.")];
+    const beside = (side) => rows.filter((row) => state.rows.indexOf(row.method) % 2 === side);
     const caption = sentences(
       `${metric} against the time to train and predict one split, as measured where the row was computed: rows need not come`,
       "from the same machine, nor from an idle one. The rows chosen for curves bear their names.",
@@ -227,11 +203,12 @@ const DRAWN = {
       ["method", "method"],
       ["family", "family"],
       ["seconds", "seconds", secondsText],
-      ["value", metric, fixed],
+      ["mean", metric, fixed],
       ...LIMITS,
     ];
     const words = { metric, interval: intervalOf(rows) };
-    return [figure({ chart: "time", caption, described, datasets: { rows }, words, shape: "", columns })];
+    const datasets = { rows, right: beside(0), left: beside(1) };
+    return [figure({ chart: "time", caption, described, datasets, words, shape: "", columns })];
   },
 
   ablations() {
@@ -240,13 +217,9 @@ const DRAWN = {
     if (!found.length) return [paragraph("No ablation or sensitivity suite has results yet.")];
     return (own.length ? own : found).flatMap(({ suite, each }) => {
       const metric = metricName(each.metric);
-      const rows = rowsOf(each, each.metric)
-        .map((row) => ({ ...row, label: row.method, value: row.mean }))
-        .sort((x, y) => x.order - y.order);
-      const groups = [...new Set(rows.map((row) => row.group))];
-      rows.sort((x, y) => groups.indexOf(x.group) - groups.indexOf(y.group));
+      const rows = records(each.charts.dots);
       const caption = sentences(
-        `${suite.title}: ${metric}${rows.some((row) => known(row.low)) ? ", 95 % intervals" : ""}.`,
+        `${suite.title}: ${metric}${intervalOf(rows) ? ", 95 % intervals" : ""}.`,
         "Rows are grouped by the parameters that they change. Overlapping intervals are no test.",
       );
       const columns = [["label", "row"], ["group", "changed"], ["value", metric, fixed], ...LIMITS];
@@ -264,18 +237,14 @@ const DRAWN = {
   },
 };
 
-/** The places of the rows that the filter leaves, in the table's order. */
-const keptPlaces = (current) =>
-  rowsOf(current, state.metric)
-    .filter(passes)
-    .map((row) => row.place);
+/** The rows that the filter leaves, in the table's order. */
+const keptRows = (current) => rowsOf(current, state.metric).filter(passes);
+
+const placeOf = (name) => table().rows.method.indexOf(name);
 
 /** A view of curves: which rows, the chart, what belongs below it. */
 function curveView(chart, columns, content) {
-  const current = table();
-  if (!current.curves) return [paragraph("No row is complete yet.")];
-  const places = state.rows.map((name) => current.rows.method.indexOf(name));
-  const { after = [], ...rest } = content(current.curves, places);
+  const { after = [], ...rest } = content(recordsOf(table().charts[chart], state.rows));
   return [rowChooser(), figure({ chart, shape: "square", columns, ...rest }), ...after];
 }
 
@@ -307,8 +276,8 @@ function rowChooser() {
 function comparison() {
   const current = table();
   const metric = metricName(current.metric);
-  const [a, b] = [state.a, state.b].map((name) => current.rows.method.indexOf(name));
-  const pair = pairOf(current, a, b);
+  const [a, b] = [state.a, state.b].map(placeOf);
+  const pair = pairOf(current, state.a, state.b);
   const means = current.metrics[current.metric];
   const difference = pair
     ? pair.difference
@@ -324,7 +293,7 @@ function comparison() {
     paragraph(`${metric}: ${estimates.join("; ")}.`),
     current.tested ? null : paragraph(current.conclusion),
     pair && current.tested ? testList(pair, metric) : null,
-    make("div", { class: "pair" }, splitFigure(current, a, b, pair, difference, metric), bothCurves(current, [a, b])),
+    make("div", { class: "pair" }, splitFigure(current, a, b, pair, difference, metric), bothCurves(current)),
   ];
 }
 
@@ -337,19 +306,22 @@ function verdict(pair, difference, metric) {
       "Not tested: at least one of the two is a descriptive row, outside the ranked family.",
       `Estimates only: ${estimate} in ${metric}.`,
     );
-  if (pair.identical) return "Both rows made identical predictions: the same run.";
-  if (!known(pair.p_holm)) return `Not tested: ${metric} is undefined in a test part. ${estimate}.`;
-  const lower = METRICS.get(current.metric).lower;
-  const better = pair.difference > 0 !== lower ? state.a : state.b;
-  if (pair.p_holm < 0.05)
-    return `\`${better}\` is significantly better in ${metric}: ${estimate}, p (Holm) ${pText(pair.p_holm)}.`;
-  if (pair.p_equivalent > 0.95)
-    return `Shown to be equal within .01 in ${metric}: ${estimate}, probability ${pText(pair.p_equivalent)}.`;
-  return sentences(
-    `No difference in ${metric} is shown: ${estimate}, p (Holm) ${pText(pair.p_holm)}. That is not the same as equal.`,
-    pair.near_chance ? "The AUC intervals of both include .5, so p (Holm) is 1 whatever p is." : "",
-  );
+  return VERDICTS[pair.verdict]({ metric, estimate, holm: pText(pair.p_holm), equal: pText(pair.p_equivalent) });
 }
+
+const better = (name, { metric, estimate, holm }) => `\`${name}\` is significantly better in ${metric}: ${estimate}, p (Holm) ${holm}.`;
+
+/** The words of each verdict; which of them a pair has is decided in Python. */
+const VERDICTS = {
+  better: (said) => better(state.a, said),
+  worse: (said) => better(state.b, said),
+  equal: ({ metric, estimate, equal }) => `Shown to be equal within .01 in ${metric}: ${estimate}, probability ${equal}.`,
+  none: ({ metric, estimate, holm }) =>
+    `No difference in ${metric} is shown: ${estimate}, p (Holm) ${holm}. That is not the same as equal.`,
+  "near chance": (said) => `${VERDICTS.none(said)} The AUC intervals of both include .5, so p (Holm) is 1 whatever p is.`,
+  "same run": () => "Both rows made identical predictions: the same run.",
+  undefined: ({ metric, estimate }) => `Not tested: ${metric} is undefined in a test part. ${estimate}.`,
+};
 
 const TESTS = [
   ["p", "p (primary test, unadjusted)"],
@@ -384,9 +356,8 @@ function intervalOf(rows) {
 function splitFigure(current, a, b, pair, difference, metric) {
   const { name, seed, site, values } = current.splits;
   const bySite = site.some(Boolean);
-  const small = new Set((current.sites?.site ?? []).filter((_, i) => current.sites.small[i]));
   const parts = name.map((split, j) => ({
-    part: bySite ? `${site[j]}${small.has(site[j]) ? " (small)" : ""}` : `seed ${seed[j]}`,
+    part: bySite ? site[j] : `seed ${seed[j]}`,
     split,
     difference: known(values[a][j]) && known(values[b][j]) ? values[a][j] - values[b][j] : null,
     low: null,
@@ -399,7 +370,7 @@ function splitFigure(current, a, b, pair, difference, metric) {
   const above = parts.filter((part) => part.difference > 0).length;
   const caption = sentences(
     `Difference in ${metric} (first \u2212 second) in every test part.`,
-    small.size ? "Small sites are left out of the mean." : "",
+    current.sites?.small ? "Small sites are left out of the mean." : "",
     bySite ? "" : "The test parts of a cross-validation share their training cases: their scatter is no interval.",
   );
   const share = `${above} of ${parts.length} test parts`;
@@ -413,10 +384,10 @@ function splitFigure(current, a, b, pair, difference, metric) {
   );
 }
 
-function bothCurves(current, places) {
+function bothCurves(current) {
   const columns = [["method", "method"], ["x", "1 \u2212 specificity", fixed], ["y", "sensitivity", fixed], ...LIMITS];
   const caption = "ROC curves of the two rows.";
-  const datasets = { rows: curveRecords(current, current.curves.roc, places) };
+  const datasets = { rows: recordsOf(current.charts.roc, [state.a, state.b]) };
   return make(
     "div",
     {},
@@ -427,28 +398,23 @@ function bothCurves(current, places) {
 
 function meanRanks(current) {
   if (!current.ranks) return [];
-  const { sites, f, p, difference, rows } = current.ranks;
-  const records = rows.method.map((method, i) => ({ method, value: rows.value[i], low: rows.low[i], high: rows.high[i] }));
+  const { sites, f, p, difference } = current.ranks;
+  const rows = records(current.ranks.records);
   const caption = sentences(
     `Mean ranks of the ranked rows over ${sites} sites (Iman-Davenport F ${known(f) ? f.toFixed(2) : "infinite"}, p ${pText(p)}).`,
     `Rows whose bars overlap differ by less than Nemenyi's critical difference, ${difference.toFixed(2)}: no difference is shown.`,
   );
   const columns = [["method", "method"], ["value", "mean rank", (value) => value.toFixed(2)]];
-  const described = `Mean ranks: ${records.map((row) => `${row.method} ${row.value.toFixed(2)}`).join(", ")}.`;
-  const whole = figure({ chart: "ranks", caption, described, datasets: { rows: records }, shape: "named", columns });
+  const described = `Mean ranks: ${rows.map((row) => `${row.method} ${row.value.toFixed(2)}`).join(", ")}.`;
+  const whole = figure({ chart: "ranks", caption, described, datasets: { rows }, shape: "named", columns });
   return [make("h4", {}, "Mean ranks over sites"), whole];
 }
 
 function spreadOverSites(current) {
-  const sites = current.sites;
-  if (!sites.tau) return [];
-  const rows = keptPlaces(current).map((place) => [
-    rowName(current.rows.method[place]),
-    fixed(sites.tau[place]),
-    known(sites.i2[place]) ? `${(100 * sites.i2[place]).toFixed(0)} %` : "n/a",
-    `${sites.worst[place]} (${fixed(sites.worst_auc[place])})`,
-  ]);
-  const heads = ["method", "tau", "I\u00b2", "worst site (AUC)"];
+  const columns = current.between_sites;
+  if (!columns) return [];
+  const rows = keptRows(current).map((row) => columns.map((column) => cellOf(column, row)));
+  const heads = columns.map((column) => column.heading);
   const title = "How much the AUC differs between sites";
   return [
     make("h4", {}, title),

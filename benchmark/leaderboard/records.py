@@ -1,0 +1,187 @@
+"""The records of the charts, made here once for the page and for papers alike: rounded, without NaN, ready for JSON.
+
+They are held in blocks: each entry of a block is one value for all its records, or a list of one for each. Nothing is computed
+here that `Comparison` and `curves` do not hold, and every verdict is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from benchmark.leaderboard.charts import LEVELS, SHOWN
+from benchmark.leaderboard.columns import Line, known
+from benchmark.leaderboard.critical_difference import Blocks
+from benchmark.registry.spelling import parse_spelling
+from benchmark.statistics.comparison import SECONDARY, Comparison
+from benchmark.statistics.curves import Curve, Curves
+from benchmark.statistics.metric_names import LOWER_IS_BETTER
+from benchmark.statistics.multiplicity import ALPHA
+from benchmark.statistics.resampled import EQUIVALENT
+
+Block = dict[str, Any]
+
+DECIMALS = 4
+UNCHANGED = "as registered"
+
+
+def records(blocks: Iterable[Block]) -> list[Block]:
+    """The records of some blocks, one after the other."""
+    made: list[Block] = []
+    for block in blocks:
+        length = next(len(value) for value in block.values() if isinstance(value, list))
+        made += [{k: v[i] if isinstance(v, list) else v for k, v in block.items()} for i in range(length)]
+    return made
+
+
+def rounded(values: ArrayLike) -> list[Any]:
+    """Nested lists of numbers with `DECIMALS` decimals, None for what is not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    plain = (np.round(array, DECIMALS) + 0.0).astype(object)
+    plain[~np.isfinite(array)] = None
+    nested: list[Any] = plain.tolist()
+    return nested
+
+
+def significant(values: ArrayLike) -> list[float | None]:
+    """Numbers with four significant digits: a p of 3e-7 must not become 0, nor one of .049999 reach the level."""
+    shortened = []
+    for value in np.asarray(values, dtype=np.float64).tolist():
+        short = float(f"{value:.4g}")
+        shortened.append(None if not np.isfinite(value) else short if (short < ALPHA) == (value < ALPHA) else value)
+    return shortened
+
+
+def forest(rows: Sequence[Line]) -> Block:
+    """The ranked rows' differences to the first of them."""
+    first, others = rows[0].row.method, [(line.row.method, line.pair) for line in rows if line.pair is not None]
+    shown = [SHOWN[3] if not known(pair["p_holm"]) else SHOWN[1 if pair["p_holm"] < ALPHA else 2] for _, pair in others]
+    return {
+        "method": [first, *(name for name, _ in others)],
+        "difference": [0.0, *rounded([pair["difference"] for _, pair in others])],
+        "low": [None, *rounded([pair["low"] for _, pair in others])],
+        "high": [None, *rounded([pair["high"] for _, pair in others])],
+        "shown": [SHOWN[0], *shown],
+    }
+
+
+def pairs(found: Comparison, names: Sequence[str]) -> Block:
+    """Every pair of ranked rows once, the better mean first: tests, flags, and the verdict in words of the charts.
+
+    `verdict` says of a: "better", "worse", "equal", "none" (no difference is shown), "near chance", "same run" or "undefined";
+    `of_a` and `of_b` are how the matrix shows the pair in the row of either.
+    """
+    place = {name: i for i, name in enumerate(names)}
+    frame = found.pairs
+    turned = np.array([place[a] > place[b] for a, b in zip(frame["a"], frame["b"], strict=True)], dtype=bool)
+    sign = np.where(turned, -1.0, 1.0)
+    first, second = np.where(turned, frame["b"], frame["a"]), np.where(turned, frame["a"], frame["b"])
+    difference, low, high = (frame[key].to_numpy(dtype=np.float64) for key in ("difference", "low", "high"))
+    greater = sign * difference * (-1.0 if found.metric in LOWER_IS_BETTER else 1.0) > 0
+    kept = [key for key in ("p", "p_holm", *SECONDARY) if frame[key].notna().any()]
+    return {
+        "a": first.tolist(),
+        "b": second.tolist(),
+        "a_place": [place[name] for name in first],
+        "b_place": [place[name] for name in second],
+        "difference": rounded(sign * difference),
+        "low": rounded(np.where(turned, -high, low)),
+        "high": rounded(np.where(turned, -low, high)),
+        **{key: significant(frame[key]) for key in kept},
+        "verdict": [_verdict(pair, better) for pair, better in zip(frame.to_dict("records"), greater, strict=True)],
+        "of_a": [_level(p, better) for p, better in zip(frame["p_holm"], greater, strict=True)],
+        "of_b": [_level(p, not better) for p, better in zip(frame["p_holm"], greater, strict=True)],
+    }
+
+
+def _verdict(pair: Mapping[Any, Any], better: bool) -> str:
+    if pair["identical"]:
+        return "same run"
+    if not known(pair["p_holm"]):
+        return "undefined"
+    if pair["p_holm"] < ALPHA:
+        return "better" if better else "worse"
+    if pair["p_equivalent"] > EQUIVALENT:
+        return "equal"
+    return "near chance" if pair["near_chance"] else "none"
+
+
+def _level(p: float, better: bool) -> str:
+    """How the matrix shows a pair: the strictest of `LEVELS` that its p is below."""
+    below = next((level for level in LEVELS if p < float(level)), None)
+    untested = SHOWN[2] if known(p) else SHOWN[3]
+    return untested if below is None else f"row {'better' if better else 'worse'}, p < {below}"
+
+
+def curve(found: Curve, methods: Sequence[str], names: Sequence[str]) -> list[Block]:
+    """A block for each of the names."""
+    banded = bool(np.isfinite(found.low).any())
+    parts = {"y": found.y, "low": found.low, "high": found.high} if banded else {"y": found.y}
+    return [
+        {"method": name, "x": rounded(found.x), **{key: rounded(part[methods.index(name)]) for key, part in parts.items()}}
+        for name in names
+    ]
+
+
+def calibration(found: Curves, names: Sequence[str]) -> list[Block]:
+    """A block for each of the names; a record for each bin, without a point where it holds too few predictions."""
+    bins = found.calibration
+    middles = rounded((np.arange(bins.share.shape[1]) + 0.5) / bins.share.shape[1])
+    parts = {"x": bins.predicted, "y": bins.observed, "low": bins.low, "high": bins.high, "share": bins.share}
+    return [
+        {"method": name, "middle": middles, **{key: rounded(part[found.methods.index(name)]) for key, part in parts.items()}}
+        for name in names
+    ]
+
+
+def site_names(frame: pd.DataFrame) -> dict[str, str]:
+    """Site -> its name in a chart, which says whether it is small."""
+    return {str(site): f"{site} (small)" if small else str(site) for site, small in frame["small"].items()}
+
+
+def sites(found: Comparison, names: Sequence[str]) -> list[Block]:
+    """A block for each of the names; nothing where no site is held out."""
+    frame = found.per_site
+    if frame is None:
+        return []
+    shared = {
+        "site": list(site_names(frame).values()),
+        "n": [int(n) for n in frame["n"]],
+        "positives": [int(n) for n in frame["positives"]],
+    }
+    return [{"method": name, "value": rounded(frame[name].to_numpy(dtype=np.float64)), **shared} for name in names]
+
+
+def ranks(blocks: Blocks) -> Block:
+    """Mean ranks over the sites with half the critical difference to either side."""
+    test = blocks.test
+    half = test.critical_difference / 2
+    bounds = {"value": test.ranks, "low": test.ranks - half, "high": test.ranks + half}
+    return {"method": list(blocks.methods), **{key: rounded(values) for key, values in bounds.items()}}
+
+
+def dots(rows: Sequence[Line], order: Sequence[str]) -> Block:
+    """The rows in the suite's order, grouped by the parameters that they change."""
+    groups = grouped([line.row.method for line in rows])
+    within = sorted(rows, key=lambda line: order.index(line.row.method))
+    seen = list(dict.fromkeys(groups[line.row.method] for line in within))
+    lines = sorted(within, key=lambda line: seen.index(groups[line.row.method]))
+    value, low, high = (list(part) for part in zip(*(line.estimates(line.table.metric)[:3] for line in lines), strict=True))
+    methods = [line.row.method for line in lines]
+    group = [groups[name] for name in methods]
+    return {"label": methods, "group": group, "value": rounded(value), "low": rounded(low), "high": rounded(high)}
+
+
+def grouped(names: Sequence[str]) -> dict[str, str]:
+    """Row -> the parameters that its spelling changes, with those that any row changes together with them."""
+    changed = {name: frozenset(parse_spelling(name)[1]) for name in names}
+    groups: list[frozenset[str]] = []
+    for parameters in changed.values():
+        touched = [group for group in groups if group & parameters]
+        groups = [group for group in groups if group not in touched] + [parameters.union(*touched)]
+    together = {name: ", ".join(sorted(group)) for group in groups for name in group}
+    return {name: together[min(parameters)] if parameters else UNCHANGED for name, parameters in changed.items()}
