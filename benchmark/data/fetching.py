@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +20,7 @@ from benchmark.data.downloading import Deliver, opened
 from benchmark.data.sources import Sources
 from benchmark.registry.entries import Entry
 from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError
+from benchmark.system.files import write_durably
 from benchmark.system.locations import ROOT, data_folder
 from benchmark.system.provenance import file_digest
 
@@ -83,7 +82,7 @@ def fetch(name: str, mirror: str | None = None, jobs: int = 8, progress: Progres
             if missing:
                 _marker(name).unlink(missing_ok=True)
                 _fetch_all(name, missing, folder, deliver, jobs, progress or _silent)
-            _write_marker(_marker(name), digest)
+            write_durably(_marker(name), f"{digest}\n".encode())
     return Sources(folder, files, digest)
 
 
@@ -120,24 +119,12 @@ def _manifest(name: str) -> str:
     return manifest
 
 
-def _write_marker(path: Path, digest: str) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(digest + "\n", encoding="ascii")
-    aside.replace(path)
-
-
 def _declared() -> Mapping[str, Mapping[str, Any]]:
     path = DATASETS / "sources.toml"
     try:
-        return _parse(path, path.stat().st_mtime_ns)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-
-
-@lru_cache(maxsize=8)
-def _parse(path: Path, changed: int) -> Mapping[str, Mapping[str, Any]]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path.name} is not valid TOML: {error}") from error
 

@@ -20,8 +20,18 @@ PROJECT = ("benchmark", "datasets", "baselines", "methods")
 CONTRACTS = frozenset(
     f"benchmark.{name}"
     for name in ("system.errors", "system.locations", "system.threads")
-    + ("registry", "registry.cards", "registry.entries", "registry.discovery", "registry.spelling")
-    + ("data", "data.cohort", "data.parts", "data.sources", "data.splits", "data.preparation", "data.features")
+    + ("registry", "registry.cards", "registry.catalogue", "registry.discovery")
+    + ("registry.entries", "registry.importing", "registry.spelling")
+    + (
+        "data",
+        "data.cohort",
+        "data.contracts",
+        "data.features",
+        "data.parts",
+        "data.preparation",
+        "data.sources",
+        "data.splits",
+    )
 ) | {"benchmark"}
 """Modules whose edit makes no result stale: they pass data on."""
 CONTRACT_FOLDERS = ("benchmark.data.modalities", "benchmark.data.protocols")
