@@ -13,14 +13,13 @@ from benchmark.audit.attempt import with_specimens
 from benchmark.audit.conformance import CHECKS, COMPARING, check_method
 from benchmark.audit.findings import Finding, has_error
 from benchmark.audit.made_cohorts import SHAPES
-from benchmark.cli.list import listing
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.registry.spelling import parse_spelling, spell
 from benchmark.system.errors import UnknownNameError
 
 CONTRACT_METHODS = Path(__file__).with_name("contract_methods.py")
-REGISTERED = [item["name"] for item in listing(discover())["methods"]]
+REGISTERED = [method.spelled for method in discover().variants()]
 SMALLER = {
     "random-forest": {"trees": 10},
     "average-ensemble": {"trees": 10},

@@ -88,13 +88,9 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
-class Attempt:
+class Attempt(Fitted):
     """The first fit and prediction, which all further ones are compared with, and what was noticed meanwhile."""
 
-    method: Method
-    probabilities: Probabilities
-    fit_seconds: float
-    predict_seconds: float
     changed: tuple[str, ...]
     unpickled: tuple[str, ...]
 

@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmark.data.cohort import Cohort
-from benchmark.data.parts import Part
 from benchmark.system import provenance
 
 
@@ -48,16 +46,13 @@ def unpickling() -> Iterator[list[str]]:
 
 
 def digests(cohort: Cohort) -> dict[str, str]:
-    """Part of a view -> its digest, for every part that a method could change in place."""
-    parts = {part.name: provenance.digest(_content(part, value)) for part, value in cohort.contents()}
-    return {**parts, "rows": provenance.digest(_plain(cohort.rows))}
+    """Part of a view -> its digest, for every part and for the rows that the view holds."""
+    parts = {part.name: list(part.digested(value)) for part, value in cohort.contents()}
+    return {name: provenance.digest(_json(value)) for name, value in (*parts.items(), ("rows", cohort.rows))}
 
 
-def _content(part: Part, value: object) -> list[object]:
-    if isinstance(value, pd.DataFrame):  # what it is digested by elsewhere leaves out kinds of columns and the index
-        return [value.dtypes.astype(str).tolist(), value.to_csv()]
-    return [[name, _plain(item)] for name, item in part.digested(value)]
-
-
-def _plain(value: object) -> object:
-    return [value.dtype.str, value.shape, value.tobytes().hex()] if isinstance(value, np.ndarray) else value
+def _json(value: Any) -> Any:
+    """Arrays as JSON has them, at any depth."""
+    if isinstance(value, np.ndarray):
+        return [value.dtype.str, value.shape, value.tobytes().hex()]
+    return [_json(item) for item in value] if isinstance(value, list | tuple) else value

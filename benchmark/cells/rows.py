@@ -250,7 +250,7 @@ def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSpl
         failures=tuple((record.address.split, record.outcome, record.reason) for record in records if record.outcome != "ok"),
         changed=sum(bool(record.measured.get("changed_on_recomputation")) for record in good),
         chosen={record.address.split: record.chosen for record in good},
-        seconds=_mean_seconds(good),
+        seconds=mean_seconds(good),
     )
 
 
@@ -317,7 +317,8 @@ def seconds_taken(record: CellRecord) -> float | None:
     return None if fit is None or predict is None else float(fit) + float(predict)
 
 
-def _mean_seconds(records: Sequence[CellRecord]) -> float | None:
+def mean_seconds(records: Sequence[CellRecord]) -> float | None:
+    """How long the cells took on average, by those that came so far."""
     taken = [seconds for record in records if (seconds := seconds_taken(record)) is not None]
     return sum(taken) / len(taken) if taken else None
 
@@ -345,7 +346,7 @@ def publish_seconds(task: Task, rows: Mapping[str, Sequence[CellRecord]]) -> Non
         return
     known = _read_seconds(path)
     for method, records in rows.items():
-        mean = _mean_seconds(records)
+        mean = mean_seconds(records)
         if mean is not None:
             known[method] = round(mean, 3)
     write_if_changed(path, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())

@@ -7,16 +7,19 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.selection import add_plugins
+from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.audit.findings import Finding
     from benchmark.registry.catalogue import Catalogue
+
+    Findings = Mapping[str, Sequence[Finding]]  # by shape
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,54 +37,50 @@ def run(options: argparse.Namespace) -> int:
 
     if options.shape not in (*SHAPES, "all"):
         raise UnknownNameError("shape", options.shape, (*SHAPES, "all"))
-    methods, catalogue = _methods(options.method, options.plugin)
     shapes = tuple(SHAPES) if options.shape == "all" else (options.shape,)
-    rows, conform = [], True
-    for method in methods:
-        found: dict[str, Sequence[Finding]] = {}
-        if not options.json:
-            print(method)
-        for shape, findings in _checked(method, catalogue, shapes):
-            found[shape] = findings
-            rows += [{"method": method, "shape": shape, **vars(finding)} for finding in findings]
-            if not options.json:
-                print("\n".join([f"  {shape}", *map(_line, findings)]), flush=True)
-        conform = conform and not any(map(has_error, found.values()))
-        if not options.json:
-            print(_verdict(method, found))
+    methods, catalogue = _methods(options.method, options.plugin)
+    checked = {method: _check(method, catalogue, shapes, quiet=options.json) for method in methods}
+    each = [(method, shape, finding) for method in checked for shape, found in checked[method].items() for finding in found]
     if options.json:
-        print(json.dumps(rows, indent=1))
-    return 0 if conform else 1
+        print(json.dumps([{"method": method, "shape": shape, **vars(finding)} for method, shape, finding in each], indent=1))
+    return int(has_error(finding for _, _, finding in each))
 
 
-def _methods(asked: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
+def _methods(argument: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
     """The spellings to check, and the catalogue that has them; a file stands for its methods and their variants."""
-    from benchmark.cli.list import listing
-    from benchmark.registry.discovery import discover
-    from benchmark.suites.suite import canonical
-
-    if not asked.endswith(".py"):
+    if not argument.endswith(".py"):
         catalogue = discover(plugins)
-        return [canonical("method", asked, catalogue)], catalogue
-    catalogue = discover([*plugins, asked])
-    path = Path(asked).expanduser().resolve()
-    spelled = [item["name"] for item in listing(catalogue)["methods"]]
-    methods = [name for name in spelled if catalogue.method(name).entry.path.resolve() == path]
+        return [catalogue.method(argument).spelled], catalogue
+    catalogue = discover([*plugins, argument])
+    path = Path(argument).expanduser().resolve()
+    methods = [method.spelled for method in catalogue.variants() if method.entry.path.resolve() == path]
     if not methods:
-        raise BenchmarkError(f"{asked} registers no method: put @register_method on a class")
+        raise BenchmarkError(f"{argument} registers no method: put @register_method on a class")
     return methods, catalogue
 
 
-def _checked(method: str, catalogue: Catalogue, shapes: Sequence[str]) -> Iterator[tuple[str, list[Finding]]]:
-    """Shape by shape; what is wrong with the card is said once. What the method itself prints goes to stderr."""
+def _check(method: str, catalogue: Catalogue, shapes: Sequence[str], *, quiet: bool) -> Findings:
+    """Check shape by shape, and print the findings unless `quiet`; an error of the card is reported once.
+
+    What the method itself prints goes to stderr.
+    """
     from benchmark.audit.conformance import check_method
 
+    findings: dict[str, Sequence[Finding]] = {}
+
+    def report(line: str) -> None:
+        if not quiet:
+            print(line, flush=True)
+
+    report(method)
     for shape in shapes:
         with contextlib.redirect_stdout(sys.stderr):
-            findings = check_method(method, catalogue, shape)
-        yield shape, findings
-        if findings[-1].check == "card":
-            return
+            findings[shape] = check_method(method, catalogue, shape)
+        report("\n".join([f"  {shape}", *map(_line, findings[shape])]))
+        if findings[shape][-1].check == "card":
+            break
+    report(_verdict(method, findings))
+    return findings
 
 
 def _line(finding: Finding) -> str:
@@ -89,17 +88,17 @@ def _line(finding: Finding) -> str:
     return "\n".join([f"    {finding.state:8}{finding.check}: {first}", *(f"            {line}" for line in more)])
 
 
-def _verdict(method: str, found: Mapping[str, Sequence[Finding]]) -> str:
-    states = Counter(finding.state for findings in found.values() for finding in findings)
+def _verdict(method: str, findings: Findings) -> str:
+    states = Counter(finding.state for found in findings.values() for finding in found)
     if states["error"]:
         return f"{method} does not conform: {_counted(states['error'], 'error')}"
-    tried = [checks for findings in found.values() if "probabilities" in (checks := {finding.check for finding in findings})]
+    tried = [checks for found in findings.values() if "probabilities" in (checks := {finding.check for finding in found})]
     if not tried:
         return f"{method} was not tried: it applies to no shape that was asked for"
-    partly = f"{len(tried)} of " if len(tried) < len(found) else ""
-    said = f"{_counted(sum(map(len, tried)), 'check')} on {partly}{_counted(len(found), 'shape')}"
+    partly = f"{len(tried)} of " if len(tried) < len(findings) else ""
     warned = f", {_counted(states['warning'], 'warning')}" if states["warning"] else ""
-    return f"{method} conforms ({said}{warned})"
+    count = _counted(sum(map(len, tried)), "check")
+    return f"{method} conforms ({count} on {partly}{_counted(len(findings), 'shape')}{warned})"
 
 
 def _counted(count: int, thing: str) -> str:

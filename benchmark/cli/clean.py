@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
+from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import add_parts, add_suite, chosen_suite
+from benchmark.suites.suite import leave, load_suite
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import data_folder, results_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,41 +25,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)")
     parser.add_argument("--features", action="store_true", help="the feature cache")
     parser.add_argument("--member", metavar="NAME", help="forget what joined the suite by `run --method`; its cells are kept")
-    parser.add_argument("--yes", action="store_true", help="delete; otherwise only say what would be deleted")
+    parser.add_argument("--yes", action="store_true", help="delete; without it, only print what would be deleted")
 
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
     if options.member:
-        return _forget(options)
+        suite = load_suite(options.suite).name
+        leave(suite, options.member)
+        print(f"{options.member} is no longer a member of {suite}; `rank` writes the leaderboard without it")
+        return 0
     targets = list(dict.fromkeys(_targets(options)))
-    size = sum(_size(path) for path in targets)
-    for path in targets:
-        if options.yes:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-    verb = "deleted" if options.yes else "would delete (give --yes to do it)"
-    for path in targets[:20]:
-        print(path)
+    size = sum(item.stat().st_size for path in targets for item in (path, *path.rglob("*")) if item.is_file())
+    for path in targets if options.yes else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     more = f" (and {len(targets) - 20} more)" if len(targets) > 20 else ""
-    print(f"{verb}: {len(targets)} items{more}, {size / 2**20:.1f} MiB")
-    return 0
-
-
-def _forget(options: argparse.Namespace) -> int:
-    from benchmark.suites.suite import leave, load_suite
-
-    suite = load_suite(options.suite).name
-    leave(suite, options.member)
-    print(f"{options.member} is no longer a member of {suite}; `rank` writes the leaderboard without it")
+    verb = "deleted" if options.yes else "would delete (give --yes to do it)"
+    print("\n".join([*map(str, targets[:20]), f"{verb}: {len(targets)} items{more}, {size / 2**20:.1f} MiB"]))
     return 0
 
 
 def _targets(options: argparse.Namespace) -> Iterator[Path]:
-    from benchmark.system.locations import data_folder, results_folder
-
     if not any((options.stale, options.cells, options.torn, options.prepared, options.features)):
         raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared, --features or --member")
     if (options.prepared or options.features or options.torn) and (options.dataset or options.protocol or options.method):
@@ -74,21 +67,12 @@ def _targets(options: argparse.Namespace) -> Iterator[Path]:
 def _cells(options: argparse.Namespace) -> Iterator[Path]:
     from benchmark.cells.run import prepare_plan
     from benchmark.cells.store import Store
-    from benchmark.cli.progress import ConsoleReporter
 
     suite, catalogue = chosen_suite(options, remember=False)
     store = Store()
     if options.cells:
-        for dataset in suite.datasets:
-            for protocol in suite.protocols:
-                for method in suite.methods:
-                    yield from sorted(store.row_folder(dataset, protocol, method).glob("*.json"))
+        for row in product(suite.datasets, suite.protocols, suite.methods):
+            yield from sorted(store.row_folder(*row).glob("*.json"))
     else:
         planned, _ = prepare_plan(suite, (), catalogue, ConsoleReporter())
         yield from (store.path(cell.address) for cell in planned.cells if cell.state == "stale")
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
-    return path.stat().st_size

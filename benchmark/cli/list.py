@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from benchmark.cli.selection import add_plugins
-from benchmark.registry.cards import DatasetCard, MethodCard
+from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
@@ -43,7 +43,7 @@ def listing(catalogue: Catalogue) -> dict[str, list[dict[str, Any]]]:
 
     return {
         "datasets": [_dataset(entry) for entry in catalogue.datasets],
-        "methods": [item for entry in catalogue.methods for item in _methods(entry)],
+        "methods": [_method(method) for method in catalogue.variants()],
         "protocols": [_described(entry, "description") for entry in catalogue.protocols],
         "suites": [{"name": name} for name in suite_names()],
         "encoders": [_described(entry, "modality", "reference", "weights") for entry in catalogue.encoders],
@@ -70,18 +70,6 @@ def _dataset(entry: Entry[DatasetCard]) -> dict[str, Any]:
     }
 
 
-def _methods(entry: Entry[MethodCard]) -> list[dict[str, Any]]:
-    """A method and its registered variants."""
-    variants = {} if entry.error else entry.card.variants
-    spellings = [
-        {parameter: value}
-        for parameter, values in variants.items()
-        for value in values
-        if entry.constants.get(parameter) != value
-    ]
-    return [_method(ConfiguredMethod(entry, parameters)) for parameters in ({}, *spellings)]
-
-
 def _method(method: ConfiguredMethod) -> dict[str, Any]:
     fit, predict = map(sorted, method.modalities)
     broken = bool(method.entry.error)
@@ -100,15 +88,13 @@ def _error(entry: Entry[Any]) -> dict[str, str]:
 
 
 def _line(item: dict[str, Any]) -> str:
-    said = [item["name"]]
     if "error" in item:
         return f"{item['name']}  BROKEN: {item['error']}"
     if "available" in item:
         cases = f"{item['cases']} cases, {item['sites']} sites, " if item["cases"] else ""
-        said.append(f"{cases}{'+'.join(item['modalities'])}")
-        said.append("here" if item["available"] else item["reason"])
+        details = [f"{cases}{'+'.join(item['modalities'])}", item["reason"] or "here"]
     elif "family" in item:
-        said += [item["family"], "+".join(item["fit_modalities"]) or "no input", item["reference"] or ""]
+        details = [item["family"], "+".join(item["fit_modalities"]) or "no input", item["reference"] or ""]
     else:
-        said += [str(item[key]) for key in ("modality", "description", "reference") if item.get(key)]
-    return "  ".join(said)
+        details = [str(item[key]) for key in ("modality", "description", "reference") if item.get(key)]
+    return "  ".join([item["name"], *details])

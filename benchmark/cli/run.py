@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter, defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
@@ -10,8 +12,9 @@ from benchmark.cli.selection import add_jobs, add_parts, add_suite, chosen_jobs,
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
-    from benchmark.cells.planning import Plan
+    from benchmark.cells.planning import Cell
     from benchmark.cells.run import Request
+    from benchmark.cells.store import CellRecord
     from benchmark.leaderboard.standings import Standings
     from benchmark.registry.catalogue import Catalogue
     from benchmark.suites.suite import Suite
@@ -27,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--in-process", action="store_true", help="no workers and no hard limits: for debugging a method")
     parser.add_argument("--retry", default="", metavar="OUTCOMES", help="only cells with these outcomes, e.g. failed,timeout")
     parser.add_argument("--recompute", action="store_true", help="compute fresh cells again as well")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be computed and about how long it takes")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be computed and about how long it takes")
     parser.add_argument("--no-sync", action="store_true", help="do not mirror the results to MLflow")
     parser.set_defaults(replaces=())
 
@@ -44,11 +47,18 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.system.threads import use_device
 
     use_device(options.device)
-    retry = _outcomes(options.retry)
-    jobs = chosen_jobs(options)
+    request_of = partial(
+        Request,
+        seeds=tuple(options.seeds),
+        jobs=chosen_jobs(options),
+        in_process=options.in_process,
+        retry=_outcomes(options.retry),
+        recompute=options.recompute,
+        debug=options.debug,
+    )
     if options.dry_run:
         suite, catalogue = chosen_suite(options, remember=False)
-        return _dry_run(Request(suite, tuple(options.seeds), jobs, options.in_process, retry, options.recompute), catalogue)
+        return _dry_run(request_of(suite), catalogue)
     reporter = ConsoleReporter()
     with exclusive(results_folder()):
         suite, catalogue = chosen_suite(options, remember=True)
@@ -59,14 +69,14 @@ def run(options: argparse.Namespace) -> int:
             write_leaderboard(whole, catalogue, rank(whole, catalogue))
             mirror.start()
 
-        request = Request(suite, tuple(options.seeds), jobs, options.in_process, retry, options.recompute, options.debug)
         with mirror:
-            summary = run_suite(request, catalogue, reporter, after_seed)
+            summary = run_suite(request_of(suite), catalogue, reporter, after_seed)
             tables = rank(whole, catalogue)
             path = write_leaderboard(whole, catalogue, tables)
             page = _page(whole, catalogue, tables)
-            touched = [table for table in tables if table.task.dataset in suite.datasets]
-            _tell([table for table in touched if table.task.protocol in suite.protocols], reporter)
+            for table in tables:
+                if table.task.dataset in suite.datasets and table.task.protocol in suite.protocols:
+                    reporter.say(_summary(table))
             reporter.say(f"leaderboard: {path}")
             reporter.say(f"page: {page}")
             if summary.computed:
@@ -90,68 +100,58 @@ def _outcomes(named: str) -> tuple[str, ...]:
     for name in names:
         if name not in OUTCOMES:
             raise UnknownNameError("outcome", name, OUTCOMES)
-        if name == "ok":
-            raise BenchmarkError("--retry takes outcomes that are not ok; to compute everything again use --recompute")
+    if "ok" in names:
+        raise BenchmarkError("--retry takes outcomes that are not ok; to compute everything again use --recompute")
     return names
 
 
-def _tell(tables: list[Standings], reporter: ConsoleReporter) -> None:
-    """The leading rows and the conclusion of each table, as the leaderboard has them."""
+def _summary(table: Standings) -> str:
+    """The leading rows and the conclusion of a table, as the leaderboard has them."""
     from benchmark.leaderboard.conclusions import conclusion
 
-    for table in tables:
-        found = table.comparison
-        title = f"{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases)"
-        means = {} if found is None else found.metrics[table.metric].to_dict()
-        leading = [f"{name} {means[name]:.3f}" for name in table.ranked[:5]]
-        reporter.say("\n  ".join(["\n" + title, *filter(None, [", ".join(leading)]), conclusion(table)]))
+    title = f"\n{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases)"
+    means = {} if table.comparison is None else table.comparison.metrics[table.metric].to_dict()
+    leading = ", ".join(f"{name} {means[name]:.3f}" for name in table.ranked[:5])
+    return "\n  ".join(filter(None, (title, leading, conclusion(table))))
 
 
 def _dry_run(request: Request, catalogue: Catalogue) -> int:
     """Say what would be computed, and how long that takes by this machine's cells, else by the published rows'."""
-    from collections import Counter
-
-    from benchmark.cells.rows import published_seconds
+    from benchmark.cells.rows import mean_seconds, published_seconds
     from benchmark.cells.run import prepare_plan
 
     reporter = ConsoleReporter()
     planned, _ = prepare_plan(request.suite, request.seeds, catalogue, reporter)
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
-    counts = Counter((cell.address.dataset, cell.address.protocol, cell.address.method) for cell in cells)
+    stored: defaultdict[tuple[str, str, str], list[CellRecord]] = defaultdict(list)
+    for cell in planned.cells:
+        if cell.stored is not None:
+            stored[_row(cell)].append(cell.stored)
+    counts = Counter(map(_row, cells))
+    here = {row: mean_seconds(stored[row]) for row in counts}
     published = {table: published_seconds(*table) for table in {row[:2] for row in counts}}
-    here = _seconds_here(planned)
-    known = {row: here.get(row, published[row[:2]].get(row[2])) for row in counts}
+    known = {row: published[row[:2]].get(row[2]) if here[row] is None else here[row] for row in counts}
     for row, count in counts.items():
-        each = known[row]
-        reporter.say(f"{'  '.join(row)}: {count} cells, {'time unknown' if each is None else f'{each:.2g} s each'}")
-    timed = {row: each for row, each in known.items() if each is not None}
-    work = sum(each * counts[row] for row, each in timed.items()) / min(request.jobs, len(cells) or 1)
+        seconds = known[row]
+        reporter.say(f"{'  '.join(row)}: {count} cells, {'time unknown' if seconds is None else f'{seconds:.2g} s each'}")
+    timed = {row: seconds for row, seconds in known.items() if seconds is not None}
+    work = sum(seconds * counts[row] for row, seconds in timed.items()) / min(request.jobs, len(cells) or 1)
     unknown = sum(counts[row] for row in counts if row not in timed)
-    foreign = sum(counts[row] for row in timed if row not in here)
-    said = [f"{len(cells)} of {len(planned.cells)} cells to compute"]
+    foreign = sum(counts[row] for row in timed if here[row] is None)
+    parts = [f"{len(cells)} of {len(planned.cells)} cells to compute"]
     if unknown < len(cells):
         least = "at least " if unknown else ""
-        said.append(f"{least}about {_duration(max([work, *timed.values()]))} with {request.jobs} jobs")
+        parts.append(f"{least}about {_duration(max([work, *timed.values()]))} with {request.jobs} jobs")
     if foreign:
-        said.append(f"{foreign} of them timed on the machine of the published rows")
+        parts.append(f"{foreign} of them timed on the machine of the published rows")
     if unknown:
-        said.append(f"{unknown} of rows that were never timed")
-    reporter.say(", ".join(said))
+        parts.append(f"{unknown} of rows that were never timed")
+    reporter.say(", ".join(parts))
     return 0
 
 
-def _seconds_here(planned: Plan) -> dict[tuple[str, str, str], float]:
-    """(dataset, protocol, method) -> mean seconds of the row's cells that are stored on this machine."""
-    from collections import defaultdict
-
-    from benchmark.cells.rows import seconds_taken
-
-    known: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for cell in planned.cells:
-        took = None if cell.stored is None else seconds_taken(cell.stored)
-        if took is not None:
-            known[cell.address.dataset, cell.address.protocol, cell.address.method].append(took)
-    return {row: sum(each) / len(each) for row, each in known.items()}
+def _row(cell: Cell) -> tuple[str, str, str]:
+    return cell.address.dataset, cell.address.protocol, cell.address.method
 
 
 def _duration(seconds: float) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
 from benchmark.cli.selection import add_plugins
-from benchmark.suites.suite import DEFAULT
+from benchmark.registry.discovery import discover
+from benchmark.suites.suite import DEFAULT, canonical, load_suite, members
 from benchmark.system.errors import BenchmarkError
 
 SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "splits", "predictions")
@@ -27,14 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    if options.subject == "splits":
-        content: Any = _splits(options)
-    elif options.subject == "predictions":
-        content = _predictions(options)
-    elif options.subject == "suite":
-        content = _suite(options.name or DEFAULT)
-    else:
-        content = _card(options)
+    special = {"suite": _suite, "splits": _splits, "predictions": _predictions}
+    content: Any = special.get(options.subject, _card)(options)
     if options.json:
         print(json.dumps(content, indent=1, default=str))
     elif isinstance(content, dict):
@@ -46,8 +42,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _card(options: argparse.Namespace) -> dict[str, Any]:
-    from benchmark.registry.discovery import discover
-
     catalogue = discover(options.plugin)
     if not options.name:
         raise BenchmarkError(f"show {options.subject} needs a name: `python -m benchmark list {options.subject}s` lists them")
@@ -67,19 +61,14 @@ def _ordered(value: Any) -> Any:
     return {key: _ordered(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
-def _suite(name: str) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from benchmark.suites.suite import load_suite, members
-
-    suite = load_suite(name)
+def _suite(options: argparse.Namespace) -> dict[str, Any]:
+    suite = load_suite(options.name or DEFAULT)
     return {**asdict(suite), "members on this machine": asdict(members(suite.name))}
 
 
 def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
     from benchmark.cells.planning import splits_of
     from benchmark.data.preparation import load_cohort
-    from benchmark.registry.discovery import discover
 
     catalogue = discover(options.plugin)
     protocol = catalogue.protocol(_needed(options, "protocol"))
@@ -96,16 +85,14 @@ def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _predictions(options: argparse.Namespace) -> list[dict[str, Any]]:
     from benchmark.cells.rows import catalogue_of, load_predictions
-    from benchmark.suites.suite import canonical
 
     catalogue = catalogue_of(options.suite, options.plugin)
-    asked = {kind: canonical(kind, _needed(options, kind), catalogue) for kind in ("dataset", "protocol", "method")}
+    row = {kind: canonical(kind, _needed(options, kind), catalogue) for kind in ("dataset", "protocol", "method")}
     frame = load_predictions(options.suite)
-    for column, value in asked.items():
+    for column, value in row.items():
         frame = frame[frame[column] == value]
     if frame.empty:
-        said = ", ".join(asked.values())
-        raise BenchmarkError(f"no complete row of {said} is stored in suite {options.suite}: run it first")
+        raise BenchmarkError(f"no complete row of {', '.join(row.values())} is stored in suite {options.suite}: run it first")
     columns = ["case", "split", "seed", "label", "probability"]
     rows = frame[columns].astype({"case": str, "split": str}).to_dict("records")
     return [{str(key): value for key, value in row.items()} for row in rows]
@@ -121,8 +108,8 @@ def _needed(options: argparse.Namespace, name: str) -> str:
 def _print_field(key: str, value: Any) -> None:
     if isinstance(value, dict) and value:
         print(f"{key}:")
-        for inner, said in value.items():
-            print(f"  {inner}: {said}")
+        for inner, item in value.items():
+            print(f"  {inner}: {item}")
     elif isinstance(value, list | tuple | set | frozenset):
         print(f"{key}: {', '.join(str(item) for item in value) or 'none'}")
     else:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
+from benchmark.cli import run as computing
+from benchmark.cli.selection import narrowed
+from benchmark.registry.budget import SAMPLERS, Budget, read_budget
 from benchmark.registry.spelling import DEFAULT_BUDGET, TUNED, parse_spelling, spell
+from benchmark.suites.suite import load_suite, members
 from benchmark.system.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -17,9 +22,6 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tune`: a method and its budget, and the options of `run`."""
-    from benchmark.cli import run as computing
-    from benchmark.registry.budget import SAMPLERS
-
     parser.add_argument("tuned_method", metavar="METHOD", help="a method with a search_space(); values that it gives are kept")
     parser.add_argument("--sampler", choices=SAMPLERS, help="who proposes the trials (default: tpe)")
     parser.add_argument("--trials", type=int, metavar="N", help="trials per split (default: 20; a smaller grid has fewer)")
@@ -30,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where some cells are not ok."""
     from benchmark.cells.rows import catalogue_of
-    from benchmark.cli import run as computing
     from benchmark.learning.tuning.search import method_of
 
     if options.method:
@@ -38,21 +39,19 @@ def run(options: argparse.Namespace) -> int:
     if not options.dataset:
         raise BenchmarkError("say which data to tune on: --dataset NAME")
     catalogue = catalogue_of(options.suite, options.plugin)
-    configured = catalogue.method(_with_budget(options))
-    method_of(configured)
-    method = configured.spelled
-    options.method = [method]
-    options.replaces = _of_other_budgets(options.suite, method)
+    method = catalogue.method(_with_budget(options))
+    method_of(method)
+    options.method = [method.spelled]
+    same = {spelled for spelled in members(load_suite(options.suite).name).methods if _fixed(spelled) == _fixed(method.spelled)}
+    options.replaces = sorted(spelled for spelled in same - {method.spelled} if TUNED in parse_spelling(spelled)[1])
     code = computing.run(options)
     if not options.dry_run:
-        _tell(options, method, catalogue)
+        _report(options, method.spelled, catalogue)
     return code
 
 
 def _with_budget(options: argparse.Namespace) -> str:
     """The method's spelling with the budget of the options in it. Raises `BenchmarkError` where both give one."""
-    from benchmark.registry.budget import Budget, read_budget
-
     name, parameters = parse_spelling(options.tuned_method)
     given = any(value is not None for value in (options.sampler, options.trials, options.timeout))
     if TUNED in parameters and given and parameters[TUNED] != DEFAULT_BUDGET:
@@ -64,38 +63,27 @@ def _with_budget(options: argparse.Namespace) -> str:
     return spell(name, parameters)
 
 
-def _of_other_budgets(suite: str, method: str) -> tuple[str, ...]:
-    """The suite's members that are the method tuned with another budget: tuned rows of a suite have equal budgets."""
-    from benchmark.suites.suite import load_suite, members
-
-    def untuned(spelled: str) -> tuple[str, dict[str, object]]:
-        name, parameters = parse_spelling(spelled)
-        return name, {field: value for field, value in parameters.items() if field != TUNED}
-
-    return tuple(
-        other
-        for other in members(load_suite(suite).name).methods
-        if other != method and TUNED in parse_spelling(other)[1] and untuned(other) == untuned(method)
-    )
+def _fixed(spelled: str) -> tuple[str, dict[str, object]]:
+    """A spelling without its budget: tuned rows of a suite have equal budgets, so one takes the place of another's."""
+    name, parameters = parse_spelling(spelled)
+    return name, {field: value for field, value in parameters.items() if field != TUNED}
 
 
-def _tell(options: argparse.Namespace, method: str, catalogue: Catalogue) -> None:
-    """What was chosen, split by split, and how often, for each table that the options name."""
+def _report(options: argparse.Namespace, method: str, catalogue: Catalogue) -> None:
+    """Print what was chosen, split by split, and how often, for each table that the options name."""
     from benchmark.cells.rows import current_suite
     from benchmark.cells.store import Store
     from benchmark.cells.studies import journal_path
-    from benchmark.cli.selection import narrowed
-    from benchmark.suites.suite import canonical
 
-    asked = [tuple(canonical(kind, name, catalogue) for name in getattr(options, kind)) for kind in ("dataset", "protocol")]
-    suite = narrowed(current_suite(options.suite, catalogue), asked[0], asked[1], (method,))
-    for dataset in suite.datasets:
-        for protocol in suite.protocols:
-            records = [record for record in Store().row(dataset, protocol, method).values() if record.outcome == "ok"]
-            if records:
-                print(f"\n{dataset}, {protocol}: values that {method} chose")
-                print("\n".join(summary(records)))
-                print(f"trials: optuna-dashboard '{journal_path(dataset, protocol, method)}'")
+    datasets = tuple(catalogue.dataset(name).spelled for name in options.dataset)
+    protocols = tuple(catalogue.protocol(name).spelled for name in options.protocol)
+    suite = narrowed(current_suite(options.suite, catalogue), datasets, protocols, (method,))
+    for dataset, protocol in product(suite.datasets, suite.protocols):
+        records = [record for record in Store().row(dataset, protocol, method).values() if record.outcome == "ok"]
+        if records:
+            print(f"\n{dataset}, {protocol}: values that {method} chose")
+            print("\n".join(summary(records)))
+            print(f"trials: optuna-dashboard '{journal_path(dataset, protocol, method)}'")
 
 
 def summary(records: Sequence[CellRecord]) -> list[str]:

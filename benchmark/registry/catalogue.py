@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -154,6 +154,13 @@ class Catalogue:
         """The protocol of a spelling."""
         name, parameters = parse_spelling(spelled)
         return ConfiguredProtocol(self.protocols.get(name), parameters).canonical()
+
+    def variants(self) -> Iterator[ConfiguredMethod]:
+        """Every method, each followed by its registered variants."""
+        for entry in self.methods:
+            yield ConfiguredMethod(entry, {})
+            for name, values in ({} if entry.error else entry.card.variants).items():
+                yield from (ConfiguredMethod(entry, {name: value}) for value in values if entry.constants.get(name) != value)
 
     def configured(self, kind: Kind, spelled: str) -> Configured[Any]:
         """The component of a kind and a spelling."""
