@@ -12,12 +12,11 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -32,6 +31,9 @@ from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT, results_folder
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric, Param, RunTag
 
 LIMIT_SECONDS = 90.0
 CONNECT_SECONDS = 2.0
@@ -87,11 +89,11 @@ class Mirror:
         self._end()
         self._child = self._spawn()
         try:
-            said, errors = self._child.communicate(timeout=max(until - time.monotonic(), 1.0))
+            output, errors = self._child.communicate(timeout=max(until - time.monotonic(), 1.0))
         except subprocess.TimeoutExpired:
             self._end()
             return f"mlflow: not finished within {LIMIT_SECONDS:.0f} s; `python -m benchmark sync` brings it level"
-        last = (said.strip() or errors.strip()).splitlines()[-1:]
+        last = (output.strip() or errors.strip()).splitlines()[-1:]
         return last[0] if last else f"mlflow: sync ended with code {self._child.returncode}"
 
     def _spawn(self) -> subprocess.Popen[str]:
@@ -129,13 +131,13 @@ def mirror_results(suite: Suite, catalogue: Catalogue) -> str:
 
     with FileLock(folder / ".lock"):
         try:
-            written, there = _Session(uri, suite.name, folder).mirror(gather(suite, catalogue))
+            written, level = _Session(uri, suite.name, folder).mirror(gather(suite, catalogue))
         except Exception as error:
             if type(error).__module__.partition(".")[0] in ("mlflow", "requests", "sqlalchemy"):
                 first = str(error).splitlines()[0][:200]
                 raise BenchmarkError(f"mlflow: {uri}: {first} (nothing is lost: `sync` again when it is mended)") from error
             raise
-    return f"mlflow: {written} rows written, {there} were level ({uri})"
+    return f"mlflow: {written} rows written, {level} were level ({uri})"
 
 
 class _Session:
@@ -161,18 +163,16 @@ class _Session:
     def _known_runs(self) -> dict[str, list[Any]]:
         """Runs of the experiment by the row that they mirror."""
         known: dict[str, list[Any]] = {}
-        token = None
-        while True:
-            page = self.client.search_runs([self.experiment], max_results=1000, page_token=token)
+        page = self.client.search_runs([self.experiment], max_results=1000)
+        while page:
             for run in page:
                 known.setdefault(run.data.tags.get(ROW_TAG, ""), []).append(run)
-            token = page.token
-            if not token:
-                return known
+            page = page.token and self.client.search_runs([self.experiment], max_results=1000, page_token=page.token)
+        return known
 
     def mirror(self, tables: Sequence[TableRows]) -> tuple[int, int]:
         """Write what differs; returns how many rows were written and how many were level."""
-        written = there = 0
+        written = level = 0
         for table in tables:
             rows = [row for row in (*table.complete, *table.incomplete) if row.source == "local"]
             parent = self._parent(table) if rows else ""
@@ -180,8 +180,8 @@ class _Session:
                 if self._row(table, row, parent):
                     written += 1
                 else:
-                    there += 1
-        return written, there
+                    level += 1
+        return written, level
 
     def _parent(self, table: TableRows) -> str:
         name = f"{table.task.dataset} x {table.task.protocol}"
@@ -244,15 +244,16 @@ class _Session:
         parameters = [Param(key, str(value)[:500]) for key, value in ingredients.get("configuration", {}).items()]
         tags = [RunTag(f"key {record.address.split}", record.key) for record in records]
         tags += [RunTag(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name not in PER_SPLIT]
+        self._log(run, metrics, parameters, tags)
+        self.client.log_text(run, _predictions(table, row).to_csv(index=False), "predictions.csv")
+
+    def _log(self, run: str, metrics: Sequence[Metric], parameters: Sequence[Param], tags: Sequence[RunTag] = ()) -> None:
+        """Log in batches that MLflow takes."""
+        self.client.log_batch(run, params=parameters)
         for start in range(0, len(metrics), 900):
             self.client.log_batch(run, metrics=metrics[start : start + 900])
-        self.client.log_batch(run, params=parameters)
         for start in range(0, len(tags), 90):
             self.client.log_batch(run, tags=tags[start : start + 90])
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "predictions.csv"
-            _predictions(table, row).to_csv(path, index=False)
-            self.client.log_artifact(run, str(path))
 
     def _search(self, parent: str, name: str, record: CellRecord) -> None:
         """A cell's trials: a step each of the inner AUC and of the numbers tried, all of them as a file, the values chosen."""
@@ -272,14 +273,9 @@ class _Session:
             metrics += [
                 Metric(key, float(value), when, step) for key, value in tried.items() if type(value) in (bool, int, float)
             ]
-        for start in range(0, len(metrics), 900):
-            self.client.log_batch(run, metrics=metrics[start : start + 900])
-        chosen = record.chosen.get("values", {})
-        self.client.log_batch(run, params=[Param(key, str(value)[:500]) for key, value in chosen.items()])
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "trials.csv"
-            _trials(trials).to_csv(path, index=False)
-            self.client.log_artifact(run, str(path))
+        chosen = [Param(key, str(value)[:500]) for key, value in record.chosen.get("values", {}).items()]
+        self._log(run, metrics, chosen)
+        self.client.log_text(run, _trials(trials).to_csv(index=False), "trials.csv")
         self.client.set_terminated(run)
 
 
