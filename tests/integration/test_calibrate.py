@@ -4,53 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.integration.conftest import MadeBenchmark
-
-SEEDED = '''
-"""A generated dataset with a seed, a method that its seed changes, and one that gives no numbers."""
-
-from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
-
-from benchmark.data.cohort import Cohort
-from benchmark.registry.cards import register_dataset, register_method
-
-
-@register_dataset(
-    "seeded", title="Seeded", source="made here", license="none", citation="none", label="made", label_time="never",
-    positive="good", negative="poor", site="hospital", inputs={"table": "x"}, barred={}, scope="Made for tests.",
-    modalities={"table"}, cases=120,
-)
-@dataclass(frozen=True)
-class Seeded:
-    seed: int = 1
-
-    def build(self, sources):
-        rng = np.random.default_rng(self.seed)
-        table = pd.DataFrame({"x": rng.normal(size=120)})
-        ids = np.array([f"c{k:03d}" for k in range(120)])
-        labels = (rng.random(120) < 1 / (1 + np.exp(-table["x"]))).astype(np.int8)
-        return Cohort("seeded", ids, labels, None, ids, table, source_digest=f"seeded {self.seed}")
-
-
-@register_method("shaky", family="made", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
-@dataclass
-class Shaky:
-    def fit(self, train, validation, seed):
-        self.rng = np.random.default_rng(seed)
-
-    def predict_proba(self, cases):
-        return 1 / (1 + np.exp(-cases.table["x"].to_numpy() - 0.3 * self.rng.normal(size=len(cases))))
-
-
-@register_method("torn", family="made", reference="none", fit_modalities={"table"}, predict_modalities={"table"})
-@dataclass
-class Torn(Shaky):
-    def predict_proba(self, cases):
-        return np.full(len(cases), np.nan)
-'''
+from tests.made_benchmark import MadeBenchmark
 
 
 def journals(made: MadeBenchmark) -> dict[str, list[dict[str, object]]]:
@@ -60,10 +14,9 @@ def journals(made: MadeBenchmark) -> dict[str, list[dict[str, object]]]:
     return {name: [json.loads(line) for line in lines] for name, lines in found.items()}
 
 
-def seeded(made: MadeBenchmark) -> list[str]:
-    path = made.folder / "seeded_plugin.py"
-    path.write_text(SEEDED, encoding="utf-8")
-    words = ["calibrate", "--world", "copies", "--plugin", str(path), "--dataset", "seeded", "--jobs", "1"]
+def copies(made: MadeBenchmark) -> list[str]:
+    plugins = ["--plugin", str(made.plugin), "--plugin", str(made.broken)]
+    words = ["calibrate", "--world", "copies", *plugins, "--dataset", "made", "--jobs", "1"]
     return [*words, "--output", str(made.output / "docs" / "calibration.md")]
 
 
@@ -94,14 +47,14 @@ def test_bars_on_few_repetitions_are_shown_as_provisional(made: MadeBenchmark):
 
 
 def test_copies_of_a_method_differ_by_their_seed_alone_and_are_compared_on_fresh_cohorts(made: MadeBenchmark):
-    words = seeded(made)
-    done = made.cli(*words, "--method", "shaky", "--cohorts", "3")
+    words = copies(made)
+    done = made.cli(*words, "--method", "dicey", "--cohorts", "3")
     assert "3 repetitions computed" in done.stdout
     (lines,) = journals(made).values()
     differences = [line["differences"][0] for line in lines]  # type: ignore[index]
     assert all(0 < abs(difference) < 0.1 for difference in differences) and len(set(differences)) == 3
     document = (made.output / "docs" / "calibration.md").read_text(encoding="utf-8")
-    assert "| shaky on seeded | 3 | 0 of 3 [" in document
+    assert "| dicey on made | 3 | 0 of 3 [" in document
 
 
 def test_a_part_of_the_campaign_does_not_overwrite_the_document_of_the_whole(made: MadeBenchmark):
@@ -110,17 +63,16 @@ def test_a_part_of_the_campaign_does_not_overwrite_the_document_of_the_whole(mad
 
 
 def test_predictions_that_no_cell_would_accept_end_the_campaign_with_their_cause(made: MadeBenchmark):
-    done = made.cli(*seeded(made), "--method", "torn", "--cohorts", "1", code=2)
-    assert "torn on seeded, repetition 0" in done.stderr and "seed39-fold0" in done.stderr and "NaN" in done.stderr
+    done = made.cli(*copies(made), "--method", "invalid", "--cohorts", "1", code=2)
+    assert "invalid on made, repetition 0" in done.stderr and "seed39-fold0" in done.stderr and "NaN" in done.stderr
 
 
 def test_what_cannot_be_calibrated_is_refused_in_one_line(made: MadeBenchmark):
-    words = seeded(made)
-    plugin = ["--plugin", str(made.plugin)]
+    words = copies(made)
     for wrong, said in (
         (["--method", "logistic-regression"], "its seed changes nothing"),
         (["--method", "image-net"], "needs more than the table"),
-        ([*plugin, "--dataset", "made", "--method", "shaky"], "need a dataset with a free field 'seed'"),
+        (["--dataset", "made[seed=1]", "--method", "dicey"], "need a dataset with a free field 'seed'"),
         (["--world", "s4"], "unknown world 's4': known: copies, "),
         (["--repetitions", "1"], "--repetitions 1: give 2 or more"),
         (["--jobs", "0"], "--jobs 0: give 1 or more"),

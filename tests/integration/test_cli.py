@@ -12,7 +12,8 @@ import sys
 import pytest
 
 from benchmark.cli.main import VERBS
-from tests.integration.conftest import ROOT
+from benchmark.system.locations import ROOT
+from tests.made_benchmark import CASES, COMPONENTS
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -38,8 +39,8 @@ def test_list_json_has_the_documented_shape(made):
         "name": "made",
         "available": True,
         "reason": "",
-        "modalities": ["table"],
-        "cases": 90,
+        "modalities": ["image", "table", "text"],
+        "cases": CASES,
         "sites": 3,
     }
     assert not datasets["soop"]["available"] and "python -m benchmark fetch soop" in datasets["soop"]["reason"]
@@ -52,27 +53,23 @@ def test_list_json_has_the_documented_shape(made):
     assert {item["name"] for item in content["protocols"]} == {"repeated-cv", "leave-one-site-out", "holdout"}
 
 
-def test_show_splits_and_predictions_have_the_documented_shape(made):
-    splits = made.json(
-        "show", "splits", "--dataset", "made", "--protocol", "repeated-cv", "--plugin", str(made.plugin), "--json"
-    )
+def test_show_splits_and_predictions_have_the_documented_shape(ran):
+    splits = ran.json("show", "splits", "--dataset", "made", "--protocol", "repeated-cv", "--plugin", str(ran.plugin), "--json")
     assert len(splits) == 20 and set(splits[0]) == {"name", "seed", "train", "validation", "test"}
     assert splits[0]["name"] == "seed39-fold0" and splits[0]["seed"] == 39
     for split in splits:
         ids = split["train"] + split["validation"] + split["test"]
-        assert sorted(ids) == [f"c{k:03d}" for k in range(90)]
-    made.run()
-    where = ["--dataset", "made", "--protocol", "repeated-cv", "--method", "steady", "--suite", str(made.suite)]
-    rows = made.json("show", "predictions", *where, "--json")
-    assert len(rows) == 4 * 90 and set(rows[0]) == {"case", "split", "seed", "label", "probability"}
+        assert sorted(ids) == sorted(f"case-{k}" for k in range(CASES))
+    where = ["--dataset", "made", "--protocol", "repeated-cv", "--method", "steady", "--suite", str(ran.suite)]
+    rows = ran.json("show", "predictions", *where, "--json")
+    assert len(rows) == 4 * CASES and set(rows[0]) == {"case", "split", "seed", "label", "probability"}
     tests = {split["name"]: split["test"] for split in splits}
     for name, ids in tests.items():
         assert [row["case"] for row in rows if row["split"] == name] == ids
 
 
-def test_rank_json_has_each_unordered_pair_once_and_null_where_undefined(made):
-    made.run()
-    content = made.json("rank", *made.options, "--json")
+def test_rank_json_has_each_unordered_pair_once_and_null_where_undefined(ran):
+    content = ran.json("rank", *ran.options, "--json")
     assert set(content) == {"suite", "tables"} and content["suite"] == "made-suite"
     cv, sites = content["tables"]
     assert {frozenset((pair["a"], pair["b"])) for pair in cv["pairs"]} == {
@@ -84,27 +81,26 @@ def test_rank_json_has_each_unordered_pair_once_and_null_where_undefined(made):
         assert 0 <= pair["p"] <= pair["p_holm"] <= 1 and pair["ci"][0] <= pair["difference"] <= pair["ci"][1]
     ranked = {row["method"] for row in cv["rows"] if row["ranked"]}
     assert ranked == {"steady", "dicey", "blunt"}
-    descriptive = next(row for row in cv["rows"] if row["method"] == "steady[C=0.01]")
+    descriptive = next(row for row in cv["rows"] if row["method"] == "steady[steepness=0.01]")
     assert descriptive["rank"] is None and descriptive["best_set"] is None
     for row in sites["rows"]:
         assert row["rank"] is None and row["best_set"] is None and row["metrics"]["auc"]["ci"] is None
     assert all(pair["p"] is None and pair["p_holm"] is None and pair["ci"] is None for pair in sites["pairs"])
 
 
-def test_a_new_method_runs_as_it_is_and_only_its_cells_are_computed(made):
-    done = made.cli("new", "method", "my-model", "--folder", str(made.folder))
-    path = made.folder / "my_model.py"
+def test_a_new_method_runs_as_it_is_and_only_its_cells_are_computed(ran):
+    done = ran.cli("new", "method", "my-model", "--folder", str(ran.folder))
+    path = ran.folder / "my_model.py"
     assert str(path) in done.stdout
     path.write_text(path.read_text().replace('{"table", "image"}', '{"table"}').replace("table+derived", "table"))
-    made.run()
-    assert "32 of 32 cells to compute" in made.run("--plugin", str(path), "--method", "my-model").stdout
-    table = made.json("rank", *made.options, "--json")["tables"][0]
+    assert "32 of 32 cells to compute" in ran.run("--plugin", str(path), "--method", "my-model").stdout
+    table = ran.json("rank", *ran.options, "--json")["tables"][0]
     assert any(row["method"] == "my-model" and row["ranked"] for row in table["rows"])
     assert sum("my-model" in (pair["a"], pair["b"]) for pair in table["pairs"]) == 3
-    again = made.cli("new", "method", "my-model", "--folder", str(made.folder), code=2)
+    again = ran.cli("new", "method", "my-model", "--folder", str(ran.folder), code=2)
     assert "exists already" in again.stderr
     path.unlink()
-    made.cli("rank", *made.options)
+    ran.cli("rank", *ran.options)
 
 
 def test_new_refuses_what_is_no_name_and_what_is_taken(made):
@@ -118,8 +114,8 @@ def test_new_refuses_what_is_no_name_and_what_is_taken(made):
         (["run", "--method", "stedy"], "unknown method 'stedy': did you mean 'steady'"),
         (["run", "--dataset", "mad"], "unknown dataset 'mad': did you mean 'made'?"),
         (["run", "--protocol", "repeated"], "unknown protocol 'repeated': did you mean 'repeated-cv'?"),
-        (["run", "--method", "steady[c=2]"], "unknown parameter of steady 'c': did you mean 'C'?"),
-        (["run", "--method", "steady[C=2"], "lacks its closing bracket"),
+        (["run", "--method", "steady[steepnes=2]"], "unknown parameter of steady 'steepnes': did you mean 'steepness'?"),
+        (["run", "--method", "steady[steepness=2"], "lacks its closing bracket"),
         (["run", "--jobs", "0"], "--jobs 0: give 1 or more"),
         (["run", "--retry", "faild"], "unknown outcome 'faild': did you mean 'failed'?"),
         (["explain", "made/repeated-cv"], "is not DATASET/PROTOCOL/METHOD or DATASET"),
@@ -141,7 +137,7 @@ def test_a_file_with_a_syntax_error_is_listed_with_it_beside_the_others(made):
 
 
 def test_the_cells_of_a_method_that_cannot_be_imported_fail_and_the_others_run(made):
-    made.other.write_text(made.other.read_text().replace("import numpy as np", "import numpy as np\nimport not_installed_here"))
+    made.edit("import numpy as np", "import numpy as np\nimport not_installed_here", made.other)
     done = made.run("--plugin", str(made.other), "--method", "other", "--method", "steady", code=1)
     assert "No module named 'not_installed_here'" in done.stdout
     rows = {row["method"]: row for row in made.json("rank", *made.options, "--json")["tables"][0]["rows"]}
@@ -182,36 +178,25 @@ def test_doctor_warns_of_another_package_named_datasets(made):
     info = made.folder / "site" / "datasets-9.9.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: datasets\nVersion: 9.9\n")
-    found = subprocess.run(
-        made.command("doctor", "--json"),
-        cwd=ROOT,
-        env={**made.variables, "PYTHONPATH": str(made.folder / "site")},
-        capture_output=True,
-        text=True,
-    )
+    found = made.process("doctor", "--json", env={**made.environment, "PYTHONPATH": str(made.folder / "site")})
     clash = next(item for item in json.loads(found.stdout) if item["check"] == "package name")
     assert clash["state"] == "warning" and "pip uninstall datasets" in clash["message"]
 
 
 def test_a_dataset_that_is_not_fetched_is_skipped_with_its_command_and_the_others_run(made):
-    made.suite.write_text(made.suite.read_text().replace('["made"]', '["soop", "made"]'))
+    made.edit('["made"]', '["soop", "made"]', made.suite)
     done = made.run()
     assert "python -m benchmark fetch soop" in done.stdout
     assert len(made.cells()) > 100
 
 
 def test_a_dataset_that_cannot_be_prepared_is_told_and_the_others_run(made):
-    extra = made.folder / "bad_data.py"
-    text = (
-        made.plugin.read_text()
-        .split("TABLE")[0]
-        .replace('"made", title', '"unsound", title')
-        .replace("class Made", "class Unsound")
-    )
-    extra.write_text(text.replace("return Cohort(", "ids[1] = ids[0]\n        return Cohort("))
-    made.suite.write_text(made.suite.read_text().replace('["made"]', '["unsound", "made"]'))
+    extra = made.write("bad_data.py", COMPONENTS.partition("def table_score")[0])
+    made.edit('    "made",\n    title', '    "unsound",\n    title', extra)
+    made.edit('f"case-{i}"', 'f"case-{i // 2}"', extra)
+    made.edit('["made"]', '["unsound", "made"]', made.suite)
     done = made.run("--plugin", str(extra), code=1)
-    assert "case id 'c000' occurs more than once" in done.stdout
+    assert "case id 'case-0' occurs more than once" in done.stdout
     assert len(made.cells()) > 100
     assert not list((made.folder / "data" / "prepared" / "unsound").glob("*/cohort.json"))
 
@@ -221,7 +206,7 @@ def test_a_closed_pipe_ends_without_a_traceback(made):
         f"{shutil.which('bash')} -c '{sys.executable} -m benchmark list --json | head -1'",
         shell=True,
         cwd=ROOT,
-        env=made.variables,
+        env=made.environment,
         capture_output=True,
         text=True,
     )
@@ -229,14 +214,8 @@ def test_a_closed_pipe_ends_without_a_traceback(made):
 
 
 def test_the_installed_folder_is_not_needed_as_working_directory(made):
-    done = subprocess.run(
-        made.command("list", "datasets"),
-        cwd=made.folder,
-        env={**made.variables, "PYTHONPATH": str(ROOT) + os.pathsep + os.environ.get("PYTHONPATH", "")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    path = str(ROOT) + os.pathsep + os.environ.get("PYTHONPATH", "")
+    done = made.process("list", "datasets", cwd=made.folder, env={**made.environment, "PYTHONPATH": path}, check=True)
     assert "soop" in done.stdout
 
 
@@ -251,7 +230,7 @@ def test_a_member_can_be_taken_out_of_the_family_again(made):
 
 
 def test_debugging_in_process_lets_the_exception_through(made):
-    made.plugin.write_text(made.plugin.read_text().replace("FAIL = False", "FAIL = True"))
+    made.edit("FAIL = False", "FAIL = True")
     done = made.run("--method", "blunt", "--in-process", "--debug", code=1)
     assert "ValueError: blunt fails on purpose" in done.stderr and "Traceback" in done.stderr
 

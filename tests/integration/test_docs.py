@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.integration.conftest import ROOT, MadeBenchmark
+from benchmark.system.locations import ROOT
+from tests.made_benchmark import MadeBenchmark
 
 
 def block(document: str, containing: str) -> str:

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 
 import numpy as np
 import pytest
 
+from benchmark.cells.compute import compute
+from benchmark.registry.importing import import_file
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import ROOT
+from tests.made_benchmark import COMPONENTS
+
 
 def second_version(made) -> None:
     """Another task under the same name: other labels, another source."""
-    text = made.plugin.read_text()
-    for before, after in (("np.exp(-2 * table", "np.exp(2 * table"), ("made v1", "made v2")):
-        assert before in text
-        text = text.replace(before, after)
-    made.plugin.write_text(text)
-
-
-def table(made, *words: str):
-    return made.json("rank", *made.options, *words, "--json")["tables"][0]
+    made.edit("FLIPPED = ()", "FLIPPED = (3, 7)")
+    made.edit("made-1", "made-2")
 
 
 def test_rows_of_two_versions_of_a_dataset_never_stand_in_one_table(made):
     made.run("--method", "steady", "--method", "blunt")
     second_version(made)
     made.run("--method", "dicey")
-    assert {row["method"] for row in table(made)["rows"]} == {"dicey"}
+    assert {row["method"] for row in made.table()["rows"]} == {"dicey"}
 
 
 def test_a_published_row_of_another_version_is_left_out_and_named(made):
@@ -36,7 +36,7 @@ def test_a_published_row_of_another_version_is_left_out_and_named(made):
     made.run("--method", "dicey")
     made.cli("publish", *made.options, "--method", "dicey")
     shutil.rmtree(made.output / "results" / "cells")
-    assert {row["method"] for row in table(made)["rows"]} == {"dicey"}
+    assert {row["method"] for row in made.table()["rows"]} == {"dicey"}
     made.cli("rank", *made.options)
     assert "published for another version of this task: `steady` and `blunt`" in made.leaderboard.read_text()
 
@@ -71,24 +71,20 @@ def test_a_published_file_under_another_methods_name_is_not_taken_for_it(made):
     shutil.rmtree(made.output / "results" / "cells")
     for folder in (made.output / "results" / "reference" / "made").iterdir():
         shutil.copy(folder / "steady.parquet", folder / "blunt.parquet")
-    assert {row["method"] for row in table(made)["rows"]} == {"steady"}
+    assert {row["method"] for row in made.table()["rows"]} == {"steady"}
 
 
 def test_code_that_is_edited_during_a_run_is_never_stored_as_the_code_before(made):
-    import subprocess
-
-    from tests.integration.conftest import ROOT
-
-    made.other.write_text(made.other.read_text().replace("self.p = 0.4", "__import__('time').sleep(0.3)\n        self.p = 0.4"))
+    made.edit("self.p = 0.4", "__import__('time').sleep(0.3)\n        self.p = 0.4", made.other)
     words = ["run", *made.options, "--plugin", str(made.other), "--no-sync", "--jobs", "1", "--method"]
     slow = ["dicey[pause=0.4]", "--method", "other"]
     child = subprocess.Popen(
-        made.command(*words, *slow), cwd=ROOT, env=made.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        made.command(*words, *slow), cwd=ROOT, env=made.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 60
     while not made.cells() and time.monotonic() < until:
         time.sleep(0.05)
-    made.other.write_text(made.other.read_text().replace("self.p = 0.4", "self.p = 0.9"))
+    made.edit("self.p = 0.4", "self.p = 0.9", made.other)
     out, _ = child.communicate(timeout=120)
     assert child.returncode == 1 and "was edited during the run: run again" in out
     assert not any("0.9" in cell.decode() for cell in made.cells().values() if b'"method":"other"' in cell)
@@ -98,7 +94,7 @@ def test_code_that_is_edited_during_a_run_is_never_stored_as_the_code_before(mad
 
 
 def test_a_method_that_changes_when_it_is_computed_again_is_marked(made):
-    made.plugin.write_text(made.plugin.read_text().replace("np.random.default_rng(seed)", "np.random.default_rng()"))
+    made.edit("self.random = np.random.default_rng(seed)", "self.random = np.random.default_rng()")
     made.run("--method", "dicey", "--method", "steady")
     assert "not reproducible" not in made.leaderboard.read_text()
     made.run("--recompute", "--seeds", "40")
@@ -114,16 +110,10 @@ def test_ranked_rows_that_are_missing_are_named_beside_the_conclusion(made):
 
 @pytest.mark.parametrize("positives", [1, 4])
 def test_a_cohort_with_too_few_cases_of_a_class_stops_no_other(made, positives):
-    small = made.folder / "small.py"
-    text = (
-        made.plugin.read_text()
-        .split("TABLE")[0]
-        .replace('"made", title', '"small", title')
-        .replace("class Made", "class Small")
-    )
-    text = text.replace("return Cohort(", f"labels = (np.arange(90) < {positives}).astype(np.int8)\n        return Cohort(")
-    small.write_text(text)
-    made.suite.write_text(made.suite.read_text().replace('["made"]', '["small", "made"]'))
+    small = made.write("small.py", COMPONENTS.partition("def table_score")[0])
+    made.edit('    "made",\n    title', '    "small",\n    title', small)
+    made.edit("labels[list(FLIPPED)] ^= 1", f"labels[:] = np.arange(self.cases) < {positives}", small)
+    made.edit('["made"]', '["small", "made"]', made.suite)
     done = made.run("--plugin", str(small), code=None)
     assert "Traceback" not in done.stdout + done.stderr
     assert "small: repeated-cv is not possible: too few cases of a class" in done.stdout or positives == 4
@@ -131,16 +121,13 @@ def test_a_cohort_with_too_few_cases_of_a_class_stops_no_other(made, positives):
 
 
 def test_a_reason_that_utf_8_cannot_hold_and_odd_fields_stop_no_run(made):
-    made.plugin.write_text(
-        made.plugin.read_text()
-        .replace("blunt fails on purpose", "no file \\udcff")
-        .replace("FAIL = False", "FAIL = True")
-        .replace("pause: float = 0.0", "pause: float = 0.0\n    odd: frozenset = frozenset({'b', 'a'})")
-    )
+    made.edit("blunt fails on purpose", "no file \\udcff")
+    made.edit("FAIL = False", "FAIL = True")
+    made.edit("pause: float = 0.0", "pause: float = 0.0\n    odd: frozenset = frozenset({'b', 'a'})")
     done = made.run(code=1)
     assert "no file \\udcff" in done.stdout
-    rows = {row["method"]: row["cells_ok"] for row in table(made)["rows"]}
-    assert rows == {"steady": 20, "dicey": 20, "blunt": 0, "steady[C=0.01]": 20}
+    rows = {row["method"]: row["cells_ok"] for row in made.table()["rows"]}
+    assert rows == {"steady": 20, "dicey": 20, "blunt": 0, "steady[steepness=0.01]": 20}
 
 
 @pytest.mark.parametrize(
@@ -151,9 +138,7 @@ def test_a_reason_that_utf_8_cannot_hold_and_odd_fields_stop_no_run(made):
     ],
 )
 def test_answers_in_a_doubtful_form_are_invalid(made, answer, said):
-    made.plugin.write_text(
-        made.plugin.read_text().replace('return 1 / (1 + np.exp(-cases.table["z"].to_numpy()))', f"return {answer}")
-    )
+    made.edit('return 1 / (1 + np.exp(-cases.table["z"].to_numpy()))', f"return {answer}")
     assert said in made.run("--method", "blunt", code=1).stdout
 
 
@@ -168,29 +153,17 @@ def test_damaged_prepared_data_are_named_with_the_mend(made, name):
     made.run("--method", "steady")
 
 
-def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(tiny_plugin, tmp_path, monkeypatch):
+def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(made):
     """A table-only method tries the feature source of every view that it is given."""
-    spy = tmp_path / "spy.py"
-    spy.write_text(
+    spy = made.write(
+        "spy.py",
         "from dataclasses import dataclass\nimport numpy as np\nfrom benchmark import register_method\nSEEN = {}\n\n"
         "@register_method('spy', family='f', reference='r', fit_modalities={'table'}, predict_modalities={'table'})\n"
         "@dataclass\nclass Spy:\n    def fit(self, train, validation, seed):\n"
         "        SEEN['views'] = [train, validation, train.pool]\n\n"
-        "    def predict_proba(self, cases):\n        SEEN['views'].append(cases)\n        return np.full(len(cases), 0.5)\n"
+        "    def predict_proba(self, cases):\n        SEEN['views'].append(cases)\n        return np.full(len(cases), 0.5)\n",
     )
-    from benchmark.cells.compute import compute
-    from benchmark.cells.planning import plan
-    from benchmark.cells.store import Store
-    from benchmark.data.preparation import load_cohort
-    from benchmark.registry.discovery import discover
-    from benchmark.registry.importing import import_file
-    from benchmark.suites.suite import Suite
-    from benchmark.system.errors import BenchmarkError
-
-    catalogue = discover([str(tiny_plugin), str(spy)])
-    suite = Suite("s", "S", ("tiny",), ("leave-one-site-out",), ("spy",))
-    planned = plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store(tmp_path / "cells"))
-    assert compute(planned.cells[0]).outcome == "ok"
+    assert compute(made.cell("spy", plugins=[spy])).outcome == "ok"
     for view in import_file(spy).SEEN["views"]:
         for modality in ("image", "text", "table"):
             for rows in (None, np.arange(3), view.rows):
@@ -200,9 +173,9 @@ def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(tiny_pl
 
 def test_the_cells_of_a_row_come_from_one_code_and_the_stale_ones_can_be_deleted(made):
     made.run("--plugin", str(made.other), "--method", "other", "--method", "steady")
-    made.other.write_text(made.other.read_text().replace("self.p = 0.4", "self.p = 0.3"))
+    made.edit("self.p = 0.4", "self.p = 0.3", made.other)
     made.run("--method", "other", "--seeds", "39")
-    rows = {row["method"]: row for row in table(made)["rows"]}
+    rows = {row["method"]: row for row in made.table()["rows"]}
     assert rows["other"]["cells_ok"] == 15 and not rows["other"]["ranked"]
     before = made.cells()
     out = made.cli("clean", *made.options, "--stale", "--protocol", "repeated-cv", "--method", "other", "--yes").stdout
@@ -221,13 +194,9 @@ def test_set_aside_files_and_caches_can_be_cleaned(made):
 
 
 def test_the_mirror_follows_a_suite_that_is_named_from_another_folder(made):
-    import subprocess
-
-    from tests.integration.conftest import ROOT
-
     words = ["run", "--suite", made.suite.name, "--plugin", made.plugin.name, "--method", "steady", "--protocol", "repeated-cv"]
-    environment = {**made.variables, "PYTHONPATH": str(ROOT), "STROKEBENCH_OUTPUT": "elsewhere"}
-    done = subprocess.run(made.command(*words), cwd=made.folder, env=environment, capture_output=True, text=True, timeout=200)
+    environment = {**made.environment, "PYTHONPATH": str(ROOT), "STROKEBENCH_OUTPUT": "elsewhere"}
+    done = made.process(*words, cwd=made.folder, env=environment)
     assert done.returncode == 0, done.stderr
     assert "1 rows written" in done.stdout or "1 were level" in done.stdout, done.stdout
     assert (made.folder / "elsewhere" / "results" / "mlflow" / "mlflow.db").is_file()

@@ -9,22 +9,21 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import MadeBenchmark
+from tests.made_benchmark import MadeBenchmark
 
 
 def data_of(page: str) -> Any:
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL).group(1))
 
 
-def test_run_and_rank_write_the_same_page_which_holds_what_rank_json_prints(made: MadeBenchmark):
-    made.run()
-    path = made.output / "results" / "made-suite.html"
+def test_run_and_rank_write_the_same_page_which_holds_what_rank_json_prints(ran: MadeBenchmark):
+    path = ran.output / "results" / "made-suite.html"
     first = path.read_bytes()
     path.unlink()
-    made.cli("rank", *made.options)
+    ran.cli("rank", *ran.options)
     assert path.read_bytes() == first
-    assert made.cli("export", "html", *made.options).stdout.encode() == first
-    tables = made.json("rank", *made.options, "--json")["tables"]
+    assert ran.cli("export", "html", *ran.options).stdout.encode() == first
+    tables = ran.json("rank", *ran.options, "--json")["tables"]
     for table, shown in zip(tables, data_of(first.decode())["suite"]["tables"], strict=True):
         assert (shown["dataset"], shown["protocol"]) == (table["dataset"], table["protocol"])
         rows = {row["method"]: row for row in table["rows"]}

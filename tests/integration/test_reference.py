@@ -12,7 +12,7 @@ from benchmark.cells.rows import current_suite, gather
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import DEFAULT, load_suite, suite_names
-from tests.integration.conftest import ROOT
+from benchmark.system.locations import ROOT
 
 DATASETS = {"synthetic-stroke": 939, "soop": 618, "soop-nihss": 944, "ist": 19285, "estonian-stroke": 829}
 

@@ -14,65 +14,63 @@ import time
 
 import pytest
 
-from tests.integration.conftest import ROOT
+from benchmark.system.locations import ROOT
+from tests.made_benchmark import CASES
 
 CELLS = 3 * 20 + 20 + (3 + 12 + 12) + 3
 """Per row 20 splits of repeated-cv; leave-one-site-out 3 sites x 4 seeds, once for the deterministic rows."""
 
 
-def test_the_second_run_computes_nothing_and_says_so(made):
-    assert f"{CELLS} of {CELLS} cells to compute" in made.run().stdout
-    before, leaderboard = made.cells(), made.leaderboard.read_bytes()
+def test_the_second_run_computes_nothing_and_says_so(ran):
+    before, leaderboard = ran.cells(), ran.leaderboard.read_bytes()
     assert len(before) == CELLS
-    assert f"nothing to compute: all {CELLS} cells are fresh" in made.run().stdout
-    assert made.cells() == before
-    assert made.leaderboard.read_bytes() == leaderboard
+    assert f"nothing to compute: all {CELLS} cells are fresh" in ran.run().stdout
+    assert ran.cells() == before
+    assert ran.leaderboard.read_bytes() == leaderboard
 
 
-def test_the_number_of_jobs_and_the_executor_change_no_deterministic_byte(made):
-    seen = []
-    for options in (["--jobs", "1"], ["--jobs", "2"], ["--in-process"]):
-        made.run("--recompute", *options)
-        seen.append(made.cells())
-    assert len(seen[0]) == CELLS
-    assert seen[0] == seen[1] == seen[2]
+def test_the_number_of_jobs_and_the_executor_change_no_deterministic_byte(ran):
+    in_process = ran.cells()
+    assert len(in_process) == CELLS
+    for jobs in ("1", "2"):
+        before = {path: path.stat().st_mtime_ns for path in ran.output.rglob("seed*-fold*.json")}
+        ran.run("--recompute", "--jobs", jobs)
+        assert all(path.stat().st_mtime_ns > was for path, was in before.items())
+        assert ran.cells() == in_process
 
 
-def test_an_edit_of_one_methods_code_makes_only_its_cells_stale_and_a_comment_none(made):
-    made.run()
-    other = made.other
-    words = ["--plugin", str(other), "--method", "other"]
-    assert "32 of 32 cells to compute" in made.run(*words).stdout
-    other.write_text(other.read_text().replace("self.p = 0.4", "self.p = 0.4  # of all"))
-    assert "nothing to compute" in made.run().stdout
-    other.write_text(other.read_text().replace("self.p = 0.4", "self.p = 0.5"))
-    assert f"32 of {CELLS + 32} cells to compute" in made.run().stdout
+def test_an_edit_of_one_methods_code_makes_only_its_cells_stale_and_a_comment_none(ran):
+    words = ["--plugin", str(ran.other), "--method", "other"]
+    assert "32 of 32 cells to compute" in ran.run(*words).stdout
+    ran.edit("self.p = 0.4", "self.p = 0.4  # of all", ran.other)
+    assert "nothing to compute" in ran.run().stdout
+    ran.edit("self.p = 0.4", "self.p = 0.5", ran.other)
+    assert f"32 of {CELLS + 32} cells to compute" in ran.run().stdout
 
 
-def test_a_killed_run_goes_on_to_the_same_leaderboard(made):
-    made.run()
-    undisturbed, cells = made.leaderboard.read_bytes(), made.cells()
+def test_a_killed_run_goes_on_to_the_same_leaderboard(ran):
+    undisturbed, cells = ran.leaderboard.read_bytes(), ran.cells()
     chance = random.Random(os.getpid())
     for _ in range(3):
-        for path in made.output.rglob("*"):
+        for path in ran.output.rglob("*"):
             if path.is_file():
                 path.unlink()
         child = subprocess.Popen(
-            made.command("run", *made.options, "--no-sync"), cwd=ROOT, env=made.variables,
+            ran.command("run", *ran.options, "--no-sync"), cwd=ROOT, env=ran.environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         time.sleep(chance.uniform(0.5, 6))
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-        made.run()
-        assert made.cells() == cells
-        assert made.leaderboard.read_bytes() == undisturbed
+        ran.run()
+        assert ran.cells() == cells
+        assert ran.leaderboard.read_bytes() == undisturbed
 
 
 def test_ctrl_c_keeps_every_finished_cell_and_ends_with_130(made):
     slow = ["--method", "dicey[pause=0.2]"]
     child = subprocess.Popen(
-        made.command("run", *made.options, "--no-sync", *slow), cwd=ROOT, env=made.variables,
+        made.command("run", *made.options, "--no-sync", *slow), cwd=ROOT, env=made.environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background of a shell inherit "ignored"
     )  # fmt: skip
@@ -90,7 +88,7 @@ def test_ctrl_c_keeps_every_finished_cell_and_ends_with_130(made):
 
 
 def test_a_failing_method_stops_no_other_and_is_shown_with_its_cause(made):
-    made.plugin.write_text(made.plugin.read_text().replace("FAIL = False", "FAIL = True"))
+    made.edit("FAIL = False", "FAIL = True")
     done = made.run("--jobs", "2", code=1)
     assert "blunt fails on purpose" in done.stdout and "Traceback" not in done.stdout + done.stderr
     table = made.json("rank", *made.options, "--json")["tables"][0]
@@ -116,13 +114,12 @@ def test_a_row_that_a_suite_skips_is_shown_once_it_was_run(made):
     assert {row["method"] for row in made.json("rank", *made.options, "--json")["tables"][0]["rows"]} >= {"blunt", "steady"}
     assert "8 rows published" in made.cli("publish", *made.options).stdout
     shown = ["show", "predictions", "--method", "blunt", "--dataset", "made", "--protocol", "repeated-cv"]
-    assert len(made.json(*shown, *made.options, "--json")) == 4 * 90
+    assert len(made.json(*shown, *made.options, "--json")) == 4 * CASES
 
 
 def test_a_cell_that_ran_out_of_time_and_is_tried_again_is_no_sign_of_chance(made):
-    made.suite.write_text(made.suite.read_text() + "\n[limits]\nseconds = 1.0\n")
-    slow = "time.sleep(0 if __import__('os').environ.get('FAST') else 9)"
-    made.plugin.write_text(made.plugin.read_text().replace("time.sleep(self.pause)", slow))
+    made.edit("seconds = 60", "seconds = 1.0", made.suite)
+    made.edit("time.sleep(self.pause)", "time.sleep(0 if __import__('os').environ.get('FAST') else 9)")
     done = made.run("--method", "dicey", "--seeds", "39", "--protocol", "leave-one-site-out", "--jobs", "2", code=1)
     assert "`run --retry timeout` tries again" in done.stdout
     made.run("--method", "dicey", "--seeds", "39", "--retry", "timeout", FAST="1")
@@ -150,15 +147,14 @@ def test_while_seeds_are_missing_the_table_is_interim_and_has_no_p_values(made):
     assert "Interim" not in made.leaderboard.read_text()
 
 
-def test_a_torn_cell_is_set_aside_and_computed_again(made):
-    made.run()
-    before = made.cells()
-    path = made.output / "results" / "cells" / "made" / "repeated-cv" / "steady" / "seed40-fold2.json"
+def test_a_torn_cell_is_set_aside_and_computed_again(ran):
+    before = ran.cells()
+    path = ran.output / "results" / "cells" / "made" / "repeated-cv" / "steady" / "seed40-fold2.json"
     path.write_bytes(path.read_bytes()[:200])
     edited = path.with_name("seed40-fold3.json")
     edited.write_bytes(edited.read_bytes().replace(b'"threshold":0.5', b'"threshold":0.4'))
-    assert f"2 of {CELLS} cells to compute" in made.run().stdout
-    assert made.cells() == before
+    assert f"2 of {CELLS} cells to compute" in ran.run().stdout
+    assert ran.cells() == before
     assert path.with_name(path.name + ".torn").exists()
 
 
@@ -176,7 +172,7 @@ def test_results_that_cannot_be_written_are_one_line_and_leave_nothing_half_writ
         done = made.cli("run", *made.options, "--no-sync", code=2, STROKEBENCH_OUTPUT=str(made.plugin))
     else:
         done = subprocess.run(
-            made.command("run", *made.options, "--no-sync", "--recompute", "--in-process"), cwd=ROOT, env=made.variables,
+            made.command("run", *made.options, "--no-sync", "--recompute", "--in-process"), cwd=ROOT, env=made.environment,
             capture_output=True, text=True, timeout=120,
             preexec_fn=no_file_above_500_bytes,
         )  # fmt: skip
@@ -241,25 +237,23 @@ def test_explain_says_why(made):
     assert "missing" in made.cli("explain", cell, *made.options).stdout
     made.run("--method", "steady")
     assert "fresh" in made.cli("explain", cell, *made.options).stdout
-    made.plugin.write_text(made.plugin.read_text().replace("LogisticRegression(C=self.C)", "LogisticRegression(C=2 * self.C)"))
+    made.edit("steep = SLOPE * ", "steep = 2 * SLOPE * ")
     out = made.cli("explain", cell, *made.options).stdout
     assert "stale" in out and "method code changed" in out
 
 
-def test_publishing_makes_reference_rows_that_another_machine_ranks_alike(made):
-    made.run()
-    made.cli("publish", *made.options)
-    local = made.json("rank", *made.options, "--json")
-    shutil.rmtree(made.output / "results" / "cells")
-    reference = made.json("rank", *made.options, "--no-local", "--json")
+def test_publishing_makes_reference_rows_that_another_machine_ranks_alike(ran):
+    ran.cli("publish", *ran.options)
+    local = ran.json("rank", *ran.options, "--json")
+    shutil.rmtree(ran.output / "results" / "cells")
+    reference = ran.json("rank", *ran.options, "--no-local", "--json")
     for table in (*local["tables"], *reference["tables"]):
         for row in table["rows"]:
             assert row.pop("source") in ("local", "reference")
     assert reference == local
 
 
-def test_a_reference_row_never_stands_in_for_running(made):
-    made.run()
-    made.cli("publish", *made.options)
-    shutil.rmtree(made.output / "results" / "cells")
-    assert f"{CELLS} of {CELLS} cells to compute" in made.run().stdout
+def test_a_reference_row_never_stands_in_for_running(ran):
+    ran.cli("publish", *ran.options)
+    shutil.rmtree(ran.output / "results" / "cells")
+    assert f"{CELLS} of {CELLS} cells to compute" in ran.run().stdout

@@ -19,8 +19,9 @@ from benchmark.cells.planning import training_seed
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import suite_names
 from benchmark.system.files import safe
+from benchmark.system.locations import ROOT
 from benchmark.system.provenance import digest
-from tests.integration.conftest import ROOT, RealData
+from tests.integration.conftest import RealData
 
 REFERENCE = ROOT / "results" / "reference"
 CATALOGUE = discover()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.made_benchmark import CASES
+
 
 @pytest.fixture
 def silent_server():
@@ -21,12 +23,11 @@ def silent_server():
     server.close()
 
 
-def test_the_mirror_holds_every_row_with_metrics_parameters_tags_and_predictions(made):
-    made.run()
-    assert "8 rows written, 0 were level" in made.cli("sync", *made.options).stdout
+def test_the_mirror_holds_every_row_with_metrics_parameters_tags_and_predictions(ran):
+    assert "8 rows written, 0 were level" in ran.cli("sync", *ran.options).stdout
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{made.output}/results/mlflow/mlflow.db")
+    client = MlflowClient(tracking_uri=f"sqlite:///{ran.output}/results/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("made-suite")
     runs = client.search_runs([experiment.experiment_id])
     parents = {run.info.run_id: run.info.run_name for run in runs if "mlflow.parentRunId" not in run.data.tags}
@@ -40,21 +41,21 @@ def test_the_mirror_holds_every_row_with_metrics_parameters_tags_and_predictions
     )
     history = client.get_metric_history(steady.info.run_id, "auc")
     assert sorted(point.step for point in history) == list(range(20))
-    table = made.json("rank", *made.options, "--json")["tables"][0]
+    table = ran.json("rank", *ran.options, "--json")["tables"][0]
     stated = next(row for row in table["rows"] if row["method"] == "steady")["metrics"]["auc"]["mean"]
     assert steady.data.metrics["mean_auc"] == pytest.approx(stated, abs=1e-12)
     assert sum(point.value for point in history) / 20 == pytest.approx(stated, abs=1e-12)
-    assert steady.data.params["C"] == "1.0"
+    assert steady.data.params["steepness"] == "1.0"
     assert len([tag for tag in steady.data.tags if tag.startswith("key seed")]) == 20
-    path = client.download_artifacts(steady.info.run_id, "predictions.csv", str(made.folder))
-    assert len(Path(path).read_text().splitlines()) == 1 + 4 * 90
+    path = client.download_artifacts(steady.info.run_id, "predictions.csv", str(ran.folder))
+    assert len(Path(path).read_text().splitlines()) == 1 + 4 * CASES
 
 
 def test_sync_is_idempotent_and_follows_a_changed_row(made):
     made.run("--plugin", str(made.other), "--method", "other", "--method", "steady")
     assert "4 rows written, 0 were level" in made.cli("sync", *made.options).stdout
     assert "0 rows written, 4 were level" in made.cli("sync", *made.options).stdout
-    made.other.write_text(made.other.read_text().replace("self.p = 0.4", "self.p = 0.3"))
+    made.edit("self.p = 0.4", "self.p = 0.3", made.other)
     made.run("--method", "other")
     assert "2 rows written, 2 were level" in made.cli("sync", *made.options).stdout
     database = sqlite3.connect(made.output / "results" / "mlflow" / "mlflow.db")
@@ -80,7 +81,7 @@ def test_a_server_that_never_answers_costs_a_bounded_time(made, silent_server, m
 
     monkeypatch.setattr(tracking, "LIMIT_SECONDS", 4.0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)
-    for name, value in made.variables.items():
+    for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)
     started = time.monotonic()

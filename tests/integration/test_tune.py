@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import ROOT, MadeBenchmark
+from benchmark.system.locations import ROOT
+from tests.made_benchmark import CASES, COMPONENTS, MadeBenchmark
 
 TUNABLE = '''
 
@@ -44,9 +45,10 @@ QUICK = ["--dataset", "made", "--no-sync"]
 @pytest.fixture
 def tunable(made: MadeBenchmark) -> MadeBenchmark:
     """The made benchmark with a method that can be tuned, in a suite of one protocol and two fast rows."""
-    made.plugin.write_text(made.plugin.read_text() + TUNABLE)
-    text = made.suite.read_text().replace('["repeated-cv", "leave-one-site-out"]', '["repeated-cv"]')
-    made.suite.write_text(text.replace('"steady", "dicey", "blunt"', '"dicey", "blunt"').replace('"steady[C=0.01]"', ""))
+    made.write(made.plugin.name, COMPONENTS + TUNABLE)
+    made.edit('["repeated-cv", "leave-one-site-out"]', '["repeated-cv"]', made.suite)
+    made.edit('"steady", "dicey", "blunt"', '"dicey", "blunt"', made.suite)
+    made.edit('"steady[steepness=0.01]"', "", made.suite)
     return made
 
 
@@ -92,14 +94,14 @@ def test_a_tuned_row_joins_the_suite_and_is_run_ranked_explained_and_published_l
     cell = "made/repeated-cv/leaning[tuned=tpe-5]/seed39-fold0"
     assert f"{cell}: fresh" in tunable.cli("explain", cell, *tunable.options).stdout
     shown = ["show", "predictions", "--method", "leaning[tuned=tpe-5]", "--dataset", "made", "--protocol", "repeated-cv"]
-    assert len(tunable.json(*shown, *tunable.options, "--json")) == 4 * 90
+    assert len(tunable.json(*shown, *tunable.options, "--json")) == 4 * CASES
     assert "1 rows published" in tunable.cli("publish", *tunable.options, "--method", "leaning[tuned=tpe-5]").stdout
-    tunable.plugin.write_text(tunable.plugin.read_text().replace("0.8, 1.0]", "0.9, 1.0]"))
+    tunable.edit("0.8, 1.0]", "0.9, 1.0]")
     assert "tuning changed: space" in tunable.cli("explain", cell, *tunable.options).stdout
 
 
 def test_a_suite_file_may_name_a_tuned_row_and_run_computes_it(tunable):
-    tunable.suite.write_text(tunable.suite.read_text().replace('"dicey", "blunt"', '"dicey", "leaning[tuned]"'))
+    tunable.edit('"dicey", "blunt"', '"dicey", "leaning[tuned]"', tunable.suite)
     assert "5 of 5 cells to compute" in tunable.run("--method", "leaning[tuned=tpe-20]", "--seeds", "39").stdout
     assert all(path.startswith("made/repeated-cv/leaning[tuned]/") for path in tunable.cells())
 
@@ -128,7 +130,7 @@ def test_a_killed_search_goes_on_with_the_trials_that_lack_and_ends_as_an_undist
             path.unlink()
     notes.unlink()
     child = subprocess.Popen(
-        tunable.command(*words), cwd=ROOT, env=tunable.variables,
+        tunable.command(*words), cwd=ROOT, env=tunable.environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     until = time.monotonic() + 90
@@ -151,7 +153,7 @@ def test_a_killed_search_goes_on_with_the_trials_that_lack_and_ends_as_an_undist
 def test_ctrl_c_leaves_no_trial_running(tunable):
     words = ["tune", "leaning[pause=0.3]", *tunable.options, *QUICK, "--trials", "6", "--jobs", "1"]
     child = subprocess.Popen(
-        tunable.command(*words), cwd=ROOT, env=tunable.variables,
+        tunable.command(*words), cwd=ROOT, env=tunable.environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
@@ -165,7 +167,7 @@ def test_ctrl_c_leaves_no_trial_running(tunable):
 
 
 def test_a_search_past_the_limit_of_its_fits_is_a_timeout_and_leaves_no_trial_running(tunable):
-    tunable.suite.write_text(tunable.suite.read_text() + "\n[limits]\nseconds = 2\nmemory_gib = 4\n")
+    tunable.edit("seconds = 60", "seconds = 2", tunable.suite)
     words = [
         *tunable.options,
         *QUICK,
@@ -222,7 +224,7 @@ def test_what_cannot_be_tuned_is_one_line_and_exit_code_2(tunable, words, said):
 
 
 def test_a_space_with_an_unknown_field_is_exit_code_2_in_tune_and_an_error_of_check(tunable):
-    tunable.plugin.write_text(tunable.plugin.read_text().replace('{"lean": [', '{"leen": ['))
+    tunable.edit('{"lean": [', '{"leen": [')
     done = tunable.cli("tune", "leaning", *tunable.options, *QUICK, code=2)
     assert "unknown field in search_space() of leaning 'leen': did you mean 'lean'" in done.stderr
     checked = tunable.cli("check", "leaning", "--plugin", str(tunable.plugin), code=1)
@@ -250,7 +252,7 @@ def test_mlflow_holds_a_run_per_search_with_its_trials_and_sync_is_idempotent(tu
     assert len(client.get_metric_history(search.info.run_id, "lean")) == 4
     path = client.download_artifacts(search.info.run_id, "trials.csv", str(tunable.folder))
     assert Path(path).read_text().splitlines()[0] == "trial,state,inner_auc,seconds,lean,error"
-    tunable.plugin.write_text(tunable.plugin.read_text().replace("0.8, 1.0]", "0.9, 1.0]"))
+    tunable.edit("0.8, 1.0]", "0.9, 1.0]")
     tunable.cli("tune", "leaning", *tunable.options, *QUICK, "--trials", "4", "--seeds", "39", "--in-process")
     assert "1 rows written" in tunable.cli("sync", *tunable.options).stdout
     assert len(client.search_runs([experiment.experiment_id])) == 1 + 1 + 5

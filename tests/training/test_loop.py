@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from benchmark.learning.neural.inputs import Drafts  # noqa: E402
 from benchmark.learning.neural.loop import Recipe, Training, augmented, fit_module, probabilities, rate_factor  # noqa: E402
 from benchmark.registry.discovery import discover  # noqa: E402
 from benchmark.system.errors import BenchmarkError, InvalidTraining  # noqa: E402
+from tests.made_benchmark import MadeBenchmark  # noqa: E402
 
 RECIPE = Recipe(learning_rate=1e-2, epochs=20, patience=30, warmup=2, batch_size=16, clip=1.0, noise=0.0, mixup=0.0)
 
@@ -126,18 +126,12 @@ class LinearNet(NeuralMethod):
 
 
 def test_a_cell_stores_its_history_and_one_whose_loss_is_no_number_is_invalid(
-    tmp_path: Path, tiny_plugin: Path, benchmark_cli: Any
+    made: MadeBenchmark,
 ) -> None:
-    plugin, suite = tmp_path / "linear_net.py", tmp_path / "linear.toml"
-    plugin.write_text(PLUGIN)
-    suite.write_text(
-        'title = "t"\ndatasets = ["tiny"]\nprotocols = ["holdout"]\nranked = ["linear-net", "linear-net[factor=1e39]"]\n'
-    )
-    done = benchmark_cli(
-        "run", "--suite", suite, "--plugin", plugin, "--plugin", tiny_plugin, "--seeds", "39", "--in-process", "--no-sync"
-    )
-    assert done.returncode == 1, done.stderr
-    good, bad = (Store().row("tiny", "holdout", name)["holdout-seed39"] for name in ("linear-net", "linear-net[factor=1e+39]"))
+    plugin = made.write("linear_net.py", PLUGIN)
+    rows = ["--method", "linear-net", "--method", "linear-net[factor=1e39]"]
+    made.run("--plugin", str(plugin), *rows, "--protocol", "holdout", "--seeds", "39", code=1)
+    good, bad = (Store().row("made", "holdout", name)["holdout-seed39"] for name in ("linear-net", "linear-net[factor=1e+39]"))
     assert good.outcome == "ok" and set(good.history) == {"loss", "classification", "validation_auc", "learning_rate"}
     assert {len(values) for values in good.history.values()} == {4}
     assert good.chosen["validation_auc"] == max(good.history["validation_auc"])

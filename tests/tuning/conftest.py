@@ -11,15 +11,13 @@ import optuna
 import pytest
 
 from benchmark.cells.compute import compute
-from benchmark.cells.planning import Cell, plan
-from benchmark.cells.store import Store
+from benchmark.cells.planning import Cell
 from benchmark.cells.studies import journal_path, trials_of
-from benchmark.data.preparation import load_cohort
 from benchmark.learning.tuning.space import read_space
 from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.registry.discovery import discover
-from benchmark.registry.importing import forget
-from benchmark.suites.suite import Suite, canonical
+from benchmark.suites.suite import canonical
+from tests.made_benchmark import MadeBenchmark
 
 METHODS = '''
 import sys
@@ -168,14 +166,11 @@ def seen() -> Iterator[list[Any]]:
 
 
 @pytest.fixture
-def cell_of(tiny_plugin: Path, methods: Path) -> CellOf:
+def cell_of(made: MadeBenchmark, methods: Path) -> CellOf:
     """`cell_of(method)` -> its first cell, planned anew from the files as they are."""
 
     def make(method: str) -> Cell:
-        catalogue = discover([str(tiny_plugin), str(methods)])
-        forget(methods)
-        suite = Suite("s", "t", ("tiny",), ("repeated-cv",), (canonical("method", method, catalogue),))
-        return plan(suite, catalogue, {"tiny": load_cohort("tiny", catalogue)}, Store()).cells[0]
+        return made.cell(canonical("method", method, made.catalogue(methods)), "repeated-cv", plugins=[methods])
 
     return make
 

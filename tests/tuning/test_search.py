@@ -17,6 +17,7 @@ from benchmark.data.preparation import load_cohort
 from benchmark.learning.tuning.search import FULL_TRIALS, WARM_UP_EPOCHS, method_of
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
+from tests.made_benchmark import MadeBenchmark
 from tests.tuning.conftest import METHODS, CellOf, chosen_of, trials
 
 # What a search sees
@@ -28,7 +29,7 @@ def test_a_search_is_given_no_test_case_and_the_test_part_comes_last_and_blind(
 ) -> None:
     made = cell_of(f"gridded[tuned={sampler}-4]")
     assert compute(made).outcome == "ok"
-    ids = load_cohort("tiny", discover(made.row.plugins)).case_ids
+    ids = load_cohort("made", discover(made.row.plugins)).case_ids
     train, validation, test = (set(ids[getattr(made.split, part)]) for part in ("train", "validation", "test"))
     *searching, (kind, last) = seen
     assert kind == "predict" and set(last.case_ids) == test and last.labels is None
@@ -48,7 +49,7 @@ def test_other_test_labels_change_neither_the_values_chosen_nor_any_prediction(
     cell_of: CellOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = cell_of("weighing[tuned=tpe-12]")
-    whole = load_cohort("tiny", discover(made.row.plugins))
+    whole = load_cohort("made", discover(made.row.plugins))
 
     def computed_with_turned(part: str) -> tuple[Any, ...]:
         labels = np.array(whole.labels)
@@ -66,9 +67,9 @@ def test_other_test_labels_change_neither_the_values_chosen_nor_any_prediction(
     assert computed_with_turned("train") == undisturbed, "this method learns nothing of its training labels"
 
 
-def test_trials_of_grouped_cases_part_no_patient(methods: Path, tiny_plugin: Path, seen: list[Any]) -> None:
-    catalogue = discover([str(tiny_plugin), str(methods)])
-    cohort = load_cohort("tiny", catalogue)
+def test_trials_of_grouped_cases_part_no_patient(methods: Path, made: MadeBenchmark, seen: list[Any]) -> None:
+    catalogue = discover([str(made.plugin), str(methods)])
+    cohort = load_cohort("made", catalogue)
     grouped = replace(cohort, groups=np.array([f"patient-{i // 2}" for i in range(len(cohort))]))
     tuned = method_of(catalogue.method("gridded[tuned=grid-2]"))
     tuned.fit(grouped.take(np.arange(40)), grouped.take(np.arange(40, 60)), 1)
@@ -93,12 +94,12 @@ def test_the_chosen_values_are_those_of_the_best_trial_and_the_refit_uses_them(c
     assert refit == (best.params["share"], best.params["noise"], best.params["hidden"])
 
 
-def test_the_inner_auc_is_scikit_learns_on_the_validation_part(cell_of: CellOf, tiny_plugin: Path) -> None:
+def test_the_inner_auc_is_scikit_learns_on_the_validation_part(cell_of: CellOf) -> None:
     from sklearn.metrics import roc_auc_score
 
     made = cell_of("gridded[noise=0.0,tuned=grid-9]")
     compute(made)
-    cohort = load_cohort("tiny", discover(made.row.plugins)).take(made.split.validation)
+    cohort = load_cohort("made", discover(made.row.plugins)).take(made.split.validation)
     x = np.nan_to_num(cohort.table["age"].to_numpy() - 70)
     aucs = {share: roc_auc_score(cohort.labels, x * (1 - 2 * share)) for share in (0.0, 0.5, 1.0)}
     assert {trial.params["share"]: trial.value for trial in trials(made)} == pytest.approx(aucs)

@@ -14,6 +14,7 @@ from benchmark.registry.discovery import discover
 from benchmark.registry.spelling import parse_spelling, spell
 from benchmark.suites.suite import canonical, load_suite, validated
 from benchmark.system.errors import BenchmarkError
+from tests.made_benchmark import MadeBenchmark
 from tests.tuning.conftest import METHODS
 
 # Spelling and budget
@@ -52,18 +53,20 @@ def test_a_method_without_a_space_cannot_be_tuned(methods: Path) -> None:
         canonical("method", "spaceless[tuned]", discover([str(methods)]))
 
 
-def test_tuned_rows_of_a_suite_have_equal_budgets(tiny_suite: Path, tiny_plugin: Path, methods: Path) -> None:
-    catalogue = discover([str(tiny_plugin), str(methods)])
-    old = '"tiny-noisy"'
-    text = tiny_suite.read_text()
-    tiny_suite.write_text(text.replace(old, '"weighing[tuned=tpe-9]", "gridded[tuned=random-9]"'))
-    assert "gridded[tuned=random-9]" in validated(load_suite(str(tiny_suite)), catalogue).ranked
-    tiny_suite.write_text(text.replace(old, old + ', "weighing[tuned=tpe-9]"').replace('["tiny-text"]', '["gridded[tuned]"]'))
+def test_tuned_rows_of_a_suite_have_equal_budgets(made: MadeBenchmark, methods: Path) -> None:
+    catalogue = discover([str(made.plugin), str(methods)])
+    old = '"dicey"'
+    text = made.suite.read_text()
+    made.suite.write_text(text.replace(old, '"weighing[tuned=tpe-9]", "gridded[tuned=random-9]"'))
+    assert "gridded[tuned=random-9]" in validated(load_suite(str(made.suite)), catalogue).ranked
+    made.suite.write_text(
+        text.replace(old, old + ', "weighing[tuned=tpe-9]"').replace('["steady[steepness=0.01]"]', '["gridded[tuned]"]')
+    )
     with pytest.raises(BenchmarkError, match=r"weighing\[tuned=tpe-9\] .*gridded\[tuned\] .*different budgets"):
-        validated(load_suite(str(tiny_suite)), catalogue)
-    tiny_suite.write_text(text.replace(old, '"weighing[tuned=tpe-9]", "gridded[tuned=tpe-9-60s]"'))
+        validated(load_suite(str(made.suite)), catalogue)
+    made.suite.write_text(text.replace(old, '"weighing[tuned=tpe-9]", "gridded[tuned=tpe-9-60s]"'))
     with pytest.raises(BenchmarkError, match="different budgets"):
-        validated(load_suite(str(tiny_suite)), catalogue)
+        validated(load_suite(str(made.suite)), catalogue)
 
 
 # Spaces
@@ -111,12 +114,12 @@ def test_what_is_wrong_in_a_space_is_named_with_its_mend(space_of: Callable[...,
     assert "\n" not in str(caught.value)
 
 
-def test_a_space_may_not_choose_which_data_is_seen(tiny_plugin: Path) -> None:
+def test_a_space_may_not_choose_which_data_is_seen(made: MadeBenchmark) -> None:
     space = 'def search_space(self):\n        return {"features": ["table", "image"]}'
     old = "    width: int = 8\n"
-    tiny_plugin.write_text(tiny_plugin.read_text().replace(old, f"{old}\n    {space}\n"))
+    made.plugin.write_text(made.plugin.read_text().replace(old, f"{old}\n    {space}\n"))
     with pytest.raises(BenchmarkError, match="decides which data the method sees"):
-        read_space(discover([str(tiny_plugin)]).method("tiny-variants"))
+        read_space(discover([str(made.plugin)]).method("varied"))
 
 
 def test_an_unknown_parameter_of_an_estimator_is_met_with_the_nearest(methods: Path) -> None:

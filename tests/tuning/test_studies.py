@@ -95,7 +95,7 @@ def test_running_trials_of_a_row_are_ended_when_no_worker_is_left(cell_of: CellO
 def test_a_process_whose_search_was_taken_over_stops(cell_of: CellOf, methods: Path) -> None:
     made = cell_of("weighing[tuned=random-6]")
     catalogue = discover(made.row.plugins)
-    cohort = load_cohort("tiny", catalogue)
+    cohort = load_cohort("made", catalogue)
     tuned = method_of(catalogue.method("weighing[tuned=random-6]"))
     study = open_study(made.address, made.key)
     tuned.open_study = lambda: study
