@@ -120,15 +120,17 @@ class SpecimenWords:
         """Features of every case; a case without a draft is masked. Raises `BenchmarkError` without reports."""
         if cohort.reports is None:
             raise BenchmarkError(f"encoder specimen-words: {cohort.name} has no reports")
-        sentences = [[re.findall(r"[^.]+", draft) for draft in drafts] for drafts in cohort.reports]
-        longest = max((len(draft) for drafts in sentences for draft in drafts), default=0)
-        shape = (len(sentences), max(map(len, sentences)), longest)
-        tokens, mask = np.zeros((*shape, WORDS), dtype=np.float32), np.zeros(shape, dtype=bool)
-        for i, drafts in enumerate(sentences):
-            for j, draft in enumerate(drafts):
-                mask[i, j, : len(draft)] = True
-                for k, sentence in enumerate(draft):
-                    for word in re.findall(r"\w+", sentence.lower()):
-                        tokens[i, j, k, zlib.crc32(word.encode()) % WORDS] += 1
+        sentences = {
+            (i, j, k): sentence
+            for i, case in enumerate(cohort.reports)
+            for j, draft in enumerate(case)
+            for k, sentence in enumerate(re.findall(r"[^.]+", draft))
+        }
+        _, drafts, longest = np.max([*sentences, (0, 0, 0)], axis=0) + 1
+        tokens = np.zeros((len(cohort), drafts, longest, WORDS), dtype=np.float32)
+        for place, sentence in sentences.items():
+            for word in re.findall(r"\w+", sentence.lower()):
+                tokens[place][zlib.crc32(word.encode()) % WORDS] += 1
+        mask = np.asarray(tokens.any(axis=-1))
         pooled = tokens.sum(axis=2) / np.maximum(mask.sum(axis=2), 1)[..., None]
         return Features(tokens, mask, pooled)
