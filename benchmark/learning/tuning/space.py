@@ -50,10 +50,10 @@ def read_space(configured: ConfiguredMethod) -> dict[str, Domain]:
     method = entry.make(fixed)
     if not isinstance(method, Searchable):
         raise BenchmarkError(f"{entry.name} has no search_space(): let its class return field -> values to try")
-    told = method.search_space()
-    if not isinstance(told, Mapping):
-        raise BenchmarkError(f"search_space() of {entry.name} gave a {type(told).__name__}: it must return field -> values")
-    searched = {str(name): domain for name, domain in told.items() if name not in fixed}
+    space = method.search_space()
+    if not isinstance(space, Mapping):
+        raise BenchmarkError(f"search_space() of {entry.name} gave a {type(space).__name__}: it must return field -> values")
+    searched = {str(name): domain for name, domain in space.items() if name not in fixed}
     if not searched:
         raise BenchmarkError(f"nothing of {entry.name} is left to search: every field of its search_space() is given")
     for name in searched:
@@ -76,26 +76,26 @@ def _check_name(name: str, entry: Entry[MethodCard], method: Any) -> None:
         raise BenchmarkError(f"{kind} '{name}' decides which data the method sees: tune each of its variants instead")
 
 
-def _domain(name: str, told: Any) -> Domain:
-    if isinstance(told, Mapping):
-        return _range(name, told)
-    if isinstance(told, str) or not isinstance(told, Sequence) or not told:
-        raise BenchmarkError(f"{name} is {told!r}: give a list of values, or low and high")
-    for value in told:
+def _domain(name: str, values: Any) -> Domain:
+    if isinstance(values, Mapping):
+        return _range(name, values)
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+        raise BenchmarkError(f"{name} is {values!r}: give a list of values, or low and high")
+    for value in values:
         if not (value is None or type(value) in (bool, int, str) or (type(value) is float and isfinite(value))):
             raise BenchmarkError(f"{name} holds {value!r}: values are numbers, strings, True, False or None")
-    if len({repr(value) for value in told}) < len(told):
-        raise BenchmarkError(f"{name} names a value twice: {list(told)}")
-    return tuple(told)
+    if len({repr(value) for value in values}) < len(values):
+        raise BenchmarkError(f"{name} names a value twice: {list(values)}")
+    return tuple(values)
 
 
-def _range(name: str, told: Mapping[str, Any]) -> Range:
-    for key in told:
+def _range(name: str, values: Mapping[str, Any]) -> Range:
+    for key in values:
         if key not in ("low", "high", "log"):
             raise UnknownNameError(f"key of {name}:", str(key), ("low", "high", "log"))
-    low, high, log = told.get("low"), told.get("high"), told.get("log", False)
+    low, high, log = values.get("low"), values.get("high"), values.get("log", False)
     if any(type(end) not in (int, float) or not isfinite(float(end or 0)) for end in (low, high)) or type(log) is not bool:
-        raise BenchmarkError(f"{name} is {dict(told)}: low and high are numbers, log is True or False")
+        raise BenchmarkError(f"{name} is {dict(values)}: low and high are numbers, log is True or False")
     assert low is not None and high is not None
     if low >= high or (log and low <= 0):
         raise BenchmarkError(f"{name} runs from {low} to {high}: low must lie below high, and above 0 where log is True")
@@ -132,7 +132,7 @@ def with_values(configured: ConfiguredMethod, values: Mapping[str, Any]) -> Meth
     own = {name: value for name, value in values.items() if not name.startswith(ESTIMATOR)}
     method = configured.entry.make({**configured.fixed, **own})
     if inner:
-        made = method.estimator
-        method.estimator = lambda seed: made(seed).set_params(**inner)
+        plain_estimator = method.estimator
+        method.estimator = lambda seed: plain_estimator(seed).set_params(**inner)
     instance: Method = method
     return instance
