@@ -85,8 +85,8 @@ def intensity_view(cases: Cohort) -> str:
 
 def _imaged(cases: Cohort) -> NDArray[np.bool_]:
     """(n,) which cases have the intensity view."""
-    everyone = np.ones(len(cases), dtype=bool)
-    return np.asarray(cases.present.get(intensity_view(cases), cases.present.get("image", everyone)), dtype=bool)
+    view = intensity_view(cases)
+    return cases.having(view if view in cases.present else "image")
 
 
 def _in_turn(view: ImageView) -> Iterator[NDArray[np.float32]]:

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmark.data.cohort import Cohort
 from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.data.sources import Sources
-from benchmark.learning.writers.measurement import measure
+from benchmark.learning.writers.measurement import measure_voxels
 from benchmark.registry.discovery import discover
 from datasets import synthetic_stroke
 from datasets.synthetic.brain import artery_atlas, load_brain
@@ -212,7 +212,7 @@ def test_reports_speak_of_the_mask(built: Built) -> None:
     cohort = built.cohort
     assert {len(drafts) for drafts in cohort.reports} == {4}
     for case in range(20):
-        found = measure(cohort.images["mask"][case][0] > 0, artery_atlas())
+        found = measure_voxels(np.flatnonzero(cohort.images["mask"][case][0]), artery_atlas())
         for side, there, other in (("left", found.left_ml, found.right_ml), ("right", found.right_ml, found.left_ml)):
             if there > 0 and other == 0:
                 assert all(side in draft.lower() for draft in cohort.reports[case])

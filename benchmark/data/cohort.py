@@ -161,6 +161,10 @@ class Cohort:
         counts = {name: int((~there).sum()) for name, there in self.present.items() if name in self.modalities}
         return {name: count for name, count in counts.items() if count}
 
+    def having(self, name: str) -> Bools:
+        """(n,) which cases have the modality or the image view of that name."""
+        return np.asarray(self.present.get(name, np.ones(len(self), dtype=bool)))
+
     def take(self, index: Index | Sequence[int]) -> Cohort:
         """The cases at `index` (positions in this view, or a mask over it), in that order; the pool is left as it is."""
         given = np.asarray(index)

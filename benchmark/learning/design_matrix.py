@@ -27,7 +27,7 @@ class DesignMatrix:
     def __init__(self, features: str) -> None:
         self.parts = parts_of(features)
         self._tables: dict[str, Any] = {}
-        self._lacked: list[str] = []
+        self._missing: list[str] = []
         self.measured = np.zeros(0, dtype=bool)
         """(p,) which columns are measured numbers of the table: neither indicators nor flags, image nor text."""
 
@@ -36,8 +36,8 @@ class DesignMatrix:
         for part in self.parts:
             self._tables[part] = _column_transformer(part, _columns(cases, part)).fit(_columns(cases, part))
         modalities = dict.fromkeys(PARTS[part] for part in self.parts)
-        self._lacked = [modality for modality in modalities if not _there(cases, modality).all()]
-        self.measured = np.concatenate([*map(self._measured, self.parts), np.zeros(len(self._lacked), dtype=bool)])
+        self._missing = [modality for modality in modalities if not cases.having(modality).all()]
+        self.measured = np.concatenate([*map(self._measured, self.parts), np.zeros(len(self._missing), dtype=bool)])
         x = self.transform(cases)
         self.measured &= np.array([len(np.unique(column)) > 2 for column in x.T], dtype=bool)
         return self
@@ -45,8 +45,8 @@ class DesignMatrix:
     def transform(self, cases: Cohort) -> Matrix:
         """(n, p) float64 without missing values."""
         blocks = [np.asarray(self._tables[part].transform(_columns(cases, part)), dtype=np.float64) for part in self.parts]
-        lacks = [~_there(cases, modality)[:, None] for modality in self._lacked]
-        return np.concatenate([*blocks, *lacks], axis=1, dtype=np.float64)
+        absent = [~cases.having(modality)[:, None] for modality in self._missing]
+        return np.concatenate([*blocks, *absent], axis=1, dtype=np.float64)
 
     def _measured(self, part: str) -> NDArray[np.bool_]:
         """Which columns of a block are numbers of the table."""
@@ -67,16 +67,11 @@ def parts_of(features: str) -> tuple[str, ...]:
     return parts
 
 
-def _there(cases: Cohort, modality: str) -> NDArray[np.bool_]:
-    """(n,) which cases have the modality."""
-    return np.asarray(cases.present.get(modality, np.ones(len(cases), dtype=bool)))
-
-
 def _columns(cases: Cohort, part: str) -> pd.DataFrame:
     """One block of the design matrix before preprocessing, as a frame of n rows, NaN where a case lacks the modality."""
     frame = {"table": cases.table, "derived": cases.derived}.get(part)
     if part in ("image", "text"):
-        vectors = np.where(_there(cases, part)[:, None], _vectors(cases.features(part)), np.nan)
+        vectors = np.where(cases.having(part)[:, None], _vectors(cases.features(part)), np.nan)
         return pd.DataFrame(vectors, columns=[f"{part}_{i}" for i in range(vectors.shape[1])])
     if frame is None:
         raise BenchmarkError(f"{cases.name}: the method's view holds no {part}")
@@ -85,8 +80,8 @@ def _columns(cases: Cohort, part: str) -> pd.DataFrame:
 
 def _vectors(features: Features) -> NDArray[np.float32]:
     """Pooled vectors, the mean over the drafts that a case has, (n, p); zeros where it has none."""
-    there = np.any(features.mask, axis=2)
-    mean: NDArray[np.float32] = (features.pooled * there[..., None]).sum(axis=1) / np.maximum(there.sum(axis=1), 1)[:, None]
+    present = np.any(features.mask, axis=2)
+    mean: NDArray[np.float32] = (features.pooled * present[..., None]).sum(axis=1) / np.maximum(present.sum(axis=1), 1)[:, None]
     return mean
 
 

@@ -91,11 +91,6 @@ def intensity_views(cohort: Cohort, encoder: str) -> list[Channels]:
     return channels
 
 
-def cases_with_image(cohort: Cohort) -> NDArray[np.bool_]:
-    """(n,) which case has the image."""
-    return np.asarray(cohort.present.get("image", np.ones(len(cohort), dtype=bool)))
-
-
 def positions_of(part: Slice, height: int, width: int) -> NDArray[np.float64]:
     """(height * width, 3) positions of the pixels' centres; those outside [0, 1) lie outside the volume."""
     row, column = np.arange(height)[:, None, None], np.arange(width)[None, :, None]

@@ -18,7 +18,6 @@ from benchmark.data.parts import Floats
 from benchmark.learning.encoders._views import (
     Channels,
     averaged,
-    cases_with_image,
     intensity_views,
     mask_view,
     standardised,
@@ -73,7 +72,7 @@ class Autoencoder:
         `error` (2,) is the reconstruction error before and after, on every tenth case of the pool, which is held back; 1 is
         that of the mean image over the pool. The same pool gives the same bytes. Raises `BenchmarkError` without any image.
         """
-        imaged = np.flatnonzero(cases_with_image(pool))
+        imaged = np.flatnonzero(pool.having("image"))
         if not len(imaged):
             raise BenchmarkError(f"encoder autoencoder: no case of {pool.name} has an image")
         images = _Images(pool.take(imaged))
@@ -93,7 +92,7 @@ class Autoencoder:
     def encode(self, cohort: Cohort, weights: Mapping[str, NDArray[Any]]) -> Features:
         """Features of every case, from the weights that `pretrain` gave; a case without image is masked and zero."""
         images = _Images(cohort)
-        present = cases_with_image(cohort)
+        present = cohort.having("image")
         with _deterministic():
             network = _Network(images, self.channels, self.code)
             network.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in network.state_dict()})

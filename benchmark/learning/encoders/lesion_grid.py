@@ -16,7 +16,6 @@ from benchmark.learning.encoders._views import (
     LITTLE,
     Channels,
     averaged,
-    cases_with_image,
     intensity_views,
     mask_view,
     ratio,
@@ -69,7 +68,7 @@ class LesionGrid:
         """Features of every case; a case without image is masked and zero. Raises `BenchmarkError` without a view `mask`."""
         masks, views = mask_view(cohort, "lesion-grid"), intensity_views(cohort, "lesion-grid")
         grid = masks.shape[2:]
-        present = cases_with_image(cohort)
+        present = cohort.having("image")
         tokens, pooled, shares = [], [], []
         for start in range(0, len(cohort), BATCH):
             rows = np.arange(start, min(start + BATCH, len(cohort)))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.features import weights_digest
 from benchmark.data.modalities.image import ImageView
-from benchmark.learning.encoders._views import MASK, averaged, cases_with_image, shapes_of
+from benchmark.learning.encoders._views import MASK, averaged, shapes_of
 from benchmark.learning.encoders._weights import weights_path
 from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError, UnknownNameError
@@ -48,7 +48,7 @@ class _Frozen(ABC):
         network = _Tapped(self._network(), self.name)
         maps = [network.last_map(batch) for batch in volumes(cohort, view, self.spacing, self.edge)]
         grid = tuple(maps[0].shape[2:])
-        present = cases_with_image(cohort)
+        present = cohort.having("image")
         tokens = torch.cat([some.flatten(2).transpose(1, 2) for some in maps]).numpy() * present[:, None, None]
         share = None
         if MASK in cohort.images:

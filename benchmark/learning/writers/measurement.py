@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,22 +54,14 @@ class Findings:
     nihss: float | None = None
 
 
-def measure(mask: NDArray[Any], atlas: Atlas) -> Findings:
-    """Findings of a lesion mask (x, y, z), bool or 0/1, on the atlas's grid; its first axis runs from side to side.
-
-    A voxel inside a sided territory has that territory's side; one outside all territories has the side of the plane
-    halfway between the left and the right territories. So neither the grid's orientation nor an affine has to be assumed.
-    Where no territory has a side, `left_ml` and `right_ml` are zero and `mass_effect` is the damaged share of all.
-
-    Raises `DataError` where mask and atlas differ in shape.
-    """
-    if mask.shape != atlas.labels.shape:
-        raise DataError(f"mask of shape {mask.shape} does not lie on the atlas's grid {atlas.labels.shape}: resample it first")
-    return measure_voxels(np.flatnonzero(mask), atlas)
-
-
 def measure_voxels(voxels: NDArray[np.intp], atlas: Atlas) -> Findings:
-    """`measure` for a lesion given as the flat (C order) indices of its voxels."""
+    """Findings of a lesion, given as the flat (C order) indices of its voxels on the atlas's grid.
+
+    The grid's first axis runs from side to side. A voxel inside a sided territory has that territory's side; one outside all
+    territories has the side of the plane halfway between the left and the right territories. So neither the grid's
+    orientation nor an affine has to be assumed. Where no territory has a side, `left_ml` and `right_ml` are zero and
+    `mass_effect` is the damaged share of all.
+    """
     grid = _prepare(atlas)
     counts = np.bincount(grid.codes[voxels], minlength=len(atlas.names) + 3)
     inside = counts[1 : len(atlas.names) + 1]
