@@ -1,4 +1,4 @@
-"""Modalities: digests that published keys rest on stay as they are, and one file adds a modality."""
+"""Modalities: digests that published keys rest on stay as they are, and one file adds a modality or a protocol."""
 
 from __future__ import annotations
 
@@ -151,10 +151,23 @@ class Amplitude:
         assert cases.modalities == {"signal"} and cases.signals.hertz > 0
         return cases.signals.values.std(axis=(1, 2))
 '''
+FIRST_THIRD = """
+from dataclasses import dataclass
+import numpy as np
+from benchmark.data.splits import make_split
+from benchmark.registry.cards import register_protocol
+
+@register_protocol("first-third", description="the first third is tested", inference="held-out")
+@dataclass(frozen=True)
+class FirstThird:
+    def splits(self, cohort):
+        cases = np.arange(len(cohort))
+        return [make_split(cohort, "first-third", 39, cases[20:], cases[:20], 39)]
+"""
 SUITE = """
 title = "Signals"
 datasets = ["hearts"]
-protocols = ["holdout"]
+protocols = ["first-third"]
 primary_metric = "auc"
 ranked = ["amplitude", "majority"]
 [limits]
@@ -243,16 +256,17 @@ def _words(part, value) -> list[object]:
     return [(name, np.asarray(item, dtype=object).tolist()) for name, item in part.digested(value)]
 
 
-# One file adds a modality
+# One file adds a modality, and one a protocol
 
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout's code with one more file, and a dataset and a method that use it."""
+    """A copy of the code with one file more for a modality and one for a protocol, and a dataset and a method that use them."""
     folder = tmp_path_factory.mktemp("extended")
     for name in ("benchmark", "baselines", "methods", "datasets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "benchmark/data/modalities/signal.py").write_text(SIGNAL, encoding="utf-8")
+    (folder / "benchmark/data/protocols/first_third.py").write_text(FIRST_THIRD, encoding="utf-8")
     (folder / "hearts.py").write_text(HEARTS, encoding="utf-8")
     (folder / "signals.toml").write_text(SUITE, encoding="utf-8")
     return folder
@@ -264,11 +278,12 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(done, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, timeout=240)
 
 
-def test_one_file_adds_a_modality_that_is_prepared_split_learnt_from_and_ranked(extended: Path) -> None:
+def test_one_file_adds_a_modality_and_one_a_protocol_and_both_run_through_cells_and_ranking(extended: Path) -> None:
     done = command(extended, "run", "--suite", "signals.toml", "--jobs", "1", "--no-sync")
     assert done.returncode == 0, done.stderr
     ranked = json.loads(command(extended, "rank", "--suite", "signals.toml", "--json").stdout)
     (table,) = ranked["tables"]
+    assert (table["dataset"], table["protocol"]) == ("hearts", "first-third")
     means = {row["method"]: row["metrics"]["auc"]["mean"] for row in table["rows"]}
     assert means == {"amplitude": 1.0, "majority": 0.5}
 
