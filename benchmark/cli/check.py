@@ -32,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0 where every method conforms, 1 where a check found an error."""
-    from benchmark.audit.findings import has_error
     from benchmark.audit.made_cohorts import SHAPES
 
     if options.shape not in (*SHAPES, "all"):
@@ -40,10 +39,15 @@ def run(options: argparse.Namespace) -> int:
     shapes = tuple(SHAPES) if options.shape == "all" else (options.shape,)
     methods, catalogue = _methods(options.method, options.plugin)
     checked = {method: _check(method, catalogue, shapes, quiet=options.json) for method in methods}
-    each = [(method, shape, finding) for method in checked for shape, found in checked[method].items() for finding in found]
+    rows = [
+        {"method": method, "shape": shape, **vars(finding)}
+        for method, findings in checked.items()
+        for shape, of_shape in findings.items()
+        for finding in of_shape
+    ]
     if options.json:
-        print(json.dumps([{"method": method, "shape": shape, **vars(finding)} for method, shape, finding in each], indent=1))
-    return int(has_error(finding for _, _, finding in each))
+        print(json.dumps(rows, indent=1))
+    return int(any(row["state"] == "error" for row in rows))
 
 
 def _methods(argument: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
@@ -89,10 +93,11 @@ def _line(finding: Finding) -> str:
 
 
 def _verdict(method: str, findings: Findings) -> str:
-    states = Counter(finding.state for found in findings.values() for finding in found)
+    states = Counter(finding.state for of_shape in findings.values() for finding in of_shape)
     if states["error"]:
         return f"{method} does not conform: {_counted(states['error'], 'error')}"
-    tried = [checks for found in findings.values() if "probabilities" in (checks := {finding.check for finding in found})]
+    names = [{finding.check for finding in of_shape} for of_shape in findings.values()]
+    tried = [checks for checks in names if "probabilities" in checks]
     if not tried:
         return f"{method} was not tried: it applies to no shape that was asked for"
     partly = f"{len(tried)} of " if len(tried) < len(findings) else ""

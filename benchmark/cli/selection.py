@@ -77,14 +77,14 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
 
     catalogue = catalogue_of(options.suite, options.plugin)
     own = validated(load_suite(options.suite), catalogue)
-    asked = {
+    named = {
         kind: tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(options, kind)))
         for kind in ("dataset", "protocol", "method")
     }
     extra = Members(
-        methods=tuple(name for name in asked["method"] if name not in own.methods),
-        datasets=tuple(name for name in asked["dataset"] if name not in own.datasets),
-        protocols=tuple(name for name in asked["protocol"] if name not in own.protocols),
+        methods=tuple(name for name in named["method"] if name not in own.methods),
+        datasets=tuple(name for name in named["dataset"] if name not in own.datasets),
+        protocols=tuple(name for name in named["protocol"] if name not in own.protocols),
         plugins=catalogue.plugins,
     )
     if remember:
@@ -93,11 +93,11 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
         joined(joined(own, staying), extra)  # raises for tuned rows of unequal budgets, before any is remembered
         for name in options.replaces:
             leave(own.name, name)
-            print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(asked['method'])} takes its place")
+            print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(named['method'])} takes its place")
         for name in join(own, extra):
             print(f"{name} joins {own.name} on this machine (`clean --suite {options.suite} --member '{name}'` takes it out)")
     suite = current_suite(options.suite, catalogue)
-    return narrowed(suite, asked["dataset"], asked["protocol"], asked["method"]), catalogue
+    return narrowed(suite, named["dataset"], named["protocol"], named["method"]), catalogue
 
 
 def narrowed(suite: Suite, datasets: tuple[str, ...], protocols: tuple[str, ...], methods: tuple[str, ...]) -> Suite:

@@ -50,9 +50,9 @@ def rate(happened: ArrayLike) -> Rate:
     return Rate(share, spread / float(np.sqrt(len(values))), len(values))
 
 
-def rejections(repetitions: Sequence[Repetition], test: str, alpha: float = ALPHA) -> Rate:
-    """How often a test calls a pair different."""
-    return rate([each.p[test] < alpha for each in repetitions])
+def rejections(repetitions: Sequence[Repetition], test: str) -> Rate:
+    """How often a test calls a pair different at .05."""
+    return rate([each.p[test] < ALPHA for each in repetitions])
 
 
 def coverage(repetitions: Sequence[Repetition], kind: str, of_own_models: bool = False) -> Rate:

@@ -81,7 +81,8 @@ def repeat(world: World, number: int) -> Repetition:
 def predict(world: World, drawn: Drawn) -> Predicted:
     """Test predictions of each method under the world's protocol; it learns from train + validation, as classical rows do."""
     splits, task = _splits(world.inference, drawn.labels.tobytes(), drawn.sites.tobytes())
-    learning, model = np.unique(np.stack([_learning(split) for split in splits]), axis=0, return_inverse=True)
+    seen = [np.isin(np.arange(CASES), [*split.train, *split.validation]) for split in splits]
+    learning, model = np.unique(np.stack(seen), axis=0, return_inverse=True)
     rows = np.concatenate([split.test for split in splits])
     of_row = np.repeat(model, [len(split.test) for split in splits])
     places = drawn.sites[[split.test[0] for split in splits]]
@@ -110,13 +111,6 @@ def _splits(inference: str, labels: bytes, sites: bytes) -> tuple[list[Split], p
     cohort = Cohort("simulated", np.array([f"{case:04d}" for case in range(len(y))]), y, names)
     splits = PROTOCOLS[inference]().splits(cohort)
     return splits, make_task(cohort, inference, splits).frame()
-
-
-def _learning(split: Split) -> NDArray[np.bool_]:
-    """All cases that the learning procedure sees (N,): train and validation."""
-    seen = np.zeros(CASES, dtype=bool)
-    seen[split.train] = seen[split.validation] = True
-    return seen
 
 
 def analyse(world: World, predicted: Predicted) -> Repetition:

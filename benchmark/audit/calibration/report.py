@@ -130,19 +130,15 @@ def _beyond_the_level(results: Results) -> str:
         if world in results and SHOWN_AUC in results[world][0].intervals
     }
 
-    def bold(rate: Rate) -> bool:
-        return rate.value - 2 * rate.error > ALPHA
-
-    def short(rate: Rate) -> bool:
-        return rate.value + 2 * rate.error < 1.0 - ALPHA
-
     statements = []
-    for statement, rates, is_beyond in (
-        ("Between equal methods the leaderboard's own p-value is below .05 too often", called, bold),
-        ("in a family of eight equal methods it calls a difference, after Holm, more often than .05", families, bold),
-        ("the AUC's 95 % interval holds the truth too seldom", covered, short),
+    for statement, rates, sign, level in (
+        ("Between equal methods the leaderboard's own p-value is below .05 too often", called, 1, ALPHA),
+        ("in a family of eight equal methods it calls a difference, after Holm, more often than .05", families, 1, ALPHA),
+        ("the AUC's 95 % interval holds the truth too seldom", covered, -1, 1.0 - ALPHA),
     ):
-        worlds = [f"`{world}` ({_figure(rate)})" for world, rate in rates.items() if is_beyond(rate)]
+        worlds = [
+            f"`{world}` ({_figure(rate)})" for world, rate in rates.items() if sign * (rate.value - level) > 2 * rate.error
+        ]
         if worlds:
             statements.append(f"{statement} in {', '.join(worlds)}")
     if not statements:
@@ -154,13 +150,13 @@ def _beyond_the_level(results: Results) -> str:
 
 
 def _bars(results: Results, copies: Sequence[str]) -> str:
-    rows = []
-    for bar, rate in judge(results, copies):
-        verdict = "holds" if bar.holds(rate) else "**fails**"
-        if rate.count < bar.enough:
-            verdict += f" (too few repetitions: {rate.count} of {bar.enough})"
-        rows.append((bar.world, bar.test, _range(bar), _figure(rate), verdict))
-    return grid(("world", "test", "share called different must be", "found", ""), rows) if rows else ""
+    rows = [(bar.world, bar.test, _range(bar), _figure(rate), _verdict(bar, rate)) for bar, rate in judge(results, copies)]
+    return _table("", ("world", "test", "share called different must be", "found", ""), rows)
+
+
+def _verdict(bar: Bar, rate: Rate) -> str:
+    few = f" (too few repetitions: {rate.count} of {bar.enough})" if rate.count < bar.enough else ""
+    return ("holds" if bar.holds(rate) else "**fails**") + few
 
 
 def _range(bar: Bar) -> str:
@@ -171,25 +167,25 @@ def _range(bar: Bar) -> str:
 
 def _levels(results: Results) -> str:
     worlds = [name for name in (*LEVEL_WORLDS, POWER_WORLD) if name in results]
-    if not worlds:
-        return ""
 
     def cell(test: str, world: str) -> str:
         figure = _figure(rejections(results[world], test))
         return f"({figure})" if world == POWER_WORLD and test in NAIVE else figure
 
-    power = POWER_WORLD in worlds
-    text = "The methods are equal, so each share should be at most .05."
-    if power:
+    power, exception = "", "."
+    if POWER_WORLD in worlds:
         first, second = expected(results[POWER_WORLD], AUC)
         truth = f"where the true AUCs are {_short(first)} and {_short(second)}"
-        text += f" But in `{POWER_WORLD}`, {truth}, it is the power: in brackets that of tests which do not keep the level."
-    text += " The last row is how often the leaderboard would say that the two are equal within .01"
-    text += f": rightly, but in `{POWER_WORLD}`." if power else "."
-    text += " With so few cases that is hardly ever said, so this does not validate the rule."
+        power = f" But in `{POWER_WORLD}`, {truth}, it is the power: in brackets that of tests which do not keep the level."
+        exception = f": rightly, but in `{POWER_WORLD}`."
+    text = (
+        f"The methods are equal, so each share should be at most .05.{power} The last row is how often the leaderboard would "
+        f"say that the two are equal within .01{exception} With so few cases that is hardly ever said, so this does not "
+        "validate the rule."
+    )
     rows = [(test, *(cell(test, world) for world in worlds)) for test in PAIR_TESTS]
     rows.append((EQUIVALENCE, *(_figure(any_called(results[world], EQUIVALENCE)) for world in worlds)))
-    return f"{fill(text, WIDTH, break_on_hyphens=False)}\n\n" + grid(("test", *worlds), rows)
+    return _table(fill(text, WIDTH, break_on_hyphens=False), ("test", *worlds), rows)
 
 
 def _other_tests(results: Results) -> str:
@@ -199,30 +195,28 @@ def _other_tests(results: Results) -> str:
         if world in results
         for test in tests
     ]
-    return grid(("world", "test", "called different at .05"), rows) if rows else ""
+    return _table("", ("world", "test", "called different at .05"), rows)
 
 
 def _coverages(results: Results) -> str:
     worlds = [name for name in (*LEVEL_WORLDS, POWER_WORLD, SITE_WORLD, HOLDOUT_WORLD) if name in results]
-    if not worlds:
-        return ""
 
     def cell(kind: str, world: str, of_own_models: bool) -> str:
         computed = kind in results[world][0].intervals
         return _figure(coverage(results[world], kind, of_own_models)) if computed else ABSENT
 
     tables = [
-        grid(("interval", *worlds), [(kind, *(cell(kind, world, own) for world in worlds)) for kind in TARGETS])
-        for own in (False, True)
+        _table(text, ("interval", *worlds), [(kind, *(cell(kind, world, own) for world in worlds)) for kind in TARGETS])
+        for text, own in ((COVERAGE, False), ("", True))
     ]
-    return "\n\n".join((COVERAGE, *tables))
+    return "\n\n".join(filter(None, tables))
 
 
 def _families(results: Results) -> str:
     worlds = [name for name in FAMILY_WORLDS if name in results]
     rules = (WITHOUT_HOLM, WITH_HOLM, DELONG_WITH_HOLM)
     rows = [(rule, *(_figure(any_called(results[world], rule)) for world in worlds)) for rule in rules]
-    return f"{FAMILIES}\n\n" + grid(("p-values", *worlds), rows) if worlds else ""
+    return _table(FAMILIES, ("p-values", *worlds), rows)
 
 
 def _end_to_end(results: Results, copies: Sequence[str]) -> str:
@@ -234,7 +228,7 @@ def _end_to_end(results: Results, copies: Sequence[str]) -> str:
             tests = (_exact(rejections(repetitions, test)) for test in COPIES_TESTS)
             rows.append((name, str(len(repetitions)), *tests, _short(largest)))
     head = ("copies of", "cohorts", *COPIES_TESTS, "largest difference of AUCs")
-    return f"{END_TO_END}\n\n" + grid(head, rows) if rows else ""
+    return _table(END_TO_END, head, rows)
 
 
 def _exact(rate: Rate) -> str:
@@ -253,7 +247,7 @@ def _worlds(results: Results) -> str:
         between = " and ".join(reached) if len(reached) < 3 else f"{reached[-1]} to {reached[0]}"
         count = str(len(repetitions)) if repetitions else "not simulated"
         rows.append((f"`{name}`", DESCRIPTIONS[name], best, between, count))
-    return f"{SETTING}\n\n" + grid(("world", "what it is", "best AUC", "AUC reached", "repetitions"), rows)
+    return _table(SETTING, ("world", "what it is", "best AUC", "AUC reached", "repetitions"), rows)
 
 
 def _reproduction(results: Results, copies: Sequence[str]) -> str:
@@ -267,6 +261,11 @@ Each repetition has a random stream of its own, from the world's name and the re
 an interruption changes a figure. Finished repetitions are kept in `results/calibration/`, and computed anew when the code
 that decides them changes. `--world s1 --output FILE` computes one world; a document holds all that is finished. A short
 run is a test: `tests/statistics/test_level.py`."""
+
+
+def _table(text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table below its text; nothing where there is no row, or no column but the first."""
+    return "\n\n".join(filter(None, (text, grid(head, rows)))) if rows and len(head) > 1 else ""
 
 
 def _figure(rate: Rate) -> str:
