@@ -163,7 +163,8 @@ def decision(ink: Ink) -> Spec:
         "encoding": {"x": x, "y": {"datum": 0}, "text": {"value": "treat all"}},
     }
     lines = _banded(ink, x, y, clip=True)
-    return _chart(ink, _horizontal(ink), everyone, word, all_word, *lines, height=_square(ink) * 3 // 4)
+    zero = {"mark": {"type": "rule", "color": ink.faint}, "encoding": {"y": {"datum": 0}}}
+    return _chart(ink, zero, everyone, word, all_word, *lines, height=_square(ink) * 3 // 4)
 
 
 def calibration(ink: Ink) -> Spec:
@@ -387,10 +388,6 @@ def _colour(ink: Ink, field: str) -> Spec:
     return _kind(field, ink.series, _legend(1))
 
 
-def _symbol(field: str) -> Spec:
-    return _kind(field, SYMBOLS, _legend(1))
-
-
 def _line(ink: Ink) -> Spec:
     """A colour and a dash for each method."""
     legend = {**_legend(1), "symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2}
@@ -420,7 +417,7 @@ def _banded(ink: Ink, x: Spec, y: Spec, *, clip: bool = False) -> list[Spec]:
 
 def _point(ink: Ink, x: Spec, y: Spec, field: str, told: Sequence[str]) -> Spec:
     """Points whose colour and symbol tell the values of a field apart."""
-    look = {"color": _colour(ink, field), "shape": _symbol(field), "tooltip": _tooltip(told)}
+    look = {"color": _colour(ink, field), "shape": _kind(field, SYMBOLS, _legend(1)), "tooltip": _tooltip(told)}
     return {"mark": POINT, "encoding": {"x": x, "y": y, **look}}
 
 
@@ -435,10 +432,6 @@ def _interval(x: Spec, y: Spec, colour: Spec) -> Spec:
 
 def _vertical(at: float, ink: Ink) -> Spec:
     return {"mark": {"type": "rule", "color": ink.faint, "strokeDash": [3, 3]}, "encoding": {"x": {"datum": at}}}
-
-
-def _horizontal(ink: Ink) -> Spec:
-    return {"mark": {"type": "rule", "color": ink.faint}, "encoding": {"y": {"datum": 0}}}
 
 
 def _diagonal(ink: Ink) -> Spec:

@@ -16,9 +16,9 @@ from benchmark.statistics.sites import MIN_SITES
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """`methods` by mean rank, best first; `test` has them in the same order."""
+    """Methods and their mean ranks, best first."""
 
-    methods: tuple[str, ...]
+    ranks: dict[str, float]
     test: BlockTest
 
 
@@ -63,5 +63,5 @@ def _tested(methods: list[str], scores: NDArray[np.float64], metric: str) -> Blo
     if len(scores) < MIN_BLOCKS or len(methods) < 2 or np.isnan(scores).any():
         return None
     test = block_test(-scores if metric in LOWER_IS_BETTER else scores)
-    order = np.argsort(test.ranks, kind="stable")
-    return Blocks(tuple(methods[i] for i in order), test.take(order))
+    ranks = dict(zip(methods, test.ranks.tolist(), strict=True))
+    return Blocks(dict(sorted(ranks.items(), key=lambda item: item[1])), test)

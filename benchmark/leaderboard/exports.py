@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.cells.rows import Row
-from benchmark.leaderboard.columns import COLUMNS, Line, fields, known, lines, ranked_first
+from benchmark.leaderboard.columns import COLUMNS, Line, chosen, known, lines, ranked_first
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.metric_names import METRICS
 
@@ -29,7 +29,7 @@ def as_csv(tables: Sequence[Standings]) -> str:
     """
     rows: list[dict[str, Any]] = []
     for table in tables:
-        rows += [_of_table(table) | fields(line, (*RUN, *RESULTS, *METRICS)) for line in ranked_first(lines(table))]
+        rows += [_of_table(table) | chosen(line, (*RUN, *RESULTS, *METRICS)) for line in ranked_first(lines(table))]
         rows += [_of_table(table) | _run(partial.row) for partial in table.partial]
     named = [key for name in RESULTS for key in COLUMNS[name].fields]
     return _written([*FIRST, *named], rows)
@@ -75,14 +75,15 @@ def _table_json(table: Standings) -> dict[str, Any]:
 
 
 def _row_json(line: Line) -> dict[str, Any]:
-    estimates = {metric: [number(value) for value in COLUMNS[metric].values(line)] for metric in METRICS}
-    result = fields(line, ("rank", "best_set"))
-    bounds = [result[key] for key in ("rank_low", "rank_high")]
+    bounds, best = [number(line.get(key)) for key in COLUMNS["rank"].fields], line.get("best_set")
     return {
-        **fields(line, RUN),
-        "metrics": {metric: {"mean": mean, "ci": _interval(low, high)} for metric, (mean, low, high) in estimates.items()},
-        "rank": [int(bound) for bound in bounds] if all(map(known, bounds)) else None,
-        "best_set": None if result["best_set"] is None else bool(result["best_set"]),
+        **chosen(line, RUN),
+        "metrics": {
+            metric: {"mean": number(line[metric]), "ci": _interval(line[f"{metric}_low"], line[f"{metric}_high"])}
+            for metric in METRICS
+        },
+        "rank": None if None in bounds else [int(bound) for bound in bounds if bound is not None],
+        "best_set": None if best is None else bool(best),
     }
 
 

@@ -2,13 +2,13 @@ r"""The leaderboard as LaTeX: one `longtable` per table, for a preamble with `\u
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmark.leaderboard.columns import Column, Kind, Line, heading, lines, standing
+from benchmark.leaderboard.columns import Column, Kind, Line, heading, lines, standing, written
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.comparison import Comparison
@@ -31,6 +31,7 @@ AUC_INTERVAL = {
     "held-out": "DeLong's, on the logit scale, conditional on the trained models",
 }
 OTHER_INTERVAL = {"fold": "by the corrected resampled variance", "site": "by $t$ over sites"}
+NUMBER = re.compile(r"[<+-]?\d*\.\d+")
 SIDES: Mapping[Kind, str] = {"name": NAMES, "letters": "l"}
 
 SPECIAL = {
@@ -125,9 +126,9 @@ def _breakable(name: str) -> str:
 
 def _table(table: Standings, found: Comparison) -> str:
     rows = lines(table)
-    columns = [column for column in standing(SHOWN, rows) if table.tested or column.name != "p_holm"]
-    head = [_heading(heading(column, rows)) for column in columns]
-    blocks = ([_row(row, columns) for row in rows if row.ranked == ranked] for ranked in (True, False))
+    columns = standing(SHOWN, table, rows)
+    head = [_heading(heading(column, table, rows)) for column in columns]
+    blocks = ([_row(row, columns) for row in rows if row["ranked"] == ranked] for ranked in (True, False))
     body = "\n\\midrule\n".join("\n".join(block) for block in blocks if block)
     sides = "".join(SIDES.get(column.kind, "r") for column in columns)
     return rf"""\begingroup\footnotesize\setlength{{\LTcapwidth}}{{\textwidth}}\setlength{{\tabcolsep}}{{4pt}}
@@ -155,10 +156,18 @@ def _heading(text: str) -> str:
 
 
 def _row(row: Line, columns: Sequence[Column]) -> str:
-    """A row of the table; a dot marks the best set, and the tests' columns stay empty for descriptive rows."""
-    best = r" $\bullet$" if row.ranked and row.comparison.best_set[row.row.method] else ""
-    cells = [WRITTEN[column.kind](*values) if (values := column.values(row)) else "" for column in columns]
-    return _line([cell + best if column.name == "method" else cell for cell, column in zip(cells, columns, strict=True)])
+    return _line([_cell(column, row) for column in columns])
+
+
+def _cell(column: Column, row: Line) -> str:
+    """The cell that Markdown has, set for LaTeX; a dot marks the best set, and no SD over seeds is told."""
+    if column.kind == "name":
+        best = r" $\bullet$" if row.get("best_set") else ""
+        return rf"\texttt{{{_breakable(row['method'])}}}{best}"
+    text = written(column, row)
+    if column.kind == "letters":
+        return escaped(text)
+    return NUMBER.sub(r"$\g<0>$", text.partition(", SD")[0]) if column.kind != "rank" else text.replace("-", "--")
 
 
 def _caption(table: Standings, found: Comparison) -> str:
@@ -204,33 +213,3 @@ def _label(table: Standings) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
-
-
-def _estimate(value: float, low: float, high: float, *_: float, sign: str = "") -> str:
-    if not np.isfinite(value):
-        return "n/a"
-    interval = f" (${low:{sign}.3f}$ to ${high:{sign}.3f}$)" if np.isfinite(low) and np.isfinite(high) else ""
-    return f"${value:{sign}.3f}${interval}"
-
-
-def _rank(low: float, high: float) -> str:
-    if not np.isfinite(low):
-        return "n/a"
-    return f"{low:.0f}" if low == high else f"{low:.0f}--{high:.0f}"
-
-
-def _p(value: float) -> str:
-    if not np.isfinite(value):
-        return "n/a"
-    return "$<.001$" if value < 0.001 else f"${value:.3f}$"
-
-
-WRITTEN: Mapping[Kind, Callable[..., str]] = {
-    "name": lambda name: rf"\texttt{{{_breakable(name)}}}",
-    "letters": escaped,
-    "rank": _rank,
-    "estimate": _estimate,
-    "difference": partial(_estimate, sign="+"),
-    "p": _p,
-}
-"""How LaTeX writes the kinds of column that it shows."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-
-import numpy as np
+from collections.abc import Iterable, Sequence
 
 from benchmark.cells.rows import stored_figures
-from benchmark.leaderboard.columns import Kind, Line, heading, known, lines, standing
+from benchmark.leaderboard.columns import Line, heading, known, lines, standing, written
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
 from benchmark.leaderboard.remarks import incomplete, notes, progress, scope
@@ -33,29 +31,29 @@ def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
     ]
     if table.comparison is not None:
         rows = lines(table)
-        parts += [_ranked(rows), _descriptive(rows), _sites(table, rows), _secondary(table, rows), _stored(table)]
+        parts += [_ranked(table, rows), _descriptive(table, rows), _sites(table, rows), _secondary(table, rows), _stored(table)]
     remarks = "\n".join(f"- {note}" for note in notes(table))
     return [*parts, remarks, _incomplete(table)]
 
 
-def _chosen(names: Iterable[str], shown: Sequence[Line], rows: Sequence[Line]) -> str:
+def _chosen(names: Iterable[str], shown: Sequence[Line], table: Standings, rows: Sequence[Line]) -> str:
     """The named columns of the rows `shown`, with the headings that they have in the table of all `rows`."""
-    columns = standing(names, rows)
-    cells = [[WRITTEN[column.kind](*values) if (values := column.values(row)) else "" for column in columns] for row in shown]
-    return grid([heading(column, rows) for column in columns], cells)
+    columns = standing(names, table, rows)
+    cells = [[written(column, row) for column in columns] for row in shown]
+    return grid([heading(column, table, rows) for column in columns], cells)
 
 
-def _ranked(rows: Sequence[Line]) -> str:
-    ranked = [row for row in rows if row.ranked]
-    return _chosen((*RANKED, "ensemble_auc", *RUN), ranked, rows) if ranked else ""
+def _ranked(table: Standings, rows: Sequence[Line]) -> str:
+    ranked = [row for row in rows if row["ranked"]]
+    return _chosen((*RANKED, "ensemble_auc", *RUN), ranked, table, rows) if ranked else ""
 
 
-def _descriptive(rows: Sequence[Line]) -> str:
-    descriptive = [row for row in rows if not row.ranked]
+def _descriptive(table: Standings, rows: Sequence[Line]) -> str:
+    descriptive = [row for row in rows if not row["ranked"]]
     if not descriptive:
         return ""
     told = "Descriptive rows (shown, never ranked or tested against the family):"
-    return f"{told}\n\n{_chosen(('method', 'estimate', *RUN), descriptive, rows)}"
+    return f"{told}\n\n{_chosen(('method', 'estimate', *RUN), descriptive, table, rows)}"
 
 
 def _sites(table: Standings, rows: Sequence[Line]) -> str:
@@ -64,8 +62,8 @@ def _sites(table: Standings, rows: Sequence[Line]) -> str:
     assert found is not None
     if found.per_site is None:
         return ""
-    shown = [row for row in rows if row.ranked] or rows
-    names = [row.row.method for row in shown]
+    shown = [row for row in rows if row["ranked"]] or rows
+    names = [row["method"] for row in shown]
     sites = [
         [f"{site}{' (small: left out of the mean)' if of_site['small'] else ''}", str(int(of_site["n"]))]
         + [str(int(of_site["positives"])), *(figure(of_site[name]) for name in names)]
@@ -76,16 +74,18 @@ def _sites(table: Standings, rows: Sequence[Line]) -> str:
     if len(sites) > FEW_SITES:
         summary = f"{metric_name(table.metric)} by held-out site, {len(sites)} sites (mean over training seeds)"
         by_site, told = f"{by_site}\n\n</details>", f"<details><summary>{summary}</summary>"
-    return "\n\n".join(filter(None, [told, by_site, _heterogeneity(shown, rows), mean_ranks(over_sites(table), "sites")]))
+    return "\n\n".join(
+        filter(None, [told, by_site, _heterogeneity(shown, table, rows), mean_ranks(over_sites(table), "sites")])
+    )
 
 
-def _heterogeneity(shown: Sequence[Line], rows: Sequence[Line]) -> str:
+def _heterogeneity(shown: Sequence[Line], table: Standings, rows: Sequence[Line]) -> str:
     """How much the AUC differs between sites; nothing where there are too few sites."""
-    if not any(map(known, (tau for row in rows for tau in row.between_sites("tau")))):
+    if not any(known(row.get("tau")) for row in rows):
         return ""
-    bounded = any(map(known, (low for row in shown for low in row.between_sites("random_effects_low"))))
+    bounded = any(known(row["random_effects_low"]) for row in shown)
     names = ("method", *(("random_effects",) if bounded else ()), "tau", "i2", "worst_site")
-    return "AUC between sites:\n\n" + _chosen(names, shown, rows)
+    return "AUC between sites:\n\n" + _chosen(names, shown, table, rows)
 
 
 def mean_ranks(blocks: Blocks | None, unit: str) -> str:
@@ -93,7 +93,7 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
     if blocks is None:
         return ""
     test = blocks.test
-    rows = [[f"`{name}`", f"{rank:.2f}"] for name, rank in zip(blocks.methods, test.ranks, strict=True)]
+    rows = [[f"`{name}`", f"{rank:.2f}"] for name, rank in blocks.ranks.items()]
     said = (
         f"Mean ranks over {test.blocks} {unit}: Iman-Davenport F = {test.f:.2f}, p {p_value(test.f_p)}. Rows whose mean ranks "
         f"differ by less than {test.critical_difference:.2f} (Nemenyi's critical difference) are not shown to differ "
@@ -105,11 +105,11 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
 def _secondary(table: Standings, rows: Sequence[Line]) -> str:
     found, card = table.comparison, table.rows.dataset.card
     assert found is not None
-    whole = _chosen(("method", *WHOLE), rows, rows)
+    whole = _chosen(("method", *WHOLE), rows, table, rows)
     blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
     for suffix, positive in (("", card.positive), ("_label0", card.negative)):
         base = found.auprc_baseline if not suffix else 1 - found.auprc_baseline
-        of_class = _chosen(("method", *(metric + suffix for metric in BY_CLASS)), rows, rows)
+        of_class = _chosen(("method", *(metric + suffix for metric in BY_CLASS)), rows, table, rows)
         blocks.append(f"Positive = {positive} (AUPRC of a constant: {base:.3f}):\n\n{of_class}")
     return "\n\n".join(blocks) + "\n\n</details>"
 
@@ -137,38 +137,3 @@ def _incomplete(table: Standings) -> str:
         "worse of .5 and the majority baseline; beside it the place that the row would have among the ranked ones."
     )
     return f"{told}\n\n{grid(head, rows)}"
-
-
-def _estimate(mean: float, low: float, high: float, spread: float = np.nan) -> str:
-    interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) and np.isfinite(high) else ""
-    seeds = f", SD over seeds {spread:.3f}" if np.isfinite(spread) else ""
-    return figure(mean) + interval + seeds
-
-
-def _difference(difference: float, low: float, high: float) -> str:
-    interval = f" ({low:+.3f} to {high:+.3f})" if np.isfinite(low) else ""
-    return f"{difference:+.3f}{interval}" if np.isfinite(difference) else "n/a"
-
-
-def _rank(low: float, high: float) -> str:
-    if not np.isfinite(low):
-        return "n/a"
-    return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
-
-
-WRITTEN: Mapping[Kind, Callable[..., str]] = {
-    "name": lambda name: f"`{name}`",
-    "text": str,
-    "letters": str,
-    "rank": _rank,
-    "estimate": _estimate,
-    "difference": _difference,
-    "p": p_value,
-    "flag": lambda flag: {True: "yes", False: "no"}.get(flag, "n/a"),
-    "figure": lambda value, *_: figure(value),
-    "intercept": lambda value, *_: f"{value:+.2f}" if np.isfinite(value) else "n/a",
-    "share": lambda share: f"{100 * share:.0f} %",
-    "cells": lambda ok, cells: f"{ok}/{cells}",
-    "worst": lambda site, auc: f"{site} ({figure(auc)})",
-}
-"""How Markdown writes each kind of column."""

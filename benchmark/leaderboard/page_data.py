@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmark.leaderboard import records
 from benchmark.leaderboard.charts import sites_chart
-from benchmark.leaderboard.columns import Column, Line, fields, heading, known, lines, ranked_first, standing
+from benchmark.leaderboard.columns import Column, Line, heading, known, lines, ranked_first, standing
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.records import DECIMALS, rounded, significant
@@ -17,6 +18,7 @@ from benchmark.leaderboard.remarks import incomplete, notes, progress, scope
 from benchmark.leaderboard.standings import Standings, frames
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
+from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.curves import curves
 from benchmark.statistics.evaluation import evaluate
 from benchmark.statistics.metric_names import LOWER_IS_BETTER, METRICS, UNORDERED
@@ -76,24 +78,24 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
     if found is None:
         return data
     rows = ranked_first(lines(table, catalogue))
-    names = [line.row.method for line in rows]
-    between = standing(BETWEEN_SITES, rows)
-    shown = standing(SHOWN, rows)
+    names = [line["method"] for line in rows]
+    between = standing(BETWEEN_SITES, table, rows)
+    shown = standing(SHOWN, table, rows)
     tests = int(found.pairs["p"].notna().sum())
     parts = {"mean": found.metrics, "low": found.low, "high": found.high}
     return data | {
         "tested": table.tested,
         "comparisons": tests,
         "corrected": max(found.power.pairs, tests),
-        "columns": [_heading(column, rows) for column in shown],
-        "between_sites": [_heading(column, rows) for column in between] if len(between) > 1 else None,
-        "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(ALSO, rows)]))),
+        "columns": [_heading(column, table, rows) for column in shown],
+        "between_sites": [_heading(column, table, rows) for column in between] if len(between) > 1 else None,
+        "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(ALSO, table, rows)]))),
         "metrics": {key: {part: rounded(frame.loc[names, key]) for part, frame in parts.items()} for key in METRICS},
-        "splits": _splits(table, names),
+        "splits": _splits(table, found, names),
         "pairs": records.pairs(found, names),
-        "sites": _sites(table),
+        "sites": None if found.per_site is None else _sites(found.per_site),
         "ranks": _ranks(table),
-        "charts": _charts(suite, table, rows, with_curves=with_curves),
+        "charts": _charts(suite, table, found, rows, with_curves=with_curves),
     }
 
 
@@ -126,9 +128,9 @@ def _methods(suite: Suite, catalogue: Catalogue) -> list[Columns]:
     return [{"name": entry.name, "error": entry.error or "", **card} for entry, card in zip(entries, cards, strict=True)]
 
 
-def _heading(column: Column, rows: Sequence[Line]) -> Columns:
+def _heading(column: Column, table: Standings, rows: Sequence[Line]) -> Columns:
     """What the page needs to know of a column; the metric that it shows is the reader's choice."""
-    text = heading(column, rows, of=f" in {metric_name(rows[0].table.metric)}")
+    text = heading(column, table, rows, of=f" in {metric_name(table.metric)}")
     return {
         "name": column.name,
         "kind": column.kind,
@@ -142,12 +144,11 @@ def _rows(rows: Sequence[Line], columns: Sequence[Column]) -> Columns:
     """Field -> its value in each row; the estimates stand apart, for each metric."""
     values: Columns = {
         "place": list(range(len(rows))),
-        "kind": ["ranked" if line.ranked else "descriptive" for line in rows],
+        "kind": ["ranked" if line["ranked"] else "descriptive" for line in rows],
     }
     for column in columns:
-        of_rows = [fields(line, [column.name]) for line in rows]
         for key in column.fields if column.name != "estimate" else ():
-            plain = [_plain(each[key]) for each in of_rows]
+            plain = [_plain(line.get(key)) for line in rows]
             values[key] = significant([np.nan if p is None else p for p in plain]) if column.kind == "p" else plain
     return values
 
@@ -160,10 +161,9 @@ def _plain(value: Any) -> Any:
     return round(plain, DECIMALS) + 0.0 if isinstance(plain, float) else plain
 
 
-def _splits(table: Standings, names: Sequence[str]) -> Columns:
+def _splits(table: Standings, found: Comparison, names: Sequence[str]) -> Columns:
     """Each split's name, seed and site, and the primary metric of every row in it."""
-    found, splits = table.comparison, table.task.splits
-    assert found is not None
+    splits = table.task.splits
     values = found.per_split[table.metric].loc[list(names), [split.name for split in splits]]
     sites = {} if found.per_site is None else records.site_names(found.per_site)
     return {
@@ -174,11 +174,8 @@ def _splits(table: Standings, names: Sequence[str]) -> Columns:
     }
 
 
-def _sites(table: Standings) -> Columns | None:
-    """How many sites are held out and small, and which chart shows them; None where none is."""
-    frame = None if table.comparison is None else table.comparison.per_site
-    if frame is None:
-        return None
+def _sites(frame: pd.DataFrame) -> Columns:
+    """How many sites are held out and small, and which chart shows them."""
     return {"count": len(frame), "small": int(frame["small"].astype(bool).sum()), "chart": sites_chart(len(frame))}
 
 
@@ -197,11 +194,11 @@ def _ranks(table: Standings) -> Columns | None:
     }
 
 
-def _charts(suite: Suite, table: Standings, rows: Sequence[Line], *, with_curves: bool) -> Columns:
+def _charts(suite: Suite, table: Standings, found: Comparison, rows: Sequence[Line], *, with_curves: bool) -> Columns:
     """Chart -> blocks of records; charts of single rows have a block for each row."""
     if not with_curves:
         return {"dots": [records.dots(rows, suite.methods)]}
-    names = [line.row.method for line in rows]
+    names = [line["method"] for line in rows]
     drawn = curves(evaluate(*frames(table.rows)), table.rows.inference)
     return {
         "forest": [records.forest(rows)] if table.tested else [],
@@ -209,5 +206,5 @@ def _charts(suite: Suite, table: Standings, rows: Sequence[Line], *, with_curves
         "decision": records.curve(drawn.decision, drawn.methods, names),
         "everyone": [{"x": rounded(drawn.decision.x), "y": rounded(drawn.treat_all)}],
         "calibration": records.calibration(drawn, names),
-        "sites": records.sites(rows[0].comparison, names),
+        "sites": records.sites(found, names),
     }

@@ -58,13 +58,13 @@ def significant(values: ArrayLike) -> list[float | None]:
 
 def forest(rows: Sequence[Line]) -> Block:
     """The ranked rows' differences to the first of them."""
-    first, others = rows[0].row.method, [(line.row.method, line.pair) for line in rows if line.pair is not None]
-    shown = [SHOWN[3] if not known(pair["p_holm"]) else SHOWN[1 if pair["p_holm"] < ALPHA else 2] for _, pair in others]
+    first, *others = (line for line in rows if line["ranked"])
+    shown = [SHOWN[3] if not known(p) else SHOWN[1 if p < ALPHA else 2] for p in (line["p_holm"] for line in others)]
     return {
-        "method": [first, *(name for name, _ in others)],
-        "difference": [0.0, *rounded([pair["difference"] for _, pair in others])],
-        "low": [None, *rounded([pair["low"] for _, pair in others])],
-        "high": [None, *rounded([pair["high"] for _, pair in others])],
+        "method": [first["method"], *(line["method"] for line in others)],
+        "difference": [0.0, *rounded([line["difference"] for line in others])],
+        "low": [None, *rounded([line["difference_low"] for line in others])],
+        "high": [None, *rounded([line["difference_high"] for line in others])],
         "shown": [SHOWN[0], *shown],
     }
 
@@ -158,22 +158,21 @@ def sites(found: Comparison, names: Sequence[str]) -> list[Block]:
 
 def ranks(blocks: Blocks) -> Block:
     """Mean ranks over the sites with half the critical difference to either side."""
-    test = blocks.test
-    half = test.critical_difference / 2
-    bounds = {"value": test.ranks, "low": test.ranks - half, "high": test.ranks + half}
-    return {"method": list(blocks.methods), **{key: rounded(values) for key, values in bounds.items()}}
+    value, half = np.array(list(blocks.ranks.values())), blocks.test.critical_difference / 2
+    return {"method": list(blocks.ranks), "value": rounded(value), "low": rounded(value - half), "high": rounded(value + half)}
 
 
 def dots(rows: Sequence[Line], order: Sequence[str]) -> Block:
     """The rows in the suite's order, grouped by the parameters that they change."""
-    groups = grouped([line.row.method for line in rows])
-    within = sorted(rows, key=lambda line: order.index(line.row.method))
-    seen = list(dict.fromkeys(groups[line.row.method] for line in within))
-    lines = sorted(within, key=lambda line: seen.index(groups[line.row.method]))
-    value, low, high = (list(part) for part in zip(*(line.estimates(line.table.metric)[:3] for line in lines), strict=True))
-    methods = [line.row.method for line in lines]
-    group = [groups[name] for name in methods]
-    return {"label": methods, "group": group, "value": rounded(value), "low": rounded(low), "high": rounded(high)}
+    groups = grouped([line["method"] for line in rows])
+    within = sorted(rows, key=lambda line: order.index(line["method"]))
+    seen = list(dict.fromkeys(groups[line["method"]] for line in within))
+    lines = sorted(within, key=lambda line: seen.index(groups[line["method"]]))
+    estimates = {
+        key: rounded([line[of] for line in lines]) for key, of in (("value", "mean"), ("low", "low"), ("high", "high"))
+    }
+    methods = [line["method"] for line in lines]
+    return {"label": methods, "group": [groups[name] for name in methods], **estimates}
 
 
 def grouped(names: Sequence[str]) -> dict[str, str]:

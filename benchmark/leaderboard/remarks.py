@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmark.leaderboard.conclusions import listed, metric_name
-from benchmark.leaderboard.standings import Partial, Standings
+from benchmark.leaderboard.incomplete import Partial
+from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, one_line
 
 MOST_CAUSES = 3

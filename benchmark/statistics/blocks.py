@@ -5,7 +5,7 @@ Never over the folds of a cross-validation, which are not independent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,6 @@ class BlockTest:
     f: float
     f_p: float
     critical_difference: float
-
-    def take(self, order: NDArray[np.intp]) -> BlockTest:
-        """The same test with its methods in another order, (M,)."""
-        return replace(self, ranks=self.ranks[order])
 
 
 def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = True) -> BlockTest:

@@ -13,9 +13,8 @@ from benchmark.statistics.by_site import by_site
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.inference import AREAS, Inferred, by_fold, descriptive, held_out, without_tests
-from benchmark.statistics.letters import letters
 from benchmark.statistics.metric_names import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
-from benchmark.statistics.multiplicity import ALPHA, best_set, better_than, holm, rank_intervals
+from benchmark.statistics.multiplicity import ALPHA, best_set, better_than, holm, letters, rank_intervals
 from benchmark.statistics.power import Power, detectable_difference
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 

@@ -43,7 +43,7 @@ class Curve:
 class Calibration:
     """Observed share of label 1 by bin of the predicted probability, (M, `BINS`) each; NaN in a bin of too few.
 
-    `predicted` is the mean probability in the bin, `share` the part of all predictions in it; `ece` is `calibration_error`.
+    `predicted` is the mean probability in the bin, `share` the part of all predictions in it.
     """
 
     predicted: Floats
@@ -51,7 +51,6 @@ class Calibration:
     low: Floats
     high: Floats
     share: Floats
-    ece: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +149,7 @@ def _calibration(run: Evaluation, inference: str, draws: int) -> Calibration:
         held = _sums(run, np.ones_like(run.scores), run.patient, patients)
         low, high = ratio_interval(draw_patients(patients, draws), held * (run.patient_labels == 1), held)
         low, high = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
-    return Calibration(predicted, observed, low, high, number / number.sum(axis=1, keepdims=True), calibration_error(run))
+    return Calibration(predicted, observed, low, high, number / number.sum(axis=1, keepdims=True))
 
 
 def _by_seed(run: Evaluation) -> tuple[Floats, Floats, Floats]:

@@ -414,6 +414,6 @@ def test_datasets_that_share_patients_are_one_block():
     blocks, names = over_datasets([*tables, at("second-label", "p0")], "repeated-cv")
     assert blocks is None and names == ["d0", "d1", "d2", "d3"]
     blocks, names = over_datasets([*tables, at("d4", "p4")], "repeated-cv")
-    assert blocks is not None and blocks.methods == ("strong", "null") and blocks.test.blocks == 5
+    assert blocks is not None and list(blocks.ranks) == ["strong", "null"] and blocks.test.blocks == 5
     text = render(Suite("made", "Made", (), ("repeated-cv",), ()), [*tables, at("d4", "p4")], discover())
     assert "## Across datasets" in text and "Mean ranks over 5 datasets" in text

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from benchmark.statistics.letters import letters
+from benchmark.statistics.multiplicity import letters
 
 DISPLAYS = json.loads((Path(__file__).parents[1] / "fixtures" / "friedman_letters_decision.json").read_text())["cld"]
 MATRICES = st.integers(1, 12).flatmap(lambda m: hnp.arrays(np.bool_, (m, m)))
