@@ -28,7 +28,7 @@ SEED = 39
 
 
 class Misbehaviour(Exception):
-    """What a method did when it was called: it raised, or gave something that is no probability."""
+    """A method raised, or its predictions are invalid."""
 
 
 def view_digests(views: Views) -> dict[str, str]:
@@ -89,7 +89,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Attempt(Fitted):
-    """The first fit and prediction, which all further ones are compared with, and what was noticed meanwhile."""
+    """The first fit and prediction, which all further ones are compared with, and what was observed during it."""
 
     changed: tuple[str, ...]
     unpickled: tuple[str, ...]
@@ -116,9 +116,9 @@ def calling(what: str) -> Iterator[None]:
 
 
 def specimen(shape: str, catalogue: Catalogue | None = None, permuted: frozenset[str] = frozenset()) -> Cohort:
-    """A made cohort of 72 cases, prepared and encoded as datasets are; the modalities in `permuted` tell nothing.
+    """A made cohort of 72 cases, prepared and encoded as datasets are; the modalities in `permuted` carry no signal.
 
-    `catalogue` offers encoders of one's own. Raises `UnknownNameError` where there is no such shape.
+    `catalogue` may hold further encoders. Raises `UnknownNameError` for an unknown shape.
     """
     parameters = {"shape": shape} | ({"permuted": "+".join(sorted(permuted))} if permuted else {})
     return _loaded(spell("specimen", parameters), catalogue.plugins if catalogue else (), data_folder())

@@ -1,4 +1,4 @@
-"""What a method does behind its predictions, as a check sees it: what it unpickles, and what it changes in place."""
+"""Side effects of a method that a check looks for: what it unpickles, and what it changes in place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.system import provenance
 
 
 class _PickleWatch:
-    """An audit hook, which cannot be taken out again: outside `unpickling` it does nothing."""
+    """An audit hook, which cannot be removed: outside `unpickling` it does nothing."""
 
     def __init__(self) -> None:
         self.seen: list[str] | None = None

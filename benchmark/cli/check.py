@@ -1,4 +1,4 @@
-"""`check METHOD`: does a method keep the contract? One line per finding, on made cohorts of several shapes."""
+"""`check METHOD`: does a method keep its contract? One line per finding, on made cohorts of several shapes."""
 
 from __future__ import annotations
 

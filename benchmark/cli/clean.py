@@ -1,4 +1,4 @@
-"""`clean`: delete what can be made again, once --yes is given; or take a member out of a suite."""
+"""`clean`: delete what can be made again (with --yes), or take a member out of a suite."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--torn", action="store_true", help="files that were set aside, and halves of interrupted writes")
     parser.add_argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)")
     parser.add_argument("--features", action="store_true", help="the feature cache")
-    parser.add_argument("--member", metavar="NAME", help="forget what joined the suite by `run --method`; its cells are kept")
+    parser.add_argument("--member", metavar="NAME", help="take out what joined the suite by `run --method`; its cells are kept")
     parser.add_argument("--yes", action="store_true", help="delete; without it, only print what would be deleted")
 
 

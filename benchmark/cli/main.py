@@ -20,7 +20,7 @@ VERBS = {
     "list": "list datasets, methods, protocols, suites and encoders",
     "show": "show a card, a suite, the splits or the predictions",
     "explain": "say why a cell is fresh, stale or missing",
-    "check": "try whether a method keeps the contract",
+    "check": "check whether a method keeps its contract",
     "fetch": "download and prepare a dataset",
     "tune": "search a method's hyper-parameters inside each split's training part",
     "calibrate": "simulate whether the tests and intervals hold, and write docs/calibration.md",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from itertools import product
 
 from benchmark.cli.selection import add_parts, add_suite, chosen_suite
 
@@ -22,26 +23,22 @@ def run(options: argparse.Namespace) -> int:
     suite, catalogue = chosen_suite(options, remember=False)
     store = Store()
     published, incomplete = 0, []
-    for dataset in suite.datasets:
-        modalities = catalogue.dataset(dataset).card.modalities
-        for protocol in suite.protocols:
-            task = read_task(store.task_path(dataset, protocol))
-            if task is None:
-                continue
-            rows = {}
-            for method in suite.methods:
-                configured = catalogue.method(method)
-                records = complete_records(store, task, method, stochastic=configured.stochastic)
-                if records is not None:
-                    rows[method] = records
-                elif not suite.why_skipped(dataset, method) and not configured.why_not_applicable(
-                    dataset, modalities, task.absent, len(task.case_ids)
-                ):
-                    incomplete.append(f"{dataset}/{protocol}/{method}")
-            for method, records in rows.items():
-                publish_row(task, method, records)
-            publish_seconds(task, rows)
-            published += len(rows)
+    for dataset, protocol in product(suite.datasets, suite.protocols):
+        task = read_task(store.task_path(dataset, protocol))
+        if task is None:
+            continue
+        modalities, cases, rows = catalogue.dataset(dataset).card.modalities, len(task.case_ids), {}
+        for method in map(catalogue.method, suite.methods):
+            records = complete_records(store, task, method.spelled, stochastic=method.stochastic)
+            if records is not None:
+                publish_row(task, method.spelled, records)
+                rows[method.spelled] = records
+            elif not suite.why_skipped(dataset, method.spelled) and not method.why_not_applicable(
+                dataset, modalities, task.absent, cases
+            ):
+                incomplete.append(f"{dataset}/{protocol}/{method.spelled}")
+        publish_seconds(task, rows)
+        published += len(rows)
     print(f"{published} rows published to results/reference; commit them together with the leaderboard that `rank` writes")
     for row in incomplete:
         print(f"not published: {row} is not complete here")

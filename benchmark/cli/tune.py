@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tune`: a method and its budget, and the options of `run`."""
-    parser.add_argument("tuned_method", metavar="METHOD", help="a method with a search_space(); values that it gives are kept")
-    parser.add_argument("--sampler", choices=SAMPLERS, help="who proposes the trials (default: tpe)")
+    parser.add_argument("tuned_method", metavar="METHOD", help="a method with a search_space(); values given here are kept")
+    parser.add_argument("--sampler", choices=SAMPLERS, help="what proposes the trials (default: tpe)")
     parser.add_argument("--trials", type=int, metavar="N", help="trials per split (default: 20; a smaller grid has fewer)")
-    parser.add_argument("--timeout", type=int, metavar="S", help="begin no further trial of a split after so many seconds")
+    parser.add_argument("--timeout", type=int, metavar="S", help="start no new trial of a split after S seconds")
     computing.add_arguments(parser)
 
 

@@ -1,4 +1,4 @@
-"""The campaign: repetitions in worker processes, each finished one in a journal, so that any run goes on where one stopped.
+"""The campaign: repetitions in worker processes, each kept in a journal, so that a run resumes where one stopped.
 
 A journal is a file of JSON lines below `results/calibration`, one per repetition in the order in which they ended. Its name
 holds a digest of the world and of the code that decides what comes out: other code has another journal.
@@ -42,7 +42,7 @@ class Simulation:
         return results_folder() / "calibration" / f"{safe(self.name)}-{self.key[:12]}.jsonl"
 
     def finished(self) -> Mapping[int, Repetition]:
-        """The finished repetitions, in the order of their numbers; a line that a killed run tore is passed over."""
+        """The finished repetitions, in the order of their numbers; a line torn by a killed run is skipped."""
         repetitions: dict[int, Repetition] = {}
         if self.journal.is_file():
             for line in self.journal.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -61,7 +61,7 @@ class Simulation:
         with self.journal.open("a+b") as stream:
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)
-                line = line if stream.read() == b"\n" else "\n" + line  # what follows a torn line begins anew
+                line = line if stream.read() == b"\n" else "\n" + line  # a new line after a torn one
             stream.write(line.encode())
 
 
@@ -77,7 +77,7 @@ def of_copies(pair: Copies) -> Simulation:
 
 
 def carry_out(wanted: Sequence[tuple[Simulation, int]], jobs: int, reporter: Reporter) -> int:
-    """Compute what the journals lack of so many repetitions of each simulation; returns how many were computed.
+    """Compute the repetitions that are missing from the journals; returns how many were computed.
 
     Raises `BenchmarkError` for a repetition that fails; those finished are kept.
     """

@@ -46,7 +46,7 @@ class Copies:
 
 
 def can_be_redrawn(dataset: Configured[DatasetCard]) -> bool:
-    """Whether the dataset is generated, anew for each value of its field `seed`, and leaves that field free."""
+    """Whether the dataset is generated from a field `seed`, and that field is free."""
     return "seed" in dataset.entry.fields and "seed" not in dataset.parameters
 
 
@@ -58,7 +58,7 @@ def usual_task(catalogue: Catalogue) -> tuple[Configured[DatasetCard], Configure
 
 
 def check(copies: Copies) -> None:
-    """Raise `BenchmarkError` for a dataset without a seed, or a method whose copies cannot be had from seed and table alone."""
+    """Raise `BenchmarkError` for a dataset without a seed, or a method that ignores its seed or needs more than the table."""
     if not can_be_redrawn(copies.dataset):
         raise BenchmarkError(f"--dataset {copies.dataset.spelled}: fresh cohorts need a dataset with a free field 'seed'")
     option = f"--method {copies.method.spelled}"
