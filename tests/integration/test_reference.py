@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 
 import pytest
 
@@ -13,32 +13,16 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import DEFAULT, load_suite, suite_names
 from benchmark.system.locations import ROOT
+from tests.made_benchmark import in_this_process
 
 DATASETS = {"synthetic-stroke": 939, "soop": 618, "soop-nihss": 944, "ist": 19285, "estonian-stroke": 829}
 
 
-def rank(tmp_path, *words: str) -> str:
-    """`rank --no-local` from another output folder, so that the checkout is left as it is."""
-    import os
-
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmark", "rank", "--no-local", *words],
-        cwd=ROOT,
-        env={**os.environ, "STROKEBENCH_OUTPUT": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return done.stdout
-
-
 @pytest.mark.parametrize("suite", suite_names())
-def test_ranking_the_reference_gives_the_committed_leaderboard_byte_for_byte(tmp_path, suite: str):
+def test_ranking_the_reference_gives_the_committed_leaderboard_byte_for_byte(published, suite: str):
     path = "leaderboard.md" if suite == DEFAULT else f"results/{suite}.md"
     committed = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=ROOT, capture_output=True, check=True).stdout
-    rank(tmp_path, "--suite", suite)
-    assert (tmp_path / path).read_bytes() == committed
+    assert published(suite).leaderboard == committed
 
 
 CLASSICAL = frozenset(
@@ -61,21 +45,13 @@ def applies(catalogue: Catalogue, dataset: str, spelled: str) -> bool:
     return not catalogue.method(spelled).why_not_applicable(dataset, modalities, {}, DATASETS[dataset])
 
 
-def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complete(tmp_path):
-    tables = json.loads(rank(tmp_path, "--json"))["tables"]
+def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complete(published):
+    tables = published(DEFAULT).tables
     both = ("repeated-cv", "leave-one-site-out")
     assert {(table["dataset"], table["protocol"]) for table in tables} == {
         (dataset, protocol) for dataset in DATASETS for protocol in both
     } - {("estonian-stroke", "leave-one-site-out")}  # one site
-    suite = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "benchmark", "show", "suite", "stroke-prognosis", "--json"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    )
+    suite = json.loads(in_this_process(["show", "suite", DEFAULT, "--json"], dict(os.environ)).stdout)
     catalogue = discover()
     for table in tables:
         methods = {*suite["ranked"], *suite["descriptive"]}
@@ -102,8 +78,7 @@ def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complet
         ("stroke-prognosis-tokens", 2, 23),
     ],
 )
-def test_the_other_suites_are_published_complete(tmp_path, monkeypatch, suite: str, tables: int, complete: int):
-    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path))
+def test_the_other_suites_are_published_complete(published, suite: str, tables: int, complete: int):
     catalogue = discover()
     found = gather(current_suite(suite, catalogue, local=False), catalogue, local=False)
     assert len(found) == tables
@@ -111,29 +86,26 @@ def test_the_other_suites_are_published_complete(tmp_path, monkeypatch, suite: s
         assert not rows.left_out
         assert not rows.to_come or (suite, rows.task.dataset) == ROWS_AWAITED
     assert sum(len(rows.complete) for rows in found) == complete
-    for table in json.loads(rank(tmp_path, "--suite", suite, "--json"))["tables"]:
+    for table in published(suite).tables:
         assert not table["interim"]
         assert bool(table["pairs"]) != (suite.removeprefix("stroke-prognosis-") in UNTESTED)
 
 
-def test_rows_that_cannot_be_are_told_with_the_reason(tmp_path):
-    rank(tmp_path)
-    leaderboard = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
+def test_rows_that_cannot_be_are_told_with_the_reason(published):
+    leaderboard = published(DEFAULT).leaderboard.decode()
     assert "| ist | `svm` | 19285 cases, at most 5000: training time of an RBF kernel" in leaderboard
     assert "| estonian-stroke | `lesion-volume` | estonian-stroke has no image |" in leaderboard
 
 
-def test_reference_predictions_load_as_a_frame_whose_auc_is_the_leaderboards(tmp_path, monkeypatch):
+def test_reference_predictions_load_as_a_frame_whose_auc_is_the_leaderboards(published):
     from sklearn.metrics import roc_auc_score
 
     from benchmark import load_predictions
 
-    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path))
     frame = load_predictions(local=False)
     row = frame[(frame.dataset == "soop") & (frame.protocol == "repeated-cv") & (frame.method == "logistic-regression")]
     assert len(row) == 4 * 618
     by_split = row.groupby("split", observed=True).apply(lambda part: roc_auc_score(part.label, part.probability))
-    tables = json.loads(rank(tmp_path, "--json"))["tables"]
-    table = next(table for table in tables if (table["dataset"], table["protocol"]) == ("soop", "repeated-cv"))
+    table = published(DEFAULT).table("soop", "repeated-cv")
     stated = next(row for row in table["rows"] if row["method"] == "logistic-regression")["metrics"]["auc"]["mean"]
     assert abs(by_split.mean() - stated) < 1e-12

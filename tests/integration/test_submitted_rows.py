@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,16 +53,10 @@ def row_of(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 @pytest.fixture(scope="module")
-def stated(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], dict]:
+def stated(published) -> dict[tuple[str, str, str], dict]:
     """(dataset, protocol, method) -> the row as `rank --no-local --json` of some suite states it."""
-    rows = {}
-    environment = {**os.environ, "STROKEBENCH_OUTPUT": str(tmp_path_factory.mktemp("output"))}
-    for suite in suite_names():
-        words = [sys.executable, "-m", "benchmark", "rank", "--suite", suite, "--no-local", "--json"]
-        done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300)
-        for table in json.loads(done.stdout)["tables"]:
-            rows |= {(table["dataset"], table["protocol"], row["method"]): row for row in table["rows"]}
-    return rows
+    tables = [table for suite in suite_names() for table in published(suite).tables]
+    return {(table["dataset"], table["protocol"], row["method"]): row for table in tables for row in table["rows"]}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=str)
