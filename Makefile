@@ -9,7 +9,7 @@ run: env
 	$(BIN)/python -m benchmark run --suite stroke-prognosis
 
 test: env
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: env
 	$(BIN)/ruff check .

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from benchmark.system.threads import limit_threads
+
+limit_threads()  # before numpy and torch are imported: several threads in several workers are many times slower
+
 import functools
 import os
 import subprocess
