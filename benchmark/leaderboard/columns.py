@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import Standings
@@ -86,7 +87,9 @@ def lines(table: Standings, catalogue: Catalogue | None = None) -> list[Line]:
     if found is None:
         return []
     pairs = table.against(next(iter(table.ranked), ""))
-    made = [_line(table, found, str(name), pairs.get(str(name))) for name in found.metrics.index]
+    frames = {"": found.metrics, "_low": found.low, "_high": found.high, "_spread": found.spread}
+    estimates = pd.concat([frame.add_suffix(part) for part, frame in frames.items()], axis="columns").to_dict("index")
+    made = [_line(table, found, str(name), pairs.get(str(name)), estimates[name]) for name in found.metrics.index]
     if catalogue is not None:
         for line in made:
             method = catalogue.method(line["method"])
@@ -95,10 +98,11 @@ def lines(table: Standings, catalogue: Catalogue | None = None) -> list[Line]:
     return made
 
 
-def _line(table: Standings, found: Comparison, name: str, pair: Mapping[str, Any] | None) -> Line:
+def _line(
+    table: Standings, found: Comparison, name: str, pair: Mapping[str, Any] | None, estimates: Mapping[Any, float]
+) -> Line:
     """A row; `pair` is its pair with the first ranked row, as row - first."""
     row, ranked = table.row(name), name in table.rows.ranked
-    frames = {"": found.metrics, "_low": found.low, "_high": found.high}
     line: Line = {
         "method": name,
         "source": row.source,
@@ -106,14 +110,12 @@ def _line(table: Standings, found: Comparison, name: str, pair: Mapping[str, Any
         "cells": row.cells,
         "ranked": ranked,
         "seconds": row.seconds,
-        "mean": found.metrics.at[name, table.metric],
-        "low": found.low.at[name, table.metric],
-        "high": found.high.at[name, table.metric],
-        "spread": found.spread.at[name, table.metric],
+        "mean": estimates[table.metric],
+        **{part: estimates[f"{table.metric}_{part}"] for part in ("low", "high", "spread")},
         "letters": found.letters[name],
         "ensemble_auc": found.ensemble_auc[name],
         "calibration_error": found.calibration_error[name],
-        **{f"{metric}{bound}": frame.at[name, metric] for metric in METRICS for bound, frame in frames.items()},
+        **estimates,
     }
     if ranked:
         line |= {"rank_low": found.rank_low[name], "rank_high": found.rank_high[name], "best_set": found.best_set[name]}

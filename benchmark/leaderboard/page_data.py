@@ -82,7 +82,8 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
     between = standing(BETWEEN_SITES, table, rows)
     shown = standing(SHOWN, table, rows)
     tests = int(found.pairs["p"].notna().sum())
-    parts = {"mean": found.metrics, "low": found.low, "high": found.high}
+    frames_of = {"mean": found.metrics, "low": found.low, "high": found.high}
+    parts = {part: rounded(frame.loc[names, list(METRICS)].to_numpy().T) for part, frame in frames_of.items()}
     return data | {
         "tested": table.tested,
         "comparisons": tests,
@@ -90,7 +91,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "columns": [_heading(column, table, rows) for column in shown],
         "between_sites": [_heading(column, table, rows) for column in between] if len(between) > 1 else None,
         "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(ALSO, table, rows)]))),
-        "metrics": {key: {part: rounded(frame.loc[names, key]) for part, frame in parts.items()} for key in METRICS},
+        "metrics": {key: {part: values[i] for part, values in parts.items()} for i, key in enumerate(METRICS)},
         "splits": _splits(table, found, names),
         "pairs": records.pairs(found, names),
         "sites": None if found.per_site is None else _sites(found.per_site),
