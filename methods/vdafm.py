@@ -198,6 +198,8 @@ class Network(nn.Module):
 
 def without(batch: Batch, zeroed: str) -> Batch:
     """The batch with the inputs of these modalities at zero."""
+    if not zeroed:
+        return batch
     names = zeroed.split("+")
     return Batch(
         torch.zeros_like(batch.table) if batch.table is not None and "table" in names else batch.table,
