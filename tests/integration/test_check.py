@@ -11,7 +11,7 @@ from benchmark.audit.made_cohorts import SHAPES
 from benchmark.cli.main import main
 from tests.made_benchmark import MadeBenchmark
 
-CONTRACT_METHODS = str(Path(__file__).parents[1] / "contract_methods.py")
+CONTRACT_METHODS = str(Path(__file__).parents[1] / "audit" / "contract_methods.py")
 PAIR = """
 from dataclasses import dataclass
 import numpy as np

@@ -12,7 +12,7 @@ import optuna
 from benchmark.cells.planning import why_not_fresh
 from benchmark.suites.suite import Limits
 from benchmark.system.provenance import code_digest
-from tests.tuning.conftest import METHODS, CellOf
+from tests.learning.tuning.conftest import METHODS, CellOf
 
 # What a cell depends on
 

@@ -16,7 +16,7 @@ from benchmark.learning.tuning.search import method_of
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 from tests.conftest import Run
-from tests.tuning.conftest import METHODS, CellOf, states, trials
+from tests.learning.tuning.conftest import METHODS, CellOf, states, trials
 
 # Studies on disk
 

@@ -14,8 +14,8 @@ from benchmark.registry.discovery import discover
 from benchmark.registry.spelling import parse_spelling, spell
 from benchmark.suites.suite import canonical, load_suite, validated
 from benchmark.system.errors import BenchmarkError
+from tests.learning.tuning.conftest import METHODS
 from tests.made_benchmark import MadeBenchmark
-from tests.tuning.conftest import METHODS
 
 # Spelling and budget
 

@@ -17,8 +17,8 @@ from benchmark.data.preparation import load_cohort
 from benchmark.learning.tuning.search import FULL_TRIALS, WARM_UP_EPOCHS, method_of
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
+from tests.learning.tuning.conftest import METHODS, CellOf, chosen_of, trials
 from tests.made_benchmark import MadeBenchmark
-from tests.tuning.conftest import METHODS, CellOf, chosen_of, trials
 
 # What a search sees
 
