@@ -16,7 +16,7 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import Suite
-from tests.leaderboard.test_conclusions import made_task, row, table
+from tests.leaderboard.made_standings import made_task, row, table
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -14,7 +14,7 @@ from benchmark.registry.discovery import discover
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.suites.suite import Suite
 from benchmark.system.locations import ROOT
-from tests.leaderboard.test_conclusions import made_task, row, table
+from tests.leaderboard.made_standings import made_task, row, table
 
 SUITE = Suite("made", "Made", ("made",), ("repeated-cv",), ("svm", "xgboost", "random-forest"), ("majority",))
 

@@ -18,7 +18,7 @@ from benchmark.leaderboard.exports import as_csv, pairs_as_csv
 from benchmark.leaderboard.latex import NAMES, as_latex, escaped
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.metric_names import METRICS
-from tests.leaderboard.test_conclusions import made_task, row, table
+from tests.leaderboard.made_standings import made_task, row, table
 
 AWKWARD = 'a_b & 50 % #1 {x} [y] $z$ ~^\\ <ü> "Øresund" ≥ 中'
 DOCUMENT = r"""\documentclass{article}

@@ -27,7 +27,7 @@ from benchmark.registry.discovery import discover
 from benchmark.statistics.metric_names import METRICS
 from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError
-from tests.leaderboard.test_conclusions import made_task, row, table
+from tests.leaderboard.made_standings import made_task, row, table
 
 RANKED = ("logistic-regression", "svm", "xgboost", "random-forest")
 SUITE = Suite("made", "Made", ("made",), ("repeated-cv",), RANKED, ("majority",))

@@ -13,7 +13,7 @@ from benchmark.leaderboard.reported import side_by_side
 from benchmark.registry.discovery import discover
 from benchmark.statistics.metrics import score
 from benchmark.suites.suite import Reported, ReportedRow, Suite
-from tests.leaderboard.test_conclusions import made_task, row, table
+from tests.leaderboard.made_standings import made_task, row, table
 
 REPORTED = Reported(
     "a paper of other patients",

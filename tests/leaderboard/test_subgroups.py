@@ -19,7 +19,7 @@ from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
 from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError
-from tests.leaderboard.test_conclusions import INFERENCE
+from tests.leaderboard.made_standings import INFERENCE
 
 CASES = 120
 IDS = np.array([f"c{k:03d}" for k in range(CASES)])
