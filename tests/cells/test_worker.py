@@ -124,7 +124,7 @@ def seen(watchers: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def cell_of(made: MadeBenchmark, watchers: Path) -> CellOf:
-    """`cell_of(method, protocol)` -> its first cell."""
+    """`cell_of(method, protocol)` -> its first cell; planning imports every component anew."""
     return partial(made.cell, plugins=[made.broken, watchers])
 
 
@@ -227,10 +227,11 @@ def snapshot(view: Cohort) -> list[object]:
 
 
 def test_what_one_method_does_to_its_inputs_does_not_reach_the_next_cell(cell_of: CellOf, seen: dict[str, Any]) -> None:
-    compute(cell_of("witness"))
+    witness, vandal = cell_of("witness"), cell_of("vandal")
+    compute(witness)
     before = {part: snapshot(seen[part]) for part in ("train", "validation", "test")}
-    assert compute(cell_of("vandal")).outcome == "ok"
-    compute(cell_of("witness"))
+    assert compute(vandal).outcome == "ok"
+    compute(witness)
     for part, values in before.items():
         for was, now in zip(values, snapshot(seen[part]), strict=True):
             assert now == was, part
@@ -238,7 +239,8 @@ def test_what_one_method_does_to_its_inputs_does_not_reach_the_next_cell(cell_of
 
 def test_what_a_method_keeps_in_its_module_or_class_does_not_reach_the_next_cell(cell_of: CellOf) -> None:
     """A cell's predictions are the same whatever the worker computed before."""
-    alone = [compute(cell_of("hoarding")).probabilities for _ in range(2)]
+    cell = cell_of("hoarding")
+    alone = [compute(cell).probabilities for _ in range(2)]
     assert alone[0] == alone[1] == [0.0] * len(alone[0]), "how many fits came before it"
 
 
