@@ -62,12 +62,12 @@ PAPER = Ink(
 
 
 def forest(ink: Ink) -> Spec:
-    """`rows`: method, difference, low, high, shown (one of `SHOWN`); differences to the first row."""
+    """`rows`: method, difference, low, high, shown (one of `SHOWN`); differences from the first row."""
     colours = [ink.text, ink.series[1], ink.text, ink.faint]
     shown = {"field": "shown", "type": "nominal", "scale": {"domain": list(SHOWN)}, "legend": _legend(1), "title": None}
     colour = {**shown, "scale": {"domain": list(SHOWN), "range": colours}}
     shape = {**shown, "scale": {"domain": list(SHOWN), "range": ["diamond", "square", "circle", "cross"]}}
-    across = _quantity("difference", "difference in {metric} to the first row, 95 % CI")
+    across = _quantity("difference", "difference in {metric} from the first row, 95 % CI")
     shown_as = {"color": colour, "shape": shape, "tooltip": _tooltip(FOREST)}
     point = {"mark": POINT, "encoding": {"x": across, "y": _named("method"), **shown_as}}
     interval = _interval(across, _named("method"), colour)

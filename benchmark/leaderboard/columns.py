@@ -57,7 +57,7 @@ COLUMNS: Mapping[str, Column] = {
         Column("rank", "rank", "rank", ("rank_low", "rank_high"), "tested"),
         Column("method", "method", "name", ("method",)),
         Column("estimate", "{metric}{interval}", "estimate", ("mean", "low", "high", "spread"), greatest_first=True),
-        Column("difference", "difference{of} to the first row{interval}", "difference", DIFFERENCE, greatest_first=True),
+        Column("difference", "difference{of} from the first row{interval}", "difference", DIFFERENCE, greatest_first=True),
         Column("letters", "letters", "letters", ("letters",), "tested"),
         Column("p", "p", "p", ("p",), "known"),
         Column("p_holm", "p (Holm)", "p", ("p_holm",), "known"),

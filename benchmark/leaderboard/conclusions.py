@@ -42,73 +42,73 @@ def listed(names: list[str]) -> str:
 
 def conclusion(table: Standings) -> str:
     """One paragraph: which differences are shown, or why none can be."""
-    found, ranked = table.comparison, table.ranked
-    if found is None:
+    comparison, ranked = table.comparison, table.ranked
+    if comparison is None:
         return "No row is complete yet: nothing can be concluded."
     if table.interim:
-        return "Interim: estimates only. Tests wait until every ranked row is complete, so that nobody stops at a lucky moment."
+        return "Interim: estimates only. Tests wait until every ranked row is complete: nobody can stop at a lucky moment."
     if len(table.rows.ranked) < 2:
-        return "This suite ranks no two rows: they are shown beside one another, and nothing is tested."
+        return "This suite ranks fewer than two rows: they are shown side by side, and nothing is tested."
     if len(ranked) < 2:
         return "There are fewer than two complete ranked rows: nothing to compare." + _missing(table)
     if not table.tested:
         return _why_no_tests(table) + _missing(table)
-    tested = [name for name in ranked if found.best_set.get(name) is not None]
-    best = [name for name in tested if found.best_set.get(name)]
+    tested = [name for name in ranked if comparison.best_set.get(name) is not None]
+    best = [name for name in tested if comparison.best_set.get(name)]
     others = [name for name in tested if name not in best]
     metric = metric_name(table.metric)
     if not others:
-        said = f"No method is distinguishable from the best: no difference in {metric} between {len(tested)} rows is shown."
-    elif len(best) == 1 and found.rank_high[best[0]] == 1:
-        said = f"{listed(best)} is significantly better in {metric} than each of the other {len(others)} tested rows."
+        text = f"No method is distinguishable from the best: no difference in {metric} between {len(tested)} rows is shown."
+    elif len(best) == 1 and comparison.rank_high[best[0]] == 1:
+        text = f"{listed(best)} is significantly better in {metric} than each of the other {len(others)} tested rows."
     else:
-        said = (
-            f"Best set (no row is significantly better in {metric} than these): {listed(best)}. "
+        text = (
+            f"Best set (rows that no other row significantly outperforms in {metric}): {listed(best)}. "
             f"{listed(others)} {'is' if len(others) == 1 else 'are'} significantly worse than at least one row."
         )
-    said += _equivalences(found.pairs)
+    text += _equivalences(comparison.pairs)
     untested = [name for name in ranked if name not in tested]
     if untested:
-        said += f" Not tested, since {metric} is undefined in one of their test parts: {listed(untested)}."
-    if np.isfinite(found.power.detectable):
-        said += (
-            f" With these {len(table.task.case_ids)} cases and {found.power.pairs} comparisons a true difference of about "
-            f"{found.power.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
-            f"{found.power.first_rejection_t:.1f}); for a comparison that is the only one, named in advance, about "
-            f"{found.power.detectable_alone:.3f} is enough."
+        text += f" Not tested, because {metric} is undefined in one of their test parts: {listed(untested)}."
+    if np.isfinite(comparison.power.detectable):
+        text += (
+            f" With these {len(table.task.case_ids)} cases and {comparison.power.pairs} comparisons, a true difference of "
+            f"about {comparison.power.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
+            f"{comparison.power.first_rejection_t:.1f}); for a single comparison that was named in advance, about "
+            f"{comparison.power.detectable_alone:.3f} would be enough."
         )
     conditional = " Conditional on the trained models." if table.rows.inference == "held-out" else ""
-    return said + conditional + _missing(table) + _own(table)
+    return text + conditional + _missing(table) + _own(table)
 
 
 def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
     """Where each ranked row of the family `proposed` stands among others, and which differ from it; nothing of ablations."""
-    found = table.comparison
-    if found is None or table.interim or len(table.ranked) < 2:
+    comparison = table.comparison
+    if comparison is None or table.interim or len(table.ranked) < 2:
         return ""
     proposed = {entry.name for entry in catalogue.methods if not entry.error and entry.card.family == "proposed"}
     rows = [name for name in table.ranked if parse_spelling(name)[0] in proposed]
     if len(rows) == len(table.ranked):
         return ""
-    said, metric = "", metric_name(table.metric)
+    text, metric = "", metric_name(table.metric)
     for name in rows:
-        mean, place = found.metrics[table.metric][name], table.ranked.index(name) + 1
-        said += f" The proposed `{name}` has {metric} {mean:.3f}, place {place} of {len(table.ranked)} by its mean"
-        if found.best_set.get(name) is None:
-            said += "."
+        mean, place = comparison.metrics[table.metric][name], table.ranked.index(name) + 1
+        text += f" The proposed `{name}` has {metric} {mean:.3f}, place {place} of {len(table.ranked)} by its mean"
+        if comparison.best_set.get(name) is None:
+            text += "."
             continue
         sign = -1.0 if table.metric in LOWER_IS_BETTER else 1.0
         gaps = {other: sign * pair["difference"] for other, pair in table.against(name).items() if pair["p_holm"] < ALPHA}
         better, worse = ([other for other in table.ranked if way * gaps.get(other, 0.0) > 0] for way in (1, -1))
-        said += f"; significantly better rows: {listed(better)}; significantly worse rows: {listed(worse)}."
-    return said
+        text += f"; significantly better rows: {listed(better)}; significantly worse rows: {listed(worse)}."
+    return text
 
 
 def _equivalences(pairs: pd.DataFrame) -> str:
     """Which pairs are shown to be practically equal; that none is, where the question could be asked."""
-    asked = pairs["p_equivalent"].notna() & ~pairs["identical"] & ~(pairs["p_holm"] < ALPHA)
-    equal = pairs[asked & (pairs["p_equivalent"] > EQUIVALENT)]
-    if not asked.any():
+    testable = pairs["p_equivalent"].notna() & ~pairs["identical"] & ~(pairs["p_holm"] < ALPHA)
+    equal = pairs[testable & (pairs["p_equivalent"] > EQUIVALENT)]
+    if not testable.any():
         return ""
     if equal.empty:
         return f" No two rows are shown to be equal (within {ROPE:.2f})."
@@ -123,8 +123,8 @@ def _missing(table: Standings) -> str:
     missing = [name for name in applicable if name not in table.ranked]
     if not missing:
         return ""
-    counted = " Those to come are counted in the correction and in the ranks." if table.tested and awaited(table.rows) else ""
-    return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; without {listed(missing)}.{counted}"
+    counted = " The correction and the ranks count rows still to come." if table.tested and awaited(table.rows) else ""
+    return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; missing: {listed(missing)}.{counted}"
 
 
 def _own(table: Standings) -> str:
@@ -132,19 +132,19 @@ def _own(table: Standings) -> str:
     own = [name for name in table.ranked if table.row(name).source == "local"]
     if not own or len(own) == len(table.ranked):
         return ""
-    return f" {listed(own)}: computed on this machine; rows that were tried here and removed are not corrected for."
+    return f" {listed(own)}: computed on this machine; the correction does not cover rows that were tried here and removed."
 
 
 def _why_no_tests(table: Standings) -> str:
-    found = table.comparison
-    assert found is not None
-    if found.per_site is not None:
-        sites = int((~found.per_site["small"].astype(bool)).sum())
+    comparison = table.comparison
+    assert comparison is not None
+    if comparison.per_site is not None:
+        sites = int((~comparison.per_site["small"].astype(bool)).sum())
         return (
             f"Descriptive: with {sites} sites of sufficient size (site: {table.site}) there are no p-values, intervals or "
-            "ranks over sites; at least 6 are needed. The order of the rows shows no difference."
+            "ranks over sites; at least 6 are needed. The order of the rows is not evidence of a difference."
         )
     name = metric_name(table.metric)
-    if found.metrics.loc[table.ranked, table.metric].isna().all():
-        return f"{name} is undefined in a test part of every row: no test, and no difference is shown."
-    return f"Descriptive: no test of {name} is possible here; the order of the rows shows no difference."
+    if comparison.metrics.loc[table.ranked, table.metric].isna().all():
+        return f"{name} is undefined in a test part of every row, so nothing is tested and no difference is shown."
+    return f"Descriptive: {name} cannot be tested here; the order of the rows is not evidence of a difference."

@@ -53,7 +53,7 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Fi
         return Figure(chart.partition("_")[0], {**spec, "title": {"text": f"{title}: {where}"}})
 
     if data["tested"]:
-        yield drawn("forest", "Difference to the first row", records(charts["forest"]))
+        yield drawn("forest", "Difference from the first row", records(charts["forest"]))
         yield drawn("matrix", f"All pairs, {data['comparisons']} tests", records([data["pairs"]]))
     yield drawn("roc", "ROC", chart_of(data, "roc", chosen))
     bins = chart_of(data, "calibration", chosen)

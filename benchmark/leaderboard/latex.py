@@ -151,7 +151,7 @@ def _table(table: Standings, found: Comparison) -> str:
 
 def _heading(text: str) -> str:
     """A heading in a narrow column; the caption says from what the differences are."""
-    short = escaped(text.replace(" to the first row", "")).replace(r"95 \%", r"95\,\%")
+    short = escaped(text.replace(" from the first row", "")).replace(r"95 \%", r"95\,\%")
     return "$p$" + short[1:] if short.startswith("p ") else short
 
 

@@ -16,10 +16,10 @@ from benchmark.suites.suite import DEFAULT, Suite, load_suite, suite_names
 
 READING = """\
 How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of rows
-(those still to come included) minus those significantly worse; *best set* marks the rows than which no row is significantly
-better; rows that share a *letter* are not shown to differ. All of these, and every adjusted p, come from one family of paired
-tests over all pairs of ranked rows of this suite (Holm). Overlapping intervals are no test, and "no difference shown" is not
-"equal": *P(equal)* is the probability that the difference from the first row is below .01.
+(including those still to come) minus those that are significantly worse; *best set* marks the rows that no other row
+significantly outperforms; rows that share a *letter* are not shown to differ. All of these, and every adjusted p, come from one
+family of paired tests over all pairs of ranked rows of this suite (Holm). Overlapping intervals are not a test, and "no
+difference shown" does not mean "equal": *P(equal)* is the probability that the difference from the first row is below .01.
 [docs/statistics.md](docs/statistics.md) gives the formulas."""
 
 
@@ -75,7 +75,7 @@ def _across(suite: Suite, tables: Sequence[Standings]) -> list[str]:
             parts.append(f"{protocol}, {', '.join(names)}.\n\n{mean_ranks(blocks, 'datasets')}")
         elif len(names) > 1:
             parts.append(
-                f"{protocol}: no test over datasets; {MIN_BLOCKS} that share no patient are needed, here are {len(names)} "
+                f"{protocol}: no test across datasets; it needs {MIN_BLOCKS} that share no patient, and there are {len(names)} "
                 f"({', '.join(names)})."
             )
     return ["## Across datasets", *parts] if parts else []

@@ -52,8 +52,8 @@ def _descriptive(table: Standings, rows: Sequence[Line]) -> str:
     descriptive = [row for row in rows if not row["ranked"]]
     if not descriptive:
         return ""
-    told = "Descriptive rows (shown, never ranked or tested against the family):"
-    return f"{told}\n\n{_chosen(('method', 'estimate', *RUN), descriptive, table, rows)}"
+    text = "Descriptive rows (shown, but never ranked or tested):"
+    return f"{text}\n\n{_chosen(('method', 'estimate', *RUN), descriptive, table, rows)}"
 
 
 def _sites(table: Standings, rows: Sequence[Line]) -> str:
@@ -65,17 +65,17 @@ def _sites(table: Standings, rows: Sequence[Line]) -> str:
     shown = [row for row in rows if row["ranked"]] or rows
     names = [row["method"] for row in shown]
     sites = [
-        [f"{site}{' (small: left out of the mean)' if of_site['small'] else ''}", str(int(of_site["n"]))]
+        [f"{site}{' (small: not in the mean)' if of_site['small'] else ''}", str(int(of_site["n"]))]
         + [str(int(of_site["positives"])), *(figure(of_site[name]) for name in names)]
         for site, of_site in found.per_site.iterrows()
     ]
     by_site = grid([f"site ({table.site})", "n", "label 1", *(f"`{name}`" for name in names)], sites)
-    told = f"{metric_name(table.metric)} by held-out site (mean over training seeds):"
+    text = f"{metric_name(table.metric)} by held-out site (mean over training seeds):"
     if len(sites) > FEW_SITES:
         summary = f"{metric_name(table.metric)} by held-out site, {len(sites)} sites (mean over training seeds)"
-        by_site, told = f"{by_site}\n\n</details>", f"<details><summary>{summary}</summary>"
+        by_site, text = f"{by_site}\n\n</details>", f"<details><summary>{summary}</summary>"
     return "\n\n".join(
-        filter(None, [told, by_site, _heterogeneity(shown, table, rows), mean_ranks(over_sites(table), "sites")])
+        filter(None, [text, by_site, _heterogeneity(shown, table, rows), mean_ranks(over_sites(table), "sites")])
     )
 
 
@@ -94,12 +94,12 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
         return ""
     test = blocks.test
     rows = [[f"`{name}`", f"{rank:.2f}"] for name, rank in blocks.ranks.items()]
-    said = (
+    text = (
         f"Mean ranks over {test.blocks} {unit}: Iman-Davenport F = {test.f:.2f}, p {p_value(test.f_p)}. Rows whose mean ranks "
         f"differ by less than {test.critical_difference:.2f} (Nemenyi's critical difference) are not shown to differ "
-        "by rank. A second look, which decides nothing: ranks and letters come from the tests above."
+        "by rank. This is supplementary: ranks and letters come from the tests above."
     )
-    return f"{said}\n\n" + grid(["method", "mean rank"], rows)
+    return f"{text}\n\n" + grid(["method", "mean rank"], rows)
 
 
 def _secondary(table: Standings, rows: Sequence[Line]) -> str:
@@ -120,8 +120,8 @@ def _stored(table: Standings) -> str:
     for row in table.rows.complete:
         figures = stored_figures(row)
         if figures:
-            told = ", ".join(f"{name} {mean:.4g} ({deviation:.2g})" for name, (mean, deviation) in figures.items())
-            lines.append(f"- `{row.method}`: {told}")
+            text = ", ".join(f"{name} {mean:.4g} ({deviation:.2g})" for name, (mean, deviation) in figures.items())
+            lines.append(f"- `{row.method}`: {text}")
     if not lines:
         return ""
     summary = "Figures that methods stored with their cells, mean (SD over cells)"
@@ -132,8 +132,8 @@ def _incomplete(table: Standings) -> str:
     if not table.partial:
         return ""
     head, rows = incomplete(table)
-    told = (
+    text = (
         "Incomplete rows (estimates on the cells they have; never ranked). *At their worst*: each missing cell counts as the "
-        "worse of .5 and the majority baseline; beside it the place that the row would have among the ranked ones."
+        "worse of .5 and the majority baseline; beside it, the place that the row would then have among the ranked rows."
     )
-    return f"{told}\n\n{grid(head, rows)}"
+    return f"{text}\n\n{grid(head, rows)}"

@@ -30,7 +30,7 @@ def scope(table: Standings) -> str:
     known = ", ".join(
         f"{name.replace('_', ' ').replace('auc', 'AUC')} {value:.3f}" for name, value in sorted(task.facts.items())
     )
-    facts = f" Known of the truth: {known}." if known else ""
+    facts = f" Known optimum: {known}." if known else ""
     return (
         f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card.positive}; label 0: {card.negative}. "
         f"Outcome taken: {card.label_time}. Site: {table.site}. {card.scope}{facts}"
@@ -39,22 +39,20 @@ def scope(table: Standings) -> str:
 
 def notes(table: Standings) -> list[str]:
     """Facts about rows, and rows that are not shown."""
-    said = [] if table.comparison is None else list(table.comparison.notes)
+    lines = [] if table.comparison is None else list(table.comparison.notes)
     for row in table.rows.complete:
         cuts = row.thresholds.values()
         if any(cut != HALF for cut in cuts):
-            said.append(
-                f"{row.method}: decides at thresholds of its own, {min(cuts):.3f} to {max(cuts):.3f}, in place of {HALF}"
-            )
+            lines.append(f"{row.method}: uses its own thresholds, {min(cuts):.3f} to {max(cuts):.3f}, instead of {HALF}")
         if row.changed:
-            said.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
+            lines.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
     waiting = [name for name in table.rows.to_come if name not in table.rows.ranked]
     if waiting:
         more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
-        said.append(f"descriptive rows that are not computed yet: {listed(waiting[:MOST_NAMED])}{more}")
+        lines.append(f"descriptive rows not computed yet: {listed(waiting[:MOST_NAMED])}{more}")
     if table.rows.left_out:
-        said.append(f"not shown, published for another version of this task: {listed(list(table.rows.left_out))}")
-    return said
+        lines.append(f"not shown, because published for another version of this task: {listed(list(table.rows.left_out))}")
+    return lines
 
 
 def incomplete(table: Standings) -> tuple[list[str], list[list[str]]]:
@@ -77,7 +75,7 @@ def incomplete(table: Standings) -> tuple[list[str], list[list[str]]]:
 
 def causes(partial: Partial) -> list[str]:
     """Why cells of an incomplete row lack: the first causes, how many more there are, and how many are not computed yet."""
-    found = sorted({f"{outcome}: {one_line(reason)}" for _, outcome, reason in partial.row.failures})
-    more = [f"and {len(found) - MOST_CAUSES} more causes"] if len(found) > MOST_CAUSES else []
+    distinct = sorted({f"{outcome}: {one_line(reason)}" for _, outcome, reason in partial.row.failures})
+    more = [f"and {len(distinct) - MOST_CAUSES} more causes"] if len(distinct) > MOST_CAUSES else []
     missing = partial.row.cells - partial.row.outcomes.total()
-    return [*found[:MOST_CAUSES], *more, *([f"{missing} not computed yet"] if missing else [])]
+    return [*distinct[:MOST_CAUSES], *more, *([f"{missing} not computed yet"] if missing else [])]

@@ -25,8 +25,8 @@ def side_by_side(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     metrics.sort(key=lambda name: name != suite.primary_metric)
     blocks = [f"{metric_name(name)}, in %, mean (SD):\n\n{_table(suite, found, name)}" for name in metrics]
     said = (
-        f"Reported: {suite.reported.source}. Found: {suite.protocols[0]}, SD over its cells. These are different patients, "
-        "labels and encoders: a difference between the two columns says nothing about either."
+        f"Reported: {suite.reported.source}. Found: {suite.protocols[0]}, SD over its cells. Patients, "
+        "labels and encoders differ: a difference between the two columns says nothing about either."
     )
     folded = "<details><summary>The other reported metrics</summary>\n\n" + "\n\n".join(blocks[1:]) + "\n\n</details>"
     return ["## Reported and found, side by side", said, blocks[0], *([folded] if blocks[1:] else [])]

@@ -105,7 +105,7 @@ def test_a_method_that_changes_when_it_is_computed_again_is_marked(made):
 
 def test_ranked_rows_that_are_missing_are_named_beside_the_conclusion(made):
     made.run("--method", "steady", "--method", "dicey")
-    assert "2 of 3 ranked rows are complete; without `blunt`." in made.leaderboard.read_text()
+    assert "2 of 3 ranked rows are complete; missing: `blunt`." in made.leaderboard.read_text()
 
 
 @pytest.mark.parametrize("positives", [1, 4])

@@ -58,14 +58,14 @@ def test_the_proposed_rows_place_and_what_differs_from_it_is_said(strength: floa
 def test_a_suite_that_ranks_one_row_says_that_it_tests_nothing():
     task = made_task()
     found = table(task, [row(task, "alpha", 2.0), row(task, "shown", 0.0)], ("shown",))
-    assert conclusion(found).startswith("This suite ranks no two rows")
+    assert conclusion(found).startswith("This suite ranks fewer than two rows")
 
 
 def test_thresholds_that_a_row_chose_are_told():
     task = made_task()
     chosen = replace(row(task, "chosen", 2.0), thresholds={split.name: 0.25 + 0.01 * i for i, split in enumerate(task.splits)})
     assert notes(table(task, [chosen, row(task, "null", 1.0)])) == [
-        "chosen: decides at thresholds of its own, 0.250 to 0.440, in place of 0.5"
+        "chosen: uses its own thresholds, 0.250 to 0.440, instead of 0.5"
     ]
 
 
@@ -98,7 +98,7 @@ def test_descriptive_rows_to_come_are_named_and_ranked_ones_by_the_conclusion():
     to_come = ("last", *(f"shown-{i}" for i in range(14)))
     found = standings(TableRows(task, entry, "fold", rows, (), (), ("one", "two", "last"), (), to_come), "auc")
     (said,) = [note for note in notes(found) if "not computed yet" in note]
-    assert said.startswith("descriptive rows that are not computed yet: `shown-0`, ")
+    assert said.startswith("descriptive rows not computed yet: `shown-0`, ")
     assert said.endswith("`shown-11` and 2 more")
 
 
@@ -122,7 +122,7 @@ def test_two_leaders_that_do_not_differ_share_the_best_set():
     task = made_task()
     found = table(task, [row(task, "one", 2.0), row(task, "two", 2.0), row(task, "null", 0.0)])
     said = conclusion(found)
-    assert "Best set (no row is significantly better in AUC than these): " in said
+    assert "Best set (rows that no other row significantly outperforms in AUC): " in said
     assert "`null` is significantly worse than at least one row." in said
 
 
@@ -185,7 +185,7 @@ def test_a_metric_without_a_test_is_not_called_undefined():
     task = Task("made", "holdout", "d", cv.case_ids, LABELS, None, parts, {})
     entry: Entry[DatasetCard] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
     rows = TableRows(task, entry, "held-out", (row(task, "a", 1.0), row(task, "b", 0.0)), (), (), ("a", "b"))
-    assert conclusion(standings(rows, "accuracy")).startswith("Descriptive: no test of accuracy is possible here")
+    assert conclusion(standings(rows, "accuracy")).startswith("Descriptive: accuracy cannot be tested here")
 
 
 def test_the_second_opinion_by_patient_stands_beside_the_primary_test():
@@ -303,8 +303,8 @@ def test_rows_that_are_still_to_come_count_in_the_correction_and_in_the_ranks():
     pair = told.comparison.pairs.iloc[0]
     assert pair.p_holm == pytest.approx(min(1.0, 6 * pair.p)) and told.comparison.power.pairs == 6
     assert (told.comparison.rank_low["one"], told.comparison.rank_high["one"]) == (1, 3)
-    assert "2 of 4 ranked rows are complete; without `later` and `last`." in conclusion(told)
-    assert "counted in the correction and in the ranks" in conclusion(told)
+    assert "2 of 4 ranked rows are complete; missing: `later` and `last`." in conclusion(told)
+    assert "The correction and the ranks count rows still to come." in conclusion(told)
 
 
 def test_own_rows_among_published_ones_are_named():

@@ -1,7 +1,7 @@
 // The views: each gives headings, sentences and figures for the chosen table, or says why there is nothing to show.
 
 const TITLES = {
-  best: "Difference to the first row",
+  best: "Difference from the first row",
   pairs: "All pairs",
   two: "Two rows",
   roc: "ROC",
@@ -29,7 +29,7 @@ const DRAWN = {
     const worse = rows.filter((row) => row.shown === "significantly different").length;
     const equal = rows.filter((row) => row.shown === "no difference shown").length;
     const caption = sentences(
-      `Difference in ${metric} of every ranked row to the first row, \`${rows[0].method}\`, with the 95 % interval of that one`,
+      `Difference in ${metric} of every ranked row from the first row, \`${rows[0].method}\`, with the 95 % interval of that one`,
       `comparison. Colour and symbol give the verdict after Holm's correction over all ${current.corrected} pairs, so an`,
       "interval may leave out 0 where no difference is shown.",
     );
