@@ -546,6 +546,7 @@ def _as_a_new_process(environment: dict[str, str]) -> Iterator[None]:
 
 
 def _forget_components() -> None:
-    computing._WORKER = computing._Worker()
+    computing._cohort.cache_clear()
+    computing._catalogue.cache_clear()
     for name in [name for name in sys.modules if name.startswith("strokebench_plugin_")]:
         del sys.modules[name]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,12 @@ from benchmark.data.preparation import load_prepared
 from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
-from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.registry.importing import forget
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 from benchmark.system.provenance import code_digest
 
 TRACEBACK_LINES = 15
-
-
-@dataclass
-class _Worker:
-    """What a worker process keeps between cells."""
-
-    catalogue: Catalogue | None = None
-    cohort: Cohort | None = None
-
-
-_WORKER = _Worker()
 
 
 def initialise(memory_bytes: int) -> None:
@@ -59,20 +46,14 @@ def encode(folder: str, modality: str, encoder: str, plugins: tuple[str, ...], p
 
 def compute(cell: Cell, *, debug: bool = False) -> CellRecord:
     """Fit and predict one cell; whatever goes wrong becomes its outcome, or is raised in `debug`."""
-    if debug:
-        return _computed(cell)
     started = time.perf_counter()
     try:
         return _computed(cell)
-    except MemoryError as error:
-        outcome: Outcome = "out-of-memory"
-        reason = f"more memory than the limit ({error})" if str(error) else "more memory than the limit"
-        tail = traceback_tail()
-    except InvalidPredictions as error:
-        outcome, reason, tail = "invalid", str(error), ""
     except (Exception, SystemExit) as error:  # the outcome of the cell, whatever it is
-        outcome, reason, tail = _outcome(error), f"{type(error).__name__}: {error}", traceback_tail()
-    return failure(cell, outcome, reason, tail, {"total_seconds": time.perf_counter() - started})
+        if debug:
+            raise
+        tail = "" if isinstance(error, InvalidPredictions) else traceback_tail()
+        return failure(cell, *_outcome(error), tail, {"total_seconds": time.perf_counter() - started})
 
 
 def failure(cell: Cell, outcome: Outcome, reason: str, tail: str = "", measured: dict[str, Any] | None = None) -> CellRecord:
@@ -94,12 +75,19 @@ def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _outcome(error: BaseException) -> Outcome:
-    """A RuntimeError of torch's or xgboost's allocator is a lack of memory as well; a loss that is no number is invalid."""
-    if isinstance(error, InvalidTraining):
-        return "invalid"
-    words = str(error).lower()
-    return "out-of-memory" if "can't allocate memory" in words or "bad_alloc" in words else "failed"
+def _outcome(error: BaseException) -> tuple[Outcome, str]:
+    """The outcome that an error is, and the reason.
+
+    A RuntimeError of torch's or xgboost's allocator is a lack of memory as well; a loss that is no number is invalid.
+    """
+    words = str(error)
+    if isinstance(error, MemoryError):
+        return "out-of-memory", f"more memory than the limit ({words})" if words else "more memory than the limit"
+    if isinstance(error, InvalidPredictions):
+        return "invalid", words
+    short = "can't allocate memory" in words.lower() or "bad_alloc" in words.lower()
+    outcome: Outcome = "invalid" if isinstance(error, InvalidTraining) else "out-of-memory" if short else "failed"
+    return outcome, f"{type(error).__name__}: {words}"
 
 
 def traceback_tail() -> str:
@@ -112,10 +100,10 @@ def _computed(cell: Cell) -> CellRecord:
     forget(path)
     anew = cell.state == "fresh" and cell.stored is not None and cell.stored.outcome == "ok"
     make = partial(method_of, cell.row.method, partial(open_study, cell.address, cell.key, anew=anew))
-    edited = code_digest(path) != cell.ingredients["method code"]
-    if cell.row.method.budget is not None:
-        edited = edited or plain(read_space(cell.row.method)) != cell.ingredients["tuning"]["space"]
-    if edited:
+    tuned = cell.row.method.budget is not None
+    if code_digest(path) != cell.ingredients["method code"] or (
+        tuned and plain(read_space(cell.row.method)) != cell.ingredients["tuning"]["space"]
+    ):
         raise BenchmarkError(f"{path.name} was edited during the run: run again")
     cohort = bound_to_pool(_cohort(cell.row.folder, cell.row.plugins), cell.split.pool)
     views = views_of(cohort, cell.split, cell.row.method.modalities)
@@ -148,16 +136,10 @@ def _peak_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _catalogue(plugins: tuple[str, ...]) -> Catalogue:
-    if _WORKER.catalogue is None or _WORKER.catalogue.plugins != plugins:
-        _WORKER.catalogue = discover(plugins)
-        _WORKER.cohort = None
-    return _WORKER.catalogue
+_catalogue = lru_cache(maxsize=1)(discover)
 
 
+@lru_cache(maxsize=1)
 def _cohort(folder: str, plugins: tuple[str, ...]) -> Cohort:
     """The cohort last used is kept: cells come dataset by dataset within a seed."""
-    catalogue = _catalogue(plugins)
-    if _WORKER.cohort is None or _WORKER.cohort.folder != folder:
-        _WORKER.cohort = load_prepared(Path(folder), catalogue)
-    return _WORKER.cohort
+    return load_prepared(Path(folder), _catalogue(plugins))

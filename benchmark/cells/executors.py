@@ -4,68 +4,53 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager
 from itertools import islice
-from types import TracebackType
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from benchmark.cells.compute import initialise
 from benchmark.suites.suite import Limits
 from benchmark.system.threads import limit_threads
 
-P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 
-class CellExecutor(Protocol):
+class CellExecutor(AbstractContextManager["CellExecutor"]):
     """What the runner needs of an executor; leaving the block with an exception stops what is running."""
 
     in_flight: int
 
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Run a function; its future fails with TimeoutError, or with another exception where the worker died."""
+    @abstractmethod
+    def submit(self, fn: Callable[..., R], /, *args: Any, fits: int | None = 1) -> Future[R]:
+        """Run a function with `fits` times the time limit of a cell, for it may fit its method so often; None: without a limit.
 
-    def submit_for(self, fits: int, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Like `submit`, with the time limit multiplied by `fits`, for a cell that fits its method so often."""
-
-    def prepare(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Like `submit` without a time limit, for what is no cell, such as encoding a dataset."""
-
-    def __enter__(self) -> CellExecutor: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+        The future fails with TimeoutError past the limit, or with another exception where the worker died.
+        """
 
 
-class InProcess:
+class InProcess(CellExecutor):
     """Runs each function where it is submitted: for tests and debugging; there are no hard limits."""
 
     in_flight = 1
 
-    def __enter__(self) -> InProcess:
-        return self
-
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         return None
 
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    def submit(self, fn: Callable[..., R], /, *args: Any, fits: int | None = 1) -> Future[R]:
         """A future that is done."""
         future: Future[R] = Future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            future.set_result(fn(*args))
         except Exception as error:
             future.set_exception(error)
         return future
 
-    def submit_for(self, fits: int, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """A future that is done."""
-        return self.submit(fn, *args, **kwargs)
 
-    prepare = submit
-
-
-class LocalProcesses:
+class LocalProcesses(CellExecutor):
     """Worker processes of this machine, one thread each, with hard limits of time and memory per task (pebble)."""
 
     def __init__(self, jobs: int, limits: Limits) -> None:
@@ -81,9 +66,6 @@ class LocalProcesses:
             context=multiprocessing.get_context("spawn"),
         )
 
-    def __enter__(self) -> LocalProcesses:
-        return self
-
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is None:
             self._pool.close()
@@ -91,18 +73,9 @@ class LocalProcesses:
             self._pool.stop()
         self._pool.join()
 
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    def submit(self, fn: Callable[..., R], /, *args: Any, fits: int | None = 1) -> Future[R]:
         """Run a function in a worker; past the time limit the worker is killed and the future holds a TimeoutError."""
-        return self.submit_for(1, fn, *args, **kwargs)
-
-    def submit_for(self, fits: int, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Like `submit`, with the time limit multiplied by `fits`."""
-        future: Future[R] = self._pool.schedule(fn, args=list(args), kwargs=kwargs, timeout=fits * self._seconds)
-        return future
-
-    def prepare(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Run a function in a worker without a time limit."""
-        future: Future[R] = self._pool.schedule(fn, args=list(args), kwargs=kwargs)
+        future: Future[R] = self._pool.schedule(fn, args=list(args), timeout=None if fits is None else fits * self._seconds)
         return future
 
 

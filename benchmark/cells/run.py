@@ -11,12 +11,13 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from benchmark.cells.compute import compute, encode, failure
 from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
 from benchmark.cells.planning import Cell, Plan, plan
-from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store
+from benchmark.cells.store import CUT_SHORT, CellRecord, Store
 from benchmark.cells.studies import end_interrupted
 from benchmark.cells.task import write_task
 from benchmark.data.cohort import Cohort
@@ -57,7 +58,6 @@ class Request:
 class Summary:
     """What a run did; `skipped` are datasets that are not fetched, `broken` those that could not be prepared."""
 
-    planned: int = 0
     computed: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
@@ -91,9 +91,7 @@ def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, repor
             reporter.say(f"{dataset}: prepared in {seconds:.0f} s")
     if not summary.cohorts:
         raise BenchmarkError("no dataset to run on: " + "; ".join([*summary.broken.values(), *summary.skipped.values()]))
-    planned = plan(suite, catalogue, summary.cohorts, Store(), seeds)
-    summary.planned = len(planned.cells)
-    return planned, summary
+    return plan(suite, catalogue, summary.cohorts, Store(), seeds), summary
 
 
 def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: Callable[[int], None]) -> Summary:
@@ -115,13 +113,13 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
     elif not cells and request.retry:
         reporter.say(f"nothing to compute: no cell has the outcome {' or '.join(request.retry)}")
     elif not cells:
-        reporter.say(f"nothing to compute: all {summary.planned} cells are fresh")
+        reporter.say(f"nothing to compute: all {len(planned.cells)} cells are fresh")
     else:
         fresh = sum(cell.state == "fresh" for cell in planned.cells)
-        reporter.say(f"{len(cells)} of {summary.planned} cells to compute ({fresh} are fresh)")
+        reporter.say(f"{len(cells)} of {len(planned.cells)} cells to compute ({fresh} are fresh)")
         run_id = _record_run(request, catalogue)
         try:
-            with _executor(request) as executor:
+            with InProcess() if request.in_process else LocalProcesses(request.jobs, request.suite.limits) as executor:
                 _encode(cells, catalogue, executor, reporter)
                 with reporter.progress(len(cells)) as advance:
                     debug = request.debug and request.in_process
@@ -129,17 +127,10 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
                         summary.computed += 1
                         advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
         finally:  # no worker is left: what a killed one tried runs no more
-            searches = [cell.address for cell in cells if cell.row.fits > 1]
-            end_interrupted({(address.dataset, address.protocol, address.method) for address in searches})
-    for cell in planned.cells:
-        stored = store.read(cell.address)
-        if stored is not None and stored.key == cell.key and stored.outcome != "ok":
-            summary.not_ok.append(stored)
+            end_interrupted({cell.address.row for cell in cells if cell.row.fits > 1})
+    stored = [(store.read(cell.address), cell.key) for cell in planned.cells]
+    summary.not_ok = [record for record, key in stored if record is not None and record.key == key and record.outcome != "ok"]
     return summary
-
-
-def _executor(request: Request) -> CellExecutor:
-    return InProcess() if request.in_process else LocalProcesses(request.jobs, request.suite.limits)
 
 
 def _encode(cells: Iterable[Cell], catalogue: Catalogue, executor: CellExecutor, reporter: Reporter) -> None:
@@ -153,14 +144,12 @@ def _encode(cells: Iterable[Cell], catalogue: Catalogue, executor: CellExecutor,
             pool = cell.split.pool if _sees_the_pool(name, catalogue) else None
             key = (cell.row.dataset, name, b"" if pool is None else pool.tobytes())
             if key not in needed:
-                needed[key] = executor.prepare(encode, cell.row.folder, modality, name, catalogue.plugins, pool)
+                needed[key] = executor.submit(encode, cell.row.folder, modality, name, catalogue.plugins, pool, fits=None)
     for (dataset, name, _), future in needed.items():
         started = time.perf_counter()
-        error = future.exception()
-        if error is not None:
-            reporter.say(f"{dataset}: encoder {name}: {error}")
-        elif time.perf_counter() - started > 2:
-            reporter.say(f"{dataset}: encoder {name} done in {time.perf_counter() - started:.0f} s")
+        error, seconds = future.exception(), time.perf_counter() - started
+        if error is not None or seconds > 2:
+            reporter.say(f"{dataset}: encoder {name}" + (f" done in {seconds:.0f} s" if error is None else f": {error}"))
 
 
 def _sees_the_pool(encoder: str, catalogue: Catalogue) -> bool:
@@ -179,20 +168,16 @@ def _completed(
     debug: bool,
 ) -> Iterator[CellRecord]:
     """Compute cells, store each as it ends, and call `after_seed` when a seed is complete."""
-
-    def submit(cell: Cell) -> Future[CellRecord]:
-        return executor.submit_for(cell.row.fits, compute, cell, debug=debug)
-
+    work = partial(compute, debug=debug)
     left = Counter(cell.split.seed for cell in cells)
-    for cell, future in completed(cells, submit, executor.in_flight):
+    for cell, future in completed(cells, lambda cell: executor.submit(work, cell, fits=cell.row.fits), executor.in_flight):
         if debug:
             future.result()
         record = _record(future, cell)
-        measured = {**record.measured, "run": run_id, **_reproduced(cell, record)}
-        store.write(replace(record, measured=measured))
+        store.write(replace(record, measured={**record.measured, "run": run_id, **_reproduced(cell, record)}))
         yield record
         left[cell.split.seed] -= 1
-        if left[cell.split.seed] == 0:
+        if not left[cell.split.seed]:
             after_seed(cell.split.seed)
 
 
@@ -214,13 +199,11 @@ def _record(future: Future[CellRecord], cell: Cell) -> CellRecord:
     error = future.exception()
     if error is None:
         return future.result()
-    outcome: Outcome = "crashed"
-    reason = f"the worker process died: {error}"
     if isinstance(error, TimeoutError):
-        outcome, reason = "timeout", "more time than the suite's limit per cell"
-    elif isinstance(error, MemoryError):
-        outcome, reason = "out-of-memory", "more memory than the suite's limit per cell"
-    return failure(cell, outcome, reason)
+        return failure(cell, "timeout", "more time than the suite's limit per cell")
+    if isinstance(error, MemoryError):
+        return failure(cell, "out-of-memory", "more memory than the suite's limit per cell")
+    return failure(cell, "crashed", f"the worker process died: {error}")
 
 
 def _record_run(request: Request, catalogue: Catalogue) -> str:

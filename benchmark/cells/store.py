@@ -31,6 +31,11 @@ class CellAddress:
     method: str
     split: str
 
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """Dataset, protocol and method: whose cell it is."""
+        return self.dataset, self.protocol, self.method
+
     def __str__(self) -> str:
         return f"{self.dataset}/{self.protocol}/{self.method}/{self.split}"
 
@@ -67,7 +72,7 @@ class Store:
 
     def path(self, address: CellAddress) -> Path:
         """Where a cell lies."""
-        return self.row_folder(address.dataset, address.protocol, address.method) / f"{safe(address.split)}.json"
+        return self.row_folder(*address.row) / f"{safe(address.split)}.json"
 
     def row_folder(self, dataset: str, protocol: str, method: str) -> Path:
         """The folder of a method's cells on a dataset under a protocol."""
@@ -102,10 +107,10 @@ class Store:
         found = {}
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
             record = _parse(path.read_bytes())
-            if record is None or self.path(record.address) != path:
-                set_aside(path)
-            else:
+            if record is not None and self.path(record.address) == path:
                 found[record.address.split] = record
+            else:
+                set_aside(path)
         return found
 
     def task_path(self, dataset: str, protocol: str) -> Path:

@@ -39,12 +39,12 @@ def open_study(address: CellAddress, key: str, *, anew: bool = False) -> Study:
     """
     import optuna
 
-    path = journal_path(address.dataset, address.protocol, address.method)
+    path = journal_path(*address.row)
     path.parent.mkdir(parents=True, exist_ok=True)
     storage = _storage(path)
     _end_running(storage, f"{address} #")
     name = study_name(address, key)
-    if anew and name in {study.study_name for study in storage.get_all_studies()}:
+    if anew and name in optuna.get_all_study_names(storage):
         optuna.delete_study(study_name=name, storage=storage)
     study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
     study.set_user_attr("owner", uuid.uuid4().hex)
@@ -55,7 +55,7 @@ def trials_of(address: CellAddress, key: str) -> list[FrozenTrial]:
     """The trials of a stored cell that count, in order; none where its study is not on this machine."""
     import optuna
 
-    path = journal_path(address.dataset, address.protocol, address.method)
+    path = journal_path(*address.row)
     if not path.is_file():
         return []
     try:
@@ -87,53 +87,20 @@ def _end_running(storage: JournalStorage, beginning: str) -> None:
 
 
 def _storage(path: Path) -> JournalStorage:
+    """A journal, after what a killed writer did not end was cut off: what is appended to that could not be read.
+
+    The lock's file is not named as Optuna's own lock is, which is there only while held.
+    """
     import optuna
+    from filelock import FileLock
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    lock = _Lock(path)
-    lock.acquire()
-    try:
-        _drop_torn_line(path)
-    finally:
-        lock.release()
-    backend: Any = JournalFileBackend(str(path), lock_obj=lock)
-    return JournalStorage(backend)
-
-
-class _Lock:
-    """A journal's lock in Optuna's shape. Its file is not named as Optuna's own lock is, which is there only while held."""
-
-    def __init__(self, path: Path) -> None:
-        from filelock import FileLock
-
-        self._lock = FileLock(path.with_name(f".{path.name}.guard"))
-
-    def acquire(self) -> bool:
-        """Wait for the journal."""
-        self._lock.acquire(poll_interval=0.002)
-        return True
-
-    def release(self) -> None:
-        """Leave the journal to others."""
-        self._lock.release()
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line that a killed writer did not end: what is appended to it could not be read."""
-    if not path.is_file():
-        return
-    with path.open("r+b") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        kept = size
-        while kept:
-            start = max(kept - 4096, 0)
-            stream.seek(start)
-            found = stream.read(kept - start).rfind(b"\n")
-            if found >= 0:
-                kept = start + found + 1
-                break
-            kept = start
-        if kept < size:
-            stream.truncate(kept)
+    lock: Any = FileLock(path.with_name(f".{path.name}.guard"), poll_interval=0.002)
+    with lock:
+        content = path.read_bytes() if path.is_file() else b""
+        kept = content.rfind(b"\n") + 1
+        if kept < len(content):
+            os.truncate(path, kept)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))

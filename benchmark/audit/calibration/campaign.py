@@ -91,7 +91,7 @@ def carry_out(wanted: Sequence[tuple[Simulation, int]], jobs: int, reporter: Rep
             executor: CellExecutor = InProcess() if jobs == 1 else LocalProcesses(jobs, Limits())
 
             def submit(item: tuple[Simulation, int]) -> Future[Repetition]:
-                return executor.prepare(item[0].repeat, item[1])
+                return executor.submit(item[0].repeat, item[1], fits=None)
 
             with reporter.progress(len(missing), "repetitions") as advance, executor:
                 for (simulation, number), future in completed(missing, submit, executor.in_flight):

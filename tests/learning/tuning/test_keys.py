@@ -70,7 +70,7 @@ def test_a_cell_of_several_fits_has_so_many_times_the_limit() -> None:
     from benchmark.cells.executors import LocalProcesses
 
     with LocalProcesses(2, Limits(seconds=0.5, memory_gib=2)) as executor:
-        executor.prepare(time.sleep, 0).result()
-        plain, tuned = executor.submit(time.sleep, 1.2), executor.submit_for(8, time.sleep, 1.2)
+        executor.submit(time.sleep, 0, fits=None).result()
+        plain, tuned = executor.submit(time.sleep, 1.2), executor.submit(time.sleep, 1.2, fits=8)
         assert isinstance(plain.exception(), TimeoutError)
         assert tuned.exception() is None
