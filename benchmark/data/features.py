@@ -22,9 +22,8 @@ from benchmark.data.contracts import Encoder, PretrainedEncoder
 from benchmark.data.parts import Index, mapped
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
-from benchmark.system.artefacts import build_once, check_sealed
 from benchmark.system.errors import BenchmarkError, UnknownNameError
-from benchmark.system.files import safe, write_durably
+from benchmark.system.files import build_once, check_sealed, safe, write_durably
 from benchmark.system.locations import data_folder
 
 Weights = Mapping[str, NDArray[Any]]

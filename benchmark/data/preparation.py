@@ -23,9 +23,8 @@ from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, Configured
 from benchmark.registry.discovery import discover
 from benchmark.system import provenance
-from benchmark.system.artefacts import build_once, check_sealed
 from benchmark.system.errors import BenchmarkError, DataError
-from benchmark.system.files import safe
+from benchmark.system.files import build_once, check_sealed, safe
 from benchmark.system.locations import data_folder
 
 LAYOUT = 7

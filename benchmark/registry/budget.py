@@ -25,10 +25,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Raises `BenchmarkError` where there is nothing to spend."""
-        if self.trials < 1:
-            raise BenchmarkError(f"a search of {self.trials} trials: give 1 or more")
-        if self.seconds is not None and self.seconds < 1:
-            raise BenchmarkError(f"a search of {self.seconds} seconds: give 1 or more")
+        for amount, unit in ((self.trials, "trials"), (self.seconds, "seconds")):
+            if amount is not None and amount < 1:
+                raise BenchmarkError(f"a search of {amount} {unit}: give 1 or more")
 
     def __str__(self) -> str:
         """As it is spelled."""

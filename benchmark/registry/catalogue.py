@@ -81,9 +81,8 @@ class ConfiguredMethod(Configured[MethodCard]):
         """The modalities for fitting and for predicting: those of its registered variant, if it is one."""
         if self.entry.error:
             return frozenset(), frozenset()
-        needed: frozenset[str] = frozenset()
-        for name, values in self.card.variants.items():
-            needed |= frozenset(values.get(self.parameters.get(name), ()))
+        variants = (values.get(self.parameters.get(name), ()) for name, values in self.card.variants.items())
+        needed = frozenset[str]().union(*variants)
         if needed:
             return needed, needed
         return frozenset(self.card.fit_modalities), frozenset(self.card.predict_modalities)
@@ -110,8 +109,7 @@ class ConfiguredMethod(Configured[MethodCard]):
             return f"of {cases} cases {' and '.join(partly)}, and the method needs every case's"
         limit = self.entry.constants.get("max_cases")
         if limit is not None and cases > limit:
-            reason = self.entry.constants.get("max_cases_reason", "the method says no more")
-            return f"{cases} cases, at most {limit}: {reason}"
+            return f"{cases} cases, at most {limit}: {self.entry.constants.get('max_cases_reason', 'the method says no more')}"
         return ""
 
 
@@ -137,23 +135,19 @@ class Catalogue:
 
     def dataset(self, spelled: str) -> Configured[DatasetCard]:
         """The dataset of a spelling. Raises `UnknownNameError`, as all of these do."""
-        name, parameters = parse_spelling(spelled)
-        return Configured(self.datasets.get(name), parameters).canonical()
+        return _configured(Configured, self.datasets, spelled).canonical()
 
     def encoder(self, spelled: str) -> Configured[EncoderCard]:
         """The encoder of a spelling, with every parameter that is given."""
-        name, parameters = parse_spelling(spelled)
-        return Configured(self.encoders.get(name), parameters)
+        return _configured(Configured, self.encoders, spelled)
 
     def method(self, spelled: str) -> ConfiguredMethod:
         """The method of a spelling."""
-        name, parameters = parse_spelling(spelled)
-        return ConfiguredMethod(self.methods.get(name), parameters).canonical()
+        return _configured(ConfiguredMethod, self.methods, spelled).canonical()
 
     def protocol(self, spelled: str) -> ConfiguredProtocol:
         """The protocol of a spelling."""
-        name, parameters = parse_spelling(spelled)
-        return ConfiguredProtocol(self.protocols.get(name), parameters).canonical()
+        return _configured(ConfiguredProtocol, self.protocols, spelled).canonical()
 
     def variants(self) -> Iterator[ConfiguredMethod]:
         """Every method, each followed by its registered variants."""
@@ -164,17 +158,15 @@ class Catalogue:
 
     def configured(self, kind: Kind, spelled: str) -> Configured[Any]:
         """The component of a kind and a spelling."""
-        name, parameters = parse_spelling(spelled)
-        made = ConfiguredMethod if kind == "method" else Configured
-        configured: Configured[Any] = made(self.registry(kind).get(name), parameters)
-        return configured if kind == "encoder" else configured.canonical()
+        configured: Configured[Any] = getattr(self, kind)(spelled)
+        return configured
 
     def registry(self, kind: Kind) -> Registry[Any]:
         """The registry of a kind."""
-        registries: Mapping[Kind, Registry[Any]] = {
-            "dataset": self.datasets,
-            "encoder": self.encoders,
-            "method": self.methods,
-            "protocol": self.protocols,
-        }
-        return registries[kind]
+        registry: Registry[Any] = getattr(self, f"{kind}s")
+        return registry
+
+
+def _configured(made: type[Self], registry: Registry[Any], spelled: str) -> Self:
+    name, parameters = parse_spelling(spelled)
+    return made(registry.get(name), parameters)

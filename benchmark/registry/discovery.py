@@ -7,6 +7,7 @@ error and stops no other.
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
@@ -32,28 +33,24 @@ DECORATORS: Mapping[str, Kind] = {f"register_{kind}": kind for kind in CARDS}
 
 def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
     """Read every component of the checkout, of the plug-in files and of installed entry points; imports none of them."""
-    found: dict[Kind, list[Entry[Any]]] = {kind: [] for kind in CARDS}
-    for kind, places in FOLDERS.items():
-        for place in places:
-            for path in _files(root / place):
-                for entry in read_entries(path, kind):
-                    found[entry.kind].append(entry)
-    for plugin in plugins:
-        path = Path(plugin).expanduser().resolve()
+    found = [
+        entry
+        for kind, places in FOLDERS.items()
+        for place in places
+        for path in sorted((root / place).glob("*.py"))
+        if not path.name.startswith("_")
+        for entry in read_entries(path, kind)
+    ]
+    resolved = [Path(plugin).expanduser().resolve() for plugin in plugins]
+    for plugin, path in zip(plugins, resolved, strict=True):
         if not path.is_file():
             raise BenchmarkError(f"plug-in '{plugin}' is not a file: give the path of a Python file with a registered class")
-        for entry in read_entries(path, "method"):
-            found[entry.kind].append(entry)
-    for entry in _entry_points():
-        found[entry.kind].append(entry)
-    resolved = tuple(str(Path(plugin).expanduser().resolve()) for plugin in plugins)
-    return Catalogue(
-        Registry("dataset", found["dataset"]),
-        Registry("encoder", found["encoder"]),
-        Registry("method", found["method"]),
-        Registry("protocol", found["protocol"]),
-        resolved,
-    )
+        found += read_entries(path, "method")
+    found += _entry_points()
+    registries: dict[str, Registry[Any]] = {
+        f"{kind}s": Registry(kind, [entry for entry in found if entry.kind == kind]) for kind in CARDS
+    }
+    return Catalogue(**registries, plugins=tuple(map(str, resolved)))
 
 
 def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:
@@ -69,31 +66,18 @@ def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:
         return [broken(f"line {error.lineno}: {error.msg}")]
     except (OSError, ValueError) as error:
         return [broken(str(error))]
-    entries = []
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            for decorator in node.decorator_list:
-                entry = _read_class(path, tree, node, decorator, broken)
-                if entry is not None:
-                    entries.append(entry)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    read = [_read_class(path, tree, node, decorator, broken) for node in classes for decorator in node.decorator_list]
+    entries = [entry for entry in read if entry is not None]
     return entries or [broken("registers nothing: put a @register_ decorator on a class")]
-
-
-def _files(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place]
-    return sorted(path for path in place.glob("*.py") if not path.name.startswith("_"))
 
 
 def _read_class(
     path: Path, tree: ast.Module, node: ast.ClassDef, decorator: ast.expr, broken: Callable[..., Entry[Any]]
 ) -> Entry[Any] | None:
-    if not isinstance(decorator, ast.Call):
-        return None
-    called = decorator.func
-    function = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+    function = ast.unparse(decorator.func).rpartition(".")[2] if isinstance(decorator, ast.Call) else ""
     kind = DECORATORS.get(function)
-    if kind is None:
+    if kind is None or not isinstance(decorator, ast.Call):
         return None
     try:
         name = ast.literal_eval(decorator.args[0])
@@ -111,14 +95,13 @@ def _read_class(
     required = {key for key, item in known.items() if item.default is MISSING and item.default_factory is MISSING}
     missing, extra = required - metadata.keys(), metadata.keys() - known.keys()
     if missing or extra:
-        lacks = f"lacks {', '.join(sorted(missing))}" if missing else ""
-        unknown = f"does not know {', '.join(sorted(extra))}" if extra else ""
-        said = " and ".join(filter(None, [lacks, unknown]))
-        return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
+        problems = {"lacks": missing, "does not know": extra}
+        message = " and ".join(f"{verb} {', '.join(sorted(names))}" for verb, names in problems.items() if names)
+        return broken(f"line {decorator.lineno}: @{function}('{name}') {message}", name, kind)
     for field_name in ("modalities", "fit_modalities", "predict_modalities"):
         if not isinstance(metadata.get(field_name, set()), set | frozenset | list | tuple):
-            said = f"{field_name} must be a set of modalities, such as {{'table'}}"
-            return broken(f"line {decorator.lineno}: @{function}('{name}') {said}", name, kind)
+            message = f"{field_name} must be a set of modalities, such as {{'table'}}"
+            return broken(f"line {decorator.lineno}: @{function}('{name}') {message}", name, kind)
     classes = list(_lineage(tree, node))
     constants = {key: value for owner in reversed(classes) for key, value in _constants(owner).items()}
     parameters = frozenset[str]().union(*map(_fields, classes))
@@ -154,40 +137,37 @@ def _constants(node: ast.ClassDef) -> dict[str, Any]:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         value = getattr(statement, "value", None)
         if isinstance(target, ast.Name) and isinstance(value, ast.expr):
-            try:
+            with contextlib.suppress(ValueError, TypeError):  # not a literal, or one that Python refuses: `{[1]}`
                 found[target.id] = ast.literal_eval(value)
-            except (ValueError, TypeError):  # not a literal, or one that Python refuses: `{[1]}`
-                continue
     return found
 
 
 def _fields(node: ast.ClassDef) -> frozenset[str]:
-    """Annotated names of the class body that its constructor takes: the dataclass's own fields."""
-    items = [item for item in node.body if isinstance(item, ast.AnnAssign) and not _is_internal(item)]
-    return frozenset(item.target.id for item in items if isinstance(item.target, ast.Name))
-
-
-def _is_internal(item: ast.AnnAssign) -> bool:
-    """Whether it is a class variable or `field(init=False)`."""
-    given = item.value.keywords if isinstance(item.value, ast.Call) else []
-    hidden = any(keyword.arg == "init" and ast.unparse(keyword.value) == "False" for keyword in given)
-    return hidden or "ClassVar" in ast.unparse(item.annotation)
+    """The annotated names that the constructor takes: all but class variables and `field(init=False)`."""
+    items = [item for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)]
+    shown = {ast.unparse(item.target): item for item in items if "ClassVar" not in ast.unparse(item.annotation)}
+    given = {name: item.value.keywords if isinstance(item.value, ast.Call) else [] for name, item in shown.items()}
+    return frozenset(name for name, keywords in given.items() if "init=False" not in map(ast.unparse, keywords))
 
 
 def _entry_points() -> list[Entry[Any]]:
     from importlib.metadata import entry_points
 
     entries: list[Entry[Any]] = []
-    for kind in ("method", "dataset", "encoder"):
-        for point in entry_points(group=f"strokebench.{kind}s"):
-            try:
-                spec = importlib.util.find_spec(point.module)
-            except (ImportError, ValueError) as error:
-                entries.append(Entry(kind, point.name, Path(point.value), error=f"entry point {point.value}: {error}"))
-                continue
-            if spec is None or spec.origin is None:
-                entries.append(Entry(kind, point.name, Path(point.value), error=f"entry point {point.value} is not installed"))
-                continue
-            there = read_entries(Path(spec.origin), kind)
-            entries += [entry for entry in there if not point.attr or entry.class_name == point.attr]
+    kinds: Mapping[str, Kind] = {
+        "strokebench.methods": "method",
+        "strokebench.datasets": "dataset",
+        "strokebench.encoders": "encoder",
+    }
+    for point in (point for group in kinds for point in entry_points(group=group)):
+        kind = kinds[point.group]
+        try:
+            origin, why = getattr(importlib.util.find_spec(point.module), "origin", None), " is not installed"
+        except (ImportError, ValueError) as error:
+            origin, why = None, f": {error}"
+        if origin is None:
+            entries.append(Entry(kind, point.name, Path(point.value), error=f"entry point {point.value}{why}"))
+        else:
+            read = read_entries(Path(origin), kind)
+            entries += [entry for entry in read if not point.attr or entry.class_name == point.attr]
     return entries

@@ -47,11 +47,6 @@ class Entry(Generic[CardT]):
             raise BenchmarkError(f"{self.kind} '{self.name}' is broken: {self.error}")
         return self.read_card
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The card's fields by name; empty if it is broken."""
-        return {} if self.read_card is None else {key: value for key, value in vars(self.read_card).items() if key != "name"}
-
     def load(self) -> type[Any]:
         """Import the component's class. Raises `BenchmarkError` if it is broken."""
         if self.error:
@@ -85,14 +80,11 @@ class Registry(Generic[CardT]):
         self.kind = kind
         self._entries: dict[str, Entry[CardT]] = {}
         for entry in entries:
-            self._add(entry)
-
-    def _add(self, entry: Entry[CardT]) -> None:
-        other = self._entries.get(entry.name)
-        if other is not None and (other.path, other.class_name) != (entry.path, entry.class_name):
-            both = f"registered twice: {shown(other.path)} and {shown(entry.path)}; rename one"
-            entry = Entry(self.kind, entry.name, entry.path, error=both)
-        self._entries[entry.name] = entry
+            other = self._entries.get(entry.name, entry)
+            if (other.path, other.class_name) != (entry.path, entry.class_name):
+                both = f"registered twice: {shown(other.path)} and {shown(entry.path)}; rename one"
+                entry = Entry(kind, entry.name, entry.path, error=both)
+            self._entries[entry.name] = entry
 
     def __iter__(self) -> Iterator[Entry[CardT]]:
         return iter(sorted(self._entries.values(), key=lambda entry: entry.name))

@@ -49,8 +49,7 @@ def _claim_package(top: str, root: Path) -> None:
     """Make `import datasets` mean the checkout's package although an installed package may bear that name."""
     if sys.path[:1] != [str(root)]:
         sys.path.insert(0, str(root))
-    loaded = sys.modules.get(top)
-    origin = getattr(loaded, "__file__", None) if loaded else None
+    origin = getattr(sys.modules.get(top), "__file__", None)
     if origin and not Path(origin).resolve().is_relative_to(root):
         raise BenchmarkError(
             f"another package named '{top}' was imported before StrokeBench's own ({origin}): "

@@ -38,12 +38,9 @@ def spell(name: str, parameters: Mapping[str, Any]) -> str:
     """The canonical spelling `name[a=1,b=2]`, keys sorted; the plain name where there are no parameters."""
     if not parameters:
         return name
-    inside = ",".join(_spelled(key, parameters[key]) for key in sorted(parameters))
-    return f"{name}[{inside}]"
-
-
-def _spelled(key: str, value: Any) -> str:
-    return key if (key, value) == (TUNED, DEFAULT_BUDGET) else f"{key}={value}"
+    items = sorted(parameters.items())
+    parts = [key if (key, value) == (TUNED, DEFAULT_BUDGET) else f"{key}={value}" for key, value in items]
+    return f"{name}[{','.join(parts)}]"
 
 
 def _parts(spelled: str, inside: str) -> list[str]:

@@ -1,19 +1,23 @@
-"""Durable files: written aside, fsynced and renamed, so that after a crash a file holds its old bytes or its new ones."""
+"""Durable files and sealed folders: written aside, fsynced and renamed, so that a crash leaves the old one or the new one."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmark.system.errors import StoreError
+from benchmark.system.errors import BenchmarkError, StoreError
 
 LONGEST = 180
 """Characters of a file name that are kept as they are; file systems take 255."""
+LIST = "files.json"
+"""The files of a sealed folder and their sizes."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,\[\]-]")
 
 
@@ -42,7 +46,7 @@ def write_durably(path: Path, content: bytes) -> None:
         finally:
             os.close(descriptor)
         aside.replace(path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             aside.unlink()
@@ -81,8 +85,8 @@ def exclusive(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -100,3 +104,46 @@ def store_error(verb: str, path: Path, error: OSError) -> StoreError:
     }
     mend = mends.get(error.errno or 0, "check the folder, or set STROKEBENCH_OUTPUT to another one")
     return StoreError(f"cannot {verb} {path}: {error.strerror or error}: {mend}")
+
+
+def build_once(folder: Path, write: Callable[[Path], None]) -> Path:
+    """The folder, filled by `write` unless it is there: under a lock, aside, sealed and renamed, so never half-written.
+
+    Raises what `write` raises, and leaves nothing behind then.
+    """
+    from filelock import FileLock
+
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if not folder.is_dir():
+            aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+            aside.mkdir()
+            try:
+                write(aside)
+                _seal(aside)
+                aside.rename(folder)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def _seal(folder: Path) -> None:
+    """Bring every file to the disk and list them with their sizes; call it before the folder gets its final name."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        _sync(path)
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    write_durably(folder / LIST, json.dumps(sizes, indent=1).encode())
+
+
+def check_sealed(folder: Path, mend: str) -> None:
+    """Raise `BenchmarkError` where a listed file is missing or of another size; `mend` is the command that makes it anew."""
+    try:
+        sizes: dict[str, int] = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        wrong = [name for name, size in sizes.items() if (folder / name).stat().st_size != size]
+    except (OSError, ValueError) as error:
+        raise BenchmarkError(f"{folder} is damaged ({error}): {mend}, then run again") from error
+    if wrong:
+        raise BenchmarkError(f"{folder / wrong[0]} is damaged: {mend}, then run again")

@@ -6,9 +6,12 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import os
+import platform
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,8 +71,7 @@ def library_versions(path: Path) -> dict[str, str]:
     names = {DISTRIBUTIONS.get(top, top) for top in tops if top not in sys.stdlib_module_names} | set(ALWAYS)
     if names & BUILT_ON_TORCH:
         names.add("torch")
-    versions = {name: _version(name) for name in sorted(names)}
-    versions = {name: version for name, version in versions.items() if version}
+    versions = {name: version for name in sorted(names) if (version := _version(name))}
     return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **versions}
 
 
@@ -90,9 +92,9 @@ def _closure(path: Path) -> list[tuple[str, str, frozenset[str]]]:
         if current in seen:
             continue
         normalised, project, foreign = _read(current, current.stat().st_mtime_ns)
+        waiting += project
         shown = current.relative_to(ROOT).as_posix() if current.is_relative_to(ROOT) else current.name
         seen[current] = (shown, normalised, foreign)
-        waiting += project
     return sorted(seen.values())
 
 
@@ -103,18 +105,9 @@ def _read(path: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[
         tree = ast.parse(text)
     except SyntaxError:
         return text, (), frozenset()
-    project, foreign = [], set()
-    for name in _imported(tree, path):
-        top = name.partition(".")[0]
-        if top not in PROJECT:
-            foreign.add(top)
-            continue
-        found = None if is_contract(name) else module_file(name)
-        if found is not None:
-            project.append(found)
-    _strip_docstrings(tree)
-    _strip_search_spaces(tree)
-    return ast.unparse(tree), tuple(project), frozenset(foreign)
+    tops = {name: name.partition(".")[0] for name in _imported(tree, path)}
+    own = [module_file(name) for name, top in tops.items() if top in PROJECT and not is_contract(name)]
+    return _normalised(tree), tuple(filter(None, own)), frozenset(tops.values()).difference(PROJECT)
 
 
 def _imported(tree: ast.AST, path: Path) -> Iterator[str]:
@@ -142,40 +135,35 @@ def is_contract(name: str) -> bool:
     return name in CONTRACTS or name in CONTRACT_FOLDERS or name.rpartition(".")[0] in CONTRACT_FOLDERS
 
 
-def _strip_docstrings(tree: ast.AST) -> None:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
-            node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
-
-
-def _strip_search_spaces(tree: ast.AST) -> None:
-    """Leave out every `search_space()` that the file itself never calls: it is no part of a plain row, and a tuned row's key
-    holds the space itself.
+def _normalised(tree: ast.Module) -> str:
+    """The code without docstrings, and without every `search_space()` that the file itself never calls: it is no part of a
+    plain row, and a tuned row's key holds the space itself.
     """
-    kept: list[tuple[ast.ClassDef, list[ast.stmt]]] = []
+    _strip(tree, _is_text)
+    whole = ast.unparse(tree)
+    if "def search_space" not in whole:
+        return whole
+    _strip(tree, _is_search_space)
+    called = any(isinstance(node, ast.Attribute) and node.attr == "search_space" for node in ast.walk(tree))
+    return whole if called else ast.unparse(tree)
+
+
+def _strip(tree: ast.Module, unwanted: Callable[[ast.AST, ast.stmt], bool]) -> None:
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            kept.append((node, node.body))
-            node.body = [item for item in node.body if not _is_search_space(item)] or [ast.Pass()]
-    if any(isinstance(node, ast.Attribute) and node.attr == "search_space" for node in ast.walk(tree)):
-        for node, body in kept:
-            node.body = body
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+            node.body = [item for item in node.body if not unwanted(node, item)] or [ast.Pass()]
 
 
-def _is_search_space(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef) and node.name == "search_space"
-
-
-def _is_text(node: ast.stmt) -> bool:
+def _is_text(_: ast.AST, node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_search_space(owner: ast.AST, node: ast.stmt) -> bool:
+    return isinstance(owner, ast.ClassDef) and isinstance(node, ast.FunctionDef) and node.name == "search_space"
 
 
 def environment() -> dict[str, Any]:
     """The machine and the software of a run: Python, platform, processor, every installed package, git revision."""
-    import os
-    import platform
-
     packages = sorted(f"{item.metadata['Name']}=={item.version}" for item in importlib.metadata.distributions())
     return {
         "python": platform.python_version(),
@@ -203,11 +191,6 @@ def _git(*arguments: str) -> str:
 
 
 def _processor() -> str:
-    import platform
-
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
+    named = re.search(r"^model name[^:]*:(.*)", info.read_text("utf-8", "replace") if info.is_file() else "", re.MULTILINE)
+    return named[1].strip() if named else platform.processor()
