@@ -13,9 +13,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -58,7 +58,7 @@ def is_away(uri: str) -> bool:
         return True
 
 
-class Mirror:
+class Mirror(contextlib.AbstractContextManager["Mirror"]):
     """Mirrors a run's results in a child process; leaving the block ends a child that still works."""
 
     def __init__(self, suite: str, plugins: Sequence[str], *, enabled: bool) -> None:
@@ -67,10 +67,7 @@ class Mirror:
         self._enabled = enabled
         self._child: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> Mirror:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._end()
 
     def start(self) -> None:
@@ -162,38 +159,33 @@ class _Session:
 
     def _known_runs(self) -> dict[str, list[Any]]:
         """Runs of the experiment by the row that they mirror."""
-        known: dict[str, list[Any]] = {}
+        known: defaultdict[str, list[Any]] = defaultdict(list)
         page = self.client.search_runs([self.experiment], max_results=1000)
         while page:
             for run in page:
-                known.setdefault(run.data.tags.get(ROW_TAG, ""), []).append(run)
+                known[run.data.tags.get(ROW_TAG, "")].append(run)
             page = page.token and self.client.search_runs([self.experiment], max_results=1000, page_token=page.token)
         return known
 
     def mirror(self, tables: Sequence[TableRows]) -> tuple[int, int]:
         """Write what differs; returns how many rows were written and how many were level."""
-        written = level = 0
+        written: list[bool] = []
         for table in tables:
             rows = [row for row in (*table.complete, *table.incomplete) if row.source == "local"]
             parent = self._parent(table) if rows else ""
-            for row in rows:
-                if self._row(table, row, parent):
-                    written += 1
-                else:
-                    level += 1
-        return written, level
+            written += [self._row(table, row, parent) for row in rows]
+        return written.count(True), written.count(False)
 
     def _parent(self, table: TableRows) -> str:
         name = f"{table.task.dataset} x {table.task.protocol}"
-        known = self.runs.get(name, [])
-        if known:
-            return str(known[0].info.run_id)
-        run = self.client.create_run(self.experiment, run_name=name, tags={ROW_TAG: name})
+        if name in self.runs:
+            return str(self.runs[name][0].info.run_id)
+        run = str(self.client.create_run(self.experiment, run_name=name, tags={ROW_TAG: name}).info.run_id)
         parameters = {"cases": len(table.task.case_ids), "splits": len(table.task.splits), "task_digest": table.task.digest}
         for key, value in parameters.items():
-            self.client.log_param(run.info.run_id, key, value)
-        self.client.set_terminated(run.info.run_id)
-        return str(run.info.run_id)
+            self.client.log_param(run, key, value)
+        self.client.set_terminated(run)
+        return run
 
     def _row(self, table: TableRows, row: Row, parent: str) -> bool:
         """Mirror a row unless it is level; a run that was left half-written is replaced."""
@@ -224,22 +216,20 @@ class _Session:
         task = table.task
         now = int(time.time() * 1000)
         steps = {split.name: step for step, split in enumerate(task.splits)}
-        values: dict[str, list[float]] = {metric: [] for metric in METRICS}
-        metrics = []
-        for name, probabilities in row.probabilities.items():
-            scored = score(task.labels[task.by_name[name].test], probabilities[None], np.array([row.thresholds[name]]))
-            for metric in METRICS:
-                value = float(scored[metric][0])
-                values[metric].append(value)
-                if np.isfinite(value):
-                    metrics.append(Metric(metric, value, now, steps[name]))
-        for metric, each in values.items():
-            if each and np.isfinite(each).all():
-                metrics.append(Metric(f"mean_{metric}", float(np.mean(each)), now, 0))
-        for record in records:
-            seconds = record.measured.get("fit_seconds")
-            if seconds is not None:
-                metrics.append(Metric("fit_seconds", float(seconds), now, steps[record.address.split]))
+        scored = {
+            name: score(task.labels[task.by_name[name].test], probabilities[None], np.array([row.thresholds[name]]))
+            for name, probabilities in row.probabilities.items()
+        }
+        values = {metric: {name: float(scores[metric][0]) for name, scores in scored.items()} for metric in METRICS}
+        means = {f"mean_{metric}": float(np.mean(list(each.values()))) for metric, each in values.items() if each}
+        seconds = {record.address.split: float(record.measured.get("fit_seconds", np.nan)) for record in records}
+        logged = [
+            (key, value, steps[name])
+            for key, each in {**values, "fit_seconds": seconds}.items()
+            for name, value in each.items()
+        ]
+        logged += [(key, value, 0) for key, value in means.items()]
+        metrics = [Metric(key, value, now, step) for key, value, step in logged if np.isfinite(value)]
         ingredients = records[0].ingredients if records else {}
         parameters = [Param(key, str(value)[:500]) for key, value in ingredients.get("configuration", {}).items()]
         tags = [RunTag(f"key {record.address.split}", record.key) for record in records]
@@ -300,15 +290,11 @@ def _predictions(table: TableRows, row: Row) -> Any:
     import pandas as pd
 
     task = table.task
-    frames = [
-        pd.DataFrame(
-            {
-                "case": task.case_ids[task.by_name[name].test],
-                "split": name,
-                "label": task.labels[task.by_name[name].test],
-                "probability": probabilities,
-            }
-        )
+    rows = [
+        (case, name, label, probability)
         for name, probabilities in row.probabilities.items()
+        for case, label, probability in zip(
+            task.case_ids[task.by_name[name].test], task.labels[task.by_name[name].test], probabilities, strict=True
+        )
     ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return pd.DataFrame(rows, columns=["case", "split", "label", "probability"])

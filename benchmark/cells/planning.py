@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,6 @@ from benchmark.data.features import encoder_identity
 from benchmark.data.splits import Split
 from benchmark.learning.tuning import search
 from benchmark.learning.tuning.space import plain, read_space
-from benchmark.registry.budget import Budget
 from benchmark.registry.cards import DatasetCard, ProtocolCard
 from benchmark.registry.catalogue import Catalogue, Configured, ConfiguredMethod
 from benchmark.suites.suite import Suite
@@ -96,7 +95,9 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     for dataset in (name for name in suite.datasets if name in cohorts):
         cohort = cohorts[dataset]
         rows = [describe_row(catalogue.dataset(dataset), method, cohort, catalogue) for method in methods]
-        rows = [_unless_skipped(row, suite) for row in rows]
+        rows = [
+            replace(row, not_applicable=row.not_applicable or suite.why_skipped(dataset, row.method.spelled)) for row in rows
+        ]
         not_applicable += [row for row in rows if row.not_applicable]
         for protocol in protocols:
             try:
@@ -106,16 +107,13 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
                 continue
             task = make_task(cohort, protocol.spelled, splits)
             tasks.append(task)
-            for row in rows:
-                if not row.not_applicable:
-                    cells += _cells(row, task, splits, store)
+            cells += [cell for row in rows if not row.not_applicable for cell in _cells(row, task, splits, store)]
     there = sorted({cell.split.seed for cell in cells})
     for seed in seeds:
         if cells and seed not in there:
             raise BenchmarkError(f"no split has seed {seed}: the protocols use {', '.join(map(str, there))}")
-    cells = [cell for cell in cells if not seeds or cell.split.seed in seeds]
-    order = {seed: i for i, seed in enumerate(dict.fromkeys(cell.split.seed for cell in cells))}
-    cells.sort(key=lambda cell: order[cell.split.seed])
+    order = list(dict.fromkeys(cell.split.seed for cell in cells if not seeds or cell.split.seed in seeds))
+    cells = [cell for seed in order for cell in cells if cell.split.seed == seed]
     return Plan(tuple(cells), tuple(tasks), tuple(not_applicable), tuple(impossible))
 
 
@@ -125,19 +123,14 @@ def splits_of(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]
     try:
         splits = configured.splits(cohort)
     except ValueError as error:
-        reason = f"{cohort.name}: {protocol.spelled} is not possible: too few cases of a class or group ({error})"
-        raise DataError(reason) from error
+        why = f"is not possible: too few cases of a class or group ({error})"
+        raise DataError(f"{cohort.name}: {protocol.spelled} {why}") from error
     except TypeError as error:
         raise BenchmarkError(f"{protocol.spelled}: {error}") from error
     if not splits:
-        reason = f"{protocol.spelled} is not possible: it gives no split (one by sites needs two of them)"
-        raise DataError(f"{cohort.name}: {reason}")
+        why = "is not possible: it gives no split (one by sites needs two of them)"
+        raise DataError(f"{cohort.name}: {protocol.spelled} {why}")
     return splits
-
-
-def _unless_skipped(row: PlannedRow, suite: Suite) -> PlannedRow:
-    """The row, not applicable where the suite says that it is not run on this dataset."""
-    return replace(row, not_applicable=row.not_applicable or suite.why_skipped(row.dataset, row.method.spelled))
 
 
 def describe_row(
@@ -146,24 +139,30 @@ def describe_row(
     """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
     path = method.entry.path
     configuration = _configuration(method)
-    encoders = {}
-    for modality in sorted(frozenset().union(*method.modalities) & cohort.modalities - {"table"}):
-        name = configuration.get(f"{modality}_encoder") or cohort.encoders.get(modality)
-        if name:
-            encoders[modality] = str(name)
+    encoders = {
+        modality: str(name)
+        for modality in sorted(frozenset().union(*method.modalities) & cohort.modalities - {"table"})
+        if (name := configuration.get(f"{modality}_encoder") or cohort.encoders.get(modality))
+    }
     ingredients = {
         "data": cohort.content_digest,
         "dataset code": provenance.code_digest(dataset.entry.path),
         "method": method.spelled,
         "configuration": configuration,
         "method code": provenance.code_digest(path) if path.is_file() else "",
-        "encoders": {name: _identity(name, modality, catalogue) for modality, name in encoders.items()},
+        "encoders": {name: _read(encoder_identity, name, modality, catalogue) for modality, name in encoders.items()},
         "libraries": provenance.library_versions(path) if path.is_file() else {},
     }
     if device() != "cpu" and "torch" in ingredients["libraries"]:
         ingredients["device"] = device()
     if method.budget is not None:
-        ingredients["tuning"] = _tuning(method, method.budget)
+        code = Path(search.__file__)
+        ingredients["tuning"] = {
+            **asdict(method.budget),
+            "space": _read(lambda: plain(read_space(method))),
+            "code": provenance.code_digest(code),
+            "libraries": provenance.library_versions(code),
+        }
     not_applicable = (
         "" if method.entry.error else method.why_not_applicable(dataset.spelled, cohort.modalities, cohort.absent, len(cohort))
     )
@@ -225,26 +224,9 @@ def _configuration(configured: ConfiguredMethod) -> dict[str, Any]:
     """Every field of the configured method; the given ones alone where it cannot be made."""
     try:
         method = configured.entry.make(configured.fixed)
+        return {item.name: _plain(getattr(method, item.name)) for item in fields(method) if item.init}
     except Exception:  # a broken method is reported by its cells, not by planning
         return configured.fixed
-    if not is_dataclass(method):
-        return configured.fixed
-    return {item.name: _plain(getattr(method, item.name)) for item in fields(method) if item.init}
-
-
-def _tuning(method: ConfiguredMethod, budget: Budget) -> dict[str, Any]:
-    """All that a search depends on besides the method: its space, sampler and budget, its code and libraries."""
-    path = Path(search.__file__)
-    try:
-        space: Any = plain(read_space(method))
-    except Exception as error:  # a broken method or space is reported by its cells, not by planning
-        space = f"not available: {error}"
-    return {
-        **asdict(budget),
-        "space": space,
-        "code": provenance.code_digest(path),
-        "libraries": provenance.library_versions(path),
-    }
 
 
 def _plain(value: Any) -> Any:
@@ -262,8 +244,9 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _identity(encoder: str, modality: str, catalogue: Catalogue) -> str:
+def _read(read: Callable[..., Any], *arguments: Any) -> Any:
+    """What a component says, or why it says nothing: a broken one is reported by its cells, not by planning."""
     try:
-        return encoder_identity(encoder, modality, catalogue)
-    except Exception as error:  # a broken encoder is reported by the cells that need it, not by planning
+        return read(*arguments)
+    except Exception as error:
         return f"not available: {error}"

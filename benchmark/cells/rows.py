@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 Source = Literal["local", "reference"]
 SECONDS = "seconds.json"
 """Beside a table's published rows: mean seconds per cell of each."""
+MEMBERS: tuple[Kind, ...] = ("dataset", "protocol", "method")
+"""The kinds of components that join a suite."""
 PER_SPLIT = ("split", "seed")
 """The ingredients in which the cells of one row differ."""
 
@@ -96,27 +100,18 @@ def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Sui
     if not local:
         return suite
     extra = members(suite.name)
-
-    def registered(kind: Kind, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name for name in names if _is_registered(kind, name, catalogue))
-
-    return joined(
-        suite,
-        replace(
-            extra,
-            datasets=registered("dataset", extra.datasets),
-            protocols=registered("protocol", extra.protocols),
-            methods=registered("method", extra.methods),
-        ),
-    )
+    registered = {
+        f"{kind}s": tuple(name for name in getattr(extra, f"{kind}s") if _is_registered(kind, name, catalogue))
+        for kind in MEMBERS
+    }
+    return joined(suite, replace(extra, **registered))
 
 
 def _is_registered(kind: Kind, spelled: str, catalogue: Catalogue) -> bool:
     try:
-        catalogue.configured(kind, spelled)
+        return bool(catalogue.configured(kind, spelled))
     except Exception:  # its file is gone, or its parameter; it is somebody's code, so whatever it raises stops no other row
         return False
-    return True
 
 
 def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) -> Catalogue:
@@ -127,14 +122,9 @@ def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) 
 
 def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[TableRows]:
     """The stored rows of a suite, table by table; a table without any row is left out."""
-    store = Store()
-    tables = []
-    for dataset in suite.datasets:
-        for protocol in suite.protocols:
-            table = _table(suite, catalogue, dataset, protocol, store if local else None)
-            if table is not None:
-                tables.append(table)
-    return tables
+    store = Store() if local else None
+    tables = [_table(suite, catalogue, *names, store) for names in product(suite.datasets, suite.protocols)]
+    return [table for table in tables if table is not None]
 
 
 def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFrame:
@@ -151,14 +141,17 @@ def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFram
         for row in table.complete:
             frame = table.task.frame()
             frame = frame[frame["split"].isin(list(row.probabilities))]
-            frame.insert(0, "dataset", table.task.dataset)
-            frame.insert(1, "protocol", table.task.protocol)
-            frame.insert(2, "method", row.method)
-            frame.insert(3, "source", row.source)
             names = [split.name for split in table.task.splits if split.name in row.probabilities]
-            frame["probability"] = np.concatenate([row.probabilities[name] for name in names])
-            frame["threshold"] = np.repeat([row.thresholds[name] for name in names], [len(row.probabilities[n]) for n in names])
-            frames.append(frame)
+            parts = [row.probabilities[name] for name in names]
+            row_keys = {
+                "dataset": table.task.dataset,
+                "protocol": table.task.protocol,
+                "method": row.method,
+                "source": row.source,
+            }
+            thresholds = np.repeat([row.thresholds[name] for name in names], list(map(len, parts)))
+            columns = {**row_keys, **frame, "probability": np.concatenate(parts), "threshold": thresholds}
+            frames.append(pd.DataFrame(columns, index=frame.index))
     if not frames:
         keys = ["dataset", "protocol", "method", "source", "split", "seed", "site", "case"]
         return pd.DataFrame(columns=[*keys, "label", "probability", "threshold"])
@@ -166,7 +159,7 @@ def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFram
 
 
 def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, store: Store | None) -> TableRows | None:
-    local_task = read_task(store.task_path(dataset, protocol)) if store is not None else None
+    local_task = None if store is None else read_task(store.task_path(dataset, protocol))
     published = {folder: read_task(folder / "task.json") for folder in reference_folders(dataset, protocol)}
     task = next((item for item in (local_task, *published.values()) if item is not None), None)
     if task is None:
@@ -178,13 +171,13 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     complete, incomplete, not_applicable, left_out, to_come = [], [], [], [], []
     for method in suite.methods:
         configured = catalogue.method(method)
-        if configured.entry.error is None:
-            reason = configured.why_not_applicable(dataset, modalities, task.absent, len(task.case_ids))
-            if reason:
-                not_applicable.append((method, reason))
-                continue
+        broken = configured.entry.error is not None
+        reason = "" if broken else configured.why_not_applicable(dataset, modalities, task.absent, len(task.case_ids))
+        if reason:
+            not_applicable.append((method, reason))
+            continue
         # of a broken method it is not known whether its seed matters
-        kinds = (True, False) if configured.entry.error else (configured.stochastic,)
+        kinds = (True, False) if broken else (configured.stochastic,)
         expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
         local = None
         if store is not None and local_task is not None:
@@ -233,12 +226,11 @@ def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSpl
         for split in expected
         if (record := stored.get(split.name)) is not None and record.ingredients.get("split") == split.digest
     ]
-    groups: dict[str, list[CellRecord]] = defaultdict(list)
-    for record in sound:
-        groups[_identity(record)].append(record)
-    if not groups:
+    if not sound:
         return None
-    records = max(groups.items(), key=lambda item: (len(item[1]), item[0]))[1]
+    identities = [_identity(record) for record in sound]
+    usual = max(identities, key=lambda identity: (identities.count(identity), identity))
+    records = [record for record, identity in zip(sound, identities, strict=True) if identity == usual]
     good = [record for record in records if record.outcome == "ok"]
     return Row(
         method=method,
@@ -278,16 +270,14 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> 
     try:
         table = pq.read_table(path)
         meta = json.loads(table.schema.metadata[b"strokebench"])
-        said = [(name, item["split"], item["cases"]) for name, item in meta["splits"].items()]
+        splits = [(name, item["split"], item["cases"]) for name, item in meta["splits"].items()]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{path} is not a published row ({error}): restore it with git, or publish the method again"
-        ) from error
-    if meta["method"] != method or said != [(split.name, split.digest, len(split.test)) for split in expected]:
+        mend = "restore it with git, or publish the method again"
+        raise StoreError(f"{path} is not a published row ({error}): {mend}") from error
+    if meta["method"] != method or splits != [(split.name, split.digest, len(split.test)) for split in expected]:
         return None
-    values = table.column("probability").to_numpy()
     ends = np.cumsum([len(split.test) for split in expected])
-    parts = np.split(values, ends[:-1])
+    parts = np.split(table.column("probability").to_numpy(), ends[:-1])
     return Row(
         method=method,
         source="reference",
@@ -302,24 +292,15 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> 
 def stored_figures(row: Row) -> dict[str, tuple[float, float]]:
     """Mean and SD over cells of each number that the method stored with every cell."""
     cells = list(row.chosen.values())
-    names = [name for name in (cells[0] if cells else {}) if all(_is_number(cell.get(name)) for cell in cells)]
+    names = [name for name in (cells[0] if cells else {}) if all(type(cell.get(name)) in (int, float) for cell in cells)]
     values = {name: np.array([cell[name] for cell in cells], dtype=np.float64) for name in names}
     return {name: (float(each.mean()), float(each.std())) for name, each in values.items()}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def seconds_taken(record: CellRecord) -> float | None:
-    """How long a cell took to fit and to predict, if it came so far."""
-    fit, predict = (record.measured.get(f"{part}_seconds") for part in ("fit", "predict"))
-    return None if fit is None or predict is None else float(fit) + float(predict)
-
-
 def mean_seconds(records: Sequence[CellRecord]) -> float | None:
-    """How long the cells took on average, by those that came so far."""
-    taken = [seconds for record in records if (seconds := seconds_taken(record)) is not None]
+    """How long the cells took on average to fit and to predict, by those that came so far."""
+    measured = [(record.measured.get("fit_seconds"), record.measured.get("predict_seconds")) for record in records]
+    taken = [float(fit) + float(predict) for fit, predict in measured if fit is not None and predict is not None]
     return sum(taken) / len(taken) if taken else None
 
 
@@ -341,30 +322,23 @@ def _read_seconds(path: Path) -> dict[str, float]:
 
 def publish_seconds(task: Task, rows: Mapping[str, Sequence[CellRecord]]) -> None:
     """Note how long the cells of published rows took; measured, so apart from the rows, whose bytes a re-run repeats."""
-    path = results_folder() / "reference" / safe(task.dataset) / safe(task.protocol) / SECONDS
-    if not rows:
-        return
-    known = _read_seconds(path)
-    for method, records in rows.items():
-        mean = mean_seconds(records)
-        if mean is not None:
-            known[method] = round(mean, 3)
-    write_if_changed(path, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
+    if rows:
+        path = reference_folders(task.dataset, task.protocol)[0] / SECONDS
+        means = {method: mean_seconds(records) for method, records in rows.items()}
+        known = _read_seconds(path) | {method: round(mean, 3) for method, mean in means.items() if mean is not None}
+        write_if_changed(path, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
 
 
 def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     """Write a complete row (its records in split order) and its task below `results/reference/`; equal files are left."""
-    import io
-
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder = results_folder() / "reference" / safe(task.dataset) / safe(task.protocol)
+    folder = reference_folders(task.dataset, task.protocol)[0]
     write_task(task, folder / "task.json")
-    first = records[0].ingredients
     meta = {
         "method": method,
-        "ingredients": {name: value for name, value in first.items() if name not in PER_SPLIT},
+        "ingredients": {name: value for name, value in records[0].ingredients.items() if name not in PER_SPLIT},
         "splits": {
             record.address.split: {
                 "split": record.ingredients["split"],
@@ -389,7 +363,5 @@ def complete_records(store: Store, task: Task, method: str, *, stochastic: bool)
     """The records of a complete local row in split order, or None where the row is not complete."""
     expected = task.expected(stochastic=stochastic)
     row = _local_row(store, task, method, expected)
-    if row is None or not row.complete:
-        return None
     stored = store.row(task.dataset, task.protocol, method)
-    return [stored[split.name] for split in expected]
+    return [stored[split.name] for split in expected] if row is not None and row.complete else None

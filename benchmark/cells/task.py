@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -128,28 +128,8 @@ def digest(split: Split, task_digest: str) -> str:
 
 def write_task(task: Task, path: Path) -> None:
     """Store a task as JSON; an equal file is left alone."""
-    content = {
-        "dataset": task.dataset,
-        "protocol": task.protocol,
-        "digest": task.digest,
-        "case_ids": task.case_ids.tolist(),
-        "labels": task.labels.tolist(),
-        "sites": None if task.sites is None else task.sites.tolist(),
-        "splits": [
-            {
-                "name": split.name,
-                "seed": split.seed,
-                "site": split.site,
-                "test": split.test.tolist(),
-                "digest": split.digest,
-            }
-            for split in task.splits
-        ],
-        "facts": task.facts,
-        "absent": task.absent,
-    }
-    encoded = (json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
-    write_if_changed(path, encoded)
+    content = json.dumps(asdict(task), default=np.ndarray.tolist, separators=(",", ":"), ensure_ascii=False)
+    write_if_changed(path, f"{content}\n".encode())
 
 
 def read_task(path: Path) -> Task | None:
@@ -161,15 +141,10 @@ def read_task(path: Path) -> Task | None:
         splits = tuple(
             TaskSplit(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits")
         )
-        sites = content.pop("sites")
-        return Task(
-            **{
-                **content,
-                "case_ids": np.array(content["case_ids"], dtype=np.str_),
-                "labels": np.array(content["labels"], dtype=np.int8),
-                "sites": None if sites is None else np.array(sites, dtype=np.str_),
-                "splits": splits,
-            }
-        )
+        types = {"case_ids": np.str_, "labels": np.int8, "sites": np.str_}
+        arrays: dict[str, Any] = {
+            name: np.array(content[name], dtype) for name, dtype in types.items() if content[name] is not None
+        }
+        return Task(**{**content, **arrays, "splits": splits})
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is not a task file ({error}): delete it and run again") from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from benchmark.cli.selection import add_plugins
 from benchmark.suites.suite import DEFAULT
-from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, check_known
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
-    from dataclasses import replace
-
     from benchmark.cells.planning import plan, why_not_fresh
     from benchmark.cells.rows import catalogue_of
     from benchmark.cells.store import Store
@@ -42,12 +41,9 @@ def run(options: argparse.Namespace) -> int:
     if planned.impossible:
         raise BenchmarkError(planned.impossible[0])
     cells = [cell for cell in planned.cells if len(parts) == 3 or cell.address.split == parts[3]]
-    if not cells:
-        raise UnknownNameError("split", parts[-1], [cell.address.split for cell in planned.cells])
+    check_known("split", parts[3:], [cell.address.split for cell in planned.cells])
     for cell in cells:
-        print(f"{cell.address}: {cell.state}, key {cell.key[:12]}")
-        for reason in why_not_fresh(cell):
-            print(f"  {reason}")
+        print("\n  ".join([f"{cell.address}: {cell.state}, key {cell.key[:12]}", *why_not_fresh(cell)]))
         if cell.stored is not None:
             print(f"  stored outcome: {cell.stored.outcome} {cell.stored.reason}".rstrip())
             if cell.stored.traceback and len(cells) == 1:

@@ -56,10 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        named = f"{error.filename}: " if error.filename else ""
-        return _fail(
-            BenchmarkError(f"{named}{error.strerror or error} (is the disk full, or the folder read-only?)"), options.debug
-        )
+        place = f"{error.filename}: " if error.filename else ""
+        problem = BenchmarkError(f"{place}{error.strerror or error} (is the disk full, or the folder read-only?)")
+        return _fail(problem, options.debug)
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -64,9 +64,8 @@ def run(options: argparse.Namespace) -> int:
     folder: Path = options.folder or ROOT / "methods"
     path = folder / f"{name.replace('-', '_')}.py"
     if name in catalogue.methods:
-        raise BenchmarkError(
-            f"method '{name}' is registered already in {catalogue.methods.get(name).path}: choose another name"
-        )
+        place = catalogue.methods.get(name).path
+        raise BenchmarkError(f"method '{name}' is registered already in {place}: choose another name")
     if path.exists():
         raise BenchmarkError(f"{path} exists already: choose another name, or edit it")
     folder.mkdir(parents=True, exist_ok=True)

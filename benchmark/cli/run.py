@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter, defaultdict
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import add_jobs, add_parts, add_suite, chosen_jobs, chosen_suite
-from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, check_known
 
 if TYPE_CHECKING:
-    from benchmark.cells.planning import Cell
     from benchmark.cells.run import Request
-    from benchmark.cells.store import CellRecord
     from benchmark.leaderboard.standings import Standings
     from benchmark.registry.catalogue import Catalogue
     from benchmark.suites.suite import Suite
@@ -37,10 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0, or 1 where some cells are not ok."""
+    from benchmark.cells import run as running
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
-    from benchmark.cells.run import Request
-    from benchmark.cells.run import run as run_suite
     from benchmark.leaderboard.publication import rank, write_leaderboard
     from benchmark.system.files import exclusive
     from benchmark.system.locations import results_folder
@@ -48,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
     use_device(options.device)
     request_of = partial(
-        Request,
+        running.Request,
         seeds=tuple(options.seeds),
         jobs=chosen_jobs(options),
         in_process=options.in_process,
@@ -70,23 +67,21 @@ def run(options: argparse.Namespace) -> int:
             mirror.start()
 
         with mirror:
-            summary = run_suite(request_of(suite), catalogue, reporter, after_seed)
+            summary = running.run(request_of(suite), catalogue, reporter, after_seed)
             tables = rank(whole, catalogue)
             path = write_leaderboard(whole, catalogue, tables)
             page = _page(whole, catalogue, tables)
             for table in tables:
                 if table.task.dataset in suite.datasets and table.task.protocol in suite.protocols:
                     reporter.say(_summary(table))
-            reporter.say(f"leaderboard: {path}")
-            reporter.say(f"page: {page}")
+            reporter.say(f"leaderboard: {path}\npage: {page}")
             if summary.computed:
                 reporter.say(mirror.finish())
     for record in summary.not_ok[:10]:
         reporter.say(f"not ok: {record.address}: {record.outcome}: {' '.join(record.reason.split())[:200]}")
     if summary.not_ok:
         outcomes = ",".join(sorted({record.outcome for record in summary.not_ok}))
-        again = f"`run --retry {outcomes}` tries again"
-        reporter.say(f"{len(summary.not_ok)} cells are not ok; `explain CELL` says more, {again}")
+        reporter.say(f"{len(summary.not_ok)} cells are not ok; `explain CELL` says more, `run --retry {outcomes}` tries again")
     for line in (*summary.broken.values(), *summary.skipped.values()):
         reporter.say(f"not run: {line}")
     return 1 if summary.not_ok or summary.broken else 0
@@ -97,9 +92,7 @@ def _outcomes(named: str) -> tuple[str, ...]:
     from benchmark.cells.store import OUTCOMES
 
     names = tuple(name.strip() for name in named.split(",") if name.strip())
-    for name in names:
-        if name not in OUTCOMES:
-            raise UnknownNameError("outcome", name, OUTCOMES)
+    check_known("outcome", names, OUTCOMES)
     if "ok" in names:
         raise BenchmarkError("--retry takes outcomes that are not ok; to compute everything again use --recompute")
     return names
@@ -123,12 +116,9 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
     reporter = ConsoleReporter()
     planned, _ = prepare_plan(request.suite, request.seeds, catalogue, reporter)
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
-    stored: defaultdict[tuple[str, str, str], list[CellRecord]] = defaultdict(list)
-    for cell in planned.cells:
-        if cell.stored is not None:
-            stored[_row(cell)].append(cell.stored)
-    counts = Counter(map(_row, cells))
-    here = {row: mean_seconds(stored[row]) for row in counts}
+    counts = Counter(cell.address.row for cell in cells)
+    stored = [(cell.address.row, cell.stored) for cell in planned.cells if cell.stored is not None]
+    here = {row: mean_seconds([record for other, record in stored if other == row]) for row in counts}
     published = {table: published_seconds(*table) for table in {row[:2] for row in counts}}
     known = {row: published[row[:2]].get(row[2]) if here[row] is None else here[row] for row in counts}
     for row, count in counts.items():
@@ -148,10 +138,6 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
         parts.append(f"{unknown} of rows that were never timed")
     reporter.say(", ".join(parts))
     return 0
-
-
-def _row(cell: Cell) -> tuple[str, str, str]:
-    return cell.address.dataset, cell.address.protocol, cell.address.method
 
 
 def _duration(seconds: float) -> str:

@@ -72,21 +72,16 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
     Names that the suite lacks become its members on this machine if `remember`, so that later runs and rankings hold them;
     the members of `options.replaces` leave it then.
     """
-    from benchmark.cells.rows import catalogue_of, current_suite
+    from benchmark.cells.rows import MEMBERS, catalogue_of, current_suite
     from benchmark.suites.suite import Members, canonical, join, joined, leave, load_suite, members, validated
 
     catalogue = catalogue_of(options.suite, options.plugin)
     own = validated(load_suite(options.suite), catalogue)
     named = {
-        kind: tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(options, kind)))
-        for kind in ("dataset", "protocol", "method")
+        kind: tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(options, kind))) for kind in MEMBERS
     }
-    extra = Members(
-        methods=tuple(name for name in named["method"] if name not in own.methods),
-        datasets=tuple(name for name in named["dataset"] if name not in own.datasets),
-        protocols=tuple(name for name in named["protocol"] if name not in own.protocols),
-        plugins=catalogue.plugins,
-    )
+    new = {f"{kind}s": tuple(name for name in named[kind] if name not in getattr(own, f"{kind}s")) for kind in MEMBERS}
+    extra = Members(**new, plugins=catalogue.plugins)
     if remember:
         before = members(own.name)
         staying = replace(before, methods=tuple(name for name in before.methods if name not in options.replaces))

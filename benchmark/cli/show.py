@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
         for key, value in content.items():
             _print_field(key, value)
     else:
-        _print_rows(content)
+        for row in content:
+            print("  ".join(f"{key}={len(value) if isinstance(value, list) else value}" for key, value in row.items()))
     return 0
 
 
@@ -49,9 +50,8 @@ def _card(options: argparse.Namespace) -> dict[str, Any]:
     described = {"error": entry.error} if entry.error else vars(entry.card)
     card = {"name": entry.name, "kind": entry.kind, "file": str(entry.path), **described}
     parameters = {name: value for name, value in entry.constants.items() if not name.startswith("_")}
-    if parameters:
-        card["parameters"] = parameters
-    return {key: _ordered(value) for key, value in card.items()}
+    ordered: dict[str, Any] = _ordered({**card, **({"parameters": parameters} if parameters else {})})
+    return ordered
 
 
 def _ordered(value: Any) -> Any:
@@ -114,8 +114,3 @@ def _print_field(key: str, value: Any) -> None:
         print(f"{key}: {', '.join(str(item) for item in value) or 'none'}")
     else:
         print(f"{key}: {value}")
-
-
-def _print_rows(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        print("  ".join(f"{key}={len(value) if isinstance(value, list) else value}" for key, value in row.items()))

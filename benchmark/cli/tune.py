@@ -96,8 +96,8 @@ def summary(records: Sequence[CellRecord]) -> list[str]:
         rows.append([record.address.split, *values, f"{record.chosen['inner_auc']:.3f}", *trials])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    for name in names:
-        counts = Counter(_short(record.chosen["values"].get(name)) for record in records)
+    for column, name in enumerate(names, 1):
+        counts = Counter(row[column] for row in rows[1:])
         lines.append(f"{name}: " + ", ".join(f"{value} in {count}" for value, count in counts.most_common(8)))
     return lines
 

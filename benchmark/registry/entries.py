@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from benchmark.registry.cards import Card, DatasetCard, EncoderCard, MethodCard, ProtocolCard
 from benchmark.registry.importing import import_file, shown
-from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, check_known
 
 Kind = Literal["dataset", "encoder", "method", "protocol"]
 CARDS: Mapping[Kind, type[Card]] = {
@@ -61,10 +61,7 @@ class Entry(Generic[CardT]):
     def make(self, parameters: Mapping[str, Any]) -> Any:
         """An instance with the given fields. Raises `UnknownNameError` with the nearest names for an unknown field."""
         cls = self.load()
-        known = {item.name for item in _fields(cls)}
-        for name in parameters:
-            if name not in known:
-                raise UnknownNameError(f"parameter of {self.name}", name, known)
+        check_known(f"parameter of {self.name}", parameters, {item.name for item in _fields(cls)})
         return cls(**parameters)
 
 
@@ -94,6 +91,5 @@ class Registry(Generic[CardT]):
 
     def get(self, name: str) -> Entry[CardT]:
         """The entry of a plain name. Raises `UnknownNameError`."""
-        if name not in self._entries:
-            raise UnknownNameError(self.kind, name, self._entries)
+        check_known(self.kind, [name], self._entries)
         return self._entries[name]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from benchmark.registry.budget import check_equal
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import Kind
 from benchmark.statistics.metric_names import METRICS
-from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, UnknownNameError, check_known
 from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
 
@@ -106,65 +107,58 @@ def load_suite(name: str) -> Suite:
     if path.stem in suite_names() and path.resolve().parent != FOLDER:
         raise BenchmarkError(f"suite file {name} bears the name of a suite of the checkout: rename the file")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return _suite(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, BenchmarkError) as error:  # a ValueError says that it is not TOML, or not UTF-8
         raise BenchmarkError(f"suite file {path.name}: {error}") from error
-    return _suite(content, path)
 
 
-def _suite(content: dict[str, Any], path: Path) -> Suite:
-    known = {item.name for item in fields(Suite)} - {"name"}
-    for name in content:
-        if name not in known:
-            raise BenchmarkError(f"suite file {path.name}: {UnknownNameError('field', name, known)}")
-    for name in ("title", "datasets", "protocols", "ranked"):
-        if name not in content:
-            raise BenchmarkError(f"suite file {path.name}: field '{name}' is missing")
-    values: dict[str, Any] = {"name": path.stem}
-    for name, value in content.items():
-        if name == "limits":
-            values[name] = _limits(value, path)
-        elif name == "reported":
-            values[name] = _reported(value, path)
-        elif name == "skipped":
-            values[name] = _skipped(value, path)
-        elif name in ("title", "primary_metric", "note"):
-            if not isinstance(value, str):
-                raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a string, not {value!r}")
-            values[name] = value
-        else:
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise BenchmarkError(f"suite file {path.name}: field '{name}' must be a list of strings, not {value!r}")
-            values[name] = tuple(value)
-    return Suite(**values)
+def _suite(name: str, content: dict[str, Any]) -> Suite:
+    check_known("field", content, {item.name for item in fields(Suite)} - {"name"})
+    for field_name in ("title", "datasets", "protocols", "ranked"):
+        if field_name not in content:
+            raise BenchmarkError(f"field '{field_name}' is missing")
+    values: dict[str, Any] = {
+        field_name: (READERS.get(field_name) or _names)(field_name, value) for field_name, value in content.items()
+    }
+    return Suite(name, **values)
 
 
-def _limits(value: Any, path: Path) -> Limits:
-    known = {item.name for item in fields(Limits)}
+def _text(field_name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise BenchmarkError(f"field '{field_name}' must be a string, not {value!r}")
+    return value
+
+
+def _names(field_name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BenchmarkError(f"field '{field_name}' must be a list of strings, not {value!r}")
+    return tuple(value)
+
+
+def _limits(_: str, value: Any) -> Limits:
     if not isinstance(value, dict):
-        raise BenchmarkError(f"suite file {path.name}: field 'limits' must be a table, not {value!r}")
+        raise BenchmarkError(f"field 'limits' must be a table, not {value!r}")
+    check_known("field of limits", value, {item.name for item in fields(Limits)})
     for name, number in value.items():
-        if name not in known:
-            raise BenchmarkError(f"suite file {path.name}: {UnknownNameError('field of limits', name, known)}")
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
-            raise BenchmarkError(f"suite file {path.name}: field 'limits.{name}' must be a positive number, not {number!r}")
+            raise BenchmarkError(f"field 'limits.{name}' must be a positive number, not {number!r}")
     return Limits(**value)
 
 
-def _skipped(value: Any, path: Path) -> dict[str, dict[str, str]]:
+def _skipped(_: str, value: Any) -> dict[str, dict[str, str]]:
     """`[skipped.DATASET]` with a line `METHOD = "why"` for each method that is not run there."""
     try:
         return {str(dataset): {str(method): str(why) for method, why in rows.items()} for dataset, rows in value.items()}
     except AttributeError as error:
-        raise BenchmarkError(f"suite file {path.name}: field 'skipped' must hold tables of METHOD = reason") from error
+        raise BenchmarkError("field 'skipped' must hold tables of METHOD = reason") from error
 
 
-def _reported(value: Any, path: Path) -> Reported:
+def _reported(_: str, value: Any) -> Reported:
     """`[reported]` with a source, and `[[reported.rows]]` of `said`, `methods` and the printed figures by metric."""
     try:
         return Reported(str(value["source"]), tuple(map(_reported_row, value["rows"])))
     except (KeyError, TypeError, AttributeError) as error:
-        wrong = f"suite file {path.name}: field 'reported' must have a source and rows of said, methods and printed figures"
+        wrong = "field 'reported' must have a source and rows of said, methods and printed figures"
         raise BenchmarkError(f"{wrong} (wrong or missing: {error})") from error
 
 
@@ -173,9 +167,29 @@ def _reported_row(row: Mapping[str, Any]) -> ReportedRow:
     return ReportedRow(str(row["said"]), figures, tuple(map(str, row["methods"])))
 
 
+READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "title": _text,
+    "primary_metric": _text,
+    "note": _text,
+    "limits": _limits,
+    "reported": _reported,
+    "skipped": _skipped,
+}
+"""How the fields of a suite file are read that are not a list of names."""
+
+
 def canonical(kind: Kind, spelled: str, catalogue: Catalogue) -> str:
     """The one spelling of a configuration: known name, sorted keys, no parameter that equals its default."""
     return catalogue.configured(kind, spelled).spelled
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Have an error's message begin with the place that is wrong."""
+    try:
+        yield
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{place}: {error}") from error
 
 
 def validated(suite: Suite, catalogue: Catalogue) -> Suite:
@@ -185,23 +199,19 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
     """
 
     def spelled(field_name: str, kind: Kind) -> tuple[str, ...]:
-        try:
+        with _naming(f"suite {suite.name}: field '{field_name}'"):
             return tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(suite, field_name)))
-        except BenchmarkError as error:
-            raise BenchmarkError(f"suite {suite.name}: field '{field_name}': {error}") from error
 
-    if suite.primary_metric not in METRICS:
-        error = UnknownNameError("metric", suite.primary_metric, METRICS)
-        raise BenchmarkError(f"suite {suite.name}: field 'primary_metric': {error}")
+    with _naming(f"suite {suite.name}: field 'primary_metric'"):
+        check_known("metric", [suite.primary_metric], METRICS)
     ranked = spelled("ranked", "method")
     descriptive = tuple(name for name in spelled("descriptive", "method") if name not in ranked)
     check_equal(suite.name, ranked + descriptive)
-    for row in suite.reported.rows if suite.reported else ():
-        for name in row.figures:
-            if name not in METRICS:
-                raise BenchmarkError(f"suite {suite.name}: field 'reported': {UnknownNameError('metric', name, METRICS)}")
-        for name in row.methods:
-            canonical("method", name, catalogue)
+    with _naming(f"suite {suite.name}: field 'reported'"):
+        for row in suite.reported.rows if suite.reported else ():
+            check_known("metric", row.figures, METRICS)
+            for name in row.methods:
+                canonical("method", name, catalogue)
     datasets = spelled("datasets", "dataset")
     return replace(
         suite,
@@ -218,25 +228,21 @@ def _canonical_skips(
 ) -> Mapping[str, Mapping[str, str]]:
     """`skipped` with every name in its one spelling. Raises `BenchmarkError` for what the suite does not hold."""
 
-    def name(kind: Kind, spelled: str) -> str:
-        try:
-            found = canonical(kind, spelled, catalogue)
-        except UnknownNameError:
-            found = ""
-        if found not in known[kind]:
-            raise BenchmarkError(f"suite {suite.name}: field 'skipped': {spelled} is not in the suite")
-        return found
+    def member(kind: Kind, spelled: str) -> str:
+        with suppress(UnknownNameError):
+            if (name := canonical(kind, spelled, catalogue)) in known[kind]:
+                return name
+        raise BenchmarkError(f"suite {suite.name}: field 'skipped': {spelled} is not in the suite")
 
     return {
-        name("dataset", dataset): {name("method", method): why for method, why in rows.items()}
+        member("dataset", dataset): {member("method", method): why for method, why in rows.items()}
         for dataset, rows in suite.skipped.items()
     }
 
 
 def members(suite: str) -> Members:
     """Who joined a suite on this machine."""
-    everyone = _read_members()
-    known = everyone.get(suite, {})
+    known = _read_members().get(suite, {})
     return Members(**{item.name: tuple(known.get(item.name, ())) for item in fields(Members)})
 
 
@@ -245,17 +251,13 @@ def joined(suite: Suite, extra: Members) -> Suite:
 
     Raises `BenchmarkError` for tuned rows of different budgets.
     """
-
-    def more(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
-        return mine + tuple(name for name in theirs if name not in mine)
-
     newcomers = tuple(name for name in extra.methods if name not in suite.descriptive)
     check_equal(suite.name, suite.methods + newcomers)
     return replace(
         suite,
-        datasets=more(suite.datasets, extra.datasets),
-        protocols=more(suite.protocols, extra.protocols),
-        ranked=more(suite.ranked, newcomers),
+        datasets=tuple(dict.fromkeys(suite.datasets + extra.datasets)),
+        protocols=tuple(dict.fromkeys(suite.protocols + extra.protocols)),
+        ranked=tuple(dict.fromkeys(suite.ranked + newcomers)),
     )
 
 
@@ -266,9 +268,7 @@ def join(suite: Suite, extra: Members) -> list[str]:
         **{item.name: tuple(dict.fromkeys(getattr(before, item.name) + getattr(extra, item.name))) for item in fields(Members)}
     )
     if after != before:
-        everyone = _read_members()
-        everyone[suite.name] = {item.name: list(getattr(after, item.name)) for item in fields(Members)}
-        _write_members(everyone)
+        _write_members({**_read_members(), suite.name: asdict(after)})
     kinds = ("datasets", "protocols", "methods")
     return [name for kind in kinds for name in getattr(after, kind) if name not in getattr(before, kind)]
 
@@ -277,17 +277,16 @@ def leave(suite: str, name: str) -> None:
     """Forget a member of a suite on this machine. Raises `UnknownNameError` where it is none."""
     everyone = _read_members()
     mine = everyone.get(suite, {})
-    if not any(name in names for kind, names in mine.items() if kind != "plugins"):
-        raise UnknownNameError(f"member of {suite}", name, sum((v for k, v in mine.items() if k != "plugins"), []))
-    everyone[suite] = {kind: [other for other in names if other != name] for kind, names in mine.items()}
-    _write_members(everyone)
+    check_known(f"member of {suite}", [name], [other for kind in mine.keys() - {"plugins"} for other in mine[kind]])
+    left = {kind: [other for other in names if other != name] for kind, names in mine.items()}
+    _write_members({**everyone, suite: left})
 
 
 def _members_file() -> Path:
     return results_folder() / "members.json"
 
 
-def _write_members(everyone: dict[str, dict[str, list[str]]]) -> None:
+def _write_members(everyone: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
     write_durably(_members_file(), (json.dumps(everyone, indent=1, sort_keys=True) + "\n").encode())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class BenchmarkError(Exception):
@@ -23,6 +23,13 @@ class UnknownNameError(BenchmarkError):
             hint = f"known: {', '.join(known) or 'none'}"
         super().__init__(f"unknown {kind} '{name}': {hint}")
         self.name = name
+
+
+def check_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raise `UnknownNameError` for the first name that is not known."""
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
 
 
 class NotFetchedError(BenchmarkError):

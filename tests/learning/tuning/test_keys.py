@@ -62,8 +62,8 @@ def test_a_tuned_row_is_stochastic_and_has_the_time_of_all_its_fits(cell_of: Cel
         METHODS.replace("share: float = 0.5\n    noise", "stochastic = False\n    share: float = 0.5\n    noise")
     )
     plain, tuned = cell_of("weighing").row, cell_of("weighing[tuned=tpe-7]").row
-    assert (plain.stochastic, plain.fits) == (False, 1)
-    assert (tuned.stochastic, tuned.fits) == (True, 8)
+    assert (plain.method.stochastic, plain.fits) == (False, 1)
+    assert (tuned.method.stochastic, tuned.fits) == (True, 8)
 
 
 def test_a_cell_of_several_fits_has_so_many_times_the_limit() -> None:
