@@ -20,7 +20,7 @@ from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, save
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
 from benchmark.registry.discovery import discover
-from benchmark.registry.importing import forget
+from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 from benchmark.system.provenance import code_digest
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import pandas as pd
 
 from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather
 from benchmark.cells.store import CellRecord, Store
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 LIMIT_SECONDS = 90.0
 CONNECT_SECONDS = 2.0
+DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "GIT_PYTHON_REFRESH": "quiet"}
 ROW_TAG, DIGEST_TAG = "strokebench.row", "strokebench.digest"
 
 
@@ -119,9 +121,7 @@ def mirror_results(suite: Suite, catalogue: Catalogue) -> str:
     uri = tracking_uri()
     if is_away(uri):
         return f"mlflow: {uri} does not answer; nothing is lost: `python -m benchmark sync` mirrors the results later"
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ |= {**DEFAULTS, **os.environ}
     folder = results_folder() / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     from filelock import FileLock
@@ -269,10 +269,8 @@ class _Session:
         self.client.set_terminated(run)
 
 
-def _trials(trials: Sequence[Any]) -> Any:
+def _trials(trials: Sequence[Any]) -> pd.DataFrame:
     """One row per trial: its place, how it ended, its inner AUC, the seconds it took, its values, and why it failed."""
-    import pandas as pd
-
     return pd.DataFrame(
         {
             "trial": place,
@@ -286,9 +284,7 @@ def _trials(trials: Sequence[Any]) -> Any:
     )
 
 
-def _predictions(table: TableRows, row: Row) -> Any:
-    import pandas as pd
-
+def _predictions(table: TableRows, row: Row) -> pd.DataFrame:
     task = table.task
     rows = [
         (case, name, label, probability)

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmark.cells.store import CellRecord, Store
@@ -25,9 +28,6 @@ from benchmark.system import provenance
 from benchmark.system.errors import StoreError
 from benchmark.system.files import safe, write_if_changed
 from benchmark.system.locations import ROOT, results_folder
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Source = Literal["local", "reference"]
 SECONDS = "seconds.json"
@@ -133,8 +133,6 @@ def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFram
     Returns a frame of one row per prediction: dataset, protocol, method, source, split, seed, site, case, label,
     probability (of label 1), threshold.
     """
-    import pandas as pd
-
     catalogue = catalogue_of(suite, local=local)
     frames = []
     for table in gather(current_suite(suite, catalogue, local=local), catalogue, local=local):
@@ -265,8 +263,6 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> 
     path = folder / f"{safe(method)}.parquet"
     if not path.is_file():
         return None
-    import pyarrow.parquet as pq
-
     try:
         table = pq.read_table(path)
         meta = json.loads(table.schema.metadata[b"strokebench"])
@@ -331,9 +327,6 @@ def publish_seconds(task: Task, rows: Mapping[str, Sequence[CellRecord]]) -> Non
 
 def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     """Write a complete row (its records in split order) and its task below `results/reference/`; equal files are left."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     folder = reference_folders(task.dataset, task.protocol)[0]
     write_task(task, folder / "task.json")
     meta = {

@@ -7,20 +7,17 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.data.cohort import Cohort
+from benchmark.data.splits import Split
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
 from benchmark.system.files import write_if_changed
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from benchmark.data.cohort import Cohort
-    from benchmark.data.splits import Split
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,6 @@ class Task:
 
     def frame(self) -> pd.DataFrame:
         """One row per split and test case, in split order: split, seed, site, case, label."""
-        import pandas as pd
-
         sizes = [len(split.test) for split in self.splits]
         rows = np.concatenate([split.test for split in self.splits]) if self.splits else np.arange(0)
         codes = np.repeat(np.arange(len(self.splits)), sizes)

@@ -18,7 +18,7 @@ from benchmark.data.splits import Split
 from benchmark.learning.method import Choosing, Method, Recording, Thresholded
 from benchmark.learning.seeding import seed_everything
 from benchmark.registry.catalogue import ConfiguredMethod
-from benchmark.registry.importing import forget
+from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.provenance import library_versions
 

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.registry.catalogue import Catalogue
-from benchmark.registry.entries import CARDS, Entry, Kind, Registry
-from benchmark.registry.importing import shown
+from benchmark.registry.entries import CARDS, Entry, Kind, Registry, shown
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
-from benchmark.system.modules import imported_names, module_file, parsed
+from benchmark.system.provenance import imported_names, module_file, parsed
 
 FOLDERS: Mapping[Kind, tuple[str, ...]] = {
     "dataset": ("datasets",),

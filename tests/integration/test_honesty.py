@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmark.cells.compute import compute
-from benchmark.registry.importing import import_file
+from benchmark.registry.entries import import_file
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
 from tests.made_benchmark import COMPONENTS

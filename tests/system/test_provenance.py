@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.system import modules, provenance
+from benchmark.system import provenance
 from benchmark.system.locations import ROOT
 from benchmark.system.provenance import code_digest, digest, file_digest, library_versions
 
@@ -65,7 +65,6 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    monkeypatch.setattr(modules, "ROOT", tmp_path)
     return tmp_path
 
 
