@@ -93,6 +93,4 @@ def completed(items: Iterable[T], submit: Callable[[T], Future[R]], in_flight: i
 
 def default_jobs() -> int:
     """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,9 +14,9 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -24,6 +24,7 @@ import pandas as pd
 
 from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather
 from benchmark.cells.store import CellRecord, Store
+from benchmark.cells.studies import trials_of
 from benchmark.registry.budget import budget_of
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.metric_names import METRICS
@@ -32,9 +33,6 @@ from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT, results_folder
-
-if TYPE_CHECKING:
-    from mlflow.entities import Metric, Param, RunTag
 
 LIMIT_SECONDS = 90.0
 CONNECT_SECONDS = 2.0
@@ -211,8 +209,6 @@ class _Session:
         return True
 
     def _content(self, run: str, table: TableRows, row: Row, records: Sequence[CellRecord]) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
         task = table.task
         now = int(time.time() * 1000)
         steps = {split.name: step for step, split in enumerate(task.splits)}
@@ -223,34 +219,34 @@ class _Session:
         values = {metric: {name: float(scores[metric][0]) for name, scores in scored.items()} for metric in METRICS}
         means = {f"mean_{metric}": float(np.mean(list(each.values()))) for metric, each in values.items() if each}
         seconds = {record.address.split: float(record.measured.get("fit_seconds", np.nan)) for record in records}
-        logged = [
-            (key, value, steps[name])
-            for key, each in {**values, "fit_seconds": seconds}.items()
-            for name, value in each.items()
-        ]
-        logged += [(key, value, 0) for key, value in means.items()]
-        metrics = [Metric(key, value, now, step) for key, value, step in logged if np.isfinite(value)]
+        by_split = {**values, "fit_seconds": seconds}
+        metrics = [(key, value, now, steps[name]) for key, each in by_split.items() for name, value in each.items()]
+        metrics += [(key, value, now, 0) for key, value in means.items()]
         ingredients = records[0].ingredients if records else {}
-        parameters = [Param(key, str(value)[:500]) for key, value in ingredients.get("configuration", {}).items()]
-        tags = [RunTag(f"key {record.address.split}", record.key) for record in records]
-        tags += [RunTag(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name not in PER_SPLIT]
-        self._log(run, metrics, parameters, tags)
+        tags = [(f"key {record.address.split}", record.key) for record in records]
+        tags += [(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name not in PER_SPLIT]
+        self._log(run, metrics, ingredients.get("configuration", {}), tags)
         self.client.log_text(run, _predictions(table, row).to_csv(index=False), "predictions.csv")
 
-    def _log(self, run: str, metrics: Sequence[Metric], parameters: Sequence[Param], tags: Sequence[RunTag] = ()) -> None:
-        """Log in batches that MLflow takes."""
-        self.client.log_batch(run, params=parameters)
-        for start in range(0, len(metrics), 900):
-            self.client.log_batch(run, metrics=metrics[start : start + 900])
+    def _log(
+        self,
+        run: str,
+        metrics: Sequence[tuple[str, float, int, int]],
+        parameters: Mapping[str, Any],
+        tags: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Log parameters, finite metrics (name, value, milliseconds, step) and tags, in batches that MLflow takes."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        self.client.log_batch(run, params=[Param(key, str(value)[:500]) for key, value in parameters.items()])
+        finite = [Metric(*each) for each in metrics if np.isfinite(each[1])]
+        for start in range(0, len(finite), 900):
+            self.client.log_batch(run, metrics=finite[start : start + 900])
         for start in range(0, len(tags), 90):
-            self.client.log_batch(run, tags=tags[start : start + 90])
+            self.client.log_batch(run, tags=[RunTag(*each) for each in tags[start : start + 90]])
 
     def _search(self, parent: str, name: str, record: CellRecord) -> None:
         """A cell's trials: a step each of the inner AUC and of the numbers tried, all of them as a file, the values chosen."""
-        from mlflow.entities import Metric, Param
-
-        from benchmark.cells.studies import trials_of
-
         trials = trials_of(record.address, record.key)
         if not trials:
             return
@@ -260,11 +256,8 @@ class _Session:
         for step, trial in enumerate(trials):
             tried = {"inner_auc": trial.value, **trial.params} if trial.state.name == "COMPLETE" else trial.params
             when = int(trial.datetime_complete.timestamp() * 1000)
-            metrics += [
-                Metric(key, float(value), when, step) for key, value in tried.items() if type(value) in (bool, int, float)
-            ]
-        chosen = [Param(key, str(value)[:500]) for key, value in record.chosen.get("values", {}).items()]
-        self._log(run, metrics, chosen)
+            metrics += [(key, float(value), when, step) for key, value in tried.items() if type(value) in (bool, int, float)]
+        self._log(run, metrics, record.chosen.get("values", {}))
         self.client.log_text(run, _trials(trials).to_csv(index=False), "trials.csv")
         self.client.set_terminated(run)
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from benchmark.cells.compute import compute, encode, failure
 from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
@@ -82,8 +82,8 @@ def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, repor
             reporter.say(f"skipped: {error}")
             continue
         except Exception as error:  # a dataset is somebody's code: whatever it raises stops no other dataset
-            said = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
-            summary.broken[dataset] = f"{dataset} cannot be prepared: {said}"
+            named = "" if isinstance(error, BenchmarkError) else f"{type(error).__name__}: "
+            summary.broken[dataset] = f"{dataset} cannot be prepared: {named}{error}"
             reporter.say(summary.broken[dataset])
             continue
         seconds = time.perf_counter() - started
@@ -210,7 +210,7 @@ def _record_run(request: Request, catalogue: Catalogue) -> str:
     """Store the environment of this run once; returns its id."""
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-    content: dict[str, Any] = {
+    content = {
         "run": run_id,
         "started": now.isoformat(timespec="seconds"),
         "suite": request.suite.name,

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import add_jobs, add_parts, add_suite, chosen_jobs, chosen_suite
+from benchmark.registry.catalogue import Catalogue
 from benchmark.system.errors import BenchmarkError, check_known
 
 if TYPE_CHECKING:
     from benchmark.cells.run import Request
     from benchmark.leaderboard.standings import Standings
-    from benchmark.registry.catalogue import Catalogue
-    from benchmark.suites.suite import Suite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from benchmark.cells import run as running
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
-    from benchmark.leaderboard.publication import rank, write_leaderboard
+    from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
     from benchmark.system.files import exclusive
     from benchmark.system.locations import results_folder
     from benchmark.system.threads import use_device
@@ -70,7 +69,10 @@ def run(options: argparse.Namespace) -> int:
             summary = running.run(request_of(suite), catalogue, reporter, after_seed)
             tables = rank(whole, catalogue)
             path = write_leaderboard(whole, catalogue, tables)
-            page = _page(whole, catalogue, tables)
+            try:
+                page = str(write_page(whole, catalogue, tables))
+            except BenchmarkError as error:  # what was computed does not depend on the page
+                page = f"none: {error}"
             for table in tables:
                 if table.task.dataset in suite.datasets and table.task.protocol in suite.protocols:
                     reporter.say(_summary(table))
@@ -128,27 +130,16 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
     work = sum(seconds * counts[row] for row, seconds in timed.items()) / min(request.jobs, len(cells) or 1)
     unknown = sum(counts[row] for row in counts if row not in timed)
     foreign = sum(counts[row] for row in timed if here[row] is None)
-    parts = [f"{len(cells)} of {len(planned.cells)} cells to compute"]
-    if unknown < len(cells):
-        least = "at least " if unknown else ""
-        parts.append(f"{least}about {_duration(max([work, *timed.values()]))} with {request.jobs} jobs")
-    if foreign:
-        parts.append(f"{foreign} of them timed on the machine of the published rows")
-    if unknown:
-        parts.append(f"{unknown} of rows that were never timed")
-    reporter.say(", ".join(parts))
+    duration = f"about {_duration(max([work, *timed.values()]))} with {request.jobs} jobs"
+    parts = [
+        f"{len(cells)} of {len(planned.cells)} cells to compute",
+        ("at least " if unknown else "") + duration if unknown < len(cells) else "",
+        f"{foreign} of them timed on the machine of the published rows" if foreign else "",
+        f"{unknown} of rows that were never timed" if unknown else "",
+    ]
+    reporter.say(", ".join(filter(None, parts)))
     return 0
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _page(suite: Suite, catalogue: Catalogue, tables: list[Standings]) -> str:
-    """Where the page lies, or why there is none: what was computed does not depend on it."""
-    from benchmark.leaderboard.publication import write_page
-
-    try:
-        return str(write_page(suite, catalogue, tables))
-    except BenchmarkError as error:
-        return f"none: {error}"

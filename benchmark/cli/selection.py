@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from benchmark.suites.suite import DEFAULT
+from benchmark.registry.catalogue import Catalogue
+from benchmark.suites.suite import (
+    DEFAULT,
+    Members,
+    Suite,
+    canonical,
+    join,
+    joined,
+    leave,
+    load_suite,
+    members,
+    validated,
+)
 from benchmark.system.errors import BenchmarkError
-
-if TYPE_CHECKING:
-    from benchmark.registry.catalogue import Catalogue
-    from benchmark.suites.suite import Suite
 
 
 def add_suite(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +80,6 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
     the members of `options.replaces` leave it then.
     """
     from benchmark.cells.rows import MEMBERS, catalogue_of, current_suite
-    from benchmark.suites.suite import Members, canonical, join, joined, leave, load_suite, members, validated
 
     catalogue = catalogue_of(options.suite, options.plugin)
     own = validated(load_suite(options.suite), catalogue)

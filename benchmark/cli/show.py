@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(content, indent=1, default=str))
     elif isinstance(content, dict):
         for key, value in content.items():
-            _print_field(key, value)
+            print(_field(key, value))
     else:
         for row in content:
             print("  ".join(f"{key}={len(value) if isinstance(value, list) else value}" for key, value in row.items()))
@@ -105,12 +105,9 @@ def _needed(options: argparse.Namespace, name: str) -> str:
     return value
 
 
-def _print_field(key: str, value: Any) -> None:
+def _field(key: str, value: Any) -> str:
     if isinstance(value, dict) and value:
-        print(f"{key}:")
-        for inner, item in value.items():
-            print(f"  {inner}: {item}")
-    elif isinstance(value, list | tuple | set | frozenset):
-        print(f"{key}: {', '.join(str(item) for item in value) or 'none'}")
-    else:
-        print(f"{key}: {value}")
+        return "\n  ".join([f"{key}:", *(f"{inner}: {item}" for inner, item in value.items())])
+    if isinstance(value, list | tuple):
+        return f"{key}: {', '.join(map(str, value)) or 'none'}"
+    return f"{key}: {value}"

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from benchmark.cli import run as computing
 from benchmark.cli.selection import narrowed
 from benchmark.registry.budget import SAMPLERS, Budget, read_budget
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import DEFAULT_BUDGET, TUNED, parse_spelling, spell
 from benchmark.suites.suite import load_suite, members
 from benchmark.system.errors import BenchmarkError
 
 if TYPE_CHECKING:
     from benchmark.cells.store import CellRecord
-    from benchmark.registry.catalogue import Catalogue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
