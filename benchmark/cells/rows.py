@@ -177,12 +177,10 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         # of a broken method it is not known whether its seed matters
         kinds = (True, False) if broken else (configured.stochastic,)
         expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
-        local = None
-        if store is not None and local_task is not None:
-            local = _fullest(_local_row(store, task, method, splits) for splits in expected)
-        reference = _fullest(read_reference(folder, method, splits) for folder in usable for splits in expected)
-        if reference is not None:
-            reference = replace(reference, seconds=seconds.get(method))
+        own = [_local_row(store, task, method, splits) for splits in expected if store is not None and local_task is not None]
+        local = _fullest(own)
+        time = seconds.get(method)
+        reference = _fullest(read_reference(folder, method, splits, time) for folder in usable for splits in expected)
         if local is None and reference is None and suite.why_skipped(dataset, method):
             not_applicable.append((method, suite.why_skipped(dataset, method)))
             continue
@@ -258,8 +256,8 @@ def reference_folders(dataset: str, protocol: str) -> list[Path]:
     return list(dict.fromkeys([results_folder() / below, ROOT / "results" / below]))
 
 
-def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> Row | None:
-    """A published row; None where there is none or where it is another method's or covers other splits."""
+def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit], seconds: float | None) -> Row | None:
+    """A published row, whose cells took `seconds`; None where there is none, or it is another method's or has other splits."""
     path = folder / f"{safe(method)}.parquet"
     if not path.is_file():
         return None
@@ -282,6 +280,7 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit]) -> 
         thresholds={name: item["threshold"] for name, item in meta["splits"].items()},
         outcomes=Counter(ok=len(expected)),
         chosen={name: item["chosen"] for name, item in meta["splits"].items()},
+        seconds=seconds,
     )
 
 

@@ -128,7 +128,7 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
                         advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
         finally:  # no worker is left: what a killed one tried runs no more
             end_interrupted({cell.address.row for cell in cells if cell.row.fits > 1})
-    stored = [(store.read(cell.address), cell.key) for cell in planned.cells]
+    stored = ((store.read(cell.address), cell.key) for cell in planned.cells)
     summary.not_ok = [record for record, key in stored if record is not None and record.key == key and record.outcome != "ok"]
     return summary
 
