@@ -24,7 +24,6 @@ import pandas as pd
 
 from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather
 from benchmark.cells.store import CellRecord, Store
-from benchmark.cells.studies import trials_of
 from benchmark.registry.budget import budget_of
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.metric_names import METRICS
@@ -247,6 +246,8 @@ class _Session:
 
     def _search(self, parent: str, name: str, record: CellRecord) -> None:
         """A cell's trials: a step each of the inner AUC and of the numbers tried, all of them as a file, the values chosen."""
+        from benchmark.cells.studies import trials_of
+
         trials = trials_of(record.address, record.key)
         if not trials:
             return
