@@ -102,13 +102,13 @@ def matrix(ink: Ink) -> Spec:
     sign = {"condition": [{"test": _one_of(kinds), "value": sign} for kinds, sign in signs], "value": "\u00b7"}
     inks = ((pale, "#000000"), ([*better, *worse], "#ffffff"))
     colour = {"condition": [{"test": _one_of(kinds), "value": value} for kinds, value in inks], "value": ink.faint}
-    told = ("row", "column", "signed", "p_holm", "shown")
+    tooltip = ("row", "column", "signed", "p_holm", "shown")
     return {
         **_chart(
             ink,
             {
                 "mark": {"type": "rect", "stroke": ink.rule, "strokeWidth": 0.5},
-                "encoding": {**place, "color": fill, "tooltip": _tooltip(told)},
+                "encoding": {**place, "color": fill, "tooltip": _tooltip(tooltip)},
             },
             {
                 "mark": {"type": "text", "fontSize": 11, "fontWeight": "bold"},
@@ -152,9 +152,9 @@ def decision(ink: Ink) -> Spec:
         "encoding": {"x": x, "y": y},
     }
     word = {
-        "data": {"values": [{"x": 0.01, "y": 0.0, "said": "treat none"}]},
+        "data": {"values": [{"x": 0.01, "y": 0.0, "label": "treat none"}]},
         "mark": {"type": "text", "align": "left", "dy": -7, "color": ink.faint},
-        "encoding": {"x": x, "y": y, "text": {"field": "said", "type": "nominal"}},
+        "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
     }
     all_word = {
         "data": {"name": "everyone"},
@@ -179,10 +179,10 @@ def calibration(ink: Ink) -> Spec:
         "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, **colour},
     }
     area = {"field": "share", "type": "quantitative", "scale": {"domain": [0, 0.5], "range": [6, 250]}, "legend": None}
-    told = _tooltip(("method", "x", "y", "low", "high", "share"))
+    tooltip = _tooltip(("method", "x", "y", "low", "high", "share"))
     point = {
         "mark": {"type": "point", "filled": True, "opacity": 1, "clip": False},
-        "encoding": {"x": x, "y": y, **colour, "size": area, "tooltip": told},
+        "encoding": {"x": x, "y": y, **colour, "size": area, "tooltip": tooltip},
     }
     layers = [{**layer, "transform": [{"filter": "isValid(datum.x)"}]} for layer in (line, point)]
     return _chart(ink, _diagonal(ink), layers[0], upright, layers[1], height=_square(ink))
@@ -282,8 +282,8 @@ def differences(ink: Ink) -> Spec:
         return {"condition": {"test": "datum.mean", "value": mean}, "value": other}
 
     colour = look(ink.series[1], ink.series[0])
-    told = _tooltip(("part", "split", "difference", "low", "high"))
-    shown = {"color": colour, "shape": look("diamond", "circle"), "size": look(110, 40), "tooltip": told}
+    tooltip = _tooltip(("part", "split", "difference", "low", "high"))
+    shown = {"color": colour, "shape": look("diamond", "circle"), "size": look(110, 40), "tooltip": tooltip}
     point = {"mark": {"type": "point", "filled": True, "opacity": 0.85}, "encoding": {"x": x, "y": y, **shown}}
     return _chart(ink, _interval(x, y, colour), _vertical(0, ink), point, height={"lines": "part", "step": 28})
 
@@ -317,8 +317,8 @@ def filled(spec: Spec, datasets: Mapping[str, Records], words: Mapping[str, str]
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):
-            for word, said in words.items():
-                value = value.replace("{" + word + "}", said)
+            for word, text in words.items():
+                value = value.replace("{" + word + "}", text)
             return value
         if isinstance(value, list):
             return [walk(each) for each in value]
@@ -410,14 +410,14 @@ def _banded(ink: Ink, x: Spec, y: Spec, *, clip: bool = False) -> list[Spec]:
         "mark": {"type": "area", "opacity": 0.13, "clip": clip},
         "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": _line(ink)["color"]},
     }
-    told = {"x": x, "y": y, "tooltip": _tooltip(("method", "x", "y", "low", "high"))}
-    touch = {"mark": {"type": "point", "size": 60, "opacity": 0, "clip": clip}, "encoding": told}
+    tooltip = {"x": x, "y": y, "tooltip": _tooltip(("method", "x", "y", "low", "high"))}
+    touch = {"mark": {"type": "point", "size": 60, "opacity": 0, "clip": clip}, "encoding": tooltip}
     return [band, line, touch]
 
 
-def _point(ink: Ink, x: Spec, y: Spec, field: str, told: Sequence[str]) -> Spec:
+def _point(ink: Ink, x: Spec, y: Spec, field: str, tooltip: Sequence[str]) -> Spec:
     """Points whose colour and symbol tell the values of a field apart."""
-    look = {"color": _colour(ink, field), "shape": _kind(field, SYMBOLS, _legend(1)), "tooltip": _tooltip(told)}
+    look = {"color": _colour(ink, field), "shape": _kind(field, SYMBOLS, _legend(1)), "tooltip": _tooltip(tooltip)}
     return {"mark": POINT, "encoding": {"x": x, "y": y, **look}}
 
 

@@ -83,13 +83,13 @@ COLUMNS: Mapping[str, Column] = {
 
 def lines(table: Standings, catalogue: Catalogue | None = None) -> list[Line]:
     """The complete rows of a table, best first; family and inputs of their methods where a catalogue is given."""
-    found = table.comparison
-    if found is None:
+    comparison = table.comparison
+    if comparison is None:
         return []
     pairs = table.against(next(iter(table.ranked), ""))
-    frames = {"": found.metrics, "_low": found.low, "_high": found.high, "_spread": found.spread}
+    frames = {"": comparison.metrics, "_low": comparison.low, "_high": comparison.high, "_spread": comparison.spread}
     estimates = pd.concat([frame.add_suffix(part) for part, frame in frames.items()], axis="columns").to_dict("index")
-    made = [_line(table, found, str(name), pairs.get(str(name)), estimates[name]) for name in found.metrics.index]
+    made = [_line(table, comparison, str(name), pairs.get(str(name)), estimates[name]) for name in comparison.metrics.index]
     if catalogue is not None:
         for line in made:
             method = catalogue.method(line["method"])
@@ -99,7 +99,7 @@ def lines(table: Standings, catalogue: Catalogue | None = None) -> list[Line]:
 
 
 def _line(
-    table: Standings, found: Comparison, name: str, pair: Mapping[str, Any] | None, estimates: Mapping[Any, float]
+    table: Standings, comparison: Comparison, name: str, pair: Mapping[str, Any] | None, estimates: Mapping[Any, float]
 ) -> Line:
     """A row; `pair` is its pair with the first ranked row, as row - first."""
     row, ranked = table.row(name), name in table.rows.ranked
@@ -112,18 +112,22 @@ def _line(
         "seconds": row.seconds,
         "mean": estimates[table.metric],
         **{part: estimates[f"{table.metric}_{part}"] for part in ("low", "high", "spread")},
-        "letters": found.letters[name],
-        "ensemble_auc": found.ensemble_auc[name],
-        "calibration_error": found.calibration_error[name],
+        "letters": comparison.letters[name],
+        "ensemble_auc": comparison.ensemble_auc[name],
+        "calibration_error": comparison.calibration_error[name],
         **estimates,
     }
     if ranked:
-        line |= {"rank_low": found.rank_low[name], "rank_high": found.rank_high[name], "best_set": found.best_set[name]}
+        line |= {
+            "rank_low": comparison.rank_low[name],
+            "rank_high": comparison.rank_high[name],
+            "best_set": comparison.best_set[name],
+        }
     if pair is not None:
         line |= dict(zip(DIFFERENCE, (pair["difference"], pair["low"], pair["high"]), strict=True))
         line |= {key: pair[key] for key in TESTS}
-    if found.heterogeneity is not None:
-        line |= {str(key): value for key, value in found.heterogeneity.loc[name].items()}
+    if comparison.heterogeneity is not None:
+        line |= {str(key): value for key, value in comparison.heterogeneity.loc[name].items()}
     return line
 
 

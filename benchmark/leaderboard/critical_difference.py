@@ -24,10 +24,10 @@ class Blocks:
 
 def over_sites(table: Standings) -> Blocks | None:
     """The ranked rows over the held-out sites that are not small; None where no site is held out or too few are."""
-    found = table.comparison
-    if found is None or found.per_site is None or table.interim:
+    comparison = table.comparison
+    if comparison is None or comparison.per_site is None or table.interim:
         return None
-    counted = found.per_site[~found.per_site["small"].astype(bool)]
+    counted = comparison.per_site[~comparison.per_site["small"].astype(bool)]
     if len(counted) < MIN_SITES:
         return None
     return _tested(table.ranked, counted[table.ranked].to_numpy(float), table.metric)

@@ -124,7 +124,7 @@ def _breakable(name: str) -> str:
     return "".join(escaped(character) + (r"\allowbreak{}" if character in "[,+=-_" else "") for character in name)
 
 
-def _table(table: Standings, found: Comparison) -> str:
+def _table(table: Standings, comparison: Comparison) -> str:
     rows = lines(table)
     columns = standing(SHOWN, table, rows)
     head = [_heading(heading(column, table, rows)) for column in columns]
@@ -133,7 +133,7 @@ def _table(table: Standings, found: Comparison) -> str:
     sides = "".join(SIDES.get(column.kind, "r") for column in columns)
     return rf"""\begingroup\footnotesize\setlength{{\LTcapwidth}}{{\textwidth}}\setlength{{\tabcolsep}}{{4pt}}
 \begin{{longtable}}{{{sides}}}
-\caption{{{_caption(table, found)}}}\label{{{_label(table)}}}\\
+\caption{{{_caption(table, comparison)}}}\label{{{_label(table)}}}\\
 \toprule
 {_line(head)}
 \midrule
@@ -170,39 +170,39 @@ def _cell(column: Column, row: Line) -> str:
     return NUMBER.sub(r"$\g<0>$", text.partition(", SD")[0]) if column.kind != "rank" else text.replace("-", "--")
 
 
-def _caption(table: Standings, found: Comparison) -> str:
+def _caption(table: Standings, comparison: Comparison) -> str:
     task, inference = table.task, table.rows.inference
-    said = [
+    lines = [
         f"{escaped(metric_name(table.metric))} on {escaped(task.dataset)}, {escaped(task.protocol)}: "
-        f"{len(task.case_ids)} cases, mean over {_parts(table, found)}."
+        f"{len(task.case_ids)} cases, mean over {_parts(table, comparison)}."
     ]
     intervals = AUC_INTERVAL if table.metric in AREAS else OTHER_INTERVAL
-    if np.isfinite(found.low[table.metric]).any() and inference in intervals:
-        said.append(f"Intervals: {intervals[inference]}.")
+    if np.isfinite(comparison.low[table.metric]).any() and inference in intervals:
+        lines.append(f"Intervals: {intervals[inference]}.")
     if table.tested:
-        test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=_sites(found))
-        said.append(
-            f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by Holm over all {found.power.pairs} "
+        test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=_sites(comparison))
+        lines.append(
+            f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by Holm over all {comparison.power.pairs} "
             r"pairs of ranked rows. Rank: an interval, from these $p$. $\bullet$: best set, no row is significantly better. "
             "Rows that share a letter are not shown to differ."
         )
     else:
-        said.append("Interim: no tests until every ranked row is complete." if table.interim else "No tests are made.")
+        lines.append("Interim: no tests until every ranked row is complete." if table.interim else "No tests are made.")
     applicable = set(table.rows.ranked) - {name for name, _ in table.rows.not_applicable}
     if len(table.ranked) < len(applicable):
-        said.append(f"{len(table.ranked)} of {len(applicable)} ranked rows are complete.")
+        lines.append(f"{len(table.ranked)} of {len(applicable)} ranked rows are complete.")
     if table.ranked and table.descriptive:
-        said.append("Below the rule: descriptive rows, never tested.")
-    return "\n".join(said)
+        lines.append("Below the rule: descriptive rows, never tested.")
+    return "\n".join(lines)
 
 
-def _parts(table: Standings, found: Comparison) -> str:
-    return f"{_sites(found)} sites" if found.per_site is not None else f"{len(table.task.splits)} test parts"
+def _parts(table: Standings, comparison: Comparison) -> str:
+    return f"{_sites(comparison)} sites" if comparison.per_site is not None else f"{len(table.task.splits)} test parts"
 
 
-def _sites(found: Comparison) -> int:
+def _sites(comparison: Comparison) -> int:
     """How many held-out sites enter the mean."""
-    return 0 if found.per_site is None else int((~found.per_site["small"].astype(bool)).sum())
+    return 0 if comparison.per_site is None else int((~comparison.per_site["small"].astype(bool)).sum())
 
 
 def _label(table: Standings) -> str:

@@ -58,16 +58,16 @@ def _descriptive(table: Standings, rows: Sequence[Line]) -> str:
 
 def _sites(table: Standings, rows: Sequence[Line]) -> str:
     """The ranked rows (all, where none is) by held-out site; folded away where the sites are many."""
-    found = table.comparison
-    assert found is not None
-    if found.per_site is None:
+    comparison = table.comparison
+    assert comparison is not None
+    if comparison.per_site is None:
         return ""
     shown = [row for row in rows if row["ranked"]] or rows
     names = [row["method"] for row in shown]
     sites = [
         [f"{site}{' (small: not in the mean)' if of_site['small'] else ''}", str(int(of_site["n"]))]
         + [str(int(of_site["positives"])), *(figure(of_site[name]) for name in names)]
-        for site, of_site in found.per_site.iterrows()
+        for site, of_site in comparison.per_site.iterrows()
     ]
     by_site = grid([f"site ({table.site})", "n", "label 1", *(f"`{name}`" for name in names)], sites)
     text = f"{metric_name(table.metric)} by held-out site (mean over training seeds):"
@@ -103,12 +103,12 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
 
 
 def _secondary(table: Standings, rows: Sequence[Line]) -> str:
-    found, card = table.comparison, table.rows.dataset.card
-    assert found is not None
+    comparison, card = table.comparison, table.rows.dataset.card
+    assert comparison is not None
     whole = _chosen(("method", *WHOLE), rows, table, rows)
     blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
     for suffix, positive in (("", card.positive), ("_label0", card.negative)):
-        base = found.auprc_baseline if not suffix else 1 - found.auprc_baseline
+        base = comparison.auprc_baseline if not suffix else 1 - comparison.auprc_baseline
         of_class = _chosen(("method", *(metric + suffix for metric in BY_CLASS)), rows, table, rows)
         blocks.append(f"Positive = {positive} (AUPRC of a constant: {base:.3f}):\n\n{of_class}")
     return "\n\n".join(blocks) + "\n\n</details>"

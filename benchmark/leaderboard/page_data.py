@@ -59,7 +59,7 @@ def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, 
 
 def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_curves: bool = True) -> Columns:
     """One table: what its rows are, their estimates and tests, and the records of its charts."""
-    found = table.comparison
+    comparison = table.comparison
     head, partly = incomplete(table)
     data: Columns = {
         "dataset": table.task.dataset,
@@ -75,28 +75,28 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "notes": notes(table),
         "rows": {"method": []},
     }
-    if found is None:
+    if comparison is None:
         return data
     rows = ranked_first(lines(table, catalogue))
     names = [line["method"] for line in rows]
     between = standing(BETWEEN_SITES, table, rows)
     shown = standing(SHOWN, table, rows)
-    tests = int(found.pairs["p"].notna().sum())
-    frames_of = {"mean": found.metrics, "low": found.low, "high": found.high}
+    tests = int(comparison.pairs["p"].notna().sum())
+    frames_of = {"mean": comparison.metrics, "low": comparison.low, "high": comparison.high}
     parts = {part: rounded(frame.loc[names, list(METRICS)].to_numpy().T) for part, frame in frames_of.items()}
     return data | {
         "tested": table.tested,
         "comparisons": tests,
-        "corrected": max(found.power.pairs, tests),
+        "corrected": max(comparison.power.pairs, tests),
         "columns": [_heading(column, table, rows) for column in shown],
         "between_sites": [_heading(column, table, rows) for column in between] if len(between) > 1 else None,
         "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(ALSO, table, rows)]))),
         "metrics": {key: {part: values[i] for part, values in parts.items()} for i, key in enumerate(METRICS)},
-        "splits": _splits(table, found, names),
-        "pairs": records.pairs(found, names),
-        "sites": None if found.per_site is None else _sites(found.per_site),
+        "splits": _splits(table, comparison, names),
+        "pairs": records.pairs(comparison, names),
+        "sites": None if comparison.per_site is None else _sites(comparison.per_site),
         "ranks": _ranks(table),
-        "charts": _charts(suite, table, found, rows, with_curves=with_curves),
+        "charts": _charts(suite, table, comparison, rows, with_curves=with_curves),
     }
 
 
@@ -162,11 +162,11 @@ def _plain(value: Any) -> Any:
     return round(plain, DECIMALS) + 0.0 if isinstance(plain, float) else plain
 
 
-def _splits(table: Standings, found: Comparison, names: Sequence[str]) -> Columns:
+def _splits(table: Standings, comparison: Comparison, names: Sequence[str]) -> Columns:
     """Each split's name, seed and site, and the primary metric of every row in it."""
     splits = table.task.splits
-    values = found.per_split[table.metric].loc[list(names), [split.name for split in splits]]
-    sites = {} if found.per_site is None else records.site_names(found.per_site)
+    values = comparison.per_split[table.metric].loc[list(names), [split.name for split in splits]]
+    sites = {} if comparison.per_site is None else records.site_names(comparison.per_site)
     return {
         "name": [split.name for split in splits],
         "seed": [int(split.seed) for split in splits],
@@ -195,7 +195,7 @@ def _ranks(table: Standings) -> Columns | None:
     }
 
 
-def _charts(suite: Suite, table: Standings, found: Comparison, rows: Sequence[Line], *, with_curves: bool) -> Columns:
+def _charts(suite: Suite, table: Standings, comparison: Comparison, rows: Sequence[Line], *, with_curves: bool) -> Columns:
     """Chart -> blocks of records; charts of single rows have a block for each row."""
     if not with_curves:
         return {"dots": [records.dots(rows, suite.methods)]}
@@ -207,5 +207,5 @@ def _charts(suite: Suite, table: Standings, found: Comparison, rows: Sequence[Li
         "decision": records.curve(drawn.decision, drawn.methods, names),
         "everyone": [{"x": rounded(drawn.decision.x), "y": rounded(drawn.treat_all)}],
         "calibration": records.calibration(drawn, names),
-        "sites": records.sites(found, names),
+        "sites": records.sites(comparison, names),
     }

@@ -69,19 +69,19 @@ def forest(rows: Sequence[Line]) -> Block:
     }
 
 
-def pairs(found: Comparison, names: Sequence[str]) -> Block:
+def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
     """Every pair of ranked rows once, the better mean first: tests, flags, and the verdict in words of the charts.
 
     `verdict` says of a: "better", "worse", "equal", "none" (no difference is shown), "near chance", "same run" or "undefined";
     `of_a` and `of_b` are how the matrix shows the pair in the row of either.
     """
     place = {name: i for i, name in enumerate(names)}
-    frame = found.pairs
+    frame = comparison.pairs
     turned = np.array([place[a] > place[b] for a, b in zip(frame["a"], frame["b"], strict=True)], dtype=bool)
     sign = np.where(turned, -1.0, 1.0)
     first, second = np.where(turned, frame["b"], frame["a"]), np.where(turned, frame["a"], frame["b"])
     difference, low, high = (frame[key].to_numpy(dtype=np.float64) for key in ("difference", "low", "high"))
-    greater = sign * difference * (-1.0 if found.metric in LOWER_IS_BETTER else 1.0) > 0
+    greater = sign * difference * (-1.0 if comparison.metric in LOWER_IS_BETTER else 1.0) > 0
     kept = [key for key in ("p", "p_holm", *SECONDARY) if frame[key].notna().any()]
     return {
         "a": first.tolist(),
@@ -117,23 +117,23 @@ def _level(p: float, better: bool) -> str:
     return untested if below is None else f"row {'better' if better else 'worse'}, p < {below}"
 
 
-def curve(found: Curve, methods: Sequence[str], names: Sequence[str]) -> list[Block]:
+def curve(values: Curve, methods: Sequence[str], names: Sequence[str]) -> list[Block]:
     """A block for each of the names."""
-    banded = bool(np.isfinite(found.low).any())
-    parts = {"y": found.y, "low": found.low, "high": found.high} if banded else {"y": found.y}
+    banded = bool(np.isfinite(values.low).any())
+    parts = {"y": values.y, "low": values.low, "high": values.high} if banded else {"y": values.y}
     return [
-        {"method": name, "x": rounded(found.x), **{key: rounded(part[methods.index(name)]) for key, part in parts.items()}}
+        {"method": name, "x": rounded(values.x), **{key: rounded(part[methods.index(name)]) for key, part in parts.items()}}
         for name in names
     ]
 
 
-def calibration(found: Curves, names: Sequence[str]) -> list[Block]:
+def calibration(curves: Curves, names: Sequence[str]) -> list[Block]:
     """A block for each of the names; a record for each bin, without a point where it holds too few predictions."""
-    bins = found.calibration
+    bins = curves.calibration
     middles = rounded((np.arange(bins.share.shape[1]) + 0.5) / bins.share.shape[1])
     parts = {"x": bins.predicted, "y": bins.observed, "low": bins.low, "high": bins.high, "share": bins.share}
     return [
-        {"method": name, "middle": middles, **{key: rounded(part[found.methods.index(name)]) for key, part in parts.items()}}
+        {"method": name, "middle": middles, **{key: rounded(part[curves.methods.index(name)]) for key, part in parts.items()}}
         for name in names
     ]
 
@@ -143,9 +143,9 @@ def site_names(frame: pd.DataFrame) -> dict[str, str]:
     return {str(site): f"{site} (small)" if small else str(site) for site, small in frame["small"].items()}
 
 
-def sites(found: Comparison, names: Sequence[str]) -> list[Block]:
+def sites(comparison: Comparison, names: Sequence[str]) -> list[Block]:
     """A block for each of the names; nothing where no site is held out."""
-    frame = found.per_site
+    frame = comparison.per_site
     if frame is None:
         return []
     shared = {

@@ -18,18 +18,18 @@ def side_by_side(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     """
     if suite.reported is None:
         return []
-    found = [table for table in tables if table.task.protocol == suite.protocols[0] and table.comparison is not None]
-    if not found:
+    tables_shown = [table for table in tables if table.task.protocol == suite.protocols[0] and table.comparison is not None]
+    if not tables_shown:
         return []
     metrics = list(dict.fromkeys(name for row in suite.reported.rows for name in row.figures))
     metrics.sort(key=lambda name: name != suite.primary_metric)
-    blocks = [f"{metric_name(name)}, in %, mean (SD):\n\n{_table(suite, found, name)}" for name in metrics]
-    said = (
+    blocks = [f"{metric_name(name)}, in %, mean (SD):\n\n{_table(suite, tables_shown, name)}" for name in metrics]
+    text = (
         f"Reported: {suite.reported.source}. Found: {suite.protocols[0]}, SD over its cells. Patients, "
         "labels and encoders differ: a difference between the two columns says nothing about either."
     )
     folded = "<details><summary>The other reported metrics</summary>\n\n" + "\n\n".join(blocks[1:]) + "\n\n</details>"
-    return ["## Reported and found, side by side", said, blocks[0], *([folded] if blocks[1:] else [])]
+    return ["## Reported and found, side by side", text, blocks[0], *([folded] if blocks[1:] else [])]
 
 
 def _table(suite: Suite, tables: Sequence[Standings], metric: str) -> str:

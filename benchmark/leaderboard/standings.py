@@ -42,18 +42,18 @@ class Standings:
 
     def against(self, leader: str) -> dict[str, dict[str, Any]]:
         """Ranked row -> its pair with the leader, as row - leader: a column of `Comparison.pairs` each."""
-        found = self.comparison
-        if found is None:
+        comparison = self.comparison
+        if comparison is None:
             return {}
-        pairs = found.pairs[(found.pairs["a"] == leader) | (found.pairs["b"] == leader)]
-        told = {}
+        pairs = comparison.pairs[(comparison.pairs["a"] == leader) | (comparison.pairs["b"] == leader)]
+        pairs_by_row = {}
         for record in pairs.to_dict("records"):
             pair = {str(key): value for key, value in record.items()}
             if pair["a"] == leader:
                 pair |= {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
                 pair |= {"a": pair["b"], "b": leader}
-            told[str(pair["a"])] = pair
-        return told
+            pairs_by_row[str(pair["a"])] = pair
+        return pairs_by_row
 
     @property
     def tested(self) -> bool:

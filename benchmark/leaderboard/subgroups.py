@@ -45,7 +45,7 @@ NAMES = {"mean_probability": "mean probability", "observed_share": "observed sha
 
 @dataclass(frozen=True, eq=False)
 class SubgroupTable:
-    """One dataset under one protocol by the attribute `by`: `groups` names the G subgroups of `found`, `methods` its rows."""
+    """One dataset under one protocol by the attribute `by`: `groups` names the G subgroups of `result`, `methods` its rows."""
 
     dataset: str
     protocol: str
@@ -53,7 +53,7 @@ class SubgroupTable:
     groups: tuple[str, ...]
     methods: tuple[str, ...]
     ranked: frozenset[str]
-    found: Subgroups
+    result: Subgroups
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +101,11 @@ def attribute(task: Task, by: str, load: Callable[[str], Cohort]) -> pd.Series[A
     known = [] if task.sites is None else [SITE]
     if known and _plain(by) == SITE:
         return pd.Series(task.sites, name=SITE)
-    found = _strata(task, load(task.dataset))
-    for name, values in found.items():
+    strata = _strata(task, load(task.dataset))
+    for name, values in strata.items():
         if _plain(name) == _plain(by):
             return values
-    raise UnknownNameError(f"attribute of {task.dataset}", by, [*found, *known])
+    raise UnknownNameError(f"attribute of {task.dataset}", by, [*strata, *known])
 
 
 def _strata(task: Task, cohort: Cohort) -> dict[str, pd.Series[Any]]:
@@ -135,9 +135,9 @@ def _table(rows: TableRows, values: pd.Series[Any]) -> SubgroupTable:
     grouping = group_cases(values)
     of_rows = grouping.codes[np.concatenate([split.test for split in task.splits])]
     tested, codes = np.unique(of_rows, return_inverse=True)
-    found = describe(evaluate(*frames(rows)), codes, len(tested))
+    result = describe(evaluate(*frames(rows)), codes, len(tested))
     groups = tuple(grouping.names[code] for code in tested)
-    return SubgroupTable(task.dataset, task.protocol, str(values.name), groups, methods, frozenset(rows.ranked), found)
+    return SubgroupTable(task.dataset, task.protocol, str(values.name), groups, methods, frozenset(rows.ranked), result)
 
 
 def as_markdown(breakdown: Breakdown) -> str:
@@ -151,18 +151,18 @@ def as_markdown(breakdown: Breakdown) -> str:
 
 
 def _numbers(table: SubgroupTable) -> str:
-    found = table.found
+    result = table.result
     rows = []
     for g, group in enumerate(table.groups):
-        ones, cases = int(found.positives[g]), int(found.cases[g])
+        ones, cases = int(result.positives[g]), int(result.cases[g])
         share = f"{ones} ({100 * ones / cases:.1f} %)"
-        rows.append([one_line(group), str(cases), share, f"{found.pairs[g]:.0f}", "small" if found.small[g] else ""])
+        rows.append([one_line(group), str(cases), share, f"{result.pairs[g]:.0f}", "small" if result.small[g] else ""])
     return _aligned(["subgroup", "cases", "label 1", "pairs", "small"], rows)
 
 
 def _metrics(table: SubgroupTable) -> str:
     rows = [
-        [f"`{method}`", one_line(group), *(figure(table.found.metrics[name][m, g]) for name in SUBGROUP_METRICS)]
+        [f"`{method}`", one_line(group), *(figure(table.result.metrics[name][m, g]) for name in SUBGROUP_METRICS)]
         for m, method in enumerate(table.methods)
         for g, group in enumerate(table.groups)
     ]
@@ -190,19 +190,19 @@ def as_json(breakdown: Breakdown) -> dict[str, Any]:
 
 
 def _table_json(table: SubgroupTable) -> dict[str, Any]:
-    found = table.found
+    result = table.result
     groups = [
         {
             "group": group,
-            "cases": int(found.cases[g]),
-            "positives": int(found.positives[g]),
-            "small": bool(found.small[g]),
+            "cases": int(result.cases[g]),
+            "positives": int(result.positives[g]),
+            "small": bool(result.small[g]),
             "methods": [
                 {
                     "method": method,
                     "ranked": method in table.ranked,
-                    "metrics": {name: number(found.metrics[name][m, g]) for name in SUBGROUP_METRICS},
-                    "pairs": float(found.pairs[g]),
+                    "metrics": {name: number(result.metrics[name][m, g]) for name in SUBGROUP_METRICS},
+                    "pairs": float(result.pairs[g]),
                 }
                 for m, method in enumerate(table.methods)
             ],

@@ -123,12 +123,12 @@ def compare(
             raise UnknownNameError("ranked method", name, run.methods)
     family = np.array([run.methods.index(name) for name in ranked], dtype=np.intp)
     first, second = np.triu_indices(len(family), 1)
-    found = INFERENCES.get(inference, descriptive)(run, metric, family[first], family[second])
+    inferred = INFERENCES.get(inference, descriptive)(run, metric, family[first], family[second])
     if interim:
-        found = without_tests(found)
+        inferred = without_tests(inferred)
 
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    order = np.lexsort((np.array(run.methods), -sign * found.mean[metric]))
+    order = np.lexsort((np.array(run.methods), -sign * inferred.mean[metric]))
     names = [run.methods[i] for i in order]
 
     def by_method(values: dict[str, NDArray[np.float64]]) -> pd.DataFrame:
@@ -137,55 +137,55 @@ def compare(
 
     rows = len(family) + awaited
     to_come = rows * (rows - 1) // 2 - len(first)
-    pairs = _pairs(run, found, metric, family, first, second, to_come)
-    tested = ~np.isnan(found.mean[metric][family]) if found.test is not None else np.zeros(len(family), dtype=bool)
-    ranks = _ranks(pairs, sign, first, second, tested, found.mean[metric][family], awaited)
+    pairs = _pairs(run, inferred, metric, family, first, second, to_come)
+    tested = ~np.isnan(inferred.mean[metric][family]) if inferred.test is not None else np.zeros(len(family), dtype=bool)
+    ranks = _ranks(pairs, sign, first, second, tested, inferred.mean[metric][family], awaited)
     ranks = ranks.set_axis(list(ranked)).reindex(names)
     power = detectable_difference([], np.nan)
-    if found.test is not None:
-        varying, family_size = found.test.error[~found.test.degenerate], int(np.isfinite(found.test.p).sum()) + to_come
-        power = detectable_difference(varying, found.test.df, family_size)
+    if inferred.test is not None:
+        varying, family_size = inferred.test.error[~inferred.test.degenerate], int(np.isfinite(inferred.test.p).sum()) + to_come
+        power = detectable_difference(varying, inferred.test.df, family_size)
     return Comparison(
         metric,
-        by_method(found.mean),
-        by_method(found.low),
-        by_method(found.high),
-        by_method(found.spread),
+        by_method(inferred.mean),
+        by_method(inferred.low),
+        by_method(inferred.high),
+        by_method(inferred.spread),
         ranks["low"],
         ranks["high"],
         ranks["best"].astype(object).where(ranks["best"].notna(), None),
         ranks["letters"].fillna("").astype(str),
         pairs,
         {key: pd.DataFrame(run.cells[key][order], index=names, columns=list(run.splits)) for key in METRICS},
-        found.per_site,
-        None if found.heterogeneity is None else found.heterogeneity.loc[names],
-        pd.Series(np.where(run.cells["constant"].all(axis=1), np.nan, found.ensemble_auc)[order], index=names),
+        inferred.per_site,
+        None if inferred.heterogeneity is None else inferred.heterogeneity.loc[names],
+        pd.Series(np.where(run.cells["constant"].all(axis=1), np.nan, inferred.ensemble_auc)[order], index=names),
         pd.Series(calibration_error(run)[order], index=names),
-        found.prevalence,
+        inferred.prevalence,
         power,
-        found.notes + _warnings(run, names, pairs, to_come),
+        inferred.notes + _warnings(run, names, pairs, to_come),
     )
 
 
 def _pairs(
-    run: Evaluation, found: Inferred, metric: str, family: Index, first: Index, second: Index, to_come: int
+    run: Evaluation, inferred: Inferred, metric: str, family: Index, first: Index, second: Index, to_come: int
 ) -> pd.DataFrame:
     a, b = family[first], family[second]
     blank = np.full(len(a), np.nan)
-    test = found.test
+    test = inferred.test
     names = np.array(run.methods, dtype=object)
-    chance = (found.low["auc"] <= 0.5) & (found.high["auc"] >= 0.5) & (metric in AREAS)
+    chance = (inferred.low["auc"] <= 0.5) & (inferred.high["auc"] >= 0.5) & (metric in AREAS)
     content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
     return pd.DataFrame(
         {
             "a": names[a],
             "b": names[b],
-            "difference": found.mean[metric][a] - found.mean[metric][b],
+            "difference": inferred.mean[metric][a] - inferred.mean[metric][b],
             "low": blank if test is None else test.low,
             "high": blank if test is None else test.high,
             "p": blank if test is None else test.p,
             "p_holm": blank if test is None else _gated(holm(test.p, to_come), chance[a] & chance[b]),
-            **{key: found.secondary.get(key, blank) for key in SECONDARY},
+            **{key: inferred.secondary.get(key, blank) for key in SECONDARY},
             "identical": content[a] == content[b],
             "degenerate": np.zeros(len(a), dtype=bool) if test is None else test.degenerate,
             "near_chance": chance[a] & chance[b],
@@ -222,23 +222,23 @@ def _ranks(
 def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, to_come: int) -> list[str]:
     """Constant predictions, rows without a predicted class, identical runs and differences without variance."""
     total = len(run.splits)
-    said = []
+    notes = []
     for name in names:
         row = run.methods.index(name)
         constant, silent, silent0 = (int(run.cells[flag][row].sum()) for flag in FLAGS)
         if constant:
-            said.append(f"{name}: constant predictions in {constant} of {total} splits (AUC .5 there)")
+            notes.append(f"{name}: constant predictions in {constant} of {total} splits (AUC .5 there)")
             continue
         for label, count in ((1, silent), (0, silent0)):
             if count:
                 rule = f"precision and F1 of label {label} are 0 there"
-                said.append(f"{name}: label {label} was never predicted in {count} of {total} splits ({rule})")
+                notes.append(f"{name}: label {label} was never predicted in {count} of {total} splits ({rule})")
     for pair in pairs[pairs["identical"]].itertuples():
-        said.append(f"{pair.a} and {pair.b}: identical predictions, the same run")
+        notes.append(f"{pair.a} and {pair.b}: identical predictions, the same run")
     for pair in pairs[pairs["near_chance"] & (holm(pairs["p"], to_come) < ALPHA)].itertuples():
-        said.append(
+        notes.append(
             f"{pair.a} and {pair.b}: the AUC intervals of both include .5, so their difference is not called (p (Holm) 1)"
         )
     for pair in pairs[pairs["degenerate"] & (pairs["p"] == 0)].itertuples():
-        said.append(f"{pair.a} and {pair.b}: the same difference in every part, p = 0 by rule")
-    return said
+        notes.append(f"{pair.a} and {pair.b}: the same difference in every part, p = 0 by rule")
+    return notes

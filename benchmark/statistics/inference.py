@@ -78,10 +78,10 @@ def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     return Inferred(mean, *unzip(no_intervals(run)), None, _pooled_auc(run), _prevalence(run))
 
 
-def without_tests(found: Inferred) -> Inferred:
+def without_tests(inferred: Inferred) -> Inferred:
     """The same estimates without intervals and p-values."""
-    blank = {key: np.full_like(values, np.nan) for key, values in found.mean.items()}
-    return replace(found, low=blank, high=blank, test=None, secondary={}, spread={})
+    blank = {key: np.full_like(values, np.nan) for key, values in inferred.mean.items()}
+    return replace(inferred, low=blank, high=blank, test=None, secondary={}, spread={})
 
 
 def _mcnemar(run: Evaluation, a: Index, b: Index) -> Values:

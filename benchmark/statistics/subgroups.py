@@ -93,12 +93,12 @@ def _shown(value: float) -> str:
     return np.format_float_positional(value, trim="-")
 
 
-def describe(found: Evaluation, groups: Index, count: int) -> Subgroups:
+def describe(evaluation: Evaluation, groups: Index, count: int) -> Subgroups:
     """Every metric of every method in every subgroup.
 
     Parameters
     ----------
-    found : Evaluation
+    evaluation : Evaluation
         M methods on R test rows.
     groups : (R,)
         The subgroup of each row's case, in 0..count-1, in the order of `found.patient`.
@@ -111,15 +111,15 @@ def describe(found: Evaluation, groups: Index, count: int) -> Subgroups:
         Metrics are computed within a seed and averaged over the seeds in which they are defined. The AUC of a seed is
         (concordant pairs + half the tied ones) / pairs, over pairs of one test part; `BY_CLASS` is NaN in a small subgroup.
     """
-    _, first = np.unique(found.patient, return_index=True)
+    _, first = np.unique(evaluation.patient, return_index=True)
     cases = np.bincount(groups[first], minlength=count)
-    positives = np.bincount(groups[first][found.labels[first] == 1], minlength=count)
+    positives = np.bincount(groups[first][evaluation.labels[first] == 1], minlength=count)
     small = small_sites(positives, cases - positives)
-    seeds, of_split = np.unique(found.seed, return_inverse=True)
-    lengths = [part.stop - part.start for part in found.rows]
+    seeds, of_split = np.unique(evaluation.seed, return_inverse=True)
+    lengths = [part.stop - part.start for part in evaluation.rows]
     place = groups * len(seeds) + np.repeat(of_split, lengths)
-    right = (found.scores > np.repeat(found.thresholds, lengths, axis=1)) == (found.labels == 1)
-    wins, pairs = _concordant(found, groups, count, of_split)
+    right = (evaluation.scores > np.repeat(evaluation.thresholds, lengths, axis=1)) == (evaluation.labels == 1)
+    wins, pairs = _concordant(evaluation, groups, count, of_split)
 
     def within(values: NDArray[Any], rows: Any = slice(None)) -> Floats:
         weights = np.ones((1, len(place[rows])))
@@ -130,28 +130,28 @@ def describe(found: Evaluation, groups: Index, count: int) -> Subgroups:
     metrics = {
         "auc": _over_seeds(wins, pairs[None]),
         "accuracy": within(right),
-        "recall": within(right, found.labels == 1),
-        "specificity": within(right, found.labels == 0),
-        "brier": within((found.scores - found.labels) ** 2),
-        "mean_probability": within(found.scores),
-        "observed_share": np.repeat(within(found.labels[None]), len(found.scores), axis=0),
+        "recall": within(right, evaluation.labels == 1),
+        "specificity": within(right, evaluation.labels == 0),
+        "brier": within((evaluation.scores - evaluation.labels) ** 2),
+        "mean_probability": within(evaluation.scores),
+        "observed_share": np.repeat(within(evaluation.labels[None]), len(evaluation.scores), axis=0),
     }
     for name in BY_CLASS:
         metrics[name][:, small] = np.nan
     return Subgroups(cases, positives, small, pairs.mean(axis=1), metrics)
 
 
-def _concordant(found: Evaluation, groups: Index, count: int, of_split: Index) -> tuple[Floats, Floats]:
+def _concordant(evaluation: Evaluation, groups: Index, count: int, of_split: Index) -> tuple[Floats, Floats]:
     """Concordant pairs (M, G, S) of one test part, ties counting half, and pairs (G, S), summed over the splits of a seed."""
     seeds = int(of_split.max()) + 1
-    wins, pairs = np.zeros((len(found.scores), count, seeds)), np.zeros((count, seeds))
-    for part, seed in zip(found.rows, of_split, strict=True):
+    wins, pairs = np.zeros((len(evaluation.scores), count, seeds)), np.zeros((count, seeds))
+    for part, seed in zip(evaluation.rows, of_split, strict=True):
         for group in np.unique(groups[part]):
             rows = part.start + np.flatnonzero(groups[part] == group)
-            labels = found.labels[rows]
+            labels = evaluation.labels[rows]
             number = int(labels.sum()) * int((labels == 0).sum())
             if number:
-                wins[:, group, seed] += number * ordering.auc(ordering.order_cases(labels, found.scores[:, rows]))
+                wins[:, group, seed] += number * ordering.auc(ordering.order_cases(labels, evaluation.scores[:, rows]))
                 pairs[group, seed] += number
     return wins, pairs
 
@@ -164,7 +164,7 @@ def _totals(values: NDArray[Any], place: Index, seeds: int, count: int) -> Float
 
 def _over_seeds(above: Floats, below: Floats) -> Floats:
     """The mean over seeds (M, G) of above / below, both (M, G, S), where below is not 0; NaN where it always is."""
-    there = np.broadcast_to(below != 0, above.shape)
-    shares = np.divide(above, below, out=np.zeros(above.shape), where=there)
-    number = there.sum(axis=-1)
+    defined = np.broadcast_to(below != 0, above.shape)
+    shares = np.divide(above, below, out=np.zeros(above.shape), where=defined)
+    number = defined.sum(axis=-1)
     return np.asarray(np.divide(shares.sum(axis=-1), number, out=np.full(number.shape, np.nan), where=number != 0))

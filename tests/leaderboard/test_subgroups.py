@@ -83,7 +83,7 @@ def broken_down(monkeypatch):
 def test_a_name_is_found_whatever_its_case_and_its_hyphens(broken_down, by):
     found = broken_down(by).tables[0]
     assert found.by == "field_strength" and found.groups == ("1.5", "3")
-    assert found.found.cases.tolist() == [100, 20]
+    assert found.result.cases.tolist() == [100, 20]
 
 
 def test_cases_are_matched_by_id_not_by_place(broken_down):
@@ -135,7 +135,7 @@ def test_the_cohort_of_two_tables_is_loaded_once(monkeypatch):
 
 def test_the_site_needs_no_cohort(broken_down):
     found = broken_down("Site", here=BenchmarkError("not fetched")).tables[0]
-    assert found.groups == ("a", "b", "c") and found.found.cases.tolist() == [40, 40, 40]
+    assert found.groups == ("a", "b", "c") and found.result.cases.tolist() == [40, 40, 40]
 
 
 def test_what_is_left_out_is_said_once_beside_what_is_shown(broken_down):
@@ -155,7 +155,7 @@ def test_under_leave_one_site_out_the_aucs_by_site_are_the_leaderboards(broken_d
     found = broken_down("site", tables=[rows]).tables[0]
     expected = standings(rows, "auc").comparison.per_site
     for m, method in enumerate(found.methods):
-        np.testing.assert_allclose(found.found.metrics["auc"][m], expected.loc[list(found.groups), method].to_numpy(float))
+        np.testing.assert_allclose(found.result.metrics["auc"][m], expected.loc[list(found.groups), method].to_numpy(float))
 
 
 def test_a_method_that_ran_once_has_the_same_figures_as_if_it_had_run_for_every_seed(broken_down):
@@ -174,7 +174,7 @@ def test_a_method_that_ran_once_has_the_same_figures_as_if_it_had_run_for_every_
 def test_only_the_cases_of_test_parts_are_counted(broken_down):
     whole = made_task()
     part = Task("made", "holdout", "d", IDS, LABELS, None, whole.splits[:1], {})
-    found = broken_down("sex", tables=[table(part)]).tables[0].found
+    found = broken_down("sex", tables=[table(part)]).tables[0].result
     assert found.cases.sum() == len(whole.splits[0].test) == 40
 
 
