@@ -15,7 +15,9 @@ from functools import partial
 from typing import Protocol
 
 from benchmark.cells.compute import compute, encode, failure
-from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
+from benchmark.cells.executors import CellExecutor, completed
+from benchmark.cells.executors.in_process import InProcess
+from benchmark.cells.executors.local_processes import LocalProcesses
 from benchmark.cells.planning import Cell, Plan, plan
 from benchmark.cells.store import CUT_SHORT, CellRecord, Store
 from benchmark.cells.studies import end_interrupted

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cells.executors import InProcess, LocalProcesses, default_jobs
+from benchmark.cells.executors import default_jobs
+from benchmark.cells.executors.in_process import InProcess
+from benchmark.cells.executors.local_processes import LocalProcesses
 from benchmark.cells.planning import plan
 from benchmark.cells.run import Request, run
 from benchmark.cells.store import CellRecord, Store
