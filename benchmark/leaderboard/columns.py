@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,8 @@ from benchmark.statistics.metric_names import METRICS
 Names = Literal["name", "text", "letters", "cells", "worst"]
 Numbers = Literal["rank", "estimate", "difference", "p", "flag", "figure", "intercept", "share", "seconds"]
 Kind = Names | Numbers
+Table = Literal["ranked", "descriptive", "secondary", "label 1", "label 0", "between sites", "page", "latex", "csv"]
+"""The tables of the Markdown (secondary metrics by either class too), and those of the other formats."""
 Line = dict[str, Any]
 """A complete row of a table: what is told of it, by field; a field that does not apply to it is missing."""
 TESTS = ("p", "p_holm", "p_delong", "p_equivalent")
@@ -31,52 +33,91 @@ class Column:
 
     `fields` are named so in CSV and in the page's data too, and the first of them sorts. `kind` says how a format writes them;
     a row without them has an empty cell, one in which they are undefined has "n/a". In a heading `{metric}` and `{interval}`
-    are filled in, and `{of}`, where the table shows another metric, with the metric that is tested. `where` the column stands:
-    always, where something is tested, or where a row has a value. `greatest_first` is the order that reads naturally.
+    are filled in, and `{of}`, where the table shows another metric, with the metric that is tested. `tables` names the tables
+    in which it stands; there it stands `where` something is tested, where a row has a value, or always. `greatest_first` is the
+    order that reads naturally.
     """
 
     name: str
     heading: str
     kind: Kind
     fields: tuple[str, ...]
+    tables: frozenset[Table]
     where: Literal["always", "tested", "known"] = "always"
     greatest_first: bool = False
 
 
-def _metric(key: str) -> Column:
-    """A metric; which class is positive is said where the column stands."""
-    kind: Kind = "intercept" if "intercept" in key else "figure"
-    return Column(key, metric_name(key.removesuffix("_label0")), kind, (key, f"{key}_low", f"{key}_high"))
+BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
+"""Metrics that depend on which class is positive, in the order in which they stand."""
+
+
+def _metrics() -> Iterable[Column]:
+    """The metrics, each with its class as positive; the primary estimate has a column of its own."""
+    for key in sorted(METRICS, key=lambda key: (_plain(key) not in BY_CLASS, [*BY_CLASS, *METRICS].index(_plain(key)))):
+        tables: frozenset[Table] = frozenset({"secondary"})
+        if _plain(key) in BY_CLASS:
+            tables = frozenset({"label 0" if key.endswith("_label0") else "label 1"})
+        elif key == "auc" or key.endswith("_label0"):
+            tables = frozenset()
+        kind: Kind = "intercept" if "intercept" in key else "figure"
+        yield Column(key, metric_name(_plain(key)), kind, (key, f"{key}_low", f"{key}_high"), tables)
+
+
+def _plain(key: str) -> str:
+    return key.removesuffix("_label0")
+
+
+def _in(*tables: Table) -> frozenset[Table]:
+    return frozenset(tables)
 
 
 DIFFERENCE = ("difference", "difference_low", "difference_high")
 RANDOM_EFFECTS = ("random_effects_auc", "random_effects_low", "random_effects_high")
+ESTIMATE = ("mean", "low", "high", "spread")
+EVERYWHERE: frozenset[Table] = frozenset(get_args(Table))
+MAIN, SITES = _in("ranked", "page", "latex"), _in("between sites")
 COLUMNS: Mapping[str, Column] = {
     column.name: column
     for column in (
-        Column("rank", "rank", "rank", ("rank_low", "rank_high"), "tested"),
-        Column("method", "method", "name", ("method",)),
-        Column("estimate", "{metric}{interval}", "estimate", ("mean", "low", "high", "spread"), greatest_first=True),
-        Column("difference", "difference{of} from the first row{interval}", "difference", DIFFERENCE, greatest_first=True),
-        Column("letters", "letters", "letters", ("letters",), "tested"),
-        Column("p", "p", "p", ("p",), "known"),
-        Column("p_holm", "p (Holm)", "p", ("p_holm",), "known"),
-        Column("p_delong", "p (DeLong, second opinion)", "p", ("p_delong",), "known"),
-        Column("p_equivalent", "P(equal)", "p", ("p_equivalent",), "known"),
-        Column("best_set", "best set", "flag", ("best_set",), "tested", greatest_first=True),
-        Column("ensemble_auc", "AUC, seeds averaged", "figure", ("ensemble_auc",), greatest_first=True),
-        *map(_metric, METRICS),
-        Column("calibration_error", "ECE (10 equal bins)", "figure", ("calibration_error",)),
-        Column("random_effects", "random-effects mean (Hartung-Knapp 95 % CI)", "estimate", RANDOM_EFFECTS, "known"),
-        Column("tau", "tau", "figure", ("tau",), "known"),
-        Column("i2", "I2", "share", ("i2",), "known"),
-        Column("worst_site", "worst site", "worst", ("worst_site", "worst_auc"), "known"),
-        Column("family", "family", "text", ("family",)),
-        Column("inputs", "inputs", "text", ("inputs",)),
-        Column("seconds", "seconds per split", "seconds", ("seconds",)),
-        Column("cells", "cells", "cells", ("cells_ok", "cells")),
-        Column("source", "source", "text", ("source",)),
-        Column("ranked", "ranked", "flag", ("ranked",)),
+        Column("rank", "rank", "rank", ("rank_low", "rank_high"), _in("ranked", "page", "latex", "csv"), "tested"),
+        Column("method", "method", "name", ("method",), EVERYWHERE - {"csv"}),
+        Column("estimate", "{metric}{interval}", "estimate", ESTIMATE, MAIN | {"descriptive"}, greatest_first=True),
+        Column(
+            "difference", "difference{of} from the first row{interval}", "difference", DIFFERENCE, MAIN, greatest_first=True
+        ),
+        Column("letters", "letters", "letters", ("letters",), MAIN | {"csv"}, "tested"),
+        Column("p", "p", "p", ("p",), _in("ranked", "page"), "known"),
+        Column("p_holm", "p (Holm)", "p", ("p_holm",), MAIN, "known"),
+        Column("p_delong", "p (DeLong, second opinion)", "p", ("p_delong",), _in("ranked", "page"), "known"),
+        Column("p_equivalent", "P(equal)", "p", ("p_equivalent",), _in("ranked", "page"), "known"),
+        Column("best_set", "best set", "flag", ("best_set",), _in("ranked", "page", "csv"), "tested", greatest_first=True),
+        Column(
+            "ensemble_auc",
+            "AUC, seeds averaged",
+            "figure",
+            ("ensemble_auc",),
+            _in("ranked", "page", "csv"),
+            greatest_first=True,
+        ),
+        *_metrics(),
+        Column("calibration_error", "ECE (10 equal bins)", "figure", ("calibration_error",), _in("secondary", "csv")),
+        Column(
+            "random_effects",
+            "random-effects mean (Hartung-Knapp 95 % CI)",
+            "estimate",
+            RANDOM_EFFECTS,
+            SITES | {"csv"},
+            "known",
+        ),
+        Column("tau", "tau", "figure", ("tau",), SITES | {"csv"}, "known"),
+        Column("i2", "I2", "share", ("i2",), SITES | {"csv"}, "known"),
+        Column("worst_site", "worst site", "worst", ("worst_site", "worst_auc"), SITES, "known"),
+        Column("family", "family", "text", ("family",), _in("page")),
+        Column("inputs", "inputs", "text", ("inputs",), _in("page")),
+        Column("seconds", "seconds per split", "seconds", ("seconds",), _in("page")),
+        Column("cells", "cells", "cells", ("cells_ok", "cells"), _in("ranked", "descriptive", "page")),
+        Column("source", "source", "text", ("source",), _in("ranked", "descriptive", "page")),
+        Column("ranked", "ranked", "flag", ("ranked",), frozenset()),
     )
 }
 
@@ -136,8 +177,13 @@ def ranked_first(rows: Iterable[Line]) -> list[Line]:
     return sorted(rows, key=lambda line: not line["ranked"])
 
 
+def named(table: Table) -> list[str]:
+    """The names of the columns that stand in a table, in order."""
+    return [name for name, column in COLUMNS.items() if table in column.tables]
+
+
 def standing(names: Iterable[str], table: Standings, rows: Sequence[Line]) -> list[Column]:
-    """Those of the named columns that stand in the table of these rows."""
+    """Those of the named columns that have something to show in the table of these rows."""
     columns = [COLUMNS[name] for name in names]
     stands = {"always": True, "tested": table.tested}
     return [column for column in columns if stands.get(column.where, any(known(line.get(column.fields[0])) for line in rows))]

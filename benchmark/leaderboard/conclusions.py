@@ -12,25 +12,14 @@ from benchmark.statistics.metric_names import LOWER_IS_BETTER
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.resampled import EQUIVALENT, ROPE
 
-NAMES = {
-    "auc": "AUC",
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall",
-    "specificity": "specificity",
-    "balanced_accuracy": "balanced accuracy",
-    "mcc": "MCC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-    "calibration_intercept": "calibration intercept",
-    "calibration_slope": "calibration slope",
-}
+NAMES = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "auprc": "AUPRC", "brier": "Brier score"}
+"""What metrics are called whose key does not say it."""
 
 
 def metric_name(metric: str) -> str:
     """A metric's key in words."""
-    plain = NAMES.get(metric.removesuffix("_label0"), metric)
+    key = metric.removesuffix("_label0")
+    plain = NAMES.get(key, key.replace("_", " "))
     return f"{plain} (label 0 as positive)" if metric.endswith("_label0") else plain
 
 

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from benchmark.cells.rows import Row
-from benchmark.leaderboard.columns import COLUMNS, Line, chosen, known, lines, ranked_first
+from benchmark.leaderboard.columns import COLUMNS, Line, chosen, known, lines, named, ranked_first
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.metric_names import METRICS
 
 FIRST = ("dataset", "protocol", "cases", "primary_metric", "interim", "method", "ranked", "source", "cells_ok", "cells")
 RUN = ("method", "source", "cells", "ranked")
-RESULTS = ("rank", "best_set", "letters", "tau", "i2", "random_effects", "ensemble_auc", "calibration_error")
-"""Columns before the metrics, each of which has `_low` and `_high`, the 95 % interval."""
 PAIR = ("dataset", "protocol", "primary_metric")
 """What a line says of a pair, before the columns of `Comparison.pairs`."""
 
@@ -28,11 +26,11 @@ def as_csv(tables: Sequence[Standings]) -> str:
     Incomplete rows (cells_ok < cells) have no metrics: they are means over other cells.
     """
     rows: list[dict[str, Any]] = []
+    results = named("csv")
     for table in tables:
-        rows += [_of_table(table) | chosen(line, (*RUN, *RESULTS, *METRICS)) for line in ranked_first(lines(table))]
+        rows += [_of_table(table) | chosen(line, (*RUN, *results, *METRICS)) for line in ranked_first(lines(table))]
         rows += [_of_table(table) | _run(partial.row) for partial in table.partial]
-    named = [key for name in RESULTS for key in COLUMNS[name].fields]
-    return _written([*FIRST, *named], rows)
+    return _written([*FIRST, *(key for name in results for key in COLUMNS[name].fields)], rows)
 
 
 def pairs_as_csv(tables: Sequence[Standings]) -> str:

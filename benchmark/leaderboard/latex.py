@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmark.leaderboard.columns import Column, Kind, Line, heading, lines, standing, written
+from benchmark.leaderboard.columns import Column, Kind, Line, heading, lines, named, standing, written
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.comparison import Comparison
@@ -17,7 +17,6 @@ from benchmark.statistics.inference import AREAS
 HEADER = r"""% Written by `python -m benchmark export latex`; \input it where the tables are to stand.
 % The preamble needs \usepackage{booktabs,longtable}; pdfLaTeX, XeLaTeX and LuaLaTeX alike.
 % Meant for a text 16 cm wide, such as \usepackage[margin=2.5cm]{geometry} gives on A4."""
-SHOWN = ("rank", "method", "estimate", "difference", "p_holm", "letters")
 NAMES = r"p{.23\textwidth}"
 """The column of methods, whose names may break after a bracket or a sign."""
 PRIMARY_TEST = {
@@ -126,7 +125,7 @@ def _breakable(name: str) -> str:
 
 def _table(table: Standings, comparison: Comparison) -> str:
     rows = lines(table)
-    columns = standing(SHOWN, table, rows)
+    columns = standing(named("latex"), table, rows)
     head = [_heading(heading(column, table, rows)) for column in columns]
     blocks = ([_row(row, columns) for row in rows if row["ranked"] == ranked] for ranked in (True, False))
     body = "\n\\midrule\n".join("\n".join(block) for block in blocks if block)

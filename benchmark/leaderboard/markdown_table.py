@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from benchmark.cells.rows import stored_figures
-from benchmark.leaderboard.columns import Line, heading, known, lines, standing, written
+from benchmark.leaderboard.columns import Line, heading, known, lines, named, standing, written
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
 from benchmark.leaderboard.remarks import incomplete, notes, progress, scope
@@ -13,10 +13,6 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, grid, p_value
 from benchmark.registry.catalogue import Catalogue
 
-RANKED = ("rank", "method", "estimate", "difference", "letters", "p", "p_holm", "p_delong", "p_equivalent", "best_set")
-RUN = ("cells", "source")
-WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "calibration_intercept", "calibration_slope", "calibration_error")
-BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 FEW_SITES = 10
 """More sites than these are folded away."""
 
@@ -45,7 +41,7 @@ def _chosen(names: Iterable[str], shown: Sequence[Line], table: Standings, rows:
 
 def _ranked(table: Standings, rows: Sequence[Line]) -> str:
     ranked = [row for row in rows if row["ranked"]]
-    return _chosen((*RANKED, "ensemble_auc", *RUN), ranked, table, rows) if ranked else ""
+    return _chosen(named("ranked"), ranked, table, rows) if ranked else ""
 
 
 def _descriptive(table: Standings, rows: Sequence[Line]) -> str:
@@ -53,7 +49,7 @@ def _descriptive(table: Standings, rows: Sequence[Line]) -> str:
     if not descriptive:
         return ""
     text = "Descriptive rows (shown, but never ranked or tested):"
-    return f"{text}\n\n{_chosen(('method', 'estimate', *RUN), descriptive, table, rows)}"
+    return f"{text}\n\n{_chosen(named('descriptive'), descriptive, table, rows)}"
 
 
 def _sites(table: Standings, rows: Sequence[Line]) -> str:
@@ -84,7 +80,7 @@ def _heterogeneity(shown: Sequence[Line], table: Standings, rows: Sequence[Line]
     if not any(known(row.get("tau")) for row in rows):
         return ""
     bounded = any(known(row["random_effects_low"]) for row in shown)
-    names = ("method", *(("random_effects",) if bounded else ()), "tau", "i2", "worst_site")
+    names = [name for name in named("between sites") if bounded or name != "random_effects"]
     return "AUC between sites:\n\n" + _chosen(names, shown, table, rows)
 
 
@@ -105,11 +101,11 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
 def _secondary(table: Standings, rows: Sequence[Line]) -> str:
     comparison, card = table.comparison, table.rows.dataset.card
     assert comparison is not None
-    whole = _chosen(("method", *WHOLE), rows, table, rows)
+    whole = _chosen(named("secondary"), rows, table, rows)
     blocks = [f"<details><summary>Secondary metrics, both classes as positive</summary>\n\n{whole}"]
-    for suffix, positive in (("", card.positive), ("_label0", card.negative)):
-        base = comparison.auprc_baseline if not suffix else 1 - comparison.auprc_baseline
-        of_class = _chosen(("method", *(metric + suffix for metric in BY_CLASS)), rows, table, rows)
+    share = comparison.auprc_baseline
+    for names, positive, base in ((named("label 1"), card.positive, share), (named("label 0"), card.negative, 1 - share)):
+        of_class = _chosen(names, rows, table, rows)
         blocks.append(f"Positive = {positive} (AUPRC of a constant: {base:.3f}):\n\n{of_class}")
     return "\n\n".join(blocks) + "\n\n</details>"
 

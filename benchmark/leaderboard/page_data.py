@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.leaderboard import records
 from benchmark.leaderboard.charts import sites_chart
-from benchmark.leaderboard.columns import Column, Line, heading, known, lines, ranked_first, standing
+from benchmark.leaderboard.columns import Column, Line, heading, known, lines, named, ranked_first, standing
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.records import DECIMALS, rounded, significant
@@ -26,12 +26,6 @@ from benchmark.suites.suite import Suite
 
 Columns = dict[str, Any]
 
-SHOWN = (
-    *("rank", "method", "estimate", "difference", "letters", "p", "p_holm", "p_delong", "p_equivalent", "best_set"),
-    *("ensemble_auc", "family", "inputs", "seconds", "cells", "source"),
-)
-"""The columns of the page's table."""
-BETWEEN_SITES = ("method", "tau", "i2", "worst_site")
 ALSO = ("calibration_error",)
 """What else is told of a row."""
 
@@ -79,8 +73,8 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         return data
     rows = ranked_first(lines(table, catalogue))
     names = [line["method"] for line in rows]
-    between = standing(BETWEEN_SITES, table, rows)
-    shown = standing(SHOWN, table, rows)
+    between = standing([name for name in named("between sites") if name != "random_effects"], table, rows)
+    shown = standing(named("page"), table, rows)
     tests = int(comparison.pairs["p"].notna().sum())
     frames_of = {"mean": comparison.metrics, "low": comparison.low, "high": comparison.high}
     parts = {part: rounded(frame.loc[names, list(METRICS)].to_numpy().T) for part, frame in frames_of.items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.system.errors import BenchmarkError
 from tests.made_benchmark import MadeBenchmark
 
 
@@ -42,3 +43,12 @@ def test_figures_are_drawn_into_a_folder_and_no_leaderboard_is_written(made: Mad
     assert names == {f"made-repeated-cv-{name}.svg" for name in ("forest", "matrix", "roc", "calibration", "decision", "time")}
     assert "6 figures" in done.stdout
     assert not made.leaderboard.exists()
+
+
+def test_a_run_without_the_plotting_library_says_so_and_goes_on(made: MadeBenchmark, monkeypatch: pytest.MonkeyPatch):
+    def missing() -> str:
+        raise BenchmarkError("vl-convert-python is missing")
+
+    monkeypatch.setattr("benchmark.leaderboard.page.browser_bundle", missing)
+    done = made.run("--seeds", "39")
+    assert "page: none: vl-convert-python is missing" in done.stdout

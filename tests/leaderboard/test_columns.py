@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.leaderboard import exports, latex, markdown_table, page_data
-from benchmark.leaderboard.columns import COLUMNS, lines, ranked_first, written
+from benchmark.leaderboard.columns import COLUMNS, Column, lines, ranked_first, written
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.discovery import discover
 from benchmark.statistics.multiplicity import ALPHA
@@ -27,10 +27,14 @@ def tested() -> Standings:
     return table(task, [row(task, name, strength) for name, strength in strengths.items()], ("majority",))
 
 
-def test_every_format_chooses_declared_columns() -> None:
-    chosen = {*markdown_table.RANKED, *markdown_table.RUN, *markdown_table.WHOLE, *markdown_table.BY_CLASS, *latex.SHOWN}
-    chosen |= {*exports.RUN, *exports.RESULTS, *page_data.SHOWN, *page_data.BETWEEN_SITES, *page_data.ALSO}
-    assert chosen <= set(COLUMNS)
+def test_a_column_shows_in_every_table_that_it_names(tested: Standings, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = frozenset({"ranked", "descriptive", "secondary", "latex", "page", "csv"})
+    monkeypatch.setitem(COLUMNS, "twice", Column("twice", "twice the estimate", "figure", ("twice",), tables))
+    markdown = "\n".join(markdown_table.table_parts(tested, discover()))
+    assert markdown.count("| twice the estimate |") == 2 + any(not line["ranked"] for line in lines(tested))
+    assert "twice the estimate" in latex.as_latex([tested])
+    assert ",twice," in exports.as_csv([tested]).splitlines()[0]
+    assert "Twice the estimate" in str(page_data.table_data(SUITE, tested, discover()))
 
 
 def test_markdown_latex_csv_json_and_page_show_the_same_figures_of_each_row(tested: Standings) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cli import run as run_verb
 from benchmark.leaderboard.charts import CHARTS, PAPER, filled
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.figures import figures, write_figures
@@ -26,7 +25,6 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.statistics.metric_names import METRICS
 from benchmark.suites.suite import Suite
-from benchmark.system.errors import BenchmarkError
 from tests.leaderboard.made_standings import made_task, row, table
 
 RANKED = ("logistic-regression", "svm", "xgboost", "random-forest")
@@ -197,17 +195,6 @@ def test_a_p_below_the_level_stays_below_it_when_it_is_shortened():
     told = significant(values)
     assert [p is not None and p < 0.05 for p in told] == [True, False, False, True, False]
     assert told[3] == 3e-7 and told[4] is None
-
-
-def test_a_run_without_the_plotting_library_says_so_and_goes_on(
-    cross_validated: Standings, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def missing() -> str:
-        raise BenchmarkError("vl-convert-python is missing")
-
-    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path))
-    monkeypatch.setattr("benchmark.leaderboard.page.browser_bundle", missing)
-    assert run_verb._page(SUITE, catalogue, [cross_validated]) == "none: vl-convert-python is missing"
 
 
 def test_the_page_tells_the_family_that_was_corrected_for_rows_to_come_included(
