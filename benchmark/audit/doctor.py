@@ -91,7 +91,8 @@ def _encoders(catalogue: Catalogue) -> Iterator[Finding]:
             continue
         try:
             encoder_identity(entry.name, entry.card.modality, catalogue)
-            yield Finding(f"encoder {entry.name}", "good", entry.card.weights)
+            weights = entry.card.weights
+            yield Finding(f"encoder {entry.name}", "good", "needs no weights" if weights == "none" else weights)
         except Exception as error:  # an encoder is somebody's code: its weights may be missing or its file broken
             yield Finding(f"encoder {entry.name}", "warning", str(error))
 

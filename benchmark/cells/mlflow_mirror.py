@@ -131,7 +131,7 @@ def mirror_results(suite: Suite, catalogue: Catalogue) -> str:
                 first = str(error).splitlines()[0][:200]
                 raise BenchmarkError(f"mlflow: {uri}: {first} (nothing is lost: `sync` again when it is mended)") from error
             raise
-    return f"mlflow: {written} rows written, {level} were level ({uri})"
+    return f"mlflow: {written} rows written, {level} were up to date ({uri})"
 
 
 class _Session:

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_parts(parser)
     parser.add_argument("--stale", action="store_true", help="cells of the suite that are stale")
     parser.add_argument("--cells", action="store_true", help="all cells of the suite")
-    parser.add_argument("--torn", action="store_true", help="files that were set aside, and halves of interrupted writes")
+    parser.add_argument("--torn", action="store_true", help="files that were set aside, and partly written files")
     parser.add_argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)")
     parser.add_argument("--features", action="store_true", help="the feature cache")
     parser.add_argument("--member", metavar="NAME", help="take out what joined the suite by `run --method`; its cells are kept")

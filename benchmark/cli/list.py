@@ -91,7 +91,7 @@ def _line(item: dict[str, Any]) -> str:
     if "error" in item:
         return f"{item['name']}  BROKEN: {item['error']}"
     if "available" in item:
-        cases = f"{item['cases']} cases, {item['sites']} sites, " if item["cases"] else ""
+        cases = f"{item['cases']} cases, {item['sites']} {'site' if item['sites'] == 1 else 'sites'}, " if item["cases"] else ""
         details = [f"{cases}{'+'.join(item['modalities'])}", item["reason"] or "here"]
     elif "family" in item:
         details = [item["family"], "+".join(item["fit_modalities"]) or "no input", item["reference"] or ""]

@@ -12,7 +12,7 @@ from benchmark.system.errors import BenchmarkError
 from benchmark.system.threads import limit_threads
 
 VERBS = {
-    "run": "compute what is missing of a suite, and rank it",
+    "run": "compute the missing cells of a suite, then write the leaderboard",
     "rank": "write the leaderboard and its page from stored predictions",
     "export": "print the leaderboard as CSV, LaTeX, Markdown or HTML",
     "figures": "draw the figures of the leaderboard for papers",

@@ -96,7 +96,8 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
             leave(own.name, name)
             print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(named['method'])} takes its place")
         for name in join(own, extra):
-            print(f"{name} joins {own.name} on this machine (`clean --suite {options.suite} --member '{name}'` takes it out)")
+            print(f"{name} joins {own.name} on this machine, and counts in the correction of its tables from now on")
+            print(f"to take it out: python -m benchmark clean --suite {options.suite} --member '{name}'")
     suite = current_suite(options.suite, catalogue)
     return narrowed(suite, named["dataset"], named["protocol"], named["method"]), catalogue
 

@@ -24,7 +24,7 @@ def silent_server():
 
 
 def test_the_mirror_holds_every_row_with_metrics_parameters_tags_and_predictions(ran):
-    assert "8 rows written, 0 were level" in ran.cli("sync", *ran.options).stdout
+    assert "8 rows written, 0 were up to date" in ran.cli("sync", *ran.options).stdout
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{ran.output}/results/mlflow/mlflow.db")
@@ -53,11 +53,11 @@ def test_the_mirror_holds_every_row_with_metrics_parameters_tags_and_predictions
 
 def test_sync_is_idempotent_and_follows_a_changed_row(made):
     made.run("--plugin", str(made.other), "--method", "other", "--method", "steady")
-    assert "4 rows written, 0 were level" in made.cli("sync", *made.options).stdout
-    assert "0 rows written, 4 were level" in made.cli("sync", *made.options).stdout
+    assert "4 rows written, 0 were up to date" in made.cli("sync", *made.options).stdout
+    assert "0 rows written, 4 were up to date" in made.cli("sync", *made.options).stdout
     made.edit("self.p = 0.4", "self.p = 0.3", made.other)
     made.run("--method", "other")
-    assert "2 rows written, 2 were level" in made.cli("sync", *made.options).stdout
+    assert "2 rows written, 2 were up to date" in made.cli("sync", *made.options).stdout
     database = sqlite3.connect(made.output / "results" / "mlflow" / "mlflow.db")
     alive = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
     assert alive == (2 + 4,)

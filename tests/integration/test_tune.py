@@ -233,8 +233,8 @@ def test_a_space_with_an_unknown_field_is_exit_code_2_in_tune_and_an_error_of_ch
 
 def test_mlflow_holds_a_run_per_search_with_its_trials_and_sync_is_idempotent(tunable):
     tunable.cli("tune", "leaning", *tunable.options, *QUICK, "--trials", "4", "--seeds", "39", "--in-process")
-    assert "1 rows written, 0 were level" in tunable.cli("sync", *tunable.options).stdout
-    assert "0 rows written, 1 were level" in tunable.cli("sync", *tunable.options).stdout
+    assert "1 rows written, 0 were up to date" in tunable.cli("sync", *tunable.options).stdout
+    assert "0 rows written, 1 were up to date" in tunable.cli("sync", *tunable.options).stdout
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tunable.output}/results/mlflow/mlflow.db")
