@@ -10,6 +10,7 @@ from benchmark.registry.budget import Budget, read_budget
 from benchmark.registry.cards import DatasetCard, EncoderCard, Inference, MethodCard, ProtocolCard
 from benchmark.registry.entries import CardT, Entry, Kind, Registry
 from benchmark.registry.spelling import TUNED, parse_spelling, spell
+from benchmark.system.errors import BenchmarkError
 
 Self = TypeVar("Self", bound="Configured[Any]")
 
@@ -65,8 +66,8 @@ class ConfiguredMethod(Configured[MethodCard]):
         if self.budget is None:
             return super().canonical()
         fixed = ConfiguredMethod(self.entry, self.fixed)
-        if self.entry.error is None and not self.entry.has_search_space:
-            fixed.make()
+        if self.entry.error is None and not self.entry.has_search_space and not hasattr(fixed.make(), "search_space"):
+            raise BenchmarkError(f"{self.entry.name} has no search_space(): let its class return field -> values to try")
         fixed.canonical()
         return replace(self, parameters={**self.fixed, TUNED: str(self.budget)})
 

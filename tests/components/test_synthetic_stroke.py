@@ -83,7 +83,7 @@ def test_the_card_says_what_the_cohort_is(built: Built) -> None:
     assert card.error is None
     assert card.card.cases == len(built.cohort)
     assert card.card.sites == len(np.unique(built.cohort.sites))
-    assert card.modalities == built.cohort.modalities
+    assert card.card.modalities == built.cohort.modalities
     assert "never clinical evidence" in card.card.scope
 
 

@@ -142,7 +142,7 @@ def test_answers_in_a_doubtful_form_are_invalid(made, answer, said):
     assert said in made.run("--method", "blunt", code=1).stdout
 
 
-@pytest.mark.parametrize("name", ["table.parquet", "cases.parquet", "cohort.json"])
+@pytest.mark.parametrize("name", ["table.parquet", "case_ids.npy", "cohort.json"])
 def test_damaged_prepared_data_are_named_with_the_mend(made, name):
     made.run("--method", "steady", "--seeds", "39")
     path = next((made.folder / "data" / "prepared" / "made").glob(f"*/{name}"))
