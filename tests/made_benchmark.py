@@ -533,7 +533,7 @@ def in_this_process(words: Sequence[str], environment: dict[str, str]) -> Done:
 def _as_a_new_process(environment: dict[str, str]) -> Iterator[None]:
     """Nothing that an earlier command imported, kept or set is met, and nothing is left behind.
 
-    No bytecode is written: it is told from older source by the second, and tests edit faster.
+    No bytecode is written: its timestamp has a resolution of one second, and tests edit faster.
     """
     _forget_components()
     with (

@@ -22,7 +22,7 @@ Kind = Names | Numbers
 Table = Literal["ranked", "descriptive", "secondary", "label 1", "label 0", "between sites", "page", "latex", "csv"]
 """The tables of the Markdown (secondary metrics by either class too), and those of the other formats."""
 Line = dict[str, Any]
-"""A complete row of a table: what is told of it, by field; a field that does not apply to it is missing."""
+"""A complete row of a table: its values by field; a field that does not apply to it is missing."""
 TESTS = ("p", "p_holm", "p_delong", "p_equivalent")
 INTERVAL = " (95 % CI)"
 

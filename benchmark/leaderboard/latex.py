@@ -159,7 +159,7 @@ def _row(row: Line, columns: Sequence[Column]) -> str:
 
 
 def _cell(column: Column, row: Line) -> str:
-    """The cell that Markdown has, set for LaTeX; a dot marks the best set, and no SD over seeds is told."""
+    """The cell that Markdown has, set for LaTeX; a dot marks the best set, and the SD over seeds is left out."""
     if column.kind == "name":
         best = r" $\bullet$" if row.get("best_set") else ""
         return rf"\texttt{{{_breakable(row['method'])}}}{best}"

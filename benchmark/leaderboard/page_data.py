@@ -27,7 +27,7 @@ from benchmark.suites.suite import Suite
 Columns = dict[str, Any]
 
 ALSO = ("calibration_error",)
-"""What else is told of a row."""
+"""Further values of a row."""
 
 
 def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, with_curves: bool = True) -> Columns:
