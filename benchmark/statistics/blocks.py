@@ -6,6 +6,7 @@ Never over the folds of a cross-validation, which are not independent.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = Tru
     rest = blocks * (methods - 1) - chi2
     f = (blocks - 1) * chi2 / rest if rest > 1e-9 else np.inf
     error = np.sqrt(methods * (methods + 1) / (6 * blocks))
-    quantile = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
+    quantile = _studentized_range(1 - alpha, methods) / np.sqrt(2)
     return BlockTest(
         blocks,
         ranks,
@@ -59,3 +60,11 @@ def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = Tru
         float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1))),
         float(quantile * error),
     )
+
+
+@cache
+def _studentized_range(probability: float, methods: int) -> float:
+    """Quantile of the studentized range with infinite degrees of freedom; computing it takes a second."""
+    from scipy import stats
+
+    return float(stats.studentized_range.ppf(probability, methods, np.inf))
