@@ -169,8 +169,14 @@ def _probabilities(candidate: Candidate, first: Attempt) -> Results:
 
     p = first.probabilities
     labels = np.asarray(candidate.cohort().labels)[candidate.split.test]
+    distinct = np.unique(p)
     if roc_auc_score(labels, p) < SWAPPED:
         yield "warning", "they rank the test cases the wrong way round: is it P(label = 0)?"
+    elif len(distinct) == 1 and frozenset().union(*candidate.row.method.modalities):
+        yield "warning", f"all are {p[0]:.4g}, although modalities are declared: was anything learnt?"
+    elif len(distinct) == 2:
+        values = f"only two distinct values, {distinct[0]:.4g} and {distinct[1]:.4g}"
+        yield "warning", f"{values}: the AUC is that of a vote: return P(label = 1), not the predicted class"
     else:
         yield "good", f"{len(p)} finite numbers from {p.min():.3f} to {p.max():.3f}"
 

@@ -25,6 +25,10 @@ from benchmark.system.provenance import library_versions
 Probabilities = NDArray[np.float64]
 
 
+ROUNDING = 1e-6
+"""How far a probability may lie outside [0, 1] by the rounding of single precision; it is clipped."""
+
+
 class InvalidPredictions(BenchmarkError):
     """Predictions that are not one probability for each case."""
 
@@ -112,11 +116,11 @@ def _fresh(method: ConfiguredMethod, seed: int, make: Callable[[], Method] | Non
 
 
 def checked(probabilities: Any, cases: int) -> Probabilities:
-    """What a method predicted of so many cases, (n,) float64. Raises `InvalidPredictions`."""
+    """What a method predicted of so many cases, (n,) float64 in [0, 1]. Raises `InvalidPredictions`."""
     reason = why_invalid(probabilities, cases)
     if reason:
         raise InvalidPredictions(reason)
-    return np.asarray(probabilities, dtype=np.float64)
+    return np.clip(np.asarray(probabilities, dtype=np.float64), 0, 1)
 
 
 def why_invalid(probabilities: Any, cases: int) -> str:
@@ -127,14 +131,29 @@ def why_invalid(probabilities: Any, cases: int) -> str:
         return "predict_proba gave a Series in an order of its own: give an array in the order of the cases"
     values = np.asarray(probabilities)
     if values.shape != (cases,):
-        return f"predict_proba gave shape {values.shape} for {cases} cases: it must be ({cases},)"
+        hint = {(cases, 2): ": take column 1, P(label = 1)", (cases, 1): ": take its one column"}.get(values.shape, "")
+        return f"predict_proba gave shape {values.shape} for {cases} cases: it must be ({cases},){hint}"
     if not np.issubdtype(values.dtype, np.floating) and not np.issubdtype(values.dtype, np.integer):
         return f"predict_proba gave {values.dtype}, not numbers"
     if not np.isfinite(values).all():
         return f"{int((~np.isfinite(values)).sum())} of {cases} probabilities are NaN or infinite"
-    if values.min() < 0 or values.max() > 1:
-        return f"probabilities lie between {values.min():.4g} and {values.max():.4g}: they must lie in [0, 1]"
-    return ""
+    return _why_outside(values.astype(np.float64))
+
+
+def _why_outside(values: Probabilities) -> str:
+    """How far values lie outside [0, 1] by more than rounding, and what they seem to be; empty where they do not."""
+    excess = np.maximum(-values, values - 1)
+    if excess.max(initial=0) <= ROUNDING:
+        return ""
+    low, high = values.min(), values.max()
+    if set(np.unique(values)) <= {-1, 1}:
+        hint = ": these look like classes -1 and 1"
+    elif low < 0 and excess.max() > 0.1:
+        hint = ": these look like log-odds: 1 / (1 + exp(-x)) makes them probabilities"
+    else:
+        hint = ": these look like percent: divide by 100" if 2 < high <= 100 else ""
+    outside = f"{int((excess > ROUNDING).sum())} of {len(values)} probabilities lie outside [0, 1], by up to {excess.max():.3g}"
+    return f"{outside} (they range from {low:.4g} to {high:.4g}){hint}"
 
 
 def saved_attributes(method: Method) -> tuple[float, dict[str, Any], dict[str, Any]]:

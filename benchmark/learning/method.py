@@ -106,21 +106,26 @@ class EstimatorMethod:
         raise NotImplementedError(f"{type(self).__name__} must define estimator(seed)")
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
-        """Fit preprocessing and classifier on train + validation."""
+        """Fit preprocessing and classifier on train + validation. Raises `BenchmarkError` where the options do not apply."""
         from sklearn.utils.class_weight import compute_sample_weight
 
+        from benchmark.learning.composites import chosen_within, weighable
         from benchmark.learning.design_matrix import DesignMatrix
         from benchmark.learning.replication import evened
 
         cases = train.join(validation)
         self._matrix = DesignMatrix(self.features).fit(cases)
         x, y = self._matrix.transform(cases), np.asarray(cases.labels)
-        model = self.estimator(seed)
+        model, weights = self.estimator(seed), {}
+        if not hasattr(model, "predict_proba"):
+            how = "wrap it in CalibratedClassifierCV, or choose the option that has it give them"
+            raise BenchmarkError(f"{type(model).__name__} gives no probabilities as it is configured: {how}")
         if self.smote:
             model = evened(model, self._matrix.measured, self.smote, seed)
-        weights = {} if self.class_weight is None else {"sample_weight": compute_sample_weight(self.class_weight, y)}
+        if self.class_weight:
+            model, weights = weighable(model), {"sample_weight": compute_sample_weight(self.class_weight, y)}
         self._fitted = model.fit(x, y, **weights)
-        self.chosen = dict(getattr(self._fitted, "best_params_", {}))
+        self.chosen = chosen_within(self._fitted)
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
         """P(label = 1), (n,)."""

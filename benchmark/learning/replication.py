@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin
+from sklearn.feature_selection import SelectorMixin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.metaestimators import available_if
 
+from benchmark.learning.composites import classifiers_within, parameters
 from benchmark.system.errors import BenchmarkError
 
 Matrix = NDArray[np.float64]
@@ -44,19 +46,37 @@ def replicate(
 
 
 def evened(estimator: Any, measured: NDArray[np.bool_], neighbours: int, seed: int) -> Any:
-    """The estimator, fitting on replicated classes.
+    """The estimator, fitting on replicated classes: copies of a case never stand on both sides of an inner fold.
 
-    Inside a search or a calibration it is the inner classifier that replicates, each time on the part that it is fitted on:
-    copies of a case never stand on both sides of an inner fold.
+    Where something within splits the cases again (a search, a calibration, a stack), it is the classifiers inside that
+    replicate, each time on the part that they are fitted on. A stack's last classifier gets no copies.
+    Raises `BenchmarkError` for an estimator that splits them where no copy can be kept out.
     """
-    inner = estimator.get_params(deep=False).get("estimator") if hasattr(estimator, "get_params") else None
-    if inner is not None:
-        return estimator.set_params(estimator=evened(inner, measured, neighbours, seed))
-    return Evened(estimator, measured, neighbours, seed)
+    if not _splits(estimator):
+        return Evened(estimator, measured, neighbours, seed)
+    name, inner = type(estimator).__name__, classifiers_within(estimator)
+    if not inner or isinstance(estimator, SelectorMixin):
+        how = "copies would stand on both sides: choose smote=0, or a search or calibration around a classifier that does not"
+        raise BenchmarkError(f"smote={neighbours}: {name} itself splits the cases that it is fitted on, and {how}")
+    before = getattr(estimator, "steps", [])[:-1]
+    if not all(isinstance(step, OneToOneFeatureMixin) for _, step in before):
+        how = "put the whole pipeline inside, as in GridSearchCV(make_pipeline(...))"
+        raise BenchmarkError(f"smote={neighbours}: the {name} makes other columns before it splits the cases: {how}")
+    return estimator.set_params(**{at: evened(each, measured, neighbours, seed) for at, each in inner.items()})
+
+
+def _splits(estimator: Any) -> bool:
+    """Whether the estimator, or one within it, splits the cases that it is fitted on."""
+    parts = [estimator, *parameters(estimator, deep=True).values()]
+    given = [parameters(part) for part in parts if not isinstance(part, type)]
+    return any(
+        options.get("cv", "prefit") != "prefit" or options.get("early_stopping") is True or options.get("probability") is True
+        for options in given
+    )
 
 
 class Evened(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier that is fitted on replicated classes; parameters that are not its own are the classifier's."""
+    """A classifier that is fitted on replicated classes; to whoever sets parameters it is that classifier."""
 
     def __init__(self, classifier: Any, measured: NDArray[np.bool_], neighbours: int, seed: int) -> None:
         self.classifier = classifier
@@ -64,15 +84,21 @@ class Evened(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.neighbours = neighbours
         self.seed = seed
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Its own parameters, from which a copy is made; if `deep`, the classifier's as well, by their plain names."""
+        own: dict[str, Any] = super().get_params(deep=False)
+        return {**own, **parameters(self.classifier, deep=True)} if deep else own
+
     def set_params(self, **params: Any) -> Evened:
         """Set the classifier's parameters by their plain names."""
-        own = {name: value for name, value in params.items() if name.partition("__")[0] in self._get_param_names()}
-        self.classifier.set_params(**{name: value for name, value in params.items() if name not in own})
-        super().set_params(**own)
+        self.classifier.set_params(**params)
         return self
 
     def fit(self, x: Matrix, y: NDArray[Any]) -> Evened:
-        """Fit the classifier on the cases and their copies."""
+        """Fit the classifier on the cases and their copies. Raises `BenchmarkError` where columns were left out before."""
+        if x.shape[1] != len(self.measured):
+            given = f"{type(self.classifier).__name__} is given {x.shape[1]} of {len(self.measured)} columns"
+            raise BenchmarkError(f"smote={self.neighbours}: {given}: choose features inside the classifier's own pipeline")
         self.classifier.fit(*replicate(x, y, self.measured, self.neighbours, self.seed))
         self.classes_ = self.classifier.classes_
         return self

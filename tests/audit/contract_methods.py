@@ -82,6 +82,17 @@ class Restoring(Curve):
         self.slope = float(torch.load(kept, weights_only=True)["slope"])
 
 
+@register_method("rounded", family="conforms", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Rounded(Curve):
+    """Single precision takes its largest probability past 1."""
+
+    stochastic = False
+
+    def predict_proba(self, cases):
+        return np.float32(np.minimum(1.5 * super().predict_proba(cases), 1)) * np.float32(1.0000002)
+
+
 # Neither
 
 
@@ -93,6 +104,24 @@ class Idle(Curve):
     """Declares the image and never looks at it."""
 
     stochastic = False
+
+
+@register_method("classes", family="warned", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Classes(Curve):
+    stochastic = False
+
+    def predict_proba(self, cases):
+        return (super().predict_proba(cases) > 0.5).astype(float)
+
+
+@register_method("constant", family="warned", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Constant(Curve):
+    stochastic = False
+
+    def predict_proba(self, cases):
+        return np.full(len(cases), 0.3)
 
 
 @register_method("small", family="not applicable", reference="r", fit_modalities={"table"}, predict_modalities={"table"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -185,6 +186,30 @@ def test_a_declared_modality_without_effect_is_a_warning(found: Found) -> None:
     assert of_state(found("idle"), "error") == set()
     assert of_state(found("idle"), "warning") == {"modalities"}
     assert said(found("idle"), "modalities").startswith("permuting image")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("classes", "only two distinct values, 0 and 1: the AUC is that of a vote"),
+        ("constant", "all are 0.3, although modalities are declared"),
+    ],
+)
+def test_predictions_of_few_values_are_a_warning(method: str, message: str, found: Found) -> None:
+    assert of_state(found(method), "error") == set()
+    assert "probabilities" in of_state(found(method), "warning")
+    assert said(found(method), "probabilities").startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("gives-columns", r"shape \(15, 2\) for 15 cases: it must be \(15,\): take column 1, P\(label = 1\)"),
+        ("gives-logits", r"\d+ of 15 probabilities lie outside \[0, 1\], by up to [\d.]+ .*: these look like log-odds"),
+    ],
+)
+def test_what_is_given_instead_of_probabilities_is_recognised(method: str, message: str, found: Found) -> None:
+    assert re.search(message, said(found(method), "probabilities"))
 
 
 def test_a_method_that_declares_nothing_is_not_warned(found: Found) -> None:

@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
 
 from benchmark.data.cohort import Cohort
+from benchmark.learning.fitting import saved_attributes
 from benchmark.learning.method import EstimatorMethod
 from benchmark.system.errors import BenchmarkError
 
@@ -67,6 +77,60 @@ def test_balanced_weights_give_both_classes_the_same_sum() -> None:
     weights, labels = method.seen.weights, method.seen.y
     assert weights[labels == 1].sum() == pytest.approx(weights[labels == 0].sum())
     assert weights.sum() == pytest.approx(30)
+
+
+def classifier(made: Any, **options: Any) -> EstimatorMethod:
+    """A method that is made of a scikit-learn classifier."""
+
+    @dataclass
+    class Made(EstimatorMethod):
+        def estimator(self, seed: int) -> Any:
+            return made
+
+    return Made(**options)
+
+
+@pytest.mark.parametrize(
+    "within",
+    [
+        lambda model: make_pipeline(StandardScaler(), model),
+        lambda model: make_pipeline(StandardScaler(), make_pipeline(PCA(1), model)),
+        lambda model: GridSearchCV(make_pipeline(StandardScaler(), model), {"logisticregression__C": [0.1, 1]}, cv=4),
+        lambda model: make_pipeline(StandardScaler(), GridSearchCV(model, {"C": [0.1, 1]}, cv=4)),
+        lambda model: VotingClassifier([("a", make_pipeline(StandardScaler(), model))], voting="soft"),
+    ],
+    ids=["pipeline", "pipeline of pipelines", "search", "search last", "vote"],
+)
+def test_weights_reach_the_classifier_through_whatever_stands_around_it(within: Any) -> None:
+    """32 and 128 cases in 4 folds: each part has the shares of the whole, so scikit-learn's own `class_weight` is the same."""
+    train, validation = parts(32, 128)
+    ours = classifier(within(LogisticRegression()), class_weight="balanced")
+    theirs = classifier(within(LogisticRegression(class_weight="balanced")))
+    predictions = []
+    for method in (ours, theirs):
+        method.fit(train, validation, 1)
+        predictions.append(method.predict_proba(train.blind()))
+    np.testing.assert_allclose(*predictions, rtol=1e-6)
+    assert predictions[0].mean() > 0.4
+
+
+def test_weights_that_a_classifier_does_not_take_are_refused() -> None:
+    with pytest.raises(BenchmarkError, match="class_weight: KNeighborsClassifier takes no weights of cases"):
+        classifier(make_pipeline(StandardScaler(), KNeighborsClassifier()), class_weight="balanced").fit(*parts(), seed=1)
+
+
+@pytest.mark.parametrize("model", [LinearSVC(), SVC(), VotingClassifier([("a", LogisticRegression())], voting="hard")])
+def test_a_classifier_without_probabilities_is_refused_with_the_mend(model: Any) -> None:
+    with pytest.raises(BenchmarkError, match=f"{type(model).__name__} gives no probabilities.*CalibratedClassifierCV"):
+        classifier(model).fit(*parts(), seed=1)
+
+
+def test_what_a_search_at_the_end_of_a_pipeline_chose_among_classifiers_is_told() -> None:
+    chain = Pipeline([("own", GaussianNB())])
+    search = GridSearchCV(chain, {"own": [LogisticRegression(C=0.5)]}, cv=2)
+    method = classifier(make_pipeline(StandardScaler(), search), smote=1)
+    method.fit(*parts(), seed=1)
+    assert saved_attributes(method)[1] == {"own": "LogisticRegression(C=0.5)"}
 
 
 def test_smote_and_weights_at_once_are_refused() -> None:
