@@ -5,10 +5,10 @@ for the page and for papers; `filled` adds them and the words, as the page does 
 the fields that the chart's docstring lists.
 """
 
-from __future__ import annotations
-
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 Spec = dict[str, Any]
@@ -18,14 +18,30 @@ SYMBOLS = ("circle", "square", "triangle-up", "diamond", "cross")
 """One fewer than the colours: 30 groups differ in colour or symbol."""
 DASHES = ([1, 0], [6, 3], [2, 2], [9, 3, 2, 3], [12, 4], [4, 1])
 POINT = {"type": "point", "filled": True, "size": 60, "opacity": 1}
-ROW_STEP, CELL_STEP, MANY_SITES = 19, 18, 12
-BETTER, WORSE = ("#00507d", "#2980b5", "#9ccbe8"), ("#9c4400", "#d1691e", "#f5c39b")
-"""Fills of a significant cell for p < .001, .01 and .05."""
+UPRIGHT_NAMES = {"labelAngle": -60, "grid": False, "ticks": False, "orient": "bottom"}
+RULE = {"type": "rule", "strokeWidth": 1.5}
+EXACT = frozenset({"difference", "signed", "low", "high", "p_holm", "value", "mean", "x", "y", "share", "seconds"})
+"""Fields that a tooltip shows as numbers."""
+ROW_STEP, CELL_STEP = 19, 18
+MANY_SITES = 12
+"""With more sites than these they stand in lines, not in columns."""
+LEVELS = (".001", ".01", ".05")
+FILLS = {
+    "row better, p < .001": "#00507d",
+    "row worse, p < .001": "#9c4400",
+    "row better, p < .01": "#2980b5",
+    "row worse, p < .01": "#d1691e",
+    "row better, p < .05": "#9ccbe8",
+    "row worse, p < .05": "#f5c39b",
+}
+"""What a significant cell of the matrix shows, and its fill."""
+SHOWN = ("first row", "significantly different", "no difference shown", "not tested")
+FOREST = ("method", "difference", "low", "high", "shown")
 
 
 @dataclass(frozen=True)
 class Ink:
-    """Colours and type. The series follow Okabe and Ito (2008), each with a dash and a symbol of its own."""
+    """Colours, type and size. The series follow Okabe and Ito (2008), each with a dash and a symbol of its own."""
 
     text: str
     faint: str
@@ -35,6 +51,7 @@ class Ink:
     font: str
     size: int
     width: int | str
+    height: int
 
 
 PAGE = Ink(
@@ -46,6 +63,7 @@ PAGE = Ink(
     "system-ui, sans-serif",
     12,
     "container",
+    400,
 )
 """The page's style sheet gives the colours, so that a change of theme and a print need no new drawing."""
 PAPER = Ink(
@@ -57,25 +75,20 @@ PAPER = Ink(
     "Helvetica, Arial, sans-serif",
     11,
     340,
+    340,
 )
 """White ground, about a column wide."""
 
 
 def forest(ink: Ink) -> Spec:
     """`rows`: method, difference, low, high, shown (one of `SHOWN`); differences from the first row."""
-    colours = [ink.text, ink.series[1], ink.text, ink.faint]
-    shown = {"field": "shown", "type": "nominal", "scale": {"domain": list(SHOWN)}, "legend": _legend(1), "title": None}
-    colour = {**shown, "scale": {"domain": list(SHOWN), "range": colours}}
+    x, y = _quantity("difference", "difference in {metric} from the first row, 95 % CI"), _named("method")
+    shown = {"field": "shown", "type": "nominal", "legend": _legend(1), "title": None}
+    colour = {**shown, "scale": {"domain": list(SHOWN), "range": [ink.text, ink.series[1], ink.text, ink.faint]}}
     shape = {**shown, "scale": {"domain": list(SHOWN), "range": ["diamond", "square", "circle", "cross"]}}
-    across = _quantity("difference", "difference in {metric} from the first row, 95 % CI")
-    shown_as = {"color": colour, "shape": shape, "tooltip": _tooltip(FOREST)}
-    point = {"mark": POINT, "encoding": {"x": across, "y": _named("method"), **shown_as}}
-    interval = _interval(across, _named("method"), colour)
-    return _chart(ink, interval, _vertical(0, ink), point, height={"lines": "method", "step": ROW_STEP})
-
-
-SHOWN = ("first row", "significantly different", "no difference shown", "not tested")
-FOREST = ("method", "difference", "low", "high", "shown")
+    look = {"color": colour, "shape": shape, "tooltip": _tooltip(FOREST)}
+    point = {"mark": POINT, "encoding": {"x": x, "y": y, **look}}
+    return _chart(ink, _interval(x, y, colour), _zero(ink), point, height={"lines": "method", "step": ROW_STEP})
 
 
 def matrix(ink: Ink) -> Spec:
@@ -83,32 +96,27 @@ def matrix(ink: Ink) -> Spec:
 
     `of_a` and `of_b` are what the cells in the rows of a and of b show.
     """
-    better, worse = ([f"row {verdict}, p < {level}" for level in LEVELS] for verdict in ("better", "worse"))
-    domain = [*(kind for level in zip(better, worse, strict=True) for kind in level), *SHOWN[2:]]
-    fills = [fill for level in zip(BETTER, WORSE, strict=True) for fill in level]
+    better, worse = ([kind for kind in FILLS if verdict in kind] for verdict in ("better", "worse"))
+    pale = [kind for kind in FILLS if kind.endswith(LEVELS[-1])]
     fill = {
         "field": "shown",
         "type": "nominal",
-        "scale": {"domain": domain, "range": [*fills, ink.ground, ink.rule]},
+        "scale": {"domain": [*FILLS, *SHOWN[2:]], "range": [*FILLS.values(), ink.ground, ink.rule]},
         "legend": {**_legend(2), "symbolType": "square", "symbolStrokeColor": ink.faint, "symbolStrokeWidth": 0.5},
         "title": None,
     }
     place = {
-        "x": {**_name_axis("column", _names(-60)), "sort": {"field": "column_place", "op": "min"}},
+        "x": {**_name_axis("column", UPRIGHT_NAMES), "sort": {"field": "column_place", "op": "min"}},
         "y": {**_name_axis("row"), "sort": {"field": "row_place", "op": "min"}},
     }
-    pale = [*better[2:], *worse[2:]]
-    signs = ((better, "+"), (worse, "\u2212"))
-    sign = {"condition": [{"test": _one_of(kinds), "value": sign} for kinds, sign in signs], "value": "\u00b7"}
-    inks = ((pale, "#000000"), ([*better, *worse], "#ffffff"))
-    colour = {"condition": [{"test": _one_of(kinds), "value": value} for kinds, value in inks], "value": ink.faint}
-    tooltip = ("row", "column", "signed", "p_holm", "shown")
+    sign = {"condition": [_when(better, "+"), _when(worse, "\u2212")], "value": "\u00b7"}
+    colour = {"condition": [_when(pale, "#000000"), _when([*better, *worse], "#ffffff")], "value": ink.faint}
     return {
         **_chart(
             ink,
             {
                 "mark": {"type": "rect", "stroke": ink.rule, "strokeWidth": 0.5},
-                "encoding": {**place, "color": fill, "tooltip": _tooltip(tooltip)},
+                "encoding": {**place, "color": fill, "tooltip": _tooltip(("row", "column", "signed", "p_holm", "shown"))},
             },
             {
                 "mark": {"type": "text", "fontSize": 11, "fontWeight": "bold"},
@@ -128,77 +136,76 @@ def matrix(ink: Ink) -> Spec:
     }
 
 
-LEVELS = (".001", ".01", ".05")
-
-
-def _one_of(kinds: Sequence[str]) -> Spec:
-    return {"field": "shown", "oneOf": list(kinds)}
+def _when(kinds: Sequence[str], value: str) -> Spec:
+    return {"test": {"field": "shown", "oneOf": list(kinds)}, "value": value}
 
 
 def roc(ink: Ink) -> Spec:
     """`rows`: method, x (false-positive rate), y (sensitivity), low, high."""
-    x = _quantity("x", "1 \u2212 specificity", [0, 1])
-    lines = _banded(ink, x, _quantity("y", "sensitivity", [0, 1]))
-    return _chart(ink, _diagonal(ink), *lines, height=_square(ink))
+    lines = _banded(ink, _quantity("x", "1 \u2212 specificity", [0, 1]), _quantity("y", "sensitivity", [0, 1]))
+    return _chart(ink, _diagonal(ink), *lines, height=ink.height)
 
 
 def decision(ink: Ink) -> Spec:
     """`rows`: method, x (threshold probability), y (net benefit), low, high; `everyone`: x, y of treating all."""
     x = _quantity("x", "threshold probability", [0, 1])
     y = {**_quantity("y", "net benefit"), "scale": {"domainMin": -0.05, "nice": False, "zero": False}}
-    everyone = {
-        "data": {"name": "everyone"},
-        "mark": {"type": "line", "color": ink.faint, "strokeWidth": 1, "clip": True},
-        "encoding": {"x": x, "y": y},
-    }
-    word = {
-        "data": {"values": [{"x": 0.01, "y": 0.0, "label": "treat none"}]},
-        "mark": {"type": "text", "align": "left", "dy": -7, "color": ink.faint},
-        "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
-    }
-    all_word = {
-        "data": {"name": "everyone"},
-        "transform": [{"filter": "datum.y > 0"}, {"aggregate": [{"op": "max", "field": "x", "as": "x"}]}],
-        "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": ink.faint},
-        "encoding": {"x": x, "y": {"datum": 0}, "text": {"value": "treat all"}},
-    }
-    lines = _banded(ink, x, y, clip=True)
-    zero = {"mark": {"type": "rule", "color": ink.faint}, "encoding": {"y": {"datum": 0}}}
-    return _chart(ink, zero, everyone, word, all_word, *lines, height=_square(ink) * 3 // 4)
+    word = {"type": "text", "align": "left", "color": ink.faint}
+    return _chart(
+        ink,
+        {"mark": {"type": "rule", "color": ink.faint}, "encoding": {"y": {"datum": 0}}},
+        {
+            "data": {"name": "everyone"},
+            "mark": {"type": "line", "color": ink.faint, "strokeWidth": 1, "clip": True},
+            "encoding": {"x": x, "y": y},
+        },
+        {
+            "data": {"values": [{"x": 0.01, "y": 0.0, "label": "treat none"}]},
+            "mark": {**word, "dy": -7},
+            "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
+        },
+        {
+            "data": {"name": "everyone"},
+            "transform": [{"filter": "datum.y > 0"}, {"aggregate": [{"op": "max", "field": "x", "as": "x"}]}],
+            "mark": {**word, "dx": 4, "dy": -6},
+            "encoding": {"x": x, "y": {"datum": 0}, "text": {"value": "treat all"}},
+        },
+        *_banded(ink, x, y, clip=True),
+        height=ink.height * 3 // 4,
+    )
 
 
 def calibration(ink: Ink) -> Spec:
     """`rows`: method, x (mean predicted), y (observed), low, high, share (a point's area); one per bin, x None for no point."""
     x, y = _quantity("x", "predicted probability", [0, 1]), _quantity("y", "observed proportion", [0, 1])
-    colour = {"color": _line(ink)["color"]}
-    line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"x": x, "y": y, **_line(ink)}}
-    upright = {
-        "needs": "low",
-        "transform": [{"filter": "isValid(datum.low)"}],
-        "mark": {"type": "rule", "strokeWidth": 1.2},
-        "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, **colour},
-    }
+    look, pointed = _line(ink), [{"filter": "isValid(datum.x)"}]
     area = {"field": "share", "type": "quantitative", "scale": {"domain": [0, 0.5], "range": [6, 250]}, "legend": None}
-    tooltip = _tooltip(("method", "x", "y", "low", "high", "share"))
-    point = {
-        "mark": {"type": "point", "filled": True, "opacity": 1, "clip": False},
-        "encoding": {"x": x, "y": y, **colour, "size": area, "tooltip": tooltip},
-    }
-    layers = [{**layer, "transform": [{"filter": "isValid(datum.x)"}]} for layer in (line, point)]
-    return _chart(ink, _diagonal(ink), layers[0], upright, layers[1], height=_square(ink))
+    point = {"color": look["color"], "size": area, "tooltip": _tooltip(("method", "x", "y", "low", "high", "share"))}
+    return _chart(
+        ink,
+        _diagonal(ink),
+        {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {"x": x, "y": y, **look}, "transform": pointed},
+        _interval(x, y, look["color"], "y", {"type": "rule", "strokeWidth": 1.2}),
+        {
+            "mark": {"type": "point", "filled": True, "opacity": 1, "clip": False},
+            "encoding": {"x": x, "y": y, **point},
+            "transform": pointed,
+        },
+        height=ink.height,
+    )
 
 
 def shares(ink: Ink) -> Spec:
     """`rows`: method, middle (of a bin), share: the share of the predictions that fall into each bin."""
-    x, y = _quantity("middle", "predicted probability", [0, 1]), _quantity("share", "share of predictions")
-    y["scale"], y["axis"] = {"zero": True}, {"tickCount": 3}
+    x = _quantity("middle", "predicted probability", [0, 1])
+    y = {**_quantity("share", "share of predictions"), "scale": {"zero": True}, "axis": {"tickCount": 3}}
     line = {"mark": {"type": "line", "interpolate": "step", "strokeWidth": 1.5}, "encoding": {"x": x, "y": y, **_line(ink)}}
     return _chart(ink, line, height=110)
 
 
 def sites(ink: Ink, x: str = "site", y: str = "method") -> Spec:
     """`rows`: site, method, value, n, positives; `value` is the site's mean over training seeds."""
-    place = {"x": {**_named(x), "axis": _names(-60)}, "y": _named(y)}
+    place = {"x": {**_named(x), "axis": UPRIGHT_NAMES}, "y": _named(y)}
     fill = {
         "field": "value",
         "type": "quantitative",
@@ -219,33 +226,20 @@ def sites(ink: Ink, x: str = "site", y: str = "method") -> Spec:
         "mark": {"type": "text", "fontSize": 9},
         "encoding": {**place, **number},
     }
-    ends = [{"op": "min", "field": "value", "as": "least"}, {"op": "max", "field": "value", "as": "most"}]
     tiles = {"mark": {"type": "rect"}, "encoding": {**place, **tile}}
+    ends = [{"op": "min", "field": "value", "as": "least"}, {"op": "max", "field": "value", "as": "most"}]
     chart = _chart(ink, tiles, written, width={"step": 34}, height={"step": CELL_STEP})
     return {**chart, "transform": [{"joinaggregate": ends}]}
 
 
-def sites_down(ink: Ink) -> Spec:
-    """As `sites`, with a line for each of many sites."""
-    return sites(ink, "method", "site")
-
-
-def sites_chart(count: int) -> str:
-    """Which of the two charts shows so many sites."""
-    return "sites_down" if count > MANY_SITES else "sites"
-
-
 def time(ink: Ink) -> Spec:
     """`rows`: method, family, seconds, mean, low, high; `right`, `left`: those whose names stand on that side of the point."""
-    x = {**_quantity("seconds", "seconds to train and predict one split (log scale)"), "scale": {"type": "log", "nice": True}}
-    x["axis"] = {"tickCount": 5, "format": "~g"}
-    y = _quantity("mean", "{metric}{interval}")
-    upright = {
-        "needs": "low",
-        "transform": [{"filter": "isValid(datum.low)"}],
-        "mark": {"type": "rule", "strokeWidth": 0.8, "opacity": 0.5},
-        "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": _colour(ink, "family")},
+    x = {
+        **_quantity("seconds", "seconds to train and predict one split (log scale)"),
+        "scale": {"type": "log", "nice": True},
+        "axis": {"tickCount": 5, "format": "~g"},
     }
+    y = _quantity("mean", "{metric}{interval}")
     names = [
         {
             "data": {"name": side},
@@ -254,8 +248,9 @@ def time(ink: Ink) -> Spec:
         }
         for side, align, shift in (("right", "left", 7), ("left", "right", -7))
     ]
+    upright = _interval(x, y, _colour(ink, "family"), "y", {"type": "rule", "strokeWidth": 0.8, "opacity": 0.5})
     point = _point(ink, x, y, "family", ("method", "family", "seconds", "mean", "low", "high"))
-    return _chart(ink, upright, point, *names, height=_square(ink) * 4 // 5)
+    return _chart(ink, upright, point, *names, height=ink.height * 4 // 5)
 
 
 def dots(ink: Ink) -> Spec:
@@ -268,24 +263,23 @@ def dots(ink: Ink) -> Spec:
 def ranks(ink: Ink) -> Spec:
     """`rows`: method, value (mean rank), low, high (half a critical difference to either side)."""
     x, y = _quantity("value", "mean rank over sites (1 is best)"), _named("method")
-    colour = {"value": ink.series[0]}
-    shown = {"color": colour, "tooltip": _tooltip(("method", "value", "low", "high"))}
-    point = {"mark": POINT, "encoding": {"x": x, "y": y, **shown}}
-    return _chart(ink, _interval(x, y, colour), point, height={"lines": "method", "step": ROW_STEP})
+    look = {"color": {"value": ink.series[0]}, "tooltip": _tooltip(("method", "value", "low", "high"))}
+    point = {"mark": POINT, "encoding": {"x": x, "y": y, **look}}
+    return _chart(ink, _interval(x, y, {"value": ink.series[0]}), point, height={"lines": "method", "step": ROW_STEP})
 
 
 def differences(ink: Ink) -> Spec:
     """`rows`: part (a seed, a site, or the mean), split, difference, low, high, mean (whether it is the mean)."""
     x, y = _quantity("difference", "difference in {metric}"), _named("part")
-
-    def look(mean: Any, other: Any) -> Spec:
-        return {"condition": {"test": "datum.mean", "value": mean}, "value": other}
-
-    colour = look(ink.series[1], ink.series[0])
+    looks = {"color": (ink.series[1], ink.series[0]), "shape": ("diamond", "circle"), "size": (110, 40)}
+    look: Spec = {
+        channel: {"condition": {"test": "datum.mean", "value": of_mean}, "value": other}
+        for channel, (of_mean, other) in looks.items()
+    }
     tooltip = _tooltip(("part", "split", "difference", "low", "high"))
-    shown = {"color": colour, "shape": look("diamond", "circle"), "size": look(110, 40), "tooltip": tooltip}
-    point = {"mark": {"type": "point", "filled": True, "opacity": 0.85}, "encoding": {"x": x, "y": y, **shown}}
-    return _chart(ink, _interval(x, y, colour), _vertical(0, ink), point, height={"lines": "part", "step": 28})
+    mark = {"type": "point", "filled": True, "opacity": 0.85}
+    point = {"mark": mark, "encoding": {"x": x, "y": y, **look, "tooltip": tooltip}}
+    return _chart(ink, _interval(x, y, look["color"]), _zero(ink), point, height={"lines": "part", "step": 28})
 
 
 CHARTS: Mapping[str, Callable[[Ink], Spec]] = {
@@ -296,7 +290,7 @@ CHARTS: Mapping[str, Callable[[Ink], Spec]] = {
     "shares": shares,
     "decision": decision,
     "sites": sites,
-    "sites_down": sites_down,
+    "sites_down": partial(sites, x="method", y="site"),
     "ranks": ranks,
     "time": time,
     "dots": dots,
@@ -317,18 +311,16 @@ def filled(spec: Spec, datasets: Mapping[str, Records], words: Mapping[str, str]
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):
-            for word, text in words.items():
-                value = value.replace("{" + word + "}", text)
-            return value
+            return re.sub(r"\{(\w+)\}", lambda word: words.get(word[1], word[0]), value)
         if isinstance(value, list):
             return [walk(each) for each in value]
-        if isinstance(value, dict):
-            if "distinct" in value:
-                return distinct(value["distinct"])
-            if "lines" in value:
-                return len(distinct(value["lines"])) * value["step"]
-            return {name: walk(each) for name, each in value.items() if name != "needs"}
-        return value
+        if not isinstance(value, dict):
+            return value
+        if "distinct" in value:
+            return distinct(value["distinct"])
+        if "lines" in value:
+            return len(distinct(value["lines"])) * value["step"]
+        return {name: walk(each) for name, each in value.items() if name != "needs"}
 
     def possible(layer: Spec) -> bool:
         return "needs" not in layer or any(row.get(layer["needs"]) is not None for row in datasets["rows"])
@@ -338,8 +330,6 @@ def filled(spec: Spec, datasets: Mapping[str, Records], words: Mapping[str, str]
 
 
 def _chart(ink: Ink, *layers: Spec, height: Any, width: Any = None) -> Spec:
-    axis = {"labelColor": ink.text, "titleColor": ink.text, "domainColor": ink.faint, "tickColor": ink.faint}
-    sizes = {"labelFontSize": ink.size - 1, "titleFontSize": ink.size, "titleFontWeight": "normal"}
     return {
         "data": {"name": "rows"},
         "layer": list(layers),
@@ -350,7 +340,17 @@ def _chart(ink: Ink, *layers: Spec, height: Any, width: Any = None) -> Spec:
             "aria": False,
             "font": ink.font,
             "view": {"stroke": None},
-            "axis": {**axis, **sizes, "gridColor": ink.rule, "labelLimit": 330},
+            "axis": {
+                "labelColor": ink.text,
+                "titleColor": ink.text,
+                "domainColor": ink.faint,
+                "tickColor": ink.faint,
+                "labelFontSize": ink.size - 1,
+                "titleFontSize": ink.size,
+                "titleFontWeight": "normal",
+                "gridColor": ink.rule,
+                "labelLimit": 330,
+            },
             "legend": {"labelColor": ink.text, "titleColor": ink.text, "labelLimit": 400, "labelFontSize": ink.size - 1},
             "text": {"color": ink.text, "fontSize": ink.size - 1},
             "title": {"color": ink.text, "fontSize": ink.size + 1, "anchor": "start", "fontWeight": "bold"},
@@ -358,12 +358,8 @@ def _chart(ink: Ink, *layers: Spec, height: Any, width: Any = None) -> Spec:
     }
 
 
-def _square(ink: Ink) -> int:
-    return ink.width if isinstance(ink.width, int) else 400
-
-
 def _quantity(field: str, title: str, domain: Sequence[float] = ()) -> Spec:
-    scale: Spec = {"domain": list(domain)} if domain else {"zero": False}
+    scale = {"domain": list(domain)} if domain else {"zero": False}
     return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": {"tickCount": 6}}
 
 
@@ -376,10 +372,6 @@ def _name_axis(field: str, axis: Spec | None = None) -> Spec:
     return {"field": field, "type": "nominal", "title": None, "axis": axis or {"grid": False, "ticks": False}}
 
 
-def _names(angle: int) -> Spec:
-    return {"labelAngle": angle, "grid": False, "ticks": False, "orient": "bottom"}
-
-
 def _legend(columns: int) -> Spec:
     return {"orient": "top", "columns": columns, "title": None, "symbolOpacity": 1}
 
@@ -390,8 +382,7 @@ def _colour(ink: Ink, field: str) -> Spec:
 
 def _line(ink: Ink) -> Spec:
     """A colour and a dash for each method."""
-    legend = {**_legend(1), "symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2}
-    legend["rowPadding"] = -6
+    legend = {**_legend(1), "symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2, "rowPadding": -6}
     return {"color": _kind("method", ink.series, legend), "strokeDash": _kind("method", DASHES, legend)}
 
 
@@ -403,16 +394,15 @@ def _kind(field: str, values: Sequence[Any], legend: Spec) -> Spec:
 
 def _banded(ink: Ink, x: Spec, y: Spec, *, clip: bool = False) -> list[Spec]:
     """Lines of each method over their bands, where the protocol allows bands."""
-    line = {"mark": {"type": "line", "strokeWidth": 2, "clip": clip}, "encoding": {"x": x, "y": y, **_line(ink)}}
-    band = {
-        "needs": "low",
-        "transform": [{"filter": "isValid(datum.low)"}],
-        "mark": {"type": "area", "opacity": 0.13, "clip": clip},
-        "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": _line(ink)["color"]},
-    }
-    tooltip = {"x": x, "y": y, "tooltip": _tooltip(("method", "x", "y", "low", "high"))}
-    touch = {"mark": {"type": "point", "size": 60, "opacity": 0, "clip": clip}, "encoding": tooltip}
-    return [band, line, touch]
+    look, tooltip = _line(ink), _tooltip(("method", "x", "y", "low", "high"))
+    return [
+        _interval(x, y, look["color"], "y", {"type": "area", "opacity": 0.13, "clip": clip}),
+        {"mark": {"type": "line", "strokeWidth": 2, "clip": clip}, "encoding": {"x": x, "y": y, **look}},
+        {
+            "mark": {"type": "point", "size": 60, "opacity": 0, "clip": clip},
+            "encoding": {"x": x, "y": y, "tooltip": tooltip},
+        },
+    ]
 
 
 def _point(ink: Ink, x: Spec, y: Spec, field: str, tooltip: Sequence[str]) -> Spec:
@@ -421,27 +411,29 @@ def _point(ink: Ink, x: Spec, y: Spec, field: str, tooltip: Sequence[str]) -> Sp
     return {"mark": POINT, "encoding": {"x": x, "y": y, **look}}
 
 
-def _interval(x: Spec, y: Spec, colour: Spec) -> Spec:
+def _interval(x: Spec, y: Spec, colour: Spec, axis: str = "x", mark: Mapping[str, Any] = RULE) -> Spec:
+    """From `low` to `high` along an axis, of the rows that have these."""
+    ends = {axis: {**(x if axis == "x" else y), "field": "low"}, f"{axis}2": {"field": "high"}}
     return {
         "needs": "low",
         "transform": [{"filter": "isValid(datum.low)"}],
-        "mark": {"type": "rule", "strokeWidth": 1.5},
-        "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, "color": colour},
+        "mark": mark,
+        "encoding": {"x": x, "y": y, **ends, "color": colour},
     }
 
 
-def _vertical(at: float, ink: Ink) -> Spec:
-    return {"mark": {"type": "rule", "color": ink.faint, "strokeDash": [3, 3]}, "encoding": {"x": {"datum": at}}}
+def _zero(ink: Ink) -> Spec:
+    return {"mark": {"type": "rule", "color": ink.faint, "strokeDash": [3, 3]}, "encoding": {"x": {"datum": 0}}}
 
 
 def _diagonal(ink: Ink) -> Spec:
-    ends = {"values": [{"x": 0, "y": 0}, {"x": 1, "y": 1}]}
-    place = {name: {"field": name, "type": "quantitative"} for name in ("x", "y")}
-    mark = {"type": "line", "color": ink.faint, "strokeDash": [3, 3], "strokeWidth": 1}
-    return {"data": ends, "mark": mark, "encoding": place}
+    return {
+        "data": {"values": [{"x": 0, "y": 0}, {"x": 1, "y": 1}]},
+        "mark": {"type": "line", "color": ink.faint, "strokeDash": [3, 3], "strokeWidth": 1},
+        "encoding": {name: {"field": name, "type": "quantitative"} for name in ("x", "y")},
+    }
 
 
 def _tooltip(fields: Sequence[str]) -> list[Spec]:
-    numbers = {"difference", "signed", "low", "high", "p_holm", "value", "mean", "x", "y", "share", "seconds"}
     exact = {"type": "quantitative", "format": ".3~g"}
-    return [{"field": field, **(exact if field in numbers else {"type": "nominal"})} for field in fields]
+    return [{"field": field, **(exact if field in EXACT else {"type": "nominal"})} for field in fields]

@@ -1,7 +1,5 @@
 """The columns of the leaderboard, each declared once: Markdown, LaTeX, CSV, JSON and the page choose from this list."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -14,17 +12,30 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, p_value
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.comparison import Comparison
-from benchmark.statistics.metric_names import METRICS
+from benchmark.statistics.metric_names import LABEL1
 
-Names = Literal["name", "text", "letters", "cells", "worst"]
-Numbers = Literal["rank", "estimate", "difference", "p", "flag", "figure", "intercept", "share", "seconds"]
-Kind = Names | Numbers
+Kind = Literal[
+    "name",
+    "text",
+    "letters",
+    "cells",
+    "worst",
+    "rank",
+    "estimate",
+    "difference",
+    "p",
+    "flag",
+    "figure",
+    "intercept",
+    "share",
+    "seconds",
+]
 Table = Literal["ranked", "descriptive", "secondary", "label 1", "label 0", "between sites", "page", "latex", "csv"]
 """The tables of the Markdown (secondary metrics by either class too), and those of the other formats."""
 Line = dict[str, Any]
 """A complete row of a table: its values by field; a field that does not apply to it is missing."""
+DIFFERENCE = ("difference", "difference_low", "difference_high")
 TESTS = ("p", "p_holm", "p_delong", "p_equivalent")
-INTERVAL = " (95 % CI)"
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class Column:
     heading: str
     kind: Kind
     fields: tuple[str, ...]
-    tables: frozenset[Table]
+    tables: tuple[Table, ...]
     where: Literal["always", "tested", "known"] = "always"
     greatest_first: bool = False
 
@@ -53,71 +64,64 @@ BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 
 def _metrics() -> Iterable[Column]:
     """The metrics, each with its class as positive; the primary estimate has a column of its own."""
-    for key in sorted(METRICS, key=lambda key: (_plain(key) not in BY_CLASS, [*BY_CLASS, *METRICS].index(_plain(key)))):
-        tables: frozenset[Table] = frozenset({"secondary"})
-        if _plain(key) in BY_CLASS:
-            tables = frozenset({"label 0" if key.endswith("_label0") else "label 1"})
-        elif key == "auc" or key.endswith("_label0"):
-            tables = frozenset()
-        kind: Kind = "intercept" if "intercept" in key else "figure"
-        yield Column(key, metric_name(_plain(key)), kind, (key, f"{key}_low", f"{key}_high"), tables)
+    for plain in (*BY_CLASS, *(key for key in LABEL1 if key not in BY_CLASS)):
+        kind: Kind = "intercept" if "intercept" in plain else "figure"
+        places: dict[str, Table] = {plain: "label 1" if plain in BY_CLASS else "secondary", f"{plain}_label0": "label 0"}
+        for key, table in places.items():
+            tables = (table,) if plain in BY_CLASS or key == plain != "auc" else ()
+            yield Column(key, metric_name(plain), kind, (key, f"{key}_low", f"{key}_high"), tables)
 
 
-def _plain(key: str) -> str:
-    return key.removesuffix("_label0")
-
-
-def _in(*tables: Table) -> frozenset[Table]:
-    return frozenset(tables)
-
-
-DIFFERENCE = ("difference", "difference_low", "difference_high")
-RANDOM_EFFECTS = ("random_effects_auc", "random_effects_low", "random_effects_high")
-ESTIMATE = ("mean", "low", "high", "spread")
-EVERYWHERE: frozenset[Table] = frozenset(get_args(Table))
-MAIN, SITES = _in("ranked", "page", "latex"), _in("between sites")
+EVERYWHERE: tuple[Table, ...] = tuple(table for table in get_args(Table) if table != "csv")
 COLUMNS: Mapping[str, Column] = {
     column.name: column
     for column in (
-        Column("rank", "rank", "rank", ("rank_low", "rank_high"), _in("ranked", "page", "latex", "csv"), "tested"),
-        Column("method", "method", "name", ("method",), EVERYWHERE - {"csv"}),
-        Column("estimate", "{metric}{interval}", "estimate", ESTIMATE, MAIN | {"descriptive"}, greatest_first=True),
+        Column("rank", "rank", "rank", ("rank_low", "rank_high"), ("ranked", "page", "latex", "csv"), "tested"),
+        Column("method", "method", "name", ("method",), EVERYWHERE),
         Column(
-            "difference", "difference{of} from the first row{interval}", "difference", DIFFERENCE, MAIN, greatest_first=True
-        ),
-        Column("letters", "letters", "letters", ("letters",), MAIN | {"csv"}, "tested"),
-        Column("p", "p", "p", ("p",), _in("ranked", "page"), "known"),
-        Column("p_holm", "p (Holm)", "p", ("p_holm",), MAIN, "known"),
-        Column("p_delong", "p (DeLong, second opinion)", "p", ("p_delong",), _in("ranked", "page"), "known"),
-        Column("p_equivalent", "P(equal)", "p", ("p_equivalent",), _in("ranked", "page"), "known"),
-        Column("best_set", "best set", "flag", ("best_set",), _in("ranked", "page", "csv"), "tested", greatest_first=True),
-        Column(
-            "ensemble_auc",
-            "AUC, seeds averaged",
-            "figure",
-            ("ensemble_auc",),
-            _in("ranked", "page", "csv"),
+            "estimate",
+            "{metric}{interval}",
+            "estimate",
+            ("mean", "low", "high", "spread"),
+            ("ranked", "descriptive", "page", "latex"),
             greatest_first=True,
         ),
+        Column(
+            "difference",
+            "difference{of} from the first row{interval}",
+            "difference",
+            DIFFERENCE,
+            ("ranked", "page", "latex"),
+            greatest_first=True,
+        ),
+        Column("letters", "letters", "letters", ("letters",), ("ranked", "page", "latex", "csv"), "tested"),
+        Column("p", "p", "p", ("p",), ("ranked", "page"), "known"),
+        Column("p_holm", "p (Holm)", "p", ("p_holm",), ("ranked", "page", "latex"), "known"),
+        Column("p_delong", "p (DeLong, second opinion)", "p", ("p_delong",), ("ranked", "page"), "known"),
+        Column("p_equivalent", "P(equal)", "p", ("p_equivalent",), ("ranked", "page"), "known"),
+        Column("best_set", "best set", "flag", ("best_set",), ("ranked", "page", "csv"), "tested", greatest_first=True),
+        Column(
+            "ensemble_auc", "AUC, seeds averaged", "figure", ("ensemble_auc",), ("ranked", "page", "csv"), greatest_first=True
+        ),
         *_metrics(),
-        Column("calibration_error", "ECE (10 equal bins)", "figure", ("calibration_error",), _in("secondary", "csv")),
+        Column("calibration_error", "ECE (10 equal bins)", "figure", ("calibration_error",), ("secondary", "csv")),
         Column(
             "random_effects",
             "random-effects mean (Hartung-Knapp 95 % CI)",
             "estimate",
-            RANDOM_EFFECTS,
-            SITES | {"csv"},
+            ("random_effects_auc", "random_effects_low", "random_effects_high"),
+            ("between sites", "csv"),
             "known",
         ),
-        Column("tau", "tau", "figure", ("tau",), SITES | {"csv"}, "known"),
-        Column("i2", "I2", "share", ("i2",), SITES | {"csv"}, "known"),
-        Column("worst_site", "worst site", "worst", ("worst_site", "worst_auc"), SITES, "known"),
-        Column("family", "family", "text", ("family",), _in("page")),
-        Column("inputs", "inputs", "text", ("inputs",), _in("page")),
-        Column("seconds", "seconds per split", "seconds", ("seconds",), _in("page")),
-        Column("cells", "cells", "cells", ("cells_ok", "cells"), _in("ranked", "descriptive", "page")),
-        Column("source", "source", "text", ("source",), _in("ranked", "descriptive", "page")),
-        Column("ranked", "ranked", "flag", ("ranked",), frozenset()),
+        Column("tau", "tau", "figure", ("tau",), ("between sites", "csv"), "known"),
+        Column("i2", "I2", "share", ("i2",), ("between sites", "csv"), "known"),
+        Column("worst_site", "worst site", "worst", ("worst_site", "worst_auc"), ("between sites",), "known"),
+        Column("family", "family", "text", ("family",), ("page",)),
+        Column("inputs", "inputs", "text", ("inputs",), ("page",)),
+        Column("seconds", "seconds per split", "seconds", ("seconds",), ("page",)),
+        Column("cells", "cells", "cells", ("cells_ok", "cells"), ("ranked", "descriptive", "page")),
+        Column("source", "source", "text", ("source",), ("ranked", "descriptive", "page")),
+        Column("ranked", "ranked", "flag", ("ranked",), ()),
     )
 }
 
@@ -134,13 +138,13 @@ def lines(table: Standings, catalogue: Catalogue | None = None) -> list[Line]:
     if catalogue is not None:
         for line in made:
             method = catalogue.method(line["method"])
-            line["family"] = "" if method.entry.error else method.card.family
-            line["inputs"] = ", ".join(sorted(frozenset[str]().union(*method.modalities)))
+            inputs = ", ".join(sorted(frozenset[str]().union(*method.modalities)))
+            line |= {"family": "" if method.entry.error else method.card.family, "inputs": inputs}
     return made
 
 
 def _line(
-    table: Standings, comparison: Comparison, name: str, pair: Mapping[str, Any] | None, estimates: Mapping[Any, float]
+    table: Standings, comparison: Comparison, name: str, pair: Mapping[Any, Any] | None, estimates: Mapping[Any, float]
 ) -> Line:
     """A row; `pair` is its pair with the first ranked row, as row - first."""
     row, ranked = table.row(name), name in table.rows.ranked
@@ -192,7 +196,7 @@ def standing(names: Iterable[str], table: Standings, rows: Sequence[Line]) -> li
 def heading(column: Column, table: Standings, rows: Sequence[Line], *, of: str = "") -> str:
     """The heading of a column in the table of these rows."""
     bounded = any(known(line.get(bound)) for line in rows for bound in column.fields[1:2])
-    return column.heading.format(metric=metric_name(table.metric), interval=INTERVAL if bounded else "", of=of)
+    return column.heading.format(metric=metric_name(table.metric), interval=" (95 % CI)" if bounded else "", of=of)
 
 
 def chosen(line: Line, names: Iterable[str]) -> Line:

@@ -1,16 +1,15 @@
 """What a table shows, in plain sentences made from its numbers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
 from benchmark.leaderboard.standings import Standings, awaited
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
+from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.metric_names import LOWER_IS_BETTER
 from benchmark.statistics.multiplicity import ALPHA
-from benchmark.statistics.resampled import EQUIVALENT, ROPE
+from benchmark.statistics.student import EQUIVALENT, ROPE
 
 NAMES = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "auprc": "AUPRC", "brier": "Brier score"}
 """What metrics are called whose key does not say it."""
@@ -25,8 +24,8 @@ def metric_name(metric: str) -> str:
 
 def listed(names: list[str]) -> str:
     """`a`, `b` and `c`."""
-    quoted = [f"`{name}`" for name in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}" if quoted else "none"
+    *others, last = [f"`{name}`" for name in names] or ["none"]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def conclusion(table: Standings) -> str:
@@ -41,7 +40,7 @@ def conclusion(table: Standings) -> str:
     if len(ranked) < 2:
         return "There are fewer than two complete ranked rows: nothing to compare." + _missing(table)
     if not table.tested:
-        return _why_no_tests(table) + _missing(table)
+        return _why_no_tests(table, comparison) + _missing(table)
     tested = [name for name in ranked if comparison.best_set.get(name) is not None]
     best = [name for name in tested if comparison.best_set.get(name)]
     others = [name for name in tested if name not in best]
@@ -119,16 +118,14 @@ def _missing(table: Standings) -> str:
 def _own(table: Standings) -> str:
     """That rows of this machine stand among published ones: what was tried and taken out again, no correction knows."""
     own = [name for name in table.ranked if table.row(name).source == "local"]
-    if not own or len(own) == len(table.ranked):
+    if len(own) in (0, len(table.ranked)):
         return ""
     return f" {listed(own)}: computed on this machine; the correction does not cover rows that were tried here and removed."
 
 
-def _why_no_tests(table: Standings) -> str:
-    comparison = table.comparison
-    assert comparison is not None
-    if comparison.per_site is not None:
-        sites = int((~comparison.per_site["small"].astype(bool)).sum())
+def _why_no_tests(table: Standings, comparison: Comparison) -> str:
+    sites = comparison.counted_sites
+    if sites is not None:
         return (
             f"Descriptive: with {sites} sites of sufficient size (site: {table.site}) there are no p-values, intervals or "
             "ranks over sites; at least 6 are needed. The order of the rows is not evidence of a difference."

@@ -1,14 +1,12 @@
 """Methods ranked over blocks that share no patient: the sites of a table, or several datasets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.leaderboard.standings import Standings
+from benchmark.statistics.arrays import Floats
 from benchmark.statistics.blocks import MIN_BLOCKS, BlockTest, block_test
 from benchmark.statistics.metric_names import LOWER_IS_BETTER
 from benchmark.statistics.sites import MIN_SITES
@@ -51,17 +49,16 @@ def _disjoint(tables: Sequence[Standings]) -> Iterator[Standings]:
     """The tables in order, without those that share a case with one before: two labels of one cohort are one block."""
     seen: set[tuple[str, str]] = set()
     for table in tables:
-        source = table.rows.dataset.card.source
-        cases = {(source, case) for case in table.task.case_ids.tolist()}
+        cases = {(table.rows.dataset.card.source, case) for case in table.task.case_ids.tolist()}
         if not cases & seen:
             yield table
         seen |= cases
 
 
-def _tested(methods: list[str], scores: NDArray[np.float64], metric: str) -> Blocks | None:
+def _tested(methods: list[str], scores: Floats, metric: str) -> Blocks | None:
     """The test of `scores`, a row per block; None with too few blocks or methods, or where a score is undefined."""
     if len(scores) < MIN_BLOCKS or len(methods) < 2 or np.isnan(scores).any():
         return None
     test = block_test(-scores if metric in LOWER_IS_BETTER else scores)
-    ranks = dict(zip(methods, test.ranks.tolist(), strict=True))
-    return Blocks(dict(sorted(ranks.items(), key=lambda item: item[1])), test)
+    ranks = sorted(zip(methods, test.ranks.tolist(), strict=True), key=lambda item: item[1])
+    return Blocks(dict(ranks), test)

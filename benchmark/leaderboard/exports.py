@@ -1,7 +1,5 @@
 """The leaderboard as JSON and as CSV, which has one line per row of a table or one per pair of its ranked rows."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,21 +23,25 @@ def as_csv(tables: Sequence[Standings]) -> str:
 
     Incomplete rows (cells_ok < cells) have no metrics: they are means over other cells.
     """
-    rows: list[dict[str, Any]] = []
     results = named("csv")
-    for table in tables:
-        rows += [_of_table(table) | chosen(line, (*RUN, *results, *METRICS)) for line in ranked_first(lines(table))]
-        rows += [_of_table(table) | _run(partial.row) for partial in table.partial]
+    rows = [
+        _of_table(table) | row
+        for table in tables
+        for row in (
+            *(chosen(line, (*RUN, *results, *METRICS)) for line in ranked_first(lines(table))),
+            *(_run(partial.row) for partial in table.partial),
+        )
+    ]
     return _written([*FIRST, *(key for name in results for key in COLUMNS[name].fields)], rows)
 
 
 def pairs_as_csv(tables: Sequence[Standings]) -> str:
     """One line per table and unordered pair of ranked rows: `PAIR`, then the columns of `Comparison.pairs`."""
-    found = [(table, table.comparison) for table in tables if table.comparison is not None]
     rows = [
-        {key: _of_table(table)[key] for key in PAIR} | {str(key): value for key, value in pair.items()}
-        for table, comparison in found
-        for pair in comparison.pairs.to_dict("records")
+        {key: _of_table(table)[key] for key in PAIR} | pair
+        for table in tables
+        if table.comparison is not None
+        for pair in table.comparison.pairs.to_dict("records")
     ]
     return _written(PAIR, rows)
 
@@ -50,14 +52,19 @@ def as_json(suite: str, tables: Sequence[Standings]) -> dict[str, Any]:
 
 
 def _table_json(table: Standings) -> dict[str, Any]:
-    rows = [_row_json(line) for line in lines(table)]
-    for partial in table.partial:
-        estimate = {table.metric: {"mean": number(partial.mean), "ci": None}}
-        rows.append({**_run(partial.row), "metrics": estimate, "rank": None, "best_set": None})
     pairs = [] if table.comparison is None else table.comparison.pairs.to_dict("records")
+    incomplete = [
+        {
+            **_run(partial.row),
+            "metrics": {table.metric: {"mean": number(partial.mean), "ci": None}},
+            "rank": None,
+            "best_set": None,
+        }
+        for partial in table.partial
+    ]
     return {
         **_of_table(table),
-        "rows": rows,
+        "rows": [*(_row_json(line) for line in lines(table)), *incomplete],
         "pairs": [
             {
                 "a": pair["a"],
@@ -109,13 +116,12 @@ def _of_table(table: Standings) -> dict[str, Any]:
     }
 
 
-def _written(first: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> str:
+def _written(first: Iterable[str], rows: Sequence[Mapping[Any, Any]]) -> str:
     """The rows as CSV, the columns `first` before those that any row adds."""
     columns = list(dict.fromkeys([*first, *(key for row in rows for key in row)]))
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(column, row.get(column)) for column in columns] for row in rows)
+    cells = ([_cell(column, row.get(column)) for column in columns] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([columns, *cells])
     return text.getvalue()
 
 

@@ -1,7 +1,5 @@
 """The figures of a leaderboard for papers: the page's charts on white, one file each, as SVG or PNG."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +41,14 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Fi
     if table.comparison is None:
         return
     data = table_data(suite, table, catalogue)
-    where = f"{table.task.dataset}, {table.task.protocol}"
     metric = metric_name(table.metric)
     charts, chosen = data["charts"], shown_rows(data)
 
     def drawn(chart: str, title: str, rows: Records, **others: Records) -> Figure:
-        interval = ", 95 % CI" if any(row.get("low") is not None for row in rows) else ""
-        spec = filled(CHARTS[chart](PAPER), {"rows": rows, **others}, {"metric": metric, "interval": interval})
-        return Figure(chart.partition("_")[0], {**spec, "title": {"text": f"{title}: {where}"}})
+        words = {"metric": metric, "interval": ", 95 % CI" if any(row.get("low") is not None for row in rows) else ""}
+        spec = filled(CHARTS[chart](PAPER), {"rows": rows, **others}, words)
+        title = f"{title}: {table.task.dataset}, {table.task.protocol}"
+        return Figure(chart.partition("_")[0], {**spec, "title": {"text": title}})
 
     if data["tested"]:
         yield drawn("forest", "Difference from the first row", records(charts["forest"]))
@@ -58,8 +56,8 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Fi
     yield drawn("roc", "ROC", chart_of(data, "roc", chosen))
     bins = chart_of(data, "calibration", chosen)
     yield _with_shares(drawn("calibration", "Calibration", bins), drawn("shares", "", bins))
-    everyone = records(charts["everyone"])
-    yield drawn("decision", "Decision curves", chart_of(data, "decision", chosen), everyone=everyone)
+    decision = chart_of(data, "decision", chosen)
+    yield drawn("decision", "Decision curves", decision, everyone=records(charts["everyone"]))
     if data["sites"] is not None:
         yield drawn(data["sites"]["chart"], f"{metric} by site", records(charts["sites"]))
     if data["ranks"] is not None:

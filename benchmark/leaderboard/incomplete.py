@@ -1,7 +1,5 @@
 """Incomplete rows: what they reach on the cells that they have, and where they would stand if the others had gone badly."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,9 +56,8 @@ def _leader(rows: TableRows, row: Row, comparison: Comparison | None, metric: st
 
 def _penalised_mean(rows: TableRows, row: Row, metric: str) -> float:
     """The mean over all cells that it should have, a missing one at its worst; small sites are left out, as ever."""
-    task = rows.task
-    expected = task.expected(stochastic=row.cells == len(task.splits))
-    return _mean(task, row, [split.name for split in expected if _counts(rows, split)], metric)
+    expected = rows.task.expected(stochastic=row.cells == len(rows.task.splits))
+    return _mean(rows.task, row, [split.name for split in expected if _counts(rows, split)], metric)
 
 
 def _place(rows: TableRows, row: Row, comparison: Comparison | None, penalised: dict[str, float]) -> int | None:
@@ -68,17 +65,15 @@ def _place(rows: TableRows, row: Row, comparison: Comparison | None, penalised: 
     mean = penalised.get(row.method, np.nan)
     if comparison is None or np.isnan(mean):
         return None
-    ranked = [name for name in comparison.metrics.index if name in rows.ranked]
-    means = comparison.metrics.loc[ranked, comparison.metric].to_dict() | penalised
+    complete = {name: other for name, other in comparison.metrics[comparison.metric].items() if name in rows.ranked}
     sign = -1.0 if comparison.metric in LOWER_IS_BETTER else 1.0
-    return 1 + sum(bool(sign * other > sign * mean) for other in means.values())
+    return 1 + sum(bool(sign * other > sign * mean) for other in (complete | penalised).values())
 
 
 def _counts(rows: TableRows, split: TaskSplit) -> bool:
     """Whether the split enters the table's means."""
     positives = int(rows.task.labels[split.test].sum())
-    small = bool(small_sites([positives], [len(split.test) - positives])[0])
-    return not (small and rows.inference == "site")
+    return rows.inference != "site" or not small_sites(positives, len(split.test) - positives)
 
 
 def _mean(task: Task, row: Row, names: list[str], metric: str) -> float:
@@ -91,6 +86,6 @@ def _value(task: Task, row: Row, name: str, metric: str) -> float:
     labels = task.labels[test]
     if name in row.probabilities:
         return float(score(labels, row.probabilities[name][None], np.array([row.thresholds[name]]))[metric][0])
-    others = np.delete(task.labels, test)
-    majority = float(score(labels, np.full((1, len(test)), others.mean()), np.array([CHANCE]))[metric][0])
+    prevalence = np.delete(task.labels, test).mean()
+    majority = float(score(labels, np.full((1, len(test)), prevalence), np.array([CHANCE]))[metric][0])
     return max(CHANCE, majority) if metric in LOWER_IS_BETTER else min(CHANCE, majority)

@@ -1,7 +1,5 @@
 r"""The leaderboard as LaTeX: one `longtable` per table, for a preamble with `\usepackage{booktabs,longtable}`."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -118,11 +116,6 @@ def _character(character: str) -> str:
     return f"{{[}}U+{ord(character):04X}{{]}}"
 
 
-def _breakable(name: str) -> str:
-    """A method's name, which may break after a bracket, a sign or a comma."""
-    return "".join(escaped(character) + (r"\allowbreak{}" if character in "[,+=-_" else "") for character in name)
-
-
 def _table(table: Standings, comparison: Comparison) -> str:
     rows = lines(table)
     columns = standing(named("latex"), table, rows)
@@ -159,10 +152,13 @@ def _row(row: Line, columns: Sequence[Column]) -> str:
 
 
 def _cell(column: Column, row: Line) -> str:
-    """The cell that Markdown has, set for LaTeX; a dot marks the best set, and the SD over seeds is left out."""
+    """The cell that Markdown has, set for LaTeX; a dot marks the best set, and the SD over seeds is left out.
+
+    A name may break after a bracket, a sign or a comma.
+    """
     if column.kind == "name":
-        best = r" $\bullet$" if row.get("best_set") else ""
-        return rf"\texttt{{{_breakable(row['method'])}}}{best}"
+        name = "".join(escaped(each) + (r"\allowbreak{}" if each in "[,+=-_" else "") for each in row["method"])
+        return rf"\texttt{{{name}}}" + (r" $\bullet$" if row.get("best_set") else "")
     text = written(column, row)
     if column.kind == "letters":
         return escaped(text)
@@ -170,16 +166,17 @@ def _cell(column: Column, row: Line) -> str:
 
 
 def _caption(table: Standings, comparison: Comparison) -> str:
-    task, inference = table.task, table.rows.inference
+    task, inference, sites = table.task, table.rows.inference, comparison.counted_sites
+    over = f"{len(task.splits)} test parts" if sites is None else f"{sites} sites"
     lines = [
         f"{escaped(metric_name(table.metric))} on {escaped(task.dataset)}, {escaped(task.protocol)}: "
-        f"{len(task.case_ids)} cases, mean over {_parts(table, comparison)}."
+        f"{len(task.case_ids)} cases, mean over {over}."
     ]
     intervals = AUC_INTERVAL if table.metric in AREAS else OTHER_INTERVAL
     if np.isfinite(comparison.low[table.metric]).any() and inference in intervals:
         lines.append(f"Intervals: {intervals[inference]}.")
     if table.tested:
-        test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=_sites(comparison))
+        test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=sites)
         lines.append(
             f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by Holm over all {comparison.power.pairs} "
             r"pairs of ranked rows. Rank: an interval, from these $p$. $\bullet$: best set, no row is significantly better. "
@@ -190,24 +187,13 @@ def _caption(table: Standings, comparison: Comparison) -> str:
     applicable = set(table.rows.ranked) - {name for name, _ in table.rows.not_applicable}
     if len(table.ranked) < len(applicable):
         lines.append(f"{len(table.ranked)} of {len(applicable)} ranked rows are complete.")
-    if table.ranked and table.descriptive:
+    if 0 < len(table.ranked) < len(comparison.metrics):
         lines.append("Below the rule: descriptive rows, never tested.")
     return "\n".join(lines)
 
 
-def _parts(table: Standings, comparison: Comparison) -> str:
-    return f"{_sites(comparison)} sites" if comparison.per_site is not None else f"{len(table.task.splits)} test parts"
-
-
-def _sites(comparison: Comparison) -> int:
-    """How many held-out sites enter the mean."""
-    return 0 if comparison.per_site is None else int((~comparison.per_site["small"].astype(bool)).sum())
-
-
 def _label(table: Standings) -> str:
-    name = f"{table.task.dataset}-{table.task.protocol}"
-    letters = "".join(character if character.isascii() and character.isalnum() else "-" for character in name)
-    return "tab:" + "-".join(filter(None, letters.split("-")))
+    return "tab:" + "-".join(re.findall("[A-Za-z0-9]+", f"{table.task.dataset}-{table.task.protocol}"))
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,15 +1,14 @@
 """The leaderboard as Markdown that any forge renders."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+
+import pandas as pd
 
 from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.critical_difference import over_datasets
 from benchmark.leaderboard.markdown_table import mean_ranks, table_parts
-from benchmark.leaderboard.reported import side_by_side
 from benchmark.leaderboard.standings import Standings
-from benchmark.leaderboard.tables import grid
+from benchmark.leaderboard.tables import folded, grid
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.blocks import MIN_BLOCKS
 from benchmark.suites.suite import DEFAULT, Suite, load_suite, suite_names
@@ -25,29 +24,21 @@ difference shown" does not mean "equal": *P(equal)* is the probability that the 
 
 def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> str:
     """The whole leaderboard of a suite; the same bytes for the same stored predictions."""
-    home = "" if suite.name == DEFAULT else "../"
     parts = [
         f"# {suite.title}",
         f"Suite `{suite.name}`, primary metric {metric_name(suite.primary_metric)}. Written by "
         f"`python -m benchmark rank --suite {suite.spelled}` from stored predictions alone.",
-        READING.replace("](docs/", f"]({home}docs/"),
-        _contents(tables),
+        READING if suite.name == DEFAULT else READING.replace("](docs/", "](../docs/"),
+        "\n".join(f"- [{_title(table)}](#{_anchor(_title(table))})" for table in tables),
         _further(suite),
     ]
     if not tables:
         parts.append(f"No predictions are stored yet: run `python -m benchmark run --suite {suite.spelled}`.")
     for table in tables:
         parts += [f"## {_title(table)}", *table_parts(table, catalogue)]
-    parts += _across(suite, tables)
-    parts += side_by_side(suite, tables)
-    parts += _not_applicable(tables)
-    parts += _footnotes(suite, tables, catalogue)
-    parts += _reproduce(suite, tables)
+    parts += [*_across(suite, tables), *side_by_side(suite, tables), *_not_applicable(tables)]
+    parts += [*_footnotes(suite, tables, catalogue), *_reproduce(suite, tables)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _contents(tables: Sequence[Standings]) -> str:
-    return "\n".join(f"- [{_title(table)}](#{_anchor(_title(table))})" for table in tables)
 
 
 def _further(suite: Suite) -> str:
@@ -81,12 +72,55 @@ def _across(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     return ["## Across datasets", *parts] if parts else []
 
 
+def side_by_side(suite: Suite, tables: Sequence[Standings]) -> list[str]:
+    """What a paper reports beside what was found here: two cohorts side by side, and no comparison of them.
+
+    One table per reported metric: the paper's rows, and the rows here that follow the same recipe, on each dataset. Figures of
+    the suite's first protocol, in %, mean (SD over cells); nothing where the suite reports nothing, or no row has results.
+    """
+    reported = suite.reported
+    if reported is None:
+        return []
+    found = {
+        table.task.dataset: table.comparison.per_split
+        for table in tables
+        if table.task.protocol == suite.protocols[0] and table.comparison is not None
+    }
+    if not found:
+        return []
+    metrics = dict.fromkeys(name for row in reported.rows for name in row.figures)
+    blocks = []
+    for metric in sorted(metrics, key=lambda name: name != suite.primary_metric):
+        rows = [
+            [row.said if i == 0 else "", row.figures.get(metric, "") if i == 0 else "", f"`{method}`"]
+            + [_in_percent(cells[metric], method) for cells in found.values()]
+            for row in reported.rows
+            for i, method in enumerate(row.methods)
+        ]
+        text = grid(["reported row", "reported", "row here", *found], rows)
+        blocks.append(f"{metric_name(metric)}, in %, mean (SD):\n\n{text}")
+    text = (
+        f"Reported: {reported.source}. Found: {suite.protocols[0]}, SD over its cells. Patients, "
+        "labels and encoders differ: a difference between the two columns says nothing about either."
+    )
+    others = [folded("The other reported metrics", "\n\n".join(blocks[1:]))] if blocks[1:] else []
+    return ["## Reported and found, side by side", text, blocks[0], *others]
+
+
+def _in_percent(cells: pd.DataFrame, method: str) -> str:
+    """Mean (SD over cells) in %, empty where the row has no results."""
+    if method not in cells.index:
+        return ""
+    values = 100 * cells.loc[method].dropna().to_numpy()
+    return f"{values.mean():.2f} ({values.std():.2f})"
+
+
 def _not_applicable(tables: Sequence[Standings]) -> list[str]:
     rows = list(dict.fromkeys((table.task.dataset, *item) for table in tables for item in table.rows.not_applicable))
     if not rows:
         return []
-    table_text = grid(["dataset", "method", "why"], [[dataset, f"`{method}`", reason] for dataset, method, reason in rows])
-    return ["## Not applicable", table_text]
+    cells = [[dataset, f"`{method}`", reason] for dataset, method, reason in rows]
+    return ["## Not applicable", grid(["dataset", "method", "why"], cells)]
 
 
 def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> list[str]:
@@ -96,12 +130,11 @@ def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) 
         entry = catalogue.methods.get(name)
         if entry.error:
             lines.append(f"- `{name}`: broken: {entry.error}")
-            continue
-        card = entry.card
-        departs = f" Differences: {card.differences}" if card.differences else ""
-        lines.append(f"- `{name}` ({card.family}): {card.reference}.{departs}")
-    for dataset, of in {table.task.dataset: table.rows.dataset.card for table in tables}.items():
-        lines.append(f"- {dataset}: {of.title}. {of.source}. {of.license}. {of.citation}")
+        else:
+            departs = f" Differences: {entry.card.differences}" if entry.card.differences else ""
+            lines.append(f"- `{name}` ({entry.card.family}): {entry.card.reference}.{departs}")
+    cards = {table.task.dataset: table.rows.dataset.card for table in tables}
+    lines += [f"- {dataset}: {of.title}. {of.source}. {of.license}. {of.citation}" for dataset, of in cards.items()]
     return ["## Methods and data", suite.note, "\n".join(lines)]
 
 

@@ -1,7 +1,5 @@
 """What the page and the figures show: tables as plain columns and the records of the charts, ready for JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.leaderboard import records
-from benchmark.leaderboard.charts import sites_chart
+from benchmark.leaderboard.charts import MANY_SITES
 from benchmark.leaderboard.columns import Column, Line, heading, known, lines, named, ranked_first, standing
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
@@ -26,13 +24,9 @@ from benchmark.suites.suite import Suite
 
 Columns = dict[str, Any]
 
-ALSO = ("calibration_error",)
-"""Further values of a row."""
-
 
 def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, with_curves: bool = True) -> Columns:
     """A suite and its tables."""
-    cards = {table.task.dataset: table.rows.dataset.card for table in tables}
     return {
         "name": suite.name,
         "spelled": suite.spelled,
@@ -45,7 +39,7 @@ def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, 
         "methods": _methods(suite, catalogue),
         "datasets": [
             {"name": name, "title": of.title, "source": of.source, "license": of.license, "citation": of.citation}
-            for name, of in cards.items()
+            for name, of in {table.task.dataset: table.rows.dataset.card for table in tables}.items()
         ],
         "tables": [table_data(suite, table, catalogue, with_curves=with_curves) for table in tables],
     }
@@ -76,16 +70,15 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
     between = standing([name for name in named("between sites") if name != "random_effects"], table, rows)
     shown = standing(named("page"), table, rows)
     tests = int(comparison.pairs["p"].notna().sum())
-    frames_of = {"mean": comparison.metrics, "low": comparison.low, "high": comparison.high}
-    parts = {part: rounded(frame.loc[names, list(METRICS)].to_numpy().T) for part, frame in frames_of.items()}
+    estimates = {"mean": comparison.metrics.loc[names], "low": comparison.low.loc[names], "high": comparison.high.loc[names]}
     return data | {
         "tested": table.tested,
         "comparisons": tests,
         "corrected": max(comparison.power.pairs, tests),
         "columns": [_heading(column, table, rows) for column in shown],
         "between_sites": [_heading(column, table, rows) for column in between] if len(between) > 1 else None,
-        "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(ALSO, table, rows)]))),
-        "metrics": {key: {part: values[i] for part, values in parts.items()} for i, key in enumerate(METRICS)},
+        "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(["calibration_error"], table, rows)]))),
+        "metrics": {key: {part: rounded(frame[key]) for part, frame in estimates.items()} for key in METRICS},
         "splits": _splits(table, comparison, names),
         "pairs": records.pairs(comparison, names),
         "sites": None if comparison.per_site is None else _sites(comparison.per_site),
@@ -94,14 +87,12 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
     }
 
 
-def shown_rows(data: Columns, most: int = 5) -> list[str]:
+def shown_rows(data: Columns) -> list[str]:
     """The rows whose curves are shown unasked: the first four, and a baseline that everyone knows."""
     names: list[str] = data["rows"]["method"]
-    kinds: list[str] = data["rows"]["kind"]
-    ranked = [name for name, kind in zip(names, kinds, strict=True) if kind == "ranked"] or names
-    chosen = ranked[: most - 1]
-    baseline = next((name for name in ("logistic-regression", *ranked) if name in names and name not in chosen), None)
-    return chosen if baseline is None else [*chosen, baseline]
+    ranked = [name for name, kind in zip(names, data["rows"]["kind"], strict=True) if kind == "ranked"] or names
+    further = [name for name in ("logistic-regression", *ranked) if name in names and name not in ranked[:4]]
+    return ranked[:4] + further[:1]
 
 
 def rows_of(data: Columns, metric: str) -> list[dict[str, Any]]:
@@ -159,19 +150,19 @@ def _plain(value: Any) -> Any:
 def _splits(table: Standings, comparison: Comparison, names: Sequence[str]) -> Columns:
     """Each split's name, seed and site, and the primary metric of every row in it."""
     splits = table.task.splits
-    values = comparison.per_split[table.metric].loc[list(names), [split.name for split in splits]]
     sites = {} if comparison.per_site is None else records.site_names(comparison.per_site)
     return {
         "name": [split.name for split in splits],
         "seed": [int(split.seed) for split in splits],
         "site": [sites.get(split.site, split.site) for split in splits],
-        "values": rounded(values),
+        "values": rounded(comparison.per_split[table.metric].loc[list(names), [split.name for split in splits]]),
     }
 
 
 def _sites(frame: pd.DataFrame) -> Columns:
     """How many sites are held out and small, and which chart shows them."""
-    return {"count": len(frame), "small": int(frame["small"].astype(bool).sum()), "chart": sites_chart(len(frame))}
+    chart = "sites_down" if len(frame) > MANY_SITES else "sites"
+    return {"count": len(frame), "small": int(frame["small"].astype(bool).sum()), "chart": chart}
 
 
 def _ranks(table: Standings) -> Columns | None:

@@ -1,7 +1,5 @@
 """The edge to the plotting library: Vega-Lite for a browser, and drawings of its specifications."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from types import ModuleType
@@ -12,6 +10,7 @@ from benchmark.system.files import write_durably
 from benchmark.system.locations import cache_folder
 
 PACKAGE = "vl-convert-python"
+MISSING = f"the page and the figures need {PACKAGE}: pip install -r requirements.lock"
 DOTS_PER_INCH = 300
 DEFINED = re.compile(r"(?<=id=\"|rl\(#)(clip|gradient_)\d+")
 """Names within a drawing, which the library counts on from one drawing to the next."""
@@ -22,12 +21,12 @@ def browser_bundle() -> str:
 
     Making it takes two seconds, so it lies in the user's cache; where that cannot be written it is made each time.
     """
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import version
 
     try:
         path = cache_folder() / "page" / f"vega-{version(PACKAGE)}.js"
-    except PackageNotFoundError as error:
-        raise _missing() from error
+    except ImportError as error:
+        raise BenchmarkError(MISSING) from error
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return path.read_text(encoding="utf-8")
     bundle: str = _library().javascript_bundle()
@@ -52,9 +51,5 @@ def _library() -> ModuleType:
     try:
         import vl_convert
     except ImportError as error:
-        raise _missing() from error
+        raise BenchmarkError(MISSING) from error
     return vl_convert
-
-
-def _missing() -> BenchmarkError:
-    return BenchmarkError(f"the page and the figures need {PACKAGE}: pip install -r requirements.lock")

@@ -1,7 +1,5 @@
 """Reads stored predictions, ranks them, and writes the leaderboard's files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from benchmark.cells.rows import current_suite, gather

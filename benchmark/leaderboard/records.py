@@ -4,8 +4,6 @@ They are held in blocks: each entry of a block is one value for all its records,
 here that `Comparison` and `curves` do not hold, and every verdict is decided here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +19,7 @@ from benchmark.statistics.comparison import SECONDARY, Comparison
 from benchmark.statistics.curves import Curve, Curves
 from benchmark.statistics.metric_names import LOWER_IS_BETTER
 from benchmark.statistics.multiplicity import ALPHA
-from benchmark.statistics.resampled import EQUIVALENT
+from benchmark.statistics.student import EQUIVALENT
 
 Block = dict[str, Any]
 
@@ -31,11 +29,11 @@ UNCHANGED = "as registered"
 
 def records(blocks: Iterable[Block]) -> list[Block]:
     """The records of some blocks, one after the other."""
-    made: list[Block] = []
-    for block in blocks:
-        length = next(len(value) for value in block.values() if isinstance(value, list))
-        made += [{k: v[i] if isinstance(v, list) else v for k, v in block.items()} for i in range(length)]
-    return made
+    return [
+        {key: value[i] if isinstance(value, list) else value for key, value in block.items()}
+        for block in blocks
+        for i in range(next(len(value) for value in block.values() if isinstance(value, list)))
+    ]
 
 
 def rounded(values: ArrayLike) -> list[Any]:
@@ -43,23 +41,20 @@ def rounded(values: ArrayLike) -> list[Any]:
     array = np.asarray(values, dtype=np.float64)
     plain = (np.round(array, DECIMALS) + 0.0).astype(object)
     plain[~np.isfinite(array)] = None
-    nested: list[Any] = plain.tolist()
-    return nested
+    return list(plain.tolist())
 
 
 def significant(values: ArrayLike) -> list[float | None]:
     """Numbers with four significant digits: a p of 3e-7 must not become 0, nor one of .049999 reach the level."""
-    shortened = []
-    for value in np.asarray(values, dtype=np.float64).tolist():
-        short = float(f"{value:.4g}")
-        shortened.append(None if not np.isfinite(value) else short if (short < ALPHA) == (value < ALPHA) else value)
-    return shortened
+    both = [(value, float(f"{value:.4g}")) for value in np.asarray(values, dtype=np.float64).tolist()]
+    shortened = [short if (short < ALPHA) == (value < ALPHA) else value for value, short in both]
+    return [value if np.isfinite(value) else None for value in shortened]
 
 
 def forest(rows: Sequence[Line]) -> Block:
     """The ranked rows' differences to the first of them."""
     first, *others = (line for line in rows if line["ranked"])
-    shown = [SHOWN[3] if not known(p) else SHOWN[1 if p < ALPHA else 2] for p in (line["p_holm"] for line in others)]
+    shown = [SHOWN[1 if line["p_holm"] < ALPHA else 2] if known(line["p_holm"]) else SHOWN[3] for line in others]
     return {
         "method": [first["method"], *(line["method"] for line in others)],
         "difference": [0.0, *rounded([line["difference"] for line in others])],
@@ -119,8 +114,8 @@ def _level(p: float, better: bool) -> str:
 
 def curve(values: Curve, methods: Sequence[str], names: Sequence[str]) -> list[Block]:
     """A block for each of the names."""
-    banded = bool(np.isfinite(values.low).any())
-    parts = {"y": values.y, "low": values.low, "high": values.high} if banded else {"y": values.y}
+    band = {"low": values.low, "high": values.high} if np.isfinite(values.low).any() else {}
+    parts = {"y": values.y, **band}
     return [
         {"method": name, "x": rounded(values.x), **{key: rounded(part[methods.index(name)]) for key, part in parts.items()}}
         for name in names
@@ -150,8 +145,8 @@ def sites(comparison: Comparison, names: Sequence[str]) -> list[Block]:
         return []
     shared = {
         "site": list(site_names(frame).values()),
-        "n": [int(n) for n in frame["n"]],
-        "positives": [int(n) for n in frame["positives"]],
+        "n": frame["n"].tolist(),
+        "positives": frame["positives"].tolist(),
     }
     return [{"method": name, "value": rounded(frame[name].to_numpy(dtype=np.float64)), **shared} for name in names]
 
@@ -166,13 +161,15 @@ def dots(rows: Sequence[Line], order: Sequence[str]) -> Block:
     """The rows in the suite's order, grouped by the parameters that they change."""
     groups = grouped([line["method"] for line in rows])
     within = sorted(rows, key=lambda line: order.index(line["method"]))
-    seen = list(dict.fromkeys(groups[line["method"]] for line in within))
+    seen = [groups[line["method"]] for line in within]
     lines = sorted(within, key=lambda line: seen.index(groups[line["method"]]))
-    estimates = {
-        key: rounded([line[of] for line in lines]) for key, of in (("value", "mean"), ("low", "low"), ("high", "high"))
+    return {
+        "label": [line["method"] for line in lines],
+        "group": [groups[line["method"]] for line in lines],
+        "value": rounded([line["mean"] for line in lines]),
+        "low": rounded([line["low"] for line in lines]),
+        "high": rounded([line["high"] for line in lines]),
     }
-    methods = [line["method"] for line in lines]
-    return {"label": methods, "group": [groups[name] for name in methods], **estimates}
 
 
 def grouped(names: Sequence[str]) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """What a reader must know of a table besides its conclusion, in plain sentences: Markdown and the page lay them out."""
 
-from __future__ import annotations
-
 from benchmark.leaderboard.conclusions import listed, metric_name
 from benchmark.leaderboard.incomplete import Partial
 from benchmark.leaderboard.standings import Standings
@@ -18,19 +16,15 @@ def progress(table: Standings) -> str:
     if not table.interim:
         return ""
     done = min(partial.row.outcomes.total() for partial in table.partial if partial.row.method in table.rows.ranked)
-    total = max(partial.row.cells for partial in table.partial)
-    return f"Interim, {done} of {total} splits."
+    return f"Interim, {done} of {max(partial.row.cells for partial in table.partial)} splits."
 
 
 def scope(table: Standings) -> str:
     """Which patients, which outcome, and what the dataset cannot show."""
     card, task = table.rows.dataset.card, table.task
-    ones = int(task.labels.sum())
-    total = len(task.labels)
-    known = ", ".join(
-        f"{name.replace('_', ' ').replace('auc', 'AUC')} {value:.3f}" for name, value in sorted(task.facts.items())
-    )
-    facts = f" Known optimum: {known}." if known else ""
+    total, ones = len(task.labels), int(task.labels.sum())
+    known = [f"{name.replace('_', ' ').replace('auc', 'AUC')} {value:.3f}" for name, value in sorted(task.facts.items())]
+    facts = f" Known optimum: {', '.join(known)}." if known else ""
     return (
         f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card.positive}; label 0: {card.negative}. "
         f"Outcome taken: {card.label_time}. Site: {table.site}. {card.scope}{facts}"
@@ -57,9 +51,9 @@ def notes(table: Standings) -> list[str]:
 
 def incomplete(table: Standings) -> tuple[list[str], list[list[str]]]:
     """The headings and the cells of the table of incomplete rows: their estimates and what is missing."""
-    name = metric_name(table.metric)
-    head = ["method", "cells ok", f"{name} on these cells", "first row on the same cells", "with missing cells at their worst"]
-    rows = [
+    estimate = f"{metric_name(table.metric)} on these cells"
+    head = ["method", "cells ok", estimate, "first row on the same cells", "with missing cells at their worst", "why"]
+    return head, [
         [
             f"`{partial.row.method}`",
             f"{partial.row.cells_ok}/{partial.row.cells}",
@@ -70,7 +64,6 @@ def incomplete(table: Standings) -> tuple[list[str], list[list[str]]]:
         ]
         for partial in table.partial
     ]
-    return [*head, "why"], rows
 
 
 def causes(partial: Partial) -> list[str]:

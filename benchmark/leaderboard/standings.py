@@ -1,7 +1,6 @@
 """Standings: the rows of a table with their statistics, ready to be printed."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,20 +39,15 @@ class Standings:
         """The complete row of a method."""
         return next(row for row in self.rows.complete if row.method == method)
 
-    def against(self, leader: str) -> dict[str, dict[str, Any]]:
+    def against(self, leader: str) -> dict[str, Mapping[Any, Any]]:
         """Ranked row -> its pair with the leader, as row - leader: a column of `Comparison.pairs` each."""
-        comparison = self.comparison
-        if comparison is None:
+        if self.comparison is None:
             return {}
-        pairs = comparison.pairs[(comparison.pairs["a"] == leader) | (comparison.pairs["b"] == leader)]
-        pairs_by_row = {}
-        for record in pairs.to_dict("records"):
-            pair = {str(key): value for key, value in record.items()}
-            if pair["a"] == leader:
-                pair |= {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
-                pair |= {"a": pair["b"], "b": leader}
-            pairs_by_row[str(pair["a"])] = pair
-        return pairs_by_row
+        pairs = self.comparison.pairs
+        turned = pairs.rename(columns={"a": "b", "b": "a", "low": "high", "high": "low"})
+        turned[["difference", "low", "high"]] *= -1.0
+        both = pd.concat([pairs[pairs["b"] == leader], turned[turned["b"] == leader]])
+        return {str(pair["a"]): pair for pair in both.to_dict("records")}
 
     @property
     def tested(self) -> bool:
@@ -67,13 +61,6 @@ class Standings:
             return []
         return [name for name in self.comparison.metrics.index if name in self.rows.ranked]
 
-    @property
-    def descriptive(self) -> list[str]:
-        """The complete descriptive rows, best first."""
-        if self.comparison is None:
-            return []
-        return [name for name in self.comparison.metrics.index if name not in self.rows.ranked]
-
 
 def standings(rows: TableRows, metric: str) -> Standings:
     """The statistics of a table; without p-values while a ranked row of it is still being computed."""
@@ -82,14 +69,10 @@ def standings(rows: TableRows, metric: str) -> Standings:
     )
     comparison = None
     if rows.complete:
-        frame, scores, thresholds = frames(rows)
-        family = [row.method for row in rows.complete if row.method in rows.ranked]
         comparison = compare(
-            frame,
-            scores,
-            thresholds,
+            *frames(rows),
             inference=rows.inference,
-            ranked=family,
+            ranked=[row.method for row in rows.complete if row.method in rows.ranked],
             metric=metric,
             interim=interim,
             awaited=len(awaited(rows)),

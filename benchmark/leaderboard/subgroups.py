@@ -45,14 +45,11 @@ NAMES = {"mean_probability": "mean probability", "observed_share": "observed sha
 
 @dataclass(frozen=True, eq=False)
 class SubgroupTable:
-    """One dataset under one protocol by the attribute `by`: `groups` names the G subgroups of `result`, `methods` its rows."""
+    """One table by the attribute `by`: `groups` names the G subgroups of `result`, whose methods are the complete rows."""
 
-    dataset: str
-    protocol: str
+    rows: TableRows
     by: str
     groups: tuple[str, ...]
-    methods: tuple[str, ...]
-    ranked: frozenset[str]
     result: Subgroups
 
 
@@ -76,17 +73,17 @@ def break_down(suite: Suite, catalogue: Catalogue, by: str, *, local: bool = Tru
         raise BenchmarkError(f"suite {suite.name}: no predictions of {', '.join(suite.datasets)} are stored: `run` comes first")
     load = functools.cache(lambda dataset: load_cohort(dataset, catalogue))
     tables: list[SubgroupTable] = []
-    errors: list[BenchmarkError] = []
+    errors: list[str] = []
     for rows in gathered:
         try:
             if not rows.complete:
                 raise BenchmarkError(f"{rows.task.dataset}, {rows.task.protocol}: no row is complete")
             values = attribute(rows.task, by, load)
         except BenchmarkError as error:
-            errors.append(error)
+            errors.append(" ".join(str(error).split()))
         else:
             tables.append(_table(rows, values))
-    skipped = tuple(dict.fromkeys(" ".join(str(error).split()) for error in errors))
+    skipped = tuple(dict.fromkeys(errors))
     if tables:
         return Breakdown(suite, by, tuple(tables), skipped)
     raise BenchmarkError(f"no table by '{by}' ({'; '.join(skipped)})")
@@ -111,13 +108,11 @@ def attribute(task: Task, by: str, load: Callable[[str], Cohort]) -> pd.Series[A
 def _strata(task: Task, cohort: Cohort) -> dict[str, pd.Series[Any]]:
     """The cohort's attributes in the order of the task's cases. Raises `BenchmarkError` where it is of other cases."""
     rows = pd.Index(cohort.case_ids).get_indexer(pd.Index(task.case_ids))
-    other = "cases" if len(cohort) != len(rows) or (rows < 0).any() else ""
-    if not other and cohort.labels is not None and (cohort.labels[rows] != task.labels).any():
-        other = "labels"
-    if other:
+    same_cases = len(cohort) == len(rows) and (rows >= 0).all()
+    if not same_cases or (cohort.labels is not None and (cohort.labels[rows] != task.labels).any()):
         raise BenchmarkError(
-            f"{task.dataset}, {task.protocol}: the cohort on this machine has other {other} than the stored predictions: "
-            "`run` computes them anew"
+            f"{task.dataset}, {task.protocol}: the cohort on this machine has other {'labels' if same_cases else 'cases'} "
+            "than the stored predictions: `run` computes them anew"
         )
     if cohort.strata is None:
         return {}
@@ -130,14 +125,11 @@ def _plain(name: str) -> str:
 
 
 def _table(rows: TableRows, values: pd.Series[Any]) -> SubgroupTable:
-    task = rows.task
-    methods = tuple(row.method for row in rows.complete)
     grouping = group_cases(values)
-    of_rows = grouping.codes[np.concatenate([split.test for split in task.splits])]
+    of_rows = grouping.codes[np.concatenate([split.test for split in rows.task.splits])]
     tested, codes = np.unique(of_rows, return_inverse=True)
-    result = describe(evaluate(*frames(rows)), codes, len(tested))
     groups = tuple(grouping.names[code] for code in tested)
-    return SubgroupTable(task.dataset, task.protocol, str(values.name), groups, methods, frozenset(rows.ranked), result)
+    return SubgroupTable(rows, str(values.name), groups, describe(evaluate(*frames(rows)), codes, len(tested)))
 
 
 def as_markdown(breakdown: Breakdown) -> str:
@@ -146,24 +138,24 @@ def as_markdown(breakdown: Breakdown) -> str:
     if breakdown.skipped:
         parts.append("Left out:\n\n" + "\n".join(f"- {reason}" for reason in breakdown.skipped))
     for table in breakdown.tables:
-        parts += [f"## {table.dataset}, {table.protocol}, by {table.by}", _numbers(table), _metrics(table)]
+        parts += [f"## {table.rows.task.dataset}, {table.rows.task.protocol}, by {table.by}", _numbers(table), _metrics(table)]
     return "\n\n".join(parts) + "\n"
 
 
 def _numbers(table: SubgroupTable) -> str:
     result = table.result
-    rows = []
-    for g, group in enumerate(table.groups):
-        ones, cases = int(result.positives[g]), int(result.cases[g])
-        share = f"{ones} ({100 * ones / cases:.1f} %)"
-        rows.append([one_line(group), str(cases), share, f"{result.pairs[g]:.0f}", "small" if result.small[g] else ""])
+    facts = zip(table.groups, result.cases, result.positives, result.pairs, result.small, strict=True)
+    rows = [
+        [one_line(group), str(cases), f"{ones} ({100 * ones / cases:.1f} %)", f"{pairs:.0f}", "small" if small else ""]
+        for group, cases, ones, pairs, small in facts
+    ]
     return _aligned(["subgroup", "cases", "label 1", "pairs", "small"], rows)
 
 
 def _metrics(table: SubgroupTable) -> str:
     rows = [
-        [f"`{method}`", one_line(group), *(figure(table.result.metrics[name][m, g]) for name in SUBGROUP_METRICS)]
-        for m, method in enumerate(table.methods)
+        [f"`{row.method}`", one_line(group), *(figure(table.result.metrics[name][m, g]) for name in SUBGROUP_METRICS)]
+        for m, row in enumerate(table.rows.complete)
         for g, group in enumerate(table.groups)
     ]
     return _aligned(["method", "subgroup", *(NAMES.get(name, metric_name(name)) for name in SUBGROUP_METRICS)], rows)
@@ -172,11 +164,8 @@ def _metrics(table: SubgroupTable) -> str:
 def _aligned(head: list[str], rows: list[list[str]]) -> str:
     """A grid whose columns line up in a terminal too; a `|` within a cell counts twice, as it is escaped."""
     widths = [max(len(cell) + cell.count("|") for cell in column) for column in zip(head, *rows, strict=True)]
-
-    def padded(row: list[str]) -> list[str]:
-        return [cell.ljust(width - cell.count("|")) for cell, width in zip(row, widths, strict=True)]
-
-    return grid(padded(head), [padded(row) for row in rows])
+    padded = [[cell.ljust(width - cell.count("|")) for cell, width in zip(row, widths, strict=True)] for row in (head, *rows)]
+    return grid(padded[0], padded[1:])
 
 
 def as_json(breakdown: Breakdown) -> dict[str, Any]:
@@ -199,14 +188,15 @@ def _table_json(table: SubgroupTable) -> dict[str, Any]:
             "small": bool(result.small[g]),
             "methods": [
                 {
-                    "method": method,
-                    "ranked": method in table.ranked,
+                    "method": row.method,
+                    "ranked": row.method in table.rows.ranked,
                     "metrics": {name: number(result.metrics[name][m, g]) for name in SUBGROUP_METRICS},
                     "pairs": float(result.pairs[g]),
                 }
-                for m, method in enumerate(table.methods)
+                for m, row in enumerate(table.rows.complete)
             ],
         }
         for g, group in enumerate(table.groups)
     ]
-    return {"dataset": table.dataset, "protocol": table.protocol, "by": table.by, "groups": groups}
+    task = table.rows.task
+    return {"dataset": task.dataset, "protocol": task.protocol, "by": table.by, "groups": groups}

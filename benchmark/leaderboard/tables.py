@@ -1,7 +1,5 @@
 """Markdown tables, and figures as they stand in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +10,11 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; a `|` inside a cell is escaped."""
     head_line, *lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (head, *rows))
     return "\n".join([head_line, "|" + "---|" * len(head), *lines])
+
+
+def folded(summary: str, content: str) -> str:
+    """Content that a reader unfolds."""
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
 def figure(value: Any) -> str:

@@ -3,17 +3,13 @@
 Never over the folds of a cross-validation, which are not independent.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmark.statistics.arrays import Floats
 from benchmark.statistics.multiplicity import ALPHA
-
-Floats = NDArray[np.float64]
 
 MIN_BLOCKS = 5
 """With fewer blocks neither approximation of the null distribution can be trusted."""
@@ -50,7 +46,6 @@ def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = Tru
     chi2 = float((methods - 1) * between / spread) if spread else 0.0
     rest = blocks * (methods - 1) - chi2
     f = (blocks - 1) * chi2 / rest if rest > 1e-9 else np.inf
-    error = np.sqrt(methods * (methods + 1) / (6 * blocks))
     quantile = _studentized_range(1 - alpha, methods) / np.sqrt(2)
     return BlockTest(
         blocks,
@@ -58,7 +53,7 @@ def block_test(scores: Floats, alpha: float = ALPHA, *, correct_ties: bool = Tru
         chi2,
         float(f),
         float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1))),
-        float(quantile * error),
+        float(quantile * np.sqrt(methods * (methods + 1) / (6 * blocks))),
     )
 
 

@@ -7,18 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from benchmark.statistics.by_site import by_site
+from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.inference import AREAS, Inferred, by_fold, descriptive, held_out, without_tests
 from benchmark.statistics.metric_names import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
-from benchmark.statistics.multiplicity import ALPHA, best_set, better_than, holm, letters, rank_intervals
-from benchmark.statistics.power import Power, detectable_difference
+from benchmark.statistics.multiplicity import (
+    ALPHA,
+    Power,
+    best_set,
+    better_than,
+    detectable_difference,
+    holm,
+    letters,
+    rank_intervals,
+)
+from benchmark.statistics.sites import by_site
+from benchmark.statistics.student import Test, t_test
 from benchmark.system.errors import BenchmarkError, UnknownNameError
-
-Index = NDArray[np.intp]
 
 INFERENCES: Mapping[str, Callable[[Evaluation, str, Index, Index], Inferred]] = {
     "fold": by_fold,
@@ -42,7 +49,7 @@ class Comparison:
     letters : by method; ranked rows that share a letter are not shown to differ; "" where there are no p-values
     pairs : each unordered pair of ranked methods once: a, b, difference (a - b), low, high, p, p_holm; the secondary p-values
         (not adjusted, NaN where they do not apply), and `p_equivalent`, the probability that the difference is below
-        `resampled.ROPE`; `identical` (equal predictions: the same run), `degenerate` (a difference
+        `student.ROPE`; `identical` (equal predictions: the same run), `degenerate` (a difference
         without variance), `near_chance` (both intervals of an AUC include .5: `p_holm` is then 1, no difference is called)
     per_split : metric -> method x split
     per_site : site x (n, positives, small, then each method's primary mean); None but for inference by site
@@ -73,6 +80,11 @@ class Comparison:
     auprc_baseline: float
     power: Power
     notes: list[str]
+
+    @property
+    def counted_sites(self) -> int | None:
+        """How many held-out sites enter the means; None but for inference by site."""
+        return None if self.per_site is None else int((~self.per_site["small"].astype(bool)).sum())
 
 
 def compare(
@@ -126,33 +138,33 @@ def compare(
     inferred = INFERENCES.get(inference, descriptive)(run, metric, family[first], family[second])
     if interim:
         inferred = without_tests(inferred)
+    unknown = np.full(len(first), np.nan)
+    test = inferred.test or t_test(unknown, unknown, np.nan)
 
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     order = np.lexsort((np.array(run.methods), -sign * inferred.mean[metric]))
     names = [run.methods[i] for i in order]
 
-    def by_method(values: dict[str, NDArray[np.float64]]) -> pd.DataFrame:
+    def by_method(values: Mapping[str, Floats]) -> pd.DataFrame:
         blank = np.full(len(names), np.nan)
         return pd.DataFrame({key: values.get(key, blank)[order] for key in METRICS}, index=names)
 
     rows = len(family) + awaited
     to_come = rows * (rows - 1) // 2 - len(first)
-    pairs = _pairs(run, inferred, metric, family, first, second, to_come)
-    tested = ~np.isnan(inferred.mean[metric][family]) if inferred.test is not None else np.zeros(len(family), dtype=bool)
-    ranks = _ranks(pairs, sign, first, second, tested, inferred.mean[metric][family], awaited)
-    ranks = ranks.set_axis(list(ranked)).reindex(names)
-    power = detectable_difference([], np.nan)
-    if inferred.test is not None:
-        varying, family_size = inferred.test.error[~inferred.test.degenerate], int(np.isfinite(inferred.test.p).sum()) + to_come
-        power = detectable_difference(varying, inferred.test.df, family_size)
+    pairs = _pairs(run, inferred, test, metric, family[first], family[second], to_come)
+    score = sign * inferred.mean[metric][family]
+    better = better_than(pairs["p_holm"].to_numpy(), sign * pairs["difference"].to_numpy(), first, second, len(family))
+    tested = np.flatnonzero(~np.isnan(score)) if inferred.test else np.arange(0)
+    ranks = _ranks(better[np.ix_(tested, tested)], score[tested], awaited)
+    ranks = ranks.set_axis(np.array(ranked)[tested]).reindex(names)
     return Comparison(
         metric,
         by_method(inferred.mean),
-        by_method(inferred.low),
-        by_method(inferred.high),
+        by_method({key: low for key, (low, _) in inferred.intervals.items()}),
+        by_method({key: high for key, (_, high) in inferred.intervals.items()}),
         by_method(inferred.spread),
-        ranks["low"],
-        ranks["high"],
+        ranks["low"].astype(np.float64),
+        ranks["high"].astype(np.float64),
         ranks["best"].astype(object).where(ranks["best"].notna(), None),
         ranks["letters"].fillna("").astype(str),
         pairs,
@@ -162,61 +174,42 @@ def compare(
         pd.Series(np.where(run.cells["constant"].all(axis=1), np.nan, inferred.ensemble_auc)[order], index=names),
         pd.Series(calibration_error(run)[order], index=names),
         inferred.prevalence,
-        power,
-        inferred.notes + _warnings(run, names, pairs, to_come),
+        detectable_difference(test.error[~test.degenerate], test.df, int(np.isfinite(test.p).sum()) + to_come),
+        [*inferred.notes, *_warnings(run, names, pairs, to_come)],
     )
 
 
-def _pairs(
-    run: Evaluation, inferred: Inferred, metric: str, family: Index, first: Index, second: Index, to_come: int
-) -> pd.DataFrame:
-    a, b = family[first], family[second]
-    blank = np.full(len(a), np.nan)
-    test = inferred.test
+def _pairs(run: Evaluation, inferred: Inferred, test: Test, metric: str, a: Index, b: Index, to_come: int) -> pd.DataFrame:
+    unknown = np.full((2, len(run.methods)), np.nan)
     names = np.array(run.methods, dtype=object)
-    chance = (inferred.low["auc"] <= 0.5) & (inferred.high["auc"] >= 0.5) & (metric in AREAS)
+    low, high = inferred.intervals.get("auc", unknown)
+    chance = (low <= 0.5) & (high >= 0.5) & (metric in AREAS)
+    near_chance, p_holm = chance[a] & chance[b], holm(test.p, to_come)
     content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
     return pd.DataFrame(
         {
             "a": names[a],
             "b": names[b],
             "difference": inferred.mean[metric][a] - inferred.mean[metric][b],
-            "low": blank if test is None else test.low,
-            "high": blank if test is None else test.high,
-            "p": blank if test is None else test.p,
-            "p_holm": blank if test is None else _gated(holm(test.p, to_come), chance[a] & chance[b]),
-            **{key: inferred.secondary.get(key, blank) for key in SECONDARY},
+            "low": test.low,
+            "high": test.high,
+            "p": test.p,
+            # Between two rows of which neither is shown to know anything no difference is called.
+            "p_holm": np.where(near_chance & np.isfinite(p_holm), 1.0, p_holm),
+            **{key: inferred.secondary.get(key, np.full(len(a), np.nan)) for key in SECONDARY},
             "identical": content[a] == content[b],
-            "degenerate": np.zeros(len(a), dtype=bool) if test is None else test.degenerate,
-            "near_chance": chance[a] & chance[b],
+            "degenerate": test.degenerate,
+            "near_chance": near_chance,
         }
     )
 
 
-def _gated(p_holm: NDArray[np.float64], near_chance: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Adjusted p, 1 where neither row is shown to know anything: no difference between two rows near chance is called."""
-    return np.where(near_chance & np.isfinite(p_holm), 1.0, p_holm)
-
-
-def _ranks(
-    pairs: pd.DataFrame,
-    sign: float,
-    first: Index,
-    second: Index,
-    tested: NDArray[np.bool_],
-    mean: NDArray[np.float64],
-    awaited: int,
-) -> pd.DataFrame:
-    """Rank interval, best set and letters of each ranked method with p-values; NaN and None for the others."""
-    p = pairs["p_holm"].to_numpy(dtype=np.float64)
-    difference = sign * pairs["difference"].to_numpy(dtype=np.float64)
-    better = better_than(p, difference, first, second, len(tested))[np.ix_(tested, tested)]
-    ranks = pd.DataFrame(index=np.arange(len(tested)), columns=["low", "high", "best", "letters"], dtype=object)
-    ranks.loc[tested, "low"], ranks.loc[tested, "high"] = rank_intervals(better, awaited)
-    ranks.loc[tested, "best"] = best_set(better)
-    order = np.argsort(-sign * mean[tested], kind="stable")
-    ranks.loc[np.flatnonzero(tested)[order], "letters"] = letters(better[np.ix_(order, order)])
-    return ranks.astype({"low": np.float64, "high": np.float64})
+def _ranks(better: Bools, score: Floats, awaited: int) -> pd.DataFrame:
+    """Rank interval, best set and letters of the tested rows of a family; a greater `score` is better."""
+    order = np.argsort(-score, kind="stable")
+    low, high = rank_intervals(better, awaited)
+    lettered = pd.Series(letters(better[np.ix_(order, order)]), index=order, dtype=object).sort_index()
+    return pd.DataFrame({"low": low, "high": high, "best": best_set(better), "letters": lettered})
 
 
 def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, to_come: int) -> list[str]:
@@ -225,20 +218,23 @@ def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, to_come: i
     notes = []
     for name in names:
         row = run.methods.index(name)
-        constant, silent, silent0 = (int(run.cells[flag][row].sum()) for flag in FLAGS)
+        constant, *silent = (int(run.cells[flag][row].sum()) for flag in FLAGS)
         if constant:
             notes.append(f"{name}: constant predictions in {constant} of {total} splits (AUC .5 there)")
             continue
-        for label, count in ((1, silent), (0, silent0)):
-            if count:
-                rule = f"precision and F1 of label {label} are 0 there"
-                notes.append(f"{name}: label {label} was never predicted in {count} of {total} splits ({rule})")
-    for pair in pairs[pairs["identical"]].itertuples():
-        notes.append(f"{pair.a} and {pair.b}: identical predictions, the same run")
-    for pair in pairs[pairs["near_chance"] & (holm(pairs["p"], to_come) < ALPHA)].itertuples():
-        notes.append(
-            f"{pair.a} and {pair.b}: the AUC intervals of both include .5, so their difference is not called (p (Holm) 1)"
-        )
-    for pair in pairs[pairs["degenerate"] & (pairs["p"] == 0)].itertuples():
-        notes.append(f"{pair.a} and {pair.b}: the same difference in every part, p = 0 by rule")
+        notes += [
+            f"{name}: label {label} was never predicted in {count} of {total} splits "
+            f"(precision and F1 of label {label} are 0 there)"
+            for label, count in zip((1, 0), silent, strict=True)
+            if count
+        ]
+    for chosen, text in (
+        (pairs["identical"], "identical predictions, the same run"),
+        (
+            pairs["near_chance"] & (holm(pairs["p"], to_come) < ALPHA),
+            "the AUC intervals of both include .5, so their difference is not called (p (Holm) 1)",
+        ),
+        (pairs["degenerate"] & (pairs["p"] == 0), "the same difference in every part, p = 0 by rule"),
+    ):
+        notes += [f"{pair.a} and {pair.b}: {text}" for pair in pairs[chosen].itertuples()]
     return notes

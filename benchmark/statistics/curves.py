@@ -4,20 +4,15 @@ The sensitivity at a false-positive rate and the net benefit at a threshold are 
 means and bands follow the rules of the table's other metrics. Calibration pools the patients, with a patient bootstrap.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmark.statistics.bootstrap import DRAWS, draw_patients, ratio_interval
+from benchmark.statistics.arrays import Floats, Index, Labels
 from benchmark.statistics.evaluation import Evaluation
 from benchmark.statistics.ordering import Ordering, order_cases
-from benchmark.statistics.resampled import corrected_interval
-from benchmark.statistics.sites import MIN_SITES, site_t, small_sites
-
-Floats = NDArray[np.float64]
+from benchmark.statistics.sites import held_out_sites, site_t
+from benchmark.statistics.student import corrected_interval
 
 RATES = np.linspace(0.0, 1.0, 51)
 """False-positive rates at which the sensitivity is read."""
@@ -27,6 +22,8 @@ BINS = 10
 """Calibration and its error take this many bins of equal width."""
 FEWEST = 5
 """A bin with fewer predictions than this, on average over seeds, has no point in the calibration curve."""
+DRAWS = 500
+"""Patients are drawn so often for the calibration bands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,19 +64,17 @@ class Curves:
 def curves(run: Evaluation, inference: str, *, draws: int = DRAWS) -> Curves:
     """All curves of a table. `draws` is the number of bootstrap draws behind the calibration bands."""
     parts = [(run.labels[part], run.scores[:, part]) for part in run.rows]
-    roc = np.stack([_sensitivity(order_cases(labels, scores)) for labels, scores in parts], axis=1)
-    benefit = np.stack([net_benefit(labels, scores, CUTS) for labels, scores in parts], axis=1)
-    all_called = np.stack([net_benefit(labels, np.ones((1, len(labels))), CUTS) for labels, _ in parts], axis=1)
+    everyone = [net_benefit(labels, np.ones((1, len(labels))), CUTS) for labels, _ in parts]
     return Curves(
         run.methods,
-        Curve(RATES, *_summary(run, inference, roc, (0.0, 1.0))),
-        Curve(CUTS, *_summary(run, inference, benefit, (-np.inf, 1.0))),
-        _summary(run, inference, all_called, (-np.inf, 1.0))[0][0],
+        Curve(RATES, *_summary(run, inference, [_sensitivity(order_cases(*part)) for part in parts], least=0.0)),
+        Curve(CUTS, *_summary(run, inference, [net_benefit(*part, CUTS) for part in parts])),
+        _summary(run, inference, everyone)[0][0],
         _calibration(run, inference, draws),
     )
 
 
-def net_benefit(labels: NDArray[np.integer], scores: Floats, cuts: Floats) -> Floats:
+def net_benefit(labels: Labels, scores: Floats, cuts: Floats) -> Floats:
     """Net benefit (M, T) of treating whom `scores` (M, n) put at `cuts` (T,) or above (Vickers and Elkin, 2006).
 
     True positives / n - false positives / n x cut / (1 - cut).
@@ -103,28 +98,19 @@ def _sensitivity(cases: Ordering) -> Floats:
     return np.array([np.interp(RATES, np.r_[0.0, fpr], np.r_[0.0, tpr]) for fpr, tpr in rows])
 
 
-def _summary(run: Evaluation, inference: str, values: Floats, limits: tuple[float, float]) -> tuple[Floats, Floats, Floats]:
-    """Mean and band (M, T) of values by part (M, J, T), as the inference treats any metric of a part."""
-    by_part = np.moveaxis(values, 1, -1)
+def _summary(run: Evaluation, inference: str, values: list[Floats], least: float = -np.inf) -> tuple[Floats, Floats, Floats]:
+    """Mean and band (M, T), within `least` and 1, of the values (M, T) of each part, as the inference treats any metric."""
+    by_part = np.moveaxis(np.stack(values, axis=1), 1, -1)
     low = high = unknown = np.full(by_part.shape[:-1], np.nan)
     if inference == "site":
-        by_part = np.stack([by_part[..., splits].mean(axis=-1) for splits in _counted_sites(run)] or [unknown], axis=-1)
-        if by_part.shape[-1] >= MIN_SITES:
-            test = site_t(by_part)
-            low, high = test.low, test.high
+        held = held_out_sites(run)
+        by_site = [by_part[..., held.splits[site]].mean(axis=-1) for site in held.counted]
+        by_part = np.stack(by_site or [unknown], axis=-1)
+        test = site_t(by_part)
+        low, high = test.low, test.high
     elif inference == "fold":
         low, high = corrected_interval(by_part)
-    return by_part.mean(axis=-1), np.clip(low, *limits), np.clip(high, *limits)
-
-
-def _counted_sites(run: Evaluation) -> list[NDArray[np.intp]]:
-    """The splits of each of the H sites that are not small."""
-    kept = []
-    for _, splits, patients in run.sites():
-        positives = int(run.patient_labels[patients].sum())
-        if not small_sites([positives], [len(patients) - positives])[0]:
-            kept.append(splits)
-    return kept
+    return by_part.mean(axis=-1), np.clip(low, least, 1.0), np.clip(high, least, 1.0)
 
 
 def calibration_error(run: Evaluation) -> Floats:
@@ -147,23 +133,47 @@ def _calibration(run: Evaluation, inference: str, draws: int) -> Calibration:
     if inference != "site":
         patients = len(run.patient_labels)
         held = _sums(run, np.ones_like(run.scores), run.patient, patients)
-        low, high = ratio_interval(draw_patients(patients, draws), held * (run.patient_labels == 1), held)
-        low, high = np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+        bounds = ratio_interval(draw_patients(patients, draws), held * (run.patient_labels == 1), held)
+        low, high = np.where(enough, bounds, np.nan)
     return Calibration(predicted, observed, low, high, number / number.sum(axis=1, keepdims=True))
 
 
-def _by_seed(run: Evaluation) -> tuple[Floats, Floats, Floats]:
+def _by_seed(run: Evaluation) -> Floats:
     """Predictions, positives and summed probabilities by bin and seed, (M, BINS, S) each."""
-    _, of_split = np.unique(run.seed, return_inverse=True)
-    of_row = np.repeat(of_split, [part.stop - part.start for part in run.rows])
+    seeds, of_split = np.unique(run.seed, return_inverse=True)
     positive = np.broadcast_to((run.labels == 1).astype(np.float64), run.scores.shape)
     weights = (np.ones_like(run.scores), positive, run.scores)
-    number, positives, probability = (_sums(run, weight, of_row, int(of_split.max()) + 1) for weight in weights)
-    return number, positives, probability
+    return np.array([_sums(run, weight, of_split[run.split_of_row], len(seeds)) for weight in weights])
 
 
-def _sums(run: Evaluation, weights: Floats, groups: NDArray[np.intp], count: int) -> Floats:
+def _sums(run: Evaluation, weights: Floats, groups: Index, count: int) -> Floats:
     """`weights` (M, R) summed by bin and by the rows' group, (M, BINS, count)."""
     place = np.minimum((run.scores * BINS).astype(np.intp), BINS - 1) * count + groups
     rows = [np.bincount(p, weights=w, minlength=BINS * count) for p, w in zip(place, weights, strict=True)]
     return np.array(rows, dtype=np.float64).reshape(len(rows), BINS, count)
+
+
+def draw_patients(patients: int, draws: int = DRAWS, seed: int = 0) -> Floats:
+    """How often each patient is drawn: (draws, patients), every row sums to `patients`; the same for the same seed.
+
+    All methods share the draws, so that what is paired in the data stays paired.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [np.bincount(rng.integers(patients, size=patients), minlength=patients) for _ in range(draws)]
+    return np.array(drawn, dtype=np.float64)
+
+
+def ratio_interval(weights: Floats, above: Floats, below: Floats) -> tuple[Floats, Floats]:
+    """The 95 % percentile interval of sum(above) / sum(below) over patients: `weights` (B, N), both (..., N) -> (...), (...).
+
+    Draws without a denominator do not count; NaN where more than one in twenty has none.
+    """
+    tops, bottoms = (part.reshape(-1, part.shape[-1]) @ weights.T for part in (above, below))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(bottoms > 0, tops / bottoms, np.nan)
+    bounds = np.full((2, len(ratios)), np.nan)
+    enough = np.isnan(ratios).mean(axis=1) <= 0.05
+    if enough.any():
+        bounds[:, enough] = np.nanquantile(ratios[enough], (0.025, 0.975), axis=1)
+    low, high = bounds.reshape(2, *above.shape[:-1])
+    return low, high

@@ -5,22 +5,18 @@ and the variance of the AUC is S2(V_pos)/m + S2(V_neg)/n, for pairs of methods b
 cross-validation it is multiplied by `RESAMPLING`, a heuristic of the form of Nadeau and Bengio's.
 """
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from benchmark.statistics.arrays import Floats, Index, Labels
 from benchmark.statistics.ordering import order_cases, placements
 from benchmark.statistics.student import Test, quantile, t_test
-
-Floats = NDArray[np.float64]
 
 RESAMPLING = 1.25
 """1 + n_test/n_train of five folds: the factor on the variance under repeated cross-validation."""
 
 
-def average_by_patient(values: Floats, patients: NDArray[np.intp], count: int) -> Floats:
+def average_by_patient(values: Floats, patients: Index, count: int) -> Floats:
     """Mean of `values` (M, R) over the rows of each patient: `patients` (R,) in 0..count-1 -> (M, count)."""
     rows = np.bincount(patients, minlength=count)
     order = np.argsort(patients, kind="stable")
@@ -28,20 +24,16 @@ def average_by_patient(values: Floats, patients: NDArray[np.intp], count: int) -
     return np.asarray(sums / rows)
 
 
-def covariance(values: Floats, labels: NDArray[np.integer]) -> Floats:
+def covariance(values: Floats, labels: Labels) -> Floats:
     """Covariance (M, M) of the AUCs from placements (M, N) and `labels` (N,); NaN with fewer than two of a class."""
-    total = np.zeros((len(values), len(values)))
-    for label in (0, 1):
-        part = values[:, labels == label]
-        n = part.shape[1]
-        if n < 2:
-            return np.full_like(total, np.nan)
-        centred = part - part.mean(axis=1, keepdims=True)
-        total += centred @ centred.T / ((n - 1) * n)
-    return total
+    parts = [values[:, labels == label] for label in (0, 1)]
+    if min(part.shape[1] for part in parts) < 2:
+        return np.full((len(values), len(values)), np.nan)
+    centred = [part - part.mean(axis=1, keepdims=True) for part in parts]
+    return np.asarray(sum(part @ part.T / ((part.shape[1] - 1) * part.shape[1]) for part in centred))
 
 
-def variance(values: Floats, labels: NDArray[np.integer]) -> Floats:
+def variance(values: Floats, labels: Labels) -> Floats:
     """The diagonal (M,) of `covariance`, without the rest of it."""
     parts = [values[:, labels == label] for label in (0, 1)]
     if min(part.shape[1] for part in parts) < 2:
@@ -49,7 +41,7 @@ def variance(values: Floats, labels: NDArray[np.integer]) -> Floats:
     return np.asarray(sum(part.var(axis=1, ddof=1) / part.shape[1] for part in parts))
 
 
-def pairwise(auc: Floats, cov: Floats, a: NDArray[np.intp], b: NDArray[np.intp], factor: float = 1.0) -> Test:
+def pairwise(auc: Floats, cov: Floats, a: Index, b: Index, factor: float = 1.0) -> Test:
     """Normal test of auc[a] - auc[b] for pairs of methods; `auc` (M,), `cov` (M, M), `a` and `b` (P,)."""
     spread = np.diagonal(cov)
     of_difference = np.maximum(spread[a] + spread[b] - 2.0 * cov[a, b], 0.0)
@@ -58,7 +50,7 @@ def pairwise(auc: Floats, cov: Floats, a: NDArray[np.intp], b: NDArray[np.intp],
     return t_test(auc[a] - auc[b], np.sqrt(factor * of_difference), np.inf)
 
 
-def delong_test(labels: NDArray[np.integer], scores: Floats) -> tuple[Floats, Floats, Test]:
+def delong_test(labels: Labels, scores: Floats) -> tuple[Floats, Floats, Test]:
     """The plain test on one test set: `labels` (n,), `scores` (M, n) -> AUC (M,), covariance (M, M), all pairs i < j."""
     values = placements(order_cases(labels, scores))
     cov = covariance(values, labels)

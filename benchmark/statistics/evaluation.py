@@ -1,24 +1,17 @@
 """Stored predictions as arrays, and every metric of every (method, split)."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from benchmark.statistics import ordering
+from benchmark.statistics.arrays import Floats, Index, Labels
 from benchmark.statistics.delong import average_by_patient
 from benchmark.statistics.metric_names import FLAGS, METRICS
 from benchmark.statistics.metrics import score
+from benchmark.statistics.ordering import order_cases, placements
 from benchmark.system.errors import BenchmarkError
-
-Floats = NDArray[np.float64]
-Index = NDArray[np.intp]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +27,16 @@ class Evaluation:
     rows: tuple[slice, ...]
     site: tuple[str, ...]
     seed: tuple[int, ...]
-    labels: NDArray[np.int8]
+    labels: Labels
     patient: Index
-    patient_labels: NDArray[np.int8]
+    patient_labels: Labels
     scores: Floats
     thresholds: Floats
+
+    @cached_property
+    def split_of_row(self) -> Index:
+        """The split (R,) of each test row, in 0..J-1."""
+        return np.repeat(np.arange(len(self.rows)), [part.stop - part.start for part in self.rows])
 
     @cached_property
     def cells(self) -> dict[str, Floats]:
@@ -49,26 +47,19 @@ class Evaluation:
     @cached_property
     def patient_placements(self) -> Floats:
         """Each patient's placement within its test part, averaged over seeds: (M, N)."""
-        parts = [ordering.placements(ordering.order_cases(self.labels[part], self.scores[:, part])) for part in self.rows]
+        parts = [placements(order_cases(self.labels[part], self.scores[:, part])) for part in self.rows]
         return average_by_patient(np.concatenate(parts, axis=1), self.patient, len(self.patient_labels))
 
     @cached_property
     def patient_margins(self) -> Floats:
         """Each patient's mean over seeds of (probability - that cell's threshold), (M, N), rounded as `patient_scores`."""
-        lengths = [part.stop - part.start for part in self.rows]
-        margins = self.scores - np.repeat(self.thresholds, lengths, axis=1)
+        margins = self.scores - self.thresholds[:, self.split_of_row]
         return np.round(average_by_patient(margins, self.patient, len(self.patient_labels)), 12)
 
     @cached_property
     def patient_scores(self) -> Floats:
         """Each patient's mean probability over seeds, (M, N), rounded so that the order of summation breaks no tie."""
         return np.round(average_by_patient(self.scores, self.patient, len(self.patient_labels)), 12)
-
-    def sites(self) -> Iterator[tuple[str, Index, Index]]:
-        """For each held-out site, in order of appearance: its name, its splits, its patients."""
-        for site in dict.fromkeys(self.site):
-            splits = np.array([j for j, other in enumerate(self.site) if other == site])
-            yield site, splits, np.unique(self.patient[self.rows[splits[0]]])
 
 
 def evaluate(task: pd.DataFrame, scores: pd.DataFrame, thresholds: pd.DataFrame) -> Evaluation:

@@ -1,119 +1,118 @@
-"""Which statistics the splits allow: from an `Evaluation` to estimates, intervals and tests (over sites: `by_site`)."""
-
-from __future__ import annotations
+"""Which statistics the splits allow: from an `Evaluation` to estimates, intervals and tests (over sites: `sites`)."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
+from scipy.special import bdtr, gammaln
 
-from benchmark.statistics import delong, resampled, votes
+from benchmark.statistics import delong, student
+from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.evaluation import Evaluation
 from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.metrics import metric_range
 from benchmark.statistics.ordering import auc, order_cases
-from benchmark.statistics.student import Test
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.intp]
 Values = dict[str, Floats]
 AREAS = ("auc", "auc_label0")
 
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """What an inference gives: `mean`, `low`, `high` by metric (M,); the primary test of the pairs (P,), if there is one."""
+    """What an inference gives: `mean` by metric (M,), and what the splits allow besides.
+
+    `intervals` are (2, M) by metric, lower bounds first, without the metrics that have none; `test` is the primary test of the
+    pairs (P,), `secondary` their other p-values.
+    """
 
     mean: Values
-    low: Values
-    high: Values
-    test: Test | None
     ensemble_auc: Floats
     prevalence: float
+    intervals: Values = field(default_factory=dict)
+    test: student.Test | None = None
     secondary: Values = field(default_factory=dict)
     spread: Values = field(default_factory=dict)
     per_site: pd.DataFrame | None = None
     heterogeneity: pd.DataFrame | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+
+def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
+    """Any splits: means over them, the AUC of seed-averaged predictions and the prevalence; neither intervals nor p-values."""
+    mean = {key: run.cells[key].mean(axis=1) for key in METRICS}
+    ensemble = auc(order_cases(run.patient_labels, run.patient_scores))
+    return Inferred(mean, ensemble, float(np.mean([run.labels[part].mean() for part in run.rows])))
 
 
 def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """Repeated cross-validation: Nadeau-Bengio; for the AUC the interval and a second opinion by repeated-CV DeLong."""
-    cells = run.cells
-    mean = {key: cells[key].mean(axis=1) for key in METRICS}
-    intervals = {key: cut(key, *resampled.corrected_interval(cells[key])) for key in METRICS}
-    covariance = delong.covariance(run.patient_placements, run.patient_labels)
-    smooth = delong.logit_interval(mean["auc"], np.sqrt(delong.RESAMPLING * np.diagonal(covariance)))
-    extreme = (mean["auc"] == 0) | (mean["auc"] == 1)
-    for key in AREAS:
-        low, high = intervals[key]
-        intervals[key] = np.where(extreme, low, smooth[0]), np.where(extreme, high, smooth[1])
-    secondary = _mcnemar(run, a, b)
+    estimates, differences = descriptive(run, metric, a, b), run.cells[metric][a] - run.cells[metric][b]
+    area, covariance = estimates.mean["auc"], delong.covariance(run.patient_placements, run.patient_labels)
+    intervals = {key: cut(key, student.corrected_interval(run.cells[key])) for key in METRICS}
+    smooth = delong.logit_interval(area, np.sqrt(delong.RESAMPLING * np.diagonal(covariance)))
+    intervals |= {key: np.where((area == 0) | (area == 1), intervals[key], smooth) for key in AREAS}
+    secondary = {**_mcnemar(run, a, b), "p_equivalent": student.equivalence(differences)}
     if metric in AREAS:
-        secondary["p_delong"] = delong.pairwise(mean["auc"], covariance, a, b, delong.RESAMPLING).p
-    secondary["p_equivalent"] = resampled.equivalence(cells[metric][a] - cells[metric][b])
-    test = resampled.corrected_t(cells[metric][a] - cells[metric][b])
-    return Inferred(mean, *unzip(intervals), test, _pooled_auc(run), _prevalence(run), secondary)
+        secondary["p_delong"] = delong.pairwise(area, covariance, a, b, delong.RESAMPLING).p
+    return replace(estimates, intervals=intervals, test=student.corrected_t(differences), secondary=secondary)
 
 
 def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """One test set: DeLong on the placements averaged over seeds, conditional on the trained models; the AUC only."""
-    cells = run.cells
-    mean = {key: cells[key].mean(axis=1) for key in METRICS}
-    intervals = no_intervals(run)
-    covariance = delong.covariance(run.patient_placements, run.patient_labels)
-    for key in AREAS:
-        intervals[key] = delong.logit_interval(mean["auc"], np.sqrt(np.diagonal(covariance)))
-    test = delong.pairwise(mean["auc"], covariance, a, b) if metric in AREAS else None
-    runs = len(run.splits)
-    spread = {key: cells[key].std(axis=1, ddof=1) for key in METRICS} if runs > 1 else {}
-    notes = ["intervals and p-values are conditional on the trained models; the spread is the SD over training seeds"]
-    return Inferred(mean, *unzip(intervals), test, _pooled_auc(run), _prevalence(run), _mcnemar(run, a, b), spread, notes=notes)
-
-
-def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
-    """Any other splits: means over the splits, neither intervals nor p-values."""
-    mean = {key: run.cells[key].mean(axis=1) for key in METRICS}
-    return Inferred(mean, *unzip(no_intervals(run)), None, _pooled_auc(run), _prevalence(run))
+    estimates = descriptive(run, metric, a, b)
+    area, covariance = estimates.mean["auc"], delong.covariance(run.patient_placements, run.patient_labels)
+    interval = np.array(delong.logit_interval(area, np.sqrt(np.diagonal(covariance))))
+    note = "intervals and p-values are conditional on the trained models; the spread is the SD over training seeds"
+    return replace(
+        estimates,
+        intervals=dict.fromkeys(AREAS, interval),
+        test=delong.pairwise(area, covariance, a, b) if metric in AREAS else None,
+        secondary=_mcnemar(run, a, b),
+        spread={key: run.cells[key].std(axis=1, ddof=1) for key in METRICS} if len(run.splits) > 1 else {},
+        notes=(note,),
+    )
 
 
 def without_tests(inferred: Inferred) -> Inferred:
     """The same estimates without intervals and p-values."""
-    blank = {key: np.full_like(values, np.nan) for key, values in inferred.mean.items()}
-    return replace(inferred, low=blank, high=blank, test=None, secondary={}, spread={})
+    return replace(inferred, intervals={}, test=None, secondary={}, spread={})
+
+
+def cut(metric: str, interval: ArrayLike) -> Floats:
+    """An interval cut to the metric's range."""
+    return np.asarray(np.clip(interval, *metric_range(metric)))
 
 
 def _mcnemar(run: Evaluation, a: Index, b: Index) -> Values:
     """Mid-p of one vote per patient: all patients (accuracy), positives (recall), negatives (specificity)."""
-    correct = votes.patient_votes(run.patient_margins) == (run.patient_labels == 1)
-    return {
-        "p_mcnemar": votes.mcnemar_pairs(correct, a, b),
-        "p_mcnemar_recall": votes.mcnemar_pairs(correct[:, run.patient_labels == 1], a, b),
-        "p_mcnemar_specificity": votes.mcnemar_pairs(correct[:, run.patient_labels == 0], a, b),
-    }
+    positive = run.patient_labels == 1
+    correct = patient_votes(run.patient_margins) == positive
+    groups = {"": np.ones_like(positive), "_recall": positive, "_specificity": ~positive}
+    return {f"p_mcnemar{of}": mcnemar_pairs(correct[:, who], a, b) for of, who in groups.items()}
 
 
-def _pooled_auc(run: Evaluation) -> Floats:
-    """The AUC (M,) of seed-averaged predictions over all patients."""
-    return auc(order_cases(run.patient_labels, run.patient_scores))
+def patient_votes(margins: Floats) -> Bools:
+    """Votes for label 1 from each patient's mean over seeds of (probability - threshold); exactly 0 votes for label 0."""
+    return np.asarray(margins > 0)
 
 
-def _prevalence(run: Evaluation) -> float:
-    """The mean share of label 1 in a test part: the AUPRC of a constant prediction."""
-    return float(np.mean([run.labels[part].mean() for part in run.rows]))
+def mcnemar_midp(b: ArrayLike, c: ArrayLike) -> Floats:
+    """Two-sided mid-p of McNemar's test for discordant counts `b` and `c` (...); 1 where they are equal, both 0 included.
+
+    2 P(X <= min(b, c)) - P(X = min(b, c)) for X ~ Binomial(b + c, 1/2) (Fagerland, Lydersen and Laake, BMC Med Res Methodol
+    13:91, 2013).
+    """
+    b, c = np.asarray(b, dtype=np.float64), np.asarray(c, dtype=np.float64)
+    least, n = np.minimum(b, c), b + c
+    mass = np.exp(gammaln(n + 1) - gammaln(least + 1) - gammaln(n - least + 1) - n * np.log(2.0))
+    p = 2.0 * bdtr(least, n.astype(np.int64), 0.5) - mass
+    return np.asarray(np.where(b == c, 1.0, np.clip(p, 0.0, 1.0)))
 
 
-def cut(metric: str, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """An interval cut to the metric's range."""
-    return np.clip(low, *metric_range(metric)), np.clip(high, *metric_range(metric))
-
-
-def no_intervals(run: Evaluation) -> dict[str, tuple[Floats, Floats]]:
-    """NaN for every metric and method."""
-    return {key: (np.full(len(run.methods), np.nan), np.full(len(run.methods), np.nan)) for key in METRICS}
-
-
-def unzip(intervals: dict[str, tuple[Floats, Floats]]) -> tuple[Values, Values]:
-    """The lower and the upper bounds by metric."""
-    return {key: low for key, (low, _) in intervals.items()}, {key: high for key, (_, high) in intervals.items()}
+def mcnemar_pairs(correct: Bools, a: Index, b: Index) -> Floats:
+    """Mid-p for pairs of methods: `correct` (M, N) marks each patient voted rightly, `a` and `b` (P,) are rows of it."""
+    right = correct.astype(np.float64)
+    both = right @ right.T
+    alone = np.diagonal(both)
+    return mcnemar_midp(alone[a] - both[a, b], alone[b] - both[a, b])

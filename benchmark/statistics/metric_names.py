@@ -1,7 +1,5 @@
 """The names of the metrics, apart from what computes them, so that a suite is checked without numpy."""
 
-from __future__ import annotations
-
 LABEL1 = (
     "auc",
     "accuracy",

@@ -1,15 +1,12 @@
 """The metrics of a test part, for many methods at once and with either class taken as positive."""
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from benchmark.statistics import ordering
+from benchmark.statistics.arrays import Floats
 from benchmark.statistics.metric_names import FLAGS, METRICS, UNORDERED
 from benchmark.statistics.recalibration import recalibrate
-
-Floats = NDArray[np.float64]
 
 
 def metric_range(metric: str) -> tuple[float, float]:

@@ -1,17 +1,17 @@
-"""One matrix of comparisons: Holm over all pairs, and the best set, rank intervals and letters that follow from it."""
+"""One matrix of comparisons: Holm over all pairs, what follows from it (best set, rank intervals, letters), and its power."""
 
-from __future__ import annotations
-
-from string import ascii_lowercase, ascii_uppercase
+from dataclasses import dataclass
+from string import ascii_letters
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import nctdtr, ndtri
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from benchmark.statistics.arrays import Bools, Counts, Floats, Index
+from benchmark.statistics.student import quantile
 
 ALPHA = 0.05
-ALPHABET = ascii_lowercase + ascii_uppercase
+POWER = 0.8
 
 
 def holm(p: ArrayLike, awaited: int = 0) -> Floats:
@@ -28,17 +28,14 @@ def holm(p: ArrayLike, awaited: int = 0) -> Floats:
     return adjusted
 
 
-def better_than(
-    p_holm: Floats, difference: Floats, a: NDArray[np.intp], b: NDArray[np.intp], methods: int, alpha: float = ALPHA
-) -> Bools:
+def better_than(p_holm: Floats, difference: Floats, a: Index, b: Index, methods: int) -> Bools:
     """The matrix (M, M) whose entry [i, j] says that i is significantly better than j.
 
     `p_holm`, `difference` (a - b, greater is better), `a`, `b` are (P,), each unordered pair once.
     """
     better = np.zeros((methods, methods), dtype=bool)
-    significant = p_holm < alpha
-    better[a, b] = significant & (difference > 0)
-    better[b, a] = significant & (difference < 0)
+    better[a, b] = (p_holm < ALPHA) & (difference > 0)
+    better[b, a] = (p_holm < ALPHA) & (difference < 0)
     return better
 
 
@@ -47,7 +44,7 @@ def best_set(better: Bools) -> Bools:
     return np.asarray(~better.any(axis=0))
 
 
-def rank_intervals(better: Bools, awaited: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def rank_intervals(better: Bools, awaited: int = 0) -> tuple[Counts, Counts]:
     """From 1 + (number significantly better) to M + `awaited` rows that are still to come - (number significantly worse)."""
     return 1 + better.sum(axis=0), len(better) + awaited - better.sum(axis=1)
 
@@ -61,9 +58,8 @@ def letters(better: Bools) -> list[str]:
     in two, and columns within others are absorbed. Two methods share a letter exactly where neither is significantly better.
     Columns are lettered by their best method, then the next. Beyond 52 columns letters are numbered: `a2`.
     """
-    differ = better | better.T
     columns = {frozenset(range(len(better)))}
-    for a, b in zip(*np.nonzero(np.triu(differ)), strict=True):
+    for a, b in zip(*np.nonzero(np.triu(better | better.T)), strict=True):
         together = {column for column in columns if a in column and b in column}
         split = {column - {left} for column in together for left in (int(a), int(b))}
         kept = columns - together
@@ -73,5 +69,45 @@ def letters(better: Bools) -> list[str]:
 
 
 def _letter(place: int) -> str:
-    turn, rest = divmod(place, len(ALPHABET))
-    return ALPHABET[rest] + (str(turn + 1) if turn else "")
+    turn, rest = divmod(place, len(ascii_letters))
+    return ascii_letters[rest] + (str(turn + 1) if turn else "")
+
+
+@dataclass(frozen=True)
+class Power:
+    """The sensitivity of a family of comparisons.
+
+    `first_rejection_t` is the |t| that the smallest p of the family needs; `detectable` the true difference that it finds with
+    probability `POWER` for a pair of typical standard error; `detectable_alone` the same for one comparison named in advance.
+    """
+
+    pairs: int
+    df: float
+    first_rejection_t: float
+    detectable: float
+    detectable_alone: float
+
+
+def detectable_difference(errors: ArrayLike, df: float, pairs: int) -> Power:
+    """From the standard errors of the pairs that have variance, NaN for those not tested; `pairs` is the number of the family.
+
+    Minimum detectable difference = median SE x the noncentrality at which t exceeds Holm's first threshold, which is
+    Bonferroni's, t at 1 - alpha/2K, with probability `POWER`; K the number of pairs.
+    """
+    tested = np.asarray(errors, dtype=np.float64)[~np.isnan(errors)]
+    if len(tested) == 0:
+        return Power(0, df, np.nan, np.nan, np.nan)
+    first, alone = quantile(df, 1 - ALPHA / (2 * pairs)), quantile(df, 1 - ALPHA / 2)
+    error = float(np.median(tested))
+    return Power(pairs, df, first, error * _noncentrality(df, first), error * _noncentrality(df, alone))
+
+
+def _noncentrality(df: float, threshold: float) -> float:
+    """The d at which t(df, d) exceeds the threshold with probability `POWER`; the normal's at infinitely many df."""
+    if np.isinf(df):
+        return float(threshold + ndtri(POWER))
+    low, high = 0.0, 10.0 * threshold
+    for _ in range(60):  # bisection: SciPy's own inverse (nctdtrinc) is good to 6e-8 only
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if nctdtr(df, middle, threshold) > 1.0 - POWER else (low, middle)
+    return low

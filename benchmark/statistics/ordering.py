@@ -1,14 +1,10 @@
 """How each case ranks against the two classes: the counts from which AUC, average precision and placements follow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from benchmark.statistics.arrays import Bools, Counts, Floats, Index, Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +15,8 @@ class Ordering:
     included); `positives_first` and `positives_through` count the positives among them. Tied cases share their counts.
     """
 
-    order: NDArray[np.intp]
-    positive: NDArray[np.bool_]
+    order: Index
+    positive: Bools
     first: Counts
     through: Counts
     positives_first: Counts
@@ -34,16 +30,14 @@ class Ordering:
         return self.positives == 0 or self.negatives == 0
 
 
-def order_cases(labels: NDArray[np.integer], scores: Floats) -> Ordering:
+def order_cases(labels: Labels, scores: Floats) -> Ordering:
     """Sort the cases of each row: `labels` (n,) of 0/1, `scores` (M, n) -> the counts, in O(M n log n)."""
     rows, n = scores.shape
     order = np.argsort(scores, axis=1)
     ranked = np.take_along_axis(scores, order, axis=1)
     positive = (labels == 1)[order]
-    starts = np.ones((rows, n), dtype=bool)
-    starts[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
-    ends = np.ones((rows, n), dtype=bool)
-    ends[:, :-1] = starts[:, 1:]
+    outer, differs = np.ones((rows, 1), dtype=bool), ranked[:, 1:] != ranked[:, :-1]
+    starts, ends = np.hstack([outer, differs]), np.hstack([differs, outer])
     place = np.arange(n)
     first = np.maximum.accumulate(np.where(starts, place, 0), axis=1)
     through = np.minimum.accumulate(np.where(ends, place + 1, n)[:, ::-1], axis=1)[:, ::-1]
@@ -69,10 +63,8 @@ def auc(cases: Ordering) -> Floats:
     """
     if cases.one_class:
         return np.full(len(cases.order), np.nan)
-    below = cases.first - cases.positives_first
-    through = cases.through - cases.positives_through
-    wins_twice = np.sum((below + through) * cases.positive, axis=1)
-    return np.asarray(wins_twice / (2.0 * cases.positives * cases.negatives))
+    negatives_below = (cases.first - cases.positives_first) + (cases.through - cases.positives_through)
+    return np.asarray(np.sum(negatives_below * cases.positive, axis=1) / (2.0 * cases.positives * cases.negatives))
 
 
 def average_precision(cases: Ordering) -> Floats:

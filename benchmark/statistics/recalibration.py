@@ -1,19 +1,16 @@
 """Calibration intercept and slope: the logistic recalibration of a set of probabilities (Cox, Biometrika 1958)."""
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-Floats = NDArray[np.float64]
+from benchmark.statistics.arrays import Bools, Floats, Labels
 
 CLIP = 1e-6
 """Probabilities are cut to [CLIP, 1 - CLIP] before the logit."""
 STEPS = 200
 
 
-def recalibrate(labels: NDArray[np.integer], probabilities: Floats) -> tuple[Floats, Floats]:
+def recalibrate(labels: Labels, probabilities: Floats) -> tuple[Floats, Floats]:
     """Intercept and slope (M,), (M,) for `labels` (n,) and `probabilities` (M, n).
 
     The intercept is calibration-in-the-large: a of logit P(y = 1) = a + logit(p), slope fixed at 1. The slope is b of the
@@ -23,16 +20,15 @@ def recalibrate(labels: NDArray[np.integer], probabilities: Floats) -> tuple[Flo
     """
     x = logit(np.clip(probabilities, CLIP, 1.0 - CLIP))
     y = (labels == 1).astype(np.float64)
-    missing = np.full(len(x), np.nan)
+    slope = np.full(len(x), np.nan)
     if y.min() == y.max():
-        return missing, missing.copy()
-    slope = missing
+        return slope, slope.copy()
     fitted = _overlap(y, x)
     slope[fitted] = _slope(y, x[fitted])
     return _intercept(y, x), slope
 
 
-def _overlap(y: Floats, x: Floats) -> NDArray[np.bool_]:
+def _overlap(y: Floats, x: Floats) -> Bools:
     """Where the classes' values overlap, that is where the slope has a finite estimate (Albert and Anderson 1984)."""
     ones, zeros = x[:, y == 1], x[:, y == 0]
     return np.asarray((ones.min(axis=1) < zeros.max(axis=1)) & (zeros.min(axis=1) < ones.max(axis=1)))
@@ -62,8 +58,7 @@ def _slope(y: Floats, x: Floats) -> Floats:
     scale = x.std(axis=1)
     z = (x - x.mean(axis=1, keepdims=True)) / scale[:, None]
     a, b = np.full(len(x), logit(y.mean())), np.zeros(len(x))
-    step_a, step_b = np.zeros(len(x)), np.zeros(len(x))
-    best = np.full(len(x), np.inf)
+    step_a, step_b, best = np.zeros(len(x)), np.zeros(len(x)), np.full(len(x), np.inf)
     for _ in range(STEPS):
         p = expit(a[:, None] + b[:, None] * z)
         rest, weight = y - p, p * (1.0 - p)

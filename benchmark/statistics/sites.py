@@ -1,16 +1,18 @@
 """Leave-one-site-out: sites as the units of generalisation, never pooled with cross-validation."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+import pandas as pd
+from numpy.typing import ArrayLike
 
-from benchmark.statistics.student import Test, t_test
-
-Floats = NDArray[np.float64]
+from benchmark.statistics import delong
+from benchmark.statistics.arrays import Bools, Counts, Floats, Index
+from benchmark.statistics.evaluation import Evaluation
+from benchmark.statistics.inference import Inferred, cut
+from benchmark.statistics.metric_names import METRICS
+from benchmark.statistics.ordering import auc, order_cases
+from benchmark.statistics.student import Test, quantile, t_test
 
 MIN_SITES = 6
 """With fewer sites a sign-flip test cannot reach .05: the rows are descriptive."""
@@ -21,7 +23,96 @@ COUNTED = 36
 FLIPS = 9_999
 
 
-def small_sites(positives: ArrayLike, negatives: ArrayLike) -> NDArray[np.bool_]:
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The S held-out sites of a task in order of appearance: their splits and patients, class counts, and which are small."""
+
+    names: tuple[str, ...]
+    splits: list[Index]
+    patients: list[Index]
+    positives: Counts
+    negatives: Counts
+    small: Bools
+
+    @property
+    def counted(self) -> Index:
+        """The H sites that enter means and tests."""
+        return np.flatnonzero(~self.small)
+
+
+def held_out_sites(run: Evaluation) -> HeldOut:
+    """The sites that the splits of a task hold out."""
+    names = tuple(dict.fromkeys(run.site))
+    splits = [np.flatnonzero([site == name for site in run.site]) for name in names]
+    patients = [np.unique(run.patient[run.rows[of_site[0]]]) for of_site in splits]
+    positives, negatives = (np.array([(run.patient_labels[who] == label).sum() for who in patients]) for label in (1, 0))
+    return HeldOut(names, splits, patients, positives, negatives, small_sites(positives, negatives))
+
+
+def by_site(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
+    """Means over the sites that are not small; with at least six of them t over site differences and intervals.
+
+    The intervals are about the plain mean. Hartung and Knapp's is about another mean, and stands in `heterogeneity`.
+    """
+    held = held_out_sites(run)
+    counted = held.counted
+    scores = {key: np.stack([run.cells[key][:, of_site].mean(axis=1) for of_site in held.splits], axis=1) for key in METRICS}
+    scored = {key: values[:, counted] for key, values in scores.items()}
+    ensemble = np.stack(
+        [auc(order_cases(run.patient_labels[who], run.patient_scores[:, who])) for who in held.patients], axis=1
+    )
+    cases = held.positives + held.negatives
+    small = [name for name, is_small in zip(held.names, held.small, strict=True) if is_small]
+    notes = [f"site {name} has fewer than 5 of a class: shown, left out of the mean" for name in small]
+    facts = {"n": cases, "positives": held.positives, "small": held.small}
+    estimates = Inferred(
+        {key: _mean(values) for key, values in scored.items()},
+        _mean(ensemble[:, counted]),
+        float(_mean((held.positives / cases)[counted])),
+        per_site=pd.DataFrame(facts | dict(zip(run.methods, scores[metric], strict=True)), index=held.names),
+        heterogeneity=_heterogeneity(run, held, scored["auc"]) if len(counted) >= 2 else None,
+        notes=tuple(notes),
+    )
+    if len(counted) < MIN_SITES:
+        few = f"{len(counted)} sites are too few (6 are needed) for intervals and p-values over sites: descriptive"
+        return replace(estimates, notes=(*notes, few))
+    differences = scored[metric][a] - scored[metric][b]
+    tests = {key: site_t(values) for key, values in scored.items()}
+    return replace(
+        estimates,
+        intervals={key: cut(key, (test.low, test.high)) for key, test in tests.items()},
+        test=site_t(differences),
+        secondary={"p_sign_flip": sign_flip(differences)},
+    )
+
+
+def _mean(values: Floats) -> Floats:
+    """The mean over the last axis, NaN where it is empty."""
+    return np.asarray(values.mean(axis=-1) if values.shape[-1] else np.full(values.shape[:-1], np.nan))
+
+
+def _heterogeneity(run: Evaluation, held: HeldOut, areas: Floats) -> pd.DataFrame:
+    """Random effects of the AUC (M, H) over the counted sites, with DeLong's variance within each."""
+    parts = [held.patients[site] for site in held.counted]
+    variances = np.stack([delong.variance(run.patient_placements[:, who], run.patient_labels[who]) for who in parts], axis=1)
+    floor = auc_variance_floor(areas, held.positives[held.counted], held.negatives[held.counted])
+    effects = random_effects(areas, np.where(variances <= 1e-15, floor, variances))
+    enough = len(parts) >= MIN_SITES
+    return pd.DataFrame(
+        {
+            "tau": effects.tau,
+            "i2": effects.i2,
+            "random_effects_auc": effects.mean,
+            "random_effects_low": np.where(enough, np.clip(effects.low, 0.0, 1.0), np.nan),
+            "random_effects_high": np.where(enough, np.clip(effects.high, 0.0, 1.0), np.nan),
+            "worst_site": np.array(held.names)[held.counted][areas.argmin(axis=1)],
+            "worst_auc": areas.min(axis=1),
+        },
+        index=list(run.methods),
+    )
+
+
+def small_sites(positives: ArrayLike, negatives: ArrayLike) -> Bools:
     """Which sites (H,) have too few cases of a class."""
     return np.asarray(np.minimum(positives, negatives) < MIN_OF_A_CLASS)
 
@@ -32,8 +123,7 @@ def site_t(differences: Floats) -> Test:
     if sites < MIN_SITES:
         blank = np.full(differences.shape[:-1], np.nan)
         return t_test(blank, blank, max(sites - 1, 1))
-    error = differences.std(axis=-1, ddof=1) / np.sqrt(sites)
-    return t_test(differences.mean(axis=-1), error, sites - 1)
+    return t_test(differences.mean(axis=-1), differences.std(axis=-1, ddof=1) / np.sqrt(sites), sites - 1)
 
 
 def sign_flip(differences: Floats) -> Floats:
@@ -101,14 +191,14 @@ def random_effects(scores: Floats, variances: Floats, truncated: bool = True) ->
     mean = np.sum(weights * scores, axis=1) / weights.sum(axis=1)
     q = np.sum(weights * (scores - mean[:, None]) ** 2, axis=1) / (sites - 1)
     q = np.maximum(q, 1.0) if truncated else q
-    half = stdtrit(sites - 1, 0.975) * np.sqrt(q / weights.sum(axis=1))
+    half = quantile(sites - 1) * np.sqrt(q / weights.sum(axis=1))
     heterogeneity = _cochran(scores, variances)[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         i2 = np.maximum(0.0, 1.0 - (sites - 1) / heterogeneity)
     return RandomEffects(mean, mean - half, mean + half, np.sqrt(tau2), np.where(heterogeneity == 0, 0.0, i2))
 
 
-def auc_variance_floor(auc: Floats, positives: NDArray[np.integer], negatives: NDArray[np.integer]) -> Floats:
+def auc_variance_floor(auc: Floats, positives: Counts, negatives: Counts) -> Floats:
     """A within-site variance (M, H) for AUCs (M, H) whose DeLong variance is 0: a perfect or constant ranking.
 
     Hanley and McNeil's (Radiology 143, 1982) at the AUC moved half a pair inwards from 0 and 1; `positives`, `negatives` (H,).

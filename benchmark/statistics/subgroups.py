@@ -6,18 +6,17 @@ Predictions of different folds come from different models, so the AUC counts onl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.statistics import ordering
+from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.evaluation import Evaluation
+from benchmark.statistics.ordering import auc, order_cases
 from benchmark.statistics.sites import small_sites
-
-Floats = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 AGE = "age"
 """The attribute, in years, that is cut at `AGE_EDGES` rather than at its quartiles."""
@@ -49,7 +48,7 @@ class Subgroups:
 
     cases: Index
     positives: Index
-    small: NDArray[np.bool_]
+    small: Bools
     pairs: Floats
     metrics: dict[str, Floats]
 
@@ -66,7 +65,7 @@ def group_cases(values: pd.Series[Any]) -> Grouping:
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     known = np.isfinite(numbers)
     if str(values.name).strip().lower() == AGE:
-        bands = [f"{low}-{high - 1}" for low, high in zip(AGE_EDGES, AGE_EDGES[1:], strict=False)]
+        bands = [f"{low}-{high - 1}" for low, high in pairwise(AGE_EDGES)]
         names = [f"<{AGE_EDGES[0]}", *bands, f"{AGE_EDGES[-1]}+"]
         return _grouping(np.where(known, np.searchsorted(AGE_EDGES, numbers, side="right"), -1), names)
     distinct = np.unique(numbers[known])
@@ -75,8 +74,7 @@ def group_cases(values: pd.Series[Any]) -> Grouping:
     edges = np.unique(np.quantile(numbers[known], (0.25, 0.5, 0.75), method="inverted_cdf"))
     # Observed values in all their digits, so that a subgroup's name is true of its cases.
     shown = [_shown(edge) for edge in edges]
-    between = [f"above {low} to {high}" for low, high in zip(shown, shown[1:], strict=False)]
-    names = [f"up to {shown[0]}", *between, f"above {shown[-1]}"]
+    names = [f"up to {shown[0]}", *(f"above {low} to {high}" for low, high in pairwise(shown)), f"above {shown[-1]}"]
     return _grouping(np.where(known, np.searchsorted(edges, numbers, side="left"), -1), names)
 
 
@@ -116,16 +114,16 @@ def describe(evaluation: Evaluation, groups: Index, count: int) -> Subgroups:
     positives = np.bincount(groups[first][evaluation.labels[first] == 1], minlength=count)
     small = small_sites(positives, cases - positives)
     seeds, of_split = np.unique(evaluation.seed, return_inverse=True)
-    lengths = [part.stop - part.start for part in evaluation.rows]
-    place = groups * len(seeds) + np.repeat(of_split, lengths)
-    right = (evaluation.scores > np.repeat(evaluation.thresholds, lengths, axis=1)) == (evaluation.labels == 1)
+    place = groups * len(seeds) + of_split[evaluation.split_of_row]
+    right = (evaluation.scores > evaluation.thresholds[:, evaluation.split_of_row]) == (evaluation.labels == 1)
     wins, pairs = _concordant(evaluation, groups, count, of_split)
 
     def within(values: NDArray[Any], rows: Any = slice(None)) -> Floats:
-        weights = np.ones((1, len(place[rows])))
-        return _over_seeds(
-            _totals(values[:, rows], place[rows], len(seeds), count), _totals(weights, place[rows], len(seeds), count)
+        above, below = (
+            np.array([np.bincount(place[rows], weights=row, minlength=count * len(seeds)) for row in weights])
+            for weights in (values[:, rows], np.ones((1, len(place[rows]))))
         )
+        return _over_seeds(above.reshape(-1, count, len(seeds)), below.reshape(-1, count, len(seeds)))
 
     metrics = {
         "auc": _over_seeds(wins, pairs[None]),
@@ -151,15 +149,9 @@ def _concordant(evaluation: Evaluation, groups: Index, count: int, of_split: Ind
             labels = evaluation.labels[rows]
             number = int(labels.sum()) * int((labels == 0).sum())
             if number:
-                wins[:, group, seed] += number * ordering.auc(ordering.order_cases(labels, evaluation.scores[:, rows]))
+                wins[:, group, seed] += number * auc(order_cases(labels, evaluation.scores[:, rows]))
                 pairs[group, seed] += number
     return wins, pairs
-
-
-def _totals(values: NDArray[Any], place: Index, seeds: int, count: int) -> Floats:
-    """Sums (M, G, S) of `values` (M, R) over the rows of each `place` = group * S + seed."""
-    sums = [np.bincount(place, weights=row, minlength=count * seeds) for row in values]
-    return np.array(sums, dtype=np.float64).reshape(len(values), count, seeds)
 
 
 def _over_seeds(above: Floats, below: Floats) -> Floats:

@@ -28,7 +28,7 @@ def tested() -> Standings:
 
 
 def test_a_column_shows_in_every_table_that_it_names(tested: Standings, monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = frozenset({"ranked", "descriptive", "secondary", "latex", "page", "csv"})
+    tables = ("ranked", "descriptive", "secondary", "latex", "page", "csv")
     monkeypatch.setitem(COLUMNS, "twice", Column("twice", "twice the estimate", "figure", ("twice",), tables))
     markdown = "\n".join(markdown_table.table_parts(tested, discover()))
     assert markdown.count("| twice the estimate |") == 2 + any(not line["ranked"] for line in lines(tested))

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.cells.rows import stored_figures
-from benchmark.leaderboard.markdown import render
-from benchmark.leaderboard.reported import side_by_side
+from benchmark.leaderboard.markdown import render, side_by_side
 from benchmark.registry.discovery import discover
 from benchmark.statistics.metrics import score
 from benchmark.suites.suite import Reported, ReportedRow, Suite

@@ -17,7 +17,7 @@ from benchmark import load_predictions
 from benchmark.statistics.blocks import block_test
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.statistics.metric_names import METRICS
-from benchmark.statistics.resampled import corrected_t
+from benchmark.statistics.student import corrected_t
 from benchmark.system.locations import ROOT
 
 SCRIPT = Path(__file__).with_name("recompute.R")

@@ -11,7 +11,7 @@ import pytest
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.statistics.delong import delong_test
 from benchmark.statistics.metric_names import METRICS
-from benchmark.statistics.resampled import corrected_t
+from benchmark.statistics.student import corrected_t
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 SEEDS = (39, 40, 41, 42)

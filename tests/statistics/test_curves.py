@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from benchmark.statistics.bootstrap import draw_patients, ratio_interval
-from benchmark.statistics.curves import BINS, CUTS, RATES, calibration_error, curves, net_benefit
+from benchmark.statistics.curves import BINS, CUTS, RATES, calibration_error, curves, draw_patients, net_benefit, ratio_interval
 from benchmark.statistics.evaluation import Evaluation, evaluate
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

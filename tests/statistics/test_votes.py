@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.statistics.votes import mcnemar_midp, mcnemar_pairs, patient_votes
+from benchmark.statistics.inference import mcnemar_midp, mcnemar_pairs, patient_votes
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "fixtures" / "mcnemar_holm.json").read_text())["mcnemar"]
 

@@ -25,8 +25,7 @@ from benchmark.statistics import delong
 from benchmark.statistics.comparison import compare
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.multiplicity import ALPHA, holm
-from benchmark.statistics.resampled import EQUIVALENT, corrected_interval
-from benchmark.statistics.student import quantile
+from benchmark.statistics.student import EQUIVALENT, corrected_interval, quantile
 
 Floats = NDArray[np.float64]
 Bounds = list[tuple[float, float]]

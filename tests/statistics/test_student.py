@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from benchmark.statistics.resampled import corrected_interval, corrected_t, equivalence
+from benchmark.statistics.student import corrected_interval, corrected_t, equivalence
 
 FIXTURE = json.loads((Path(__file__).parents[1] / "fixtures" / "nadeau_bengio.json").read_text())
 DIFFERENCES = hnp.arrays(np.float64, st.integers(2, 25), elements=st.floats(-0.5, 0.5).map(lambda x: round(x, 4)))
