@@ -42,8 +42,7 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
     import torch
 
     from benchmark.learning.neural.inputs import Batch, Shapes, Tokens, TokenShape
-    from benchmark.learning.neural.loop import Recipe, Training, _epoch
-    from benchmark.learning.neural.optimiser import RectifiedAdam
+    from benchmark.learning.neural.loop import Recipe, RectifiedAdam, Training, _epoch
     from benchmark.registry.discovery import discover
 
     torch.set_num_threads(1)
@@ -61,8 +60,7 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
     shapes = Shapes(12, TokenShape(*image, grid), TokenShape(*text))
     ours, plain = settings.module(shapes), settings.module(shapes)
     weights = settings.weights(0)
-    parameters = list(ours.parameters())
-    fused = RectifiedAdam(parameters, 1e-4)
+    fused = RectifiedAdam(ours.parameters(), 1e-4)
     recipe = Recipe(1e-4, 100, 30, 15, BATCH, 1.0, 0.01, 0.4)
     data = Training(lambda rng: inputs, labels, inputs, labels)
     rng = np.random.default_rng(0)
@@ -91,7 +89,7 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
                 gradient.T @ x
 
     kinds: dict[str, Callable[[], object]] = {
-        "ours": lambda: _epoch(ours, data, recipe, weights, fused, parameters, rng),
+        "ours": lambda: _epoch(ours, data, recipe, weights, fused, rng),
         "plain": plain_steps,
         "products": product_steps,
     }

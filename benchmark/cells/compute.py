@@ -1,7 +1,5 @@
 """Computing one cell: the code that runs in a worker process (or in-process, for tests and debugging)."""
 
-from __future__ import annotations
-
 import sys
 import time
 import traceback
@@ -25,17 +23,6 @@ from benchmark.system.errors import BenchmarkError, InvalidTraining
 from benchmark.system.provenance import code_digest
 
 TRACEBACK_LINES = 15
-
-
-def initialise(memory_bytes: int) -> None:
-    """Prepare a worker process: bound its memory, leave Ctrl-C to the parent."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
 def encode(folder: str, modality: str, encoder: str, plugins: tuple[str, ...], pool: Index | None = None) -> None:
@@ -100,9 +87,8 @@ def _computed(cell: Cell) -> CellRecord:
     forget(path)
     anew = cell.state == "fresh" and cell.stored is not None and cell.stored.outcome == "ok"
     make = partial(method_of, cell.row.method, partial(open_study, cell.address, cell.key, anew=anew))
-    tuned = cell.row.method.budget is not None
     if code_digest(path) != cell.ingredients["method code"] or (
-        tuned and plain(read_space(cell.row.method)) != cell.ingredients["tuning"]["space"]
+        cell.row.method.budget is not None and plain(read_space(cell.row.method)) != cell.ingredients["tuning"]["space"]
     ):
         raise BenchmarkError(f"{path.name} was edited during the run: run again")
     cohort = bound_to_pool(_cohort(cell.row.folder, cell.row.plugins), cell.split.pool)
@@ -132,8 +118,7 @@ def _peak_mib() -> float:
         return 0.0
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 _catalogue = lru_cache(maxsize=1)(discover)

@@ -5,15 +5,13 @@ The runner never calls MLflow: `Mirror` starts `sync` in a child process with a 
 away costs a run nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
+import logging
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
-from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather
+from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather, predictions_of
 from benchmark.cells.store import CellRecord, Store
+from benchmark.cells.studies import trials_of
+from benchmark.cells.task import Task
 from benchmark.registry.budget import budget_of
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.metric_names import METRICS
@@ -61,8 +62,8 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
     """Mirrors a run's results in a child process; leaving the block ends a child that still works."""
 
     def __init__(self, suite: str, plugins: Sequence[str], *, enabled: bool) -> None:
-        plugin = [word for path in plugins for word in ("--plugin", path)]
-        self._command = [sys.executable, "-m", "benchmark", "sync", "--suite", suite, *plugin]
+        self._command = [sys.executable, "-m", "benchmark", "sync", "--suite", suite]
+        self._command += [word for path in plugins for word in ("--plugin", path)]
         self._enabled = enabled
         self._child: subprocess.Popen[str] | None = None
 
@@ -105,12 +106,8 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
 
     def _end(self) -> None:
         if self._child is not None and self._child.poll() is None:
-            self._child.terminate()
-            try:
-                self._child.communicate(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.communicate()
+            self._child.kill()
+            self._child.communicate()
 
 
 def mirror_results(suite: Suite, catalogue: Catalogue) -> str:
@@ -121,8 +118,6 @@ def mirror_results(suite: Suite, catalogue: Catalogue) -> str:
     os.environ |= {**DEFAULTS, **os.environ}
     folder = results_folder() / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
-    from filelock import FileLock
-
     with FileLock(folder / ".lock"):
         try:
             written, level = _Session(uri, suite.name, folder).mirror(gather(suite, catalogue))
@@ -138,55 +133,43 @@ class _Session:
     """One connection to MLflow for one suite."""
 
     def __init__(self, uri: str, suite: str, folder: Path) -> None:
-        import logging
-
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        for library in ("alembic", "mlflow"):
+            logging.getLogger(library).setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
         self.client = MlflowClient(tracking_uri=uri)
         self.store = Store()
         self.revision = provenance.git_revision()
-        experiment = self.client.get_experiment_by_name(suite)
         location = (folder / "artifacts").as_uri() if uri.startswith("sqlite") else None
+        known = self.client.get_experiment_by_name(suite)
         self.experiment: str = (
-            experiment.experiment_id if experiment else self.client.create_experiment(suite, artifact_location=location)
+            known.experiment_id if known else self.client.create_experiment(suite, artifact_location=location)
         )
-        self.runs = self._known_runs()
-
-    def _known_runs(self) -> dict[str, list[Any]]:
+        self.runs: dict[str, list[Any]] = {}
         """Runs of the experiment by the row that they mirror."""
-        known: defaultdict[str, list[Any]] = defaultdict(list)
         page = self.client.search_runs([self.experiment], max_results=1000)
         while page:
             for run in page:
-                known[run.data.tags.get(ROW_TAG, "")].append(run)
+                self.runs.setdefault(run.data.tags.get(ROW_TAG, ""), []).append(run)
             page = page.token and self.client.search_runs([self.experiment], max_results=1000, page_token=page.token)
-        return known
 
     def mirror(self, tables: Sequence[TableRows]) -> tuple[int, int]:
         """Write what differs; returns how many rows were written and how many were level."""
-        written: list[bool] = []
-        for table in tables:
-            rows = [row for row in (*table.complete, *table.incomplete) if row.source == "local"]
-            parent = self._parent(table) if rows else ""
-            written += [self._row(table, row, parent) for row in rows]
+        rows = ((table, row) for table in tables for row in (*table.complete, *table.incomplete) if row.source == "local")
+        written = [self._row(table.task, row, self._parent(table.task)) for table, row in rows]
         return written.count(True), written.count(False)
 
-    def _parent(self, table: TableRows) -> str:
-        name = f"{table.task.dataset} x {table.task.protocol}"
-        if name in self.runs:
-            return str(self.runs[name][0].info.run_id)
-        run = str(self.client.create_run(self.experiment, run_name=name, tags={ROW_TAG: name}).info.run_id)
-        parameters = {"cases": len(table.task.case_ids), "splits": len(table.task.splits), "task_digest": table.task.digest}
-        for key, value in parameters.items():
-            self.client.log_param(run, key, value)
-        self.client.set_terminated(run)
-        return run
+    def _parent(self, task: Task) -> str:
+        name = f"{task.dataset} x {task.protocol}"
+        if name not in self.runs:
+            self.runs[name] = [self.client.create_run(self.experiment, run_name=name, tags={ROW_TAG: name})]
+            sizes = {"cases": len(task.case_ids), "splits": len(task.splits), "task_digest": task.digest}
+            self._log(self.runs[name][0].info.run_id, [], sizes)
+            self.client.set_terminated(self.runs[name][0].info.run_id)
+        return str(self.runs[name][0].info.run_id)
 
-    def _row(self, table: TableRows, row: Row, parent: str) -> bool:
+    def _row(self, task: Task, row: Row, parent: str) -> bool:
         """Mirror a row unless it is level; a run that was left half-written is replaced."""
-        task = table.task
         name = f"{task.dataset} x {task.protocol} x {row.method}"
         stored = self.store.row(task.dataset, task.protocol, row.method)
         records = [stored[split.name] for split in task.splits if split.name in stored]
@@ -199,7 +182,7 @@ class _Session:
             self.client.delete_run(old.info.run_id)
         tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": row.method, "git revision": self.revision}
         run = self.client.create_run(self.experiment, run_name=row.method, tags=tags).info.run_id
-        self._content(run, table, row, records)
+        self._content(run, task, row, records)
         if budget_of(row.method) is not None:
             for record in records:
                 self._search(run, f"{name} x {record.address.split}", record)
@@ -207,8 +190,7 @@ class _Session:
         self.client.set_terminated(run, "FINISHED" if row.complete else "FAILED" if row.failures else "RUNNING")
         return True
 
-    def _content(self, run: str, table: TableRows, row: Row, records: Sequence[CellRecord]) -> None:
-        task = table.task
+    def _content(self, run: str, task: Task, row: Row, records: Sequence[CellRecord]) -> None:
         now = int(time.time() * 1000)
         steps = {split.name: step for step, split in enumerate(task.splits)}
         scored = {
@@ -216,16 +198,15 @@ class _Session:
             for name, probabilities in row.probabilities.items()
         }
         values = {metric: {name: float(scores[metric][0]) for name, scores in scored.items()} for metric in METRICS}
-        means = {f"mean_{metric}": float(np.mean(list(each.values()))) for metric, each in values.items() if each}
-        seconds = {record.address.split: float(record.measured.get("fit_seconds", np.nan)) for record in records}
-        by_split = {**values, "fit_seconds": seconds}
-        metrics = [(key, value, now, steps[name]) for key, each in by_split.items() for name, value in each.items()]
-        metrics += [(key, value, now, 0) for key, value in means.items()]
+        metrics = [(f"mean_{key}", float(np.mean(list(each.values()))), now, 0) for key, each in values.items() if each]
+        values["fit_seconds"] = {each.address.split: float(each.measured.get("fit_seconds", np.nan)) for each in records}
+        metrics += [(key, value, now, steps[name]) for key, each in values.items() for name, value in each.items()]
         ingredients = records[0].ingredients if records else {}
         tags = [(f"key {record.address.split}", record.key) for record in records]
         tags += [(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name not in PER_SPLIT]
         self._log(run, metrics, ingredients.get("configuration", {}), tags)
-        self.client.log_text(run, _predictions(table, row).to_csv(index=False), "predictions.csv")
+        predictions = predictions_of(task, row)[["case", "split", "label", "probability"]]
+        self.client.log_text(run, predictions.to_csv(index=False), "predictions.csv")
 
     def _log(
         self,
@@ -246,8 +227,6 @@ class _Session:
 
     def _search(self, parent: str, name: str, record: CellRecord) -> None:
         """A cell's trials: a step each of the inner AUC and of the numbers tried, all of them as a file, the values chosen."""
-        from benchmark.cells.studies import trials_of
-
         trials = trials_of(record.address, record.key)
         if not trials:
             return
@@ -259,32 +238,16 @@ class _Session:
             when = int(trial.datetime_complete.timestamp() * 1000)
             metrics += [(key, float(value), when, step) for key, value in tried.items() if type(value) in (bool, int, float)]
         self._log(run, metrics, record.chosen.get("values", {}))
-        self.client.log_text(run, _trials(trials).to_csv(index=False), "trials.csv")
-        self.client.set_terminated(run)
-
-
-def _trials(trials: Sequence[Any]) -> pd.DataFrame:
-    """One row per trial: its place, how it ended, its inner AUC, the seconds it took, its values, and why it failed."""
-    return pd.DataFrame(
-        {
-            "trial": place,
-            "state": trial.state.name.lower(),
-            "inner_auc": trial.value,
-            "seconds": trial.duration.total_seconds(),
-            **trial.params,
-            "error": trial.user_attrs.get("error", ""),
-        }
-        for place, trial in enumerate(trials)
-    )
-
-
-def _predictions(table: TableRows, row: Row) -> pd.DataFrame:
-    task = table.task
-    rows = [
-        (case, name, label, probability)
-        for name, probabilities in row.probabilities.items()
-        for case, label, probability in zip(
-            task.case_ids[task.by_name[name].test], task.labels[task.by_name[name].test], probabilities, strict=True
+        figures = pd.DataFrame(
+            {
+                "trial": place,
+                "state": trial.state.name.lower(),
+                "inner_auc": trial.value,
+                "seconds": trial.duration.total_seconds(),
+                **trial.params,
+                "error": trial.user_attrs.get("error", ""),
+            }
+            for place, trial in enumerate(trials)
         )
-    ]
-    return pd.DataFrame(rows, columns=["case", "split", "label", "probability"])
+        self.client.log_text(run, figures.to_csv(index=False), "trials.csv")
+        self.client.set_terminated(run)

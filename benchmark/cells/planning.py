@@ -1,9 +1,7 @@
 """From a suite to its cells: which there are, what each depends on, and which are fresh, stale or missing."""
 
-from __future__ import annotations
-
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -104,17 +102,17 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
                 splits = splits_of(protocol, cohort)
             except DataError as error:
                 impossible.append(str(error))
-                continue
-            task = make_task(cohort, protocol.spelled, splits)
-            tasks.append(task)
-            cells += [cell for row in rows if not row.not_applicable for cell in _cells(row, task, splits, store)]
-    there = sorted({cell.split.seed for cell in cells})
+            else:
+                task = make_task(cohort, protocol.spelled, splits)
+                tasks.append(task)
+                cells += [cell for row in rows if not row.not_applicable for cell in _cells(row, task, splits, store)]
+    there = list(dict.fromkeys(cell.split.seed for cell in cells))
     for seed in seeds:
         if cells and seed not in there:
-            raise BenchmarkError(f"no split has seed {seed}: the protocols use {', '.join(map(str, there))}")
-    order = list(dict.fromkeys(cell.split.seed for cell in cells if not seeds or cell.split.seed in seeds))
-    cells = [cell for seed in order for cell in cells if cell.split.seed == seed]
-    return Plan(tuple(cells), tuple(tasks), tuple(not_applicable), tuple(impossible))
+            raise BenchmarkError(f"no split has seed {seed}: the protocols use {', '.join(map(str, sorted(there)))}")
+    wanted = [seed for seed in there if not seeds or seed in seeds]
+    ordered = tuple(cell for seed in wanted for cell in cells if cell.split.seed == seed)
+    return Plan(ordered, tuple(tasks), tuple(not_applicable), tuple(impossible))
 
 
 def splits_of(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]:
@@ -123,13 +121,15 @@ def splits_of(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]
     try:
         splits = configured.splits(cohort)
     except ValueError as error:
-        why = f"is not possible: too few cases of a class or group ({error})"
-        raise DataError(f"{cohort.name}: {protocol.spelled} {why}") from error
+        raise DataError(
+            f"{cohort.name}: {protocol.spelled} is not possible: too few cases of a class or group ({error})"
+        ) from error
     except TypeError as error:
         raise BenchmarkError(f"{protocol.spelled}: {error}") from error
     if not splits:
-        why = "is not possible: it gives no split (one by sites needs two of them)"
-        raise DataError(f"{cohort.name}: {protocol.spelled} {why}")
+        raise DataError(
+            f"{cohort.name}: {protocol.spelled} is not possible: it gives no split (one by sites needs two of them)"
+        )
     return splits
 
 
@@ -197,27 +197,22 @@ def _short(value: Any) -> str:
     return text[:12] if len(text) == 64 else text
 
 
-def _cells(row: PlannedRow, task: Task, splits: Sequence[Split], store: Store) -> list[Cell]:
-    method = row.method.spelled
+def _cells(row: PlannedRow, task: Task, splits: Sequence[Split], store: Store) -> Iterator[Cell]:
     expected = {part.name for part in task.expected(stochastic=row.method.stochastic)}
-    stored = store.row(row.dataset, task.protocol, method)
-    cells = []
+    stored = store.row(row.dataset, task.protocol, row.method.spelled)
     for split in splits:
         if split.name in expected:
             seed = training_seed(row.dataset, task.protocol, row.method.trained_as, split)
             ingredients = {**row.ingredients, "split": task.by_name[split.name].digest, "seed": seed}
-            cells.append(
-                Cell(
-                    address=CellAddress(row.dataset, task.protocol, method, split.name),
-                    row=row,
-                    split=split,
-                    training_seed=seed,
-                    ingredients=ingredients,
-                    key=provenance.digest(ingredients),
-                    stored=stored.get(split.name),
-                )
+            yield Cell(
+                address=CellAddress(row.dataset, task.protocol, row.method.spelled, split.name),
+                row=row,
+                split=split,
+                training_seed=seed,
+                ingredients=ingredients,
+                key=provenance.digest(ingredients),
+                stored=stored.get(split.name),
             )
-    return cells
 
 
 def _configuration(configured: ConfiguredMethod) -> dict[str, Any]:

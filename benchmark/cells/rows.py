@@ -1,7 +1,5 @@
 """Stored predictions as rows of tables: this machine's cells where they are complete, else the committed reference."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections import Counter
@@ -34,6 +32,8 @@ SECONDS = "seconds.json"
 """Beside a table's published rows: mean seconds per cell of each."""
 MEMBERS: tuple[Kind, ...] = ("dataset", "protocol", "method")
 """The kinds of components that join a suite."""
+PREDICTION = ["dataset", "protocol", "method", "source", "split", "seed", "site", "case", "label", "probability", "threshold"]
+"""What is known of each prediction, by `load_predictions`."""
 PER_SPLIT = ("split", "seed")
 """The ingredients in which the cells of one row differ."""
 
@@ -134,26 +134,19 @@ def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFram
     probability (of label 1), threshold.
     """
     catalogue = catalogue_of(suite, local=local)
-    frames = []
-    for table in gather(current_suite(suite, catalogue, local=local), catalogue, local=local):
-        for row in table.complete:
-            frame = table.task.frame()
-            frame = frame[frame["split"].isin(list(row.probabilities))]
-            names = [split.name for split in table.task.splits if split.name in row.probabilities]
-            parts = [row.probabilities[name] for name in names]
-            row_keys = {
-                "dataset": table.task.dataset,
-                "protocol": table.task.protocol,
-                "method": row.method,
-                "source": row.source,
-            }
-            thresholds = np.repeat([row.thresholds[name] for name in names], list(map(len, parts)))
-            columns = {**row_keys, **frame, "probability": np.concatenate(parts), "threshold": thresholds}
-            frames.append(pd.DataFrame(columns, index=frame.index))
-    if not frames:
-        keys = ["dataset", "protocol", "method", "source", "split", "seed", "site", "case"]
-        return pd.DataFrame(columns=[*keys, "label", "probability", "threshold"])
-    return pd.concat(frames, ignore_index=True)
+    tables = gather(current_suite(suite, catalogue, local=local), catalogue, local=local)
+    frames = [predictions_of(table.task, row) for table in tables for row in table.complete]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=PREDICTION)
+
+
+def predictions_of(task: Task, row: Row) -> pd.DataFrame:
+    """A row's predictions as `load_predictions` gives them."""
+    parts = [row.probabilities.get(split.name, np.full(len(split.test), np.nan)) for split in task.splits]
+    thresholds = [np.full(len(split.test), row.thresholds.get(split.name, np.nan)) for split in task.splits]
+    keys = {"dataset": task.dataset, "protocol": task.protocol, "method": row.method, "source": row.source}
+    cases = {"probability": np.concatenate(parts), "threshold": np.concatenate(thresholds)}
+    frame = pd.DataFrame({**keys, **task.frame(), **cases})
+    return frame[frame["split"].isin(list(row.probabilities))]
 
 
 def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, store: Store | None) -> TableRows | None:
@@ -177,12 +170,11 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         # of a broken method it is not known whether its seed matters
         kinds = (True, False) if broken else (configured.stochastic,)
         expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
-        own = [_local_row(store, task, method, splits) for splits in expected if store is not None and local_task is not None]
-        local = _fullest(own)
+        local = _fullest(_local_row(store, task, method, splits) for splits in expected if store and local_task)
         time = seconds.get(method)
         reference = _fullest(read_reference(folder, method, splits, time) for folder in usable for splits in expected)
-        if local is None and reference is None and suite.why_skipped(dataset, method):
-            not_applicable.append((method, suite.why_skipped(dataset, method)))
+        if local is None and reference is None and (reason := suite.why_skipped(dataset, method)):
+            not_applicable.append((method, reason))
             continue
         best = local if local is not None and local.complete else reference
         if best is not None:
@@ -266,8 +258,9 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit], sec
         meta = json.loads(table.schema.metadata[b"strokebench"])
         splits = [(name, item["split"], item["cases"]) for name, item in meta["splits"].items()]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        mend = "restore it with git, or publish the method again"
-        raise StoreError(f"{path} is not a published row ({error}): {mend}") from error
+        raise StoreError(
+            f"{path} is not a published row ({error}): restore it with git, or publish the method again"
+        ) from error
     if meta["method"] != method or splits != [(split.name, split.digest, len(split.test)) for split in expected]:
         return None
     ends = np.cumsum([len(split.test) for split in expected])
@@ -301,10 +294,8 @@ def mean_seconds(records: Sequence[CellRecord]) -> float | None:
 
 def published_seconds(dataset: str, protocol: str) -> dict[str, float]:
     """Method -> mean seconds per cell of its published row, on the machine that computed it."""
-    known: dict[str, float] = {}
-    for folder in reversed(reference_folders(dataset, protocol)):
-        known |= _read_seconds(folder / SECONDS)
-    return known
+    folders = reversed(reference_folders(dataset, protocol))
+    return {method: mean for folder in folders for method, mean in _read_seconds(folder / SECONDS).items()}
 
 
 def _read_seconds(path: Path) -> dict[str, float]:
@@ -342,10 +333,10 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
             for record in records
         },
     }
-    values = np.concatenate([record.probabilities for record in records])
     schema = pa.schema([("probability", pa.float64())], metadata={"strokebench": json.dumps(meta, sort_keys=False)})
+    values = {"probability": np.concatenate([record.probabilities for record in records])}
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"probability": values}, schema=schema), buffer, compression="zstd")
+    pq.write_table(pa.table(values, schema=schema), buffer, compression="zstd")
     path = folder / f"{safe(method)}.parquet"
     write_if_changed(path, buffer.getvalue())
     return path

@@ -1,7 +1,5 @@
 """Runs a suite: prepares data and features, computes the cells that are missing or stale, stores each as it ends."""
 
-from __future__ import annotations
-
 import json
 import time
 import uuid
@@ -15,9 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from benchmark.cells.compute import compute, encode, failure
-from benchmark.cells.executors import CellExecutor, completed
-from benchmark.cells.executors.in_process import InProcess
-from benchmark.cells.executors.local_processes import LocalProcesses
+from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
 from benchmark.cells.planning import Cell, Plan, plan
 from benchmark.cells.store import CUT_SHORT, CellRecord, Store
 from benchmark.cells.studies import end_interrupted
@@ -82,15 +78,14 @@ def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, repor
         except NotFetchedError as error:
             summary.skipped[dataset] = str(error)
             reporter.say(f"skipped: {error}")
-            continue
         except Exception as error:  # a dataset is somebody's code: whatever it raises stops no other dataset
             named = "" if isinstance(error, BenchmarkError) else f"{type(error).__name__}: "
             summary.broken[dataset] = f"{dataset} cannot be prepared: {named}{error}"
             reporter.say(summary.broken[dataset])
-            continue
-        seconds = time.perf_counter() - started
-        if seconds > 2:
-            reporter.say(f"{dataset}: prepared in {seconds:.0f} s")
+        else:
+            seconds = time.perf_counter() - started
+            if seconds > 2:
+                reporter.say(f"{dataset}: prepared in {seconds:.0f} s")
     if not summary.cohorts:
         raise BenchmarkError("no dataset to run on: " + "; ".join([*summary.broken.values(), *summary.skipped.values()]))
     return plan(suite, catalogue, summary.cohorts, Store(), seeds), summary
@@ -105,10 +100,9 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
     store = Store()
     for task in planned.tasks:
         write_task(task, store.task_path(task.dataset, task.protocol))
-    for line in planned.impossible:
+    rows = [f"{row.dataset}: {row.method.spelled} is not applicable: {row.not_applicable}" for row in planned.not_applicable]
+    for line in (*planned.impossible, *rows):
         reporter.say(line)
-    for row in planned.not_applicable:
-        reporter.say(f"{row.dataset}: {row.method.spelled} is not applicable: {row.not_applicable}")
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
     if not planned.cells:
         reporter.say("nothing to compute: no cell applies")
@@ -123,8 +117,8 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
         try:
             with InProcess() if request.in_process else LocalProcesses(request.jobs, request.suite.limits) as executor:
                 _encode(cells, catalogue, executor, reporter)
+                debug = request.debug and request.in_process
                 with reporter.progress(len(cells)) as advance:
-                    debug = request.debug and request.in_process
                     for record in _completed(cells, executor, store, run_id, after_seed, debug):
                         summary.computed += 1
                         advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
@@ -198,8 +192,7 @@ def _reproduced(cell: Cell, record: CellRecord) -> dict[str, bool]:
 
 def _record(future: Future[CellRecord], cell: Cell) -> CellRecord:
     """The record of a cell whose worker answered, ran out of time, or died."""
-    error = future.exception()
-    if error is None:
+    if (error := future.exception()) is None:
         return future.result()
     if isinstance(error, TimeoutError):
         return failure(cell, "timeout", "more time than the suite's limit per cell")

@@ -5,8 +5,6 @@ the measured part. Probabilities stand in test-index order; ids, labels and spli
 `task.json`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
@@ -103,9 +101,8 @@ class Store:
 
     def row(self, dataset: str, protocol: str, method: str) -> dict[str, CellRecord]:
         """All sound cells of a row, by split name."""
-        folder = self.row_folder(dataset, protocol, method)
         found = {}
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        for path in sorted(self.row_folder(dataset, protocol, method).glob("*.json")):
             record = _parse(path.read_bytes())
             if record is not None and self.path(record.address) == path:
                 found[record.address.split] = record

@@ -3,23 +3,23 @@
 Several workers write one journal. Its lock is the kernel's (`filelock`), which is free again when its holder is killed.
 """
 
-from __future__ import annotations
-
+import contextlib
 import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.cells.store import CellAddress
 from benchmark.learning.tuning.search import INTERRUPTED, counted
 from benchmark.system.files import safe
 from benchmark.system.locations import results_folder
-
-if TYPE_CHECKING:
-    from optuna.storages import JournalStorage
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial
 
 
 def journal_path(dataset: str, protocol: str, method: str) -> Path:
@@ -32,13 +32,11 @@ def study_name(address: CellAddress, key: str) -> str:
     return f"{address} #{key[:12]}"
 
 
-def open_study(address: CellAddress, key: str, *, anew: bool = False) -> Study:
+def open_study(address: CellAddress, key: str, *, anew: bool = False) -> optuna.Study:
     """The study of a cell, gone on with where a killed process left it, or from its first trial if `anew`.
 
     Whoever opens a study owns it: a process that searched in it before, and still lives, stops.
     """
-    import optuna
-
     path = journal_path(*address.row)
     path.parent.mkdir(parents=True, exist_ok=True)
     storage = _storage(path)
@@ -53,8 +51,6 @@ def open_study(address: CellAddress, key: str, *, anew: bool = False) -> Study:
 
 def trials_of(address: CellAddress, key: str) -> list[FrozenTrial]:
     """The trials of a stored cell that count, in order; none where its study is not on this machine."""
-    import optuna
-
     path = journal_path(*address.row)
     if not path.is_file():
         return []
@@ -73,17 +69,13 @@ def end_interrupted(rows: Iterable[tuple[str, str, str]]) -> None:
 
 def _end_running(storage: JournalStorage, beginning: str) -> None:
     """Mark the running trials of the studies whose name begins so as failed by interruption."""
-    from optuna.exceptions import UpdateFinishedTrialError
-    from optuna.trial import TrialState
-
     for study in storage.get_all_studies():
         if study.study_name.startswith(beginning):
             for trial in storage.get_all_trials(study._study_id, deepcopy=False, states=(TrialState.RUNNING,)):
-                try:
+                # a process that lives may end it this very moment
+                with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
                     storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
                     storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-                except UpdateFinishedTrialError:  # its process lives, and ended it this very moment
-                    continue
 
 
 def _storage(path: Path) -> JournalStorage:
@@ -91,16 +83,10 @@ def _storage(path: Path) -> JournalStorage:
 
     The lock's file is not named as Optuna's own lock is, which is there only while held.
     """
-    import optuna
-    from filelock import FileLock
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     lock: Any = FileLock(path.with_name(f".{path.name}.guard"), poll_interval=0.002)
     with lock:
         content = path.read_bytes() if path.is_file() else b""
-        kept = content.rfind(b"\n") + 1
-        if kept < len(content):
+        if (kept := content.rfind(b"\n") + 1) < len(content):
             os.truncate(path, kept)
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))

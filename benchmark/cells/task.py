@@ -1,7 +1,5 @@
 """The task of a dataset under a protocol: all that ranking needs besides predictions."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -60,15 +58,9 @@ class Task:
 
     def expected(self, *, stochastic: bool) -> tuple[TaskSplit, ...]:
         """The splits that a method runs: a deterministic method runs once where seeds change the training only."""
-        if stochastic or not self.seeds_repeat_the_cut:
-            return self.splits
-        first = self.splits[0].seed
-        return tuple(split for split in self.splits if split.seed == first)
-
-    @cached_property
-    def seeds_repeat_the_cut(self) -> bool:
-        """Whether all seeds have the same test parts."""
-        return all(self.by_name[name].seed == self.splits[0].seed for name in self.first_with_test.values())
+        first = tuple(split for split in self.splits if split.seed == self.splits[0].seed)
+        seeds_repeat_the_cut = set(self.first_with_test.values()) <= {split.name for split in first}
+        return first if seeds_repeat_the_cut and not stochastic else self.splits
 
     @cached_property
     def first_with_test(self) -> dict[str, str]:
@@ -81,10 +73,9 @@ class Task:
         sizes = [len(split.test) for split in self.splits]
         rows = np.concatenate([split.test for split in self.splits]) if self.splits else np.arange(0)
         codes = np.repeat(np.arange(len(self.splits)), sizes)
-        names = [split.name for split in self.splits]
         return pd.DataFrame(
             {
-                "split": pd.Categorical.from_codes(codes, categories=pd.Index(names)),
+                "split": pd.Categorical.from_codes(codes, categories=pd.Index([split.name for split in self.splits])),
                 "seed": np.repeat([split.seed for split in self.splits], sizes),
                 "site": np.repeat(np.array([split.site for split in self.splits], dtype=object), sizes),
                 "case": pd.Categorical.from_codes(rows, categories=pd.Index(self.case_ids.tolist())),

@@ -1,8 +1,6 @@
 """Estimators made of estimators: the classifiers inside a pipeline, a search, a calibration, a vote or a stack."""
 
-from __future__ import annotations
-
-from typing import Any
+from typing import Any, Self, cast
 
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -12,8 +10,7 @@ from benchmark.system.errors import BenchmarkError
 
 def parameters(estimator: Any, *, deep: bool = False) -> dict[str, Any]:
     """The parameters of an estimator; none of anything else."""
-    found: dict[str, Any] = estimator.get_params(deep=deep) if hasattr(estimator, "get_params") else {}
-    return found
+    return cast(dict[str, Any], estimator.get_params(deep=deep)) if hasattr(estimator, "get_params") else {}
 
 
 def classifiers_within(estimator: Any) -> dict[str, Any]:
@@ -46,7 +43,7 @@ def weighable(estimator: Any) -> Any:
 class WeighablePipeline(Pipeline):  # type: ignore[misc]
     """A pipeline whose last step takes the weights of the cases."""
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> WeighablePipeline:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> Self:  # noqa: N803 - scikit-learn's name
         """Fit all steps; the weights (n,) go to the last one."""
-        fitted: WeighablePipeline = super().fit(X, y, **{f"{self.steps[-1][0]}__sample_weight": sample_weight}, **params)
-        return fitted
+        super().fit(X, y, **{f"{self.steps[-1][0]}__sample_weight": sample_weight}, **params)
+        return self

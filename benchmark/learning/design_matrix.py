@@ -1,14 +1,12 @@
 """Preprocessing of tables and pooled vectors, fitted on the training part only."""
 
-from __future__ import annotations
-
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort, Features
+from benchmark.data.cohort import Cohort
 from benchmark.system.errors import BenchmarkError
 
 PARTS = {"table": "table", "derived": "image", "image": "image", "text": "text"}
@@ -26,20 +24,15 @@ class DesignMatrix:
 
     def __init__(self, features: str) -> None:
         self.parts = parts_of(features)
-        self._tables: dict[str, Any] = {}
-        self._missing: list[str] = []
-        self.measured = np.zeros(0, dtype=bool)
-        """(p,) which columns are measured numbers of the table: neither indicators nor flags, image nor text."""
 
-    def fit(self, cases: Cohort) -> DesignMatrix:
+    def fit(self, cases: Cohort) -> Self:
         """Learn imputation, categories and scales from `cases`."""
-        for part in self.parts:
-            self._tables[part] = _column_transformer(part, _columns(cases, part)).fit(_columns(cases, part))
+        self._tables = {part: _fitted_transformer(part, _columns(cases, part)) for part in self.parts}
         modalities = dict.fromkeys(PARTS[part] for part in self.parts)
         self._missing = [modality for modality in modalities if not cases.having(modality).all()]
         self.measured = np.concatenate([*map(self._measured, self.parts), np.zeros(len(self._missing), dtype=bool)])
-        x = self.transform(cases)
-        self.measured &= np.array([len(np.unique(column)) > 2 for column in x.T], dtype=bool)
+        """(p,) which columns are measured numbers of the table: neither indicators nor flags, image nor text."""
+        self.measured &= np.array([len(np.unique(column)) > 2 for column in self.transform(cases).T], dtype=bool)
         return self
 
     def transform(self, cases: Cohort) -> Matrix:
@@ -69,33 +62,32 @@ def parts_of(features: str) -> tuple[str, ...]:
 
 def _columns(cases: Cohort, part: str) -> pd.DataFrame:
     """One block of the design matrix before preprocessing, as a frame of n rows, NaN where a case lacks the modality."""
-    frame = {"table": cases.table, "derived": cases.derived}.get(part)
     if part in ("image", "text"):
-        vectors = np.where(cases.having(part)[:, None], _vectors(cases.features(part)), np.nan)
-        return pd.DataFrame(vectors, columns=[f"{part}_{i}" for i in range(vectors.shape[1])])
+        features = cases.features(part)
+        present = np.any(features.mask, axis=2)
+        means = (features.pooled * present[..., None]).sum(axis=1) / np.maximum(present.sum(axis=1), 1)[:, None]
+        return pd.DataFrame(np.where(cases.having(part)[:, None], means, np.nan)).add_prefix(f"{part}_")
+    frame = {"table": cases.table, "derived": cases.derived}[part]
     if frame is None:
         raise BenchmarkError(f"{cases.name}: the method's view holds no {part}")
     return frame
 
 
-def _vectors(features: Features) -> NDArray[np.float32]:
-    """Pooled vectors, the mean over the drafts that a case has, (n, p); zeros where it has none."""
-    present = np.any(features.mask, axis=2)
-    mean: NDArray[np.float32] = (features.pooled * present[..., None]).sum(axis=1) / np.maximum(present.sum(axis=1), 1)[:, None]
-    return mean
-
-
-def _column_transformer(part: str, frame: pd.DataFrame) -> Any:
+def _fitted_transformer(part: str, frame: pd.DataFrame) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
     numeric = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
+    numbers = make_pipeline(
+        FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": float}),
+        SimpleImputer(strategy="most_frequent" if part == "table" else "mean", keep_empty_features=True),
+        StandardScaler(),
+    )
+    categories = make_pipeline(
+        SimpleImputer(strategy="most_frequent", keep_empty_features=True),
+        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+    )
     categorical = [name for name in frame if name not in numeric]
-    as_float = FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": float})
-    fill = SimpleImputer(strategy="most_frequent" if part == "table" else "mean", keep_empty_features=True)
-    numbers = make_pipeline(as_float, fill, StandardScaler())
-    common = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
-    categories = make_pipeline(common, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
-    return ColumnTransformer([("numbers", numbers, numeric), ("categories", categories, categorical)])
+    return ColumnTransformer([("numbers", numbers, numeric), ("categories", categories, categorical)]).fit(frame)

@@ -1,13 +1,12 @@
 """Fitting a configured method on the cases that it may see, and predicting: one way for cells, checks, copies and trials."""
 
-from __future__ import annotations
-
 import json
+import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from benchmark.data.cohort import Cohort
 from benchmark.data.parts import Index
 from benchmark.data.splits import Split
-from benchmark.learning.method import Choosing, Method, Recording, Thresholded
-from benchmark.learning.seeding import seed_everything
+from benchmark.learning.method import Method
 from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError
@@ -72,15 +70,6 @@ def blind_view(cohort: Cohort, rows: Index, modalities: frozenset[str]) -> Cohor
     return cohort.take(rows).only(modalities).sealed().blind()
 
 
-def fit(
-    method: ConfiguredMethod, train: Cohort, validation: Cohort, seed: int, make: Callable[[], Method] | None = None
-) -> Method:
-    """A fresh instance, fitted. Raises what the method raises. For `make`, see `fit_and_predict`."""
-    instance = _fresh(method, seed, make)
-    instance.fit(train, validation, seed)
-    return instance
-
-
 def fit_and_predict(
     method: ConfiguredMethod,
     views: Views,
@@ -96,7 +85,7 @@ def fit_and_predict(
     from an earlier fit, unless `forgetting` is false. `during` is entered with the name of each call of the method's code.
     Raises what the method raises, and `InvalidPredictions`.
     """
-    instance = _fresh(method, seed, make, forgetting=forgetting)
+    instance = fresh(method, seed, make, forgetting=forgetting)
     started = time.perf_counter()
     with during("fit"):
         instance.fit(views.train, views.validation, seed)
@@ -107,44 +96,52 @@ def fit_and_predict(
     return Fitted(instance, checked(probabilities, len(views.test)), fitted - started, predicted - fitted)
 
 
-def _fresh(method: ConfiguredMethod, seed: int, make: Callable[[], Method] | None, *, forgetting: bool = True) -> Method:
+def fresh(method: ConfiguredMethod, seed: int, make: Callable[[], Method] | None, *, forgetting: bool = True) -> Method:
+    """An instance that was not fitted yet, with the global generators seeded alike before every fit.
+
+    torch's is seeded wherever the method's code imports it, were it as late as inside `fit`. For `make` and `forgetting` see
+    `fit_and_predict`.
+    """
     if forgetting:
         forget(method.entry.path)
     instance: Method = (make or method.make)()
-    seed_everything(seed, torch="torch" in library_versions(method.entry.path))
+    random.seed(seed)
+    np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+    np.random.seed(seed)  # noqa: NPY002 - for libraries that read numpy's global state
+    if "torch" in library_versions(method.entry.path):
+        import torch
+
+        torch.set_default_dtype(torch.float32)
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True)
+        # a tenth of a training step, and no kernel used here reads memory that nobody wrote
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.set_num_threads(1)
     return instance
 
 
 def checked(probabilities: Any, cases: int) -> Probabilities:
-    """What a method predicted of so many cases, (n,) float64 in [0, 1]. Raises `InvalidPredictions`."""
-    reason = why_invalid(probabilities, cases)
-    if reason:
-        raise InvalidPredictions(reason)
-    return np.clip(np.asarray(probabilities, dtype=np.float64), 0, 1)
-
-
-def why_invalid(probabilities: Any, cases: int) -> str:
-    """Return why the predictions are invalid, or an empty string."""
+    """What a method predicted of so many cases, (n,) float64 in [0, 1]. Raises `InvalidPredictions` that says why not."""
     if np.ma.is_masked(probabilities):
-        return "predict_proba gave masked values"
+        raise InvalidPredictions("predict_proba gave masked values")
     if hasattr(probabilities, "iloc") and list(probabilities.index) != list(range(cases)):
-        return "predict_proba gave a Series in an order of its own: give an array in the order of the cases"
+        raise InvalidPredictions("predict_proba gave a Series in an order of its own: give an array in the order of the cases")
     values = np.asarray(probabilities)
     if values.shape != (cases,):
         hint = {(cases, 2): ": take column 1, P(label = 1)", (cases, 1): ": take its one column"}.get(values.shape, "")
-        return f"predict_proba gave shape {values.shape} for {cases} cases: it must be ({cases},){hint}"
+        raise InvalidPredictions(f"predict_proba gave shape {values.shape} for {cases} cases: it must be ({cases},){hint}")
     if not np.issubdtype(values.dtype, np.floating) and not np.issubdtype(values.dtype, np.integer):
-        return f"predict_proba gave {values.dtype}, not numbers"
+        raise InvalidPredictions(f"predict_proba gave {values.dtype}, not numbers")
     if not np.isfinite(values).all():
-        return f"{int((~np.isfinite(values)).sum())} of {cases} probabilities are NaN or infinite"
-    return _why_outside(values.astype(np.float64))
+        raise InvalidPredictions(f"{int((~np.isfinite(values)).sum())} of {cases} probabilities are NaN or infinite")
+    return _clipped(values.astype(np.float64))
 
 
-def _why_outside(values: Probabilities) -> str:
-    """How far values lie outside [0, 1] by more than rounding, and what they seem to be; empty where they do not."""
+def _clipped(values: Probabilities) -> Probabilities:
+    """The values in [0, 1]. Those outside by more than rounding are refused: how far they lie, and what they seem to be."""
     excess = np.maximum(-values, values - 1)
     if excess.max(initial=0) <= ROUNDING:
-        return ""
+        return np.clip(values, 0, 1)
     low, high = values.min(), values.max()
     if set(np.unique(values)) <= {-1, 1}:
         hint = ": these look like classes -1 and 1"
@@ -153,7 +150,7 @@ def _why_outside(values: Probabilities) -> str:
     else:
         hint = ": these look like percent: divide by 100" if 2 < high <= 100 else ""
     outside = f"{int((excess > ROUNDING).sum())} of {len(values)} probabilities lie outside [0, 1], by up to {excess.max():.3g}"
-    return f"{outside} (they range from {low:.4g} to {high:.4g}){hint}"
+    raise InvalidPredictions(f"{outside} (they range from {low:.4g} to {high:.4g}){hint}")
 
 
 def saved_attributes(method: Method) -> tuple[float, dict[str, Any], dict[str, Any]]:
@@ -161,12 +158,10 @@ def saved_attributes(method: Method) -> tuple[float, dict[str, Any], dict[str, A
 
     Raises `TypeError` or `ValueError` for what it cannot store.
     """
-    threshold = float(method.threshold) if isinstance(method, Thresholded) else 0.5
+    threshold = float(getattr(method, "threshold", 0.5))
     if not np.isfinite(threshold):
         raise ValueError(f"the method's threshold is {threshold}: it must be a finite number")
-    chosen = _plain("chosen", method.chosen) if isinstance(method, Choosing) else {}
-    history = _plain("history", method.history) if isinstance(method, Recording) else {}
-    return threshold, chosen, history
+    return threshold, _plain("chosen", getattr(method, "chosen", {})), _plain("history", getattr(method, "history", {}))
 
 
 def _plain(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,5 +172,4 @@ def _plain(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
             return item.tolist()
         raise TypeError(f"the method's {name} holds a {type(item).__name__}: JSON has none")
 
-    plain: dict[str, Any] = json.loads(json.dumps(dict(value), default=number, allow_nan=False))
-    return plain
+    return cast(dict[str, Any], json.loads(json.dumps(dict(value), default=number, allow_nan=False)))

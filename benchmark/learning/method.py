@@ -1,15 +1,15 @@
 """The contract of a method, and the short form of it for anything with scikit-learn's interface."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
+from benchmark.learning.composites import chosen_within, weighable
+from benchmark.learning.design_matrix import DesignMatrix, parts_of
+from benchmark.learning.replication import evened
 from benchmark.system.errors import BenchmarkError
 
 
@@ -35,42 +35,6 @@ class Method(Protocol):
         """P(label = 1) of each case, shape (n,), in [0, 1]; `cases` is a blind view."""
 
 
-@runtime_checkable
-class Thresholded(Protocol):
-    """A method that chooses the probability above which a case counts as label 1."""
-
-    threshold: float
-
-
-@runtime_checkable
-class Choosing(Protocol):
-    """A method that chooses hyper-parameters inside the training part."""
-
-    chosen: Mapping[str, Any]
-
-
-@runtime_checkable
-class Recording(Protocol):
-    """A method that keeps figures of its training by name, one list each."""
-
-    history: Mapping[str, Any]
-
-
-@runtime_checkable
-class Searchable(Protocol):
-    """A method that says which values a search may try."""
-
-    def search_space(self) -> Mapping[str, Any]:
-        """Field -> values to try."""
-
-
-@runtime_checkable
-class Prunable(Protocol):
-    """A method that reports each epoch and its validation AUC, so that a search may end a trial early."""
-
-    on_epoch: Callable[[int, float], None] | None
-
-
 @dataclass
 class EstimatorMethod:
     """A method made of a scikit-learn classifier: subclass it, and return the classifier from `estimator(seed)`.
@@ -91,8 +55,6 @@ class EstimatorMethod:
 
     def __post_init__(self) -> None:
         """Refuse what the options cannot mean. Raises `BenchmarkError`."""
-        from benchmark.learning.design_matrix import parts_of
-
         parts_of(self.features)
         if type(self.smote) is not int or self.smote < 0:
             raise BenchmarkError(f"smote={self.smote}: give a number of neighbours such as 1, or 0 for none")
@@ -108,10 +70,6 @@ class EstimatorMethod:
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Fit preprocessing and classifier on train + validation. Raises `BenchmarkError` where the options do not apply."""
         from sklearn.utils.class_weight import compute_sample_weight
-
-        from benchmark.learning.composites import chosen_within, weighable
-        from benchmark.learning.design_matrix import DesignMatrix
-        from benchmark.learning.replication import evened
 
         cases = train.join(validation)
         self._matrix = DesignMatrix(self.features).fit(cases)
@@ -129,6 +87,5 @@ class EstimatorMethod:
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
         """P(label = 1), (n,)."""
-        probabilities = self._fitted.predict_proba(self._matrix.transform(cases))
-        one: NDArray[np.floating[Any]] = probabilities[:, list(self._fitted.classes_).index(1)]
-        return one
+        one = list(self._fitted.classes_).index(1)
+        return np.asarray(self._fitted.predict_proba(self._matrix.transform(cases))[:, one])

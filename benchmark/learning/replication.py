@@ -1,8 +1,6 @@
 """Replication SMOTE: evening out the classes of a training part."""
 
-from __future__ import annotations
-
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,12 +87,12 @@ class Evened(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         own: dict[str, Any] = super().get_params(deep=False)
         return {**own, **parameters(self.classifier, deep=True)} if deep else own
 
-    def set_params(self, **params: Any) -> Evened:
+    def set_params(self, **params: Any) -> Self:
         """Set the classifier's parameters by their plain names."""
         self.classifier.set_params(**params)
         return self
 
-    def fit(self, x: Matrix, y: NDArray[Any]) -> Evened:
+    def fit(self, x: Matrix, y: NDArray[Any]) -> Self:
         """Fit the classifier on the cases and their copies. Raises `BenchmarkError` where columns were left out before."""
         if x.shape[1] != len(self.measured):
             given = f"{type(self.classifier).__name__} is given {x.shape[1]} of {len(self.measured)} columns"

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cells.executors import default_jobs
-from benchmark.cells.executors.in_process import InProcess
-from benchmark.cells.executors.local_processes import LocalProcesses
+from benchmark.cells.executors import InProcess, LocalProcesses, default_jobs
 from benchmark.cells.planning import plan
 from benchmark.cells.run import Request, run
 from benchmark.cells.store import CellRecord, Store

@@ -14,8 +14,8 @@ import pytest
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.features import weights_digest
 from benchmark.data.preparation import load_cohort
-from benchmark.learning.encoders.minilm import MiniLM
 from benchmark.learning.encoders.territories import Territories
+from benchmark.learning.encoders.text_models import MiniLM
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError

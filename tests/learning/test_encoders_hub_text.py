@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForPreTraining, BertModel, BertTokenize
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import encoder_identity
-from benchmark.learning.encoders.hub_text import BioBert, HubText
+from benchmark.learning.encoders.text_models import BioBert, HubText
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder

@@ -59,7 +59,7 @@ def cohort(n: int = 3, channels: int = 1) -> Cohort:
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Monai:
-    return Monai("ResNet", str(write(tmp_path / "tiny.pth", tiny())), spacing=4.0, edge=32)
+    return Monai(network="ResNet", weights=str(write(tmp_path / "tiny.pth", tiny())), spacing=4.0, edge=32)
 
 
 def test_pooled_is_what_the_network_itself_gives_and_tokens_are_its_last_cells(encoder: Monai) -> None:
@@ -68,7 +68,7 @@ def test_pooled_is_what_the_network_itself_gives_and_tokens_are_its_last_cells(e
     (batch,) = volumes(cohort(), "mri", 4.0, 32)
     with torch.inference_mode():
         np.testing.assert_allclose(features.pooled[:, 0], tiny()(batch).numpy(), atol=1e-5)
-    wider = Monai("ResNet", encoder.weights, spacing=4.0, edge=64).encode(cohort())
+    wider = Monai(network="ResNet", weights=encoder.weights, spacing=4.0, edge=64).encode(cohort())
     assert wider.grid == (2, 2, 2)
     np.testing.assert_allclose(wider.pooled, wider.tokens.mean(axis=2), atol=1e-6)
 
@@ -84,10 +84,10 @@ def test_channels_pass_one_by_one_through_a_network_of_one(encoder: Monai) -> No
 def test_a_view_is_chosen_by_name_and_slices_are_left_out(encoder: Monai) -> None:
     cases = cohort()
     sliced = Cohort(**{**vars(cases), "images": {"mask": cases.images["mask"], "flair": ImageView(np.zeros((3, 3, 9, 9)))}})
-    masks = Monai("ResNet", encoder.weights, view="mask", spacing=4.0, edge=32).encode(cases)
+    masks = Monai(network="ResNet", weights=encoder.weights, view="mask", spacing=4.0, edge=32).encode(cases)
     np.testing.assert_array_equal(encoder.encode(sliced).pooled, masks.pooled)
     with pytest.raises(BenchmarkError, match="has no volume 'flair'"):
-        Monai("ResNet", encoder.weights, view="flair").encode(sliced)
+        Monai(network="ResNet", weights=encoder.weights, view="flair").encode(sliced)
 
 
 def test_a_case_does_not_depend_on_the_others_and_one_without_image_is_zero(encoder: Monai) -> None:
@@ -120,7 +120,7 @@ def test_a_volume_whose_first_axis_runs_to_the_left_is_turned() -> None:
 
 def test_lesion_share_is_the_masks_mean_in_each_cell(encoder: Monai) -> None:
     cases = cohort()
-    share = Monai("ResNet", encoder.weights, spacing=4.0, edge=64).encode(cases).lesion_share
+    share = Monai(network="ResNet", weights=encoder.weights, spacing=4.0, edge=64).encode(cases).lesion_share
     (masks,) = volumes(cases, "mask", 4.0, 64)
     np.testing.assert_allclose(
         share, masks.numpy().reshape(3, 2, 32, 2, 32, 2, 32).mean(axis=(2, 4, 6)).reshape(3, 8), atol=1e-6
@@ -199,7 +199,7 @@ def test_safetensors_give_the_same(tmp_path: Path) -> None:
 def test_a_network_that_monai_has_not_is_refused(network: str, said: str, tmp_path: Path) -> None:
     path = write(tmp_path / "tiny.pth", tiny())
     with pytest.raises(BenchmarkError, match=said):
-        Monai(network, str(path)).encode(cohort())
+        Monai(network=network, weights=str(path)).encode(cohort())
 
 
 def test_other_weights_and_other_arguments_are_another_encoder(tmp_path: Path) -> None:

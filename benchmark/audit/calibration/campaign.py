@@ -18,9 +18,7 @@ from benchmark.audit.calibration import copies, repetition
 from benchmark.audit.calibration.copies import Copies
 from benchmark.audit.calibration.drawing import World
 from benchmark.audit.calibration.repetition import Repetition
-from benchmark.cells.executors import CellExecutor, completed
-from benchmark.cells.executors.in_process import InProcess
-from benchmark.cells.executors.local_processes import LocalProcesses
+from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
 from benchmark.cells.run import Reporter
 from benchmark.data import splits
 from benchmark.suites.suite import Limits

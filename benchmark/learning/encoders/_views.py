@@ -1,7 +1,5 @@
 """Where the points of an image view lie: intensity volumes on the mask's grid, and slices through planes of it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,8 +58,9 @@ def mask_view(cohort: Cohort, encoder: str) -> ImageView:
     """The lesion mask. Raises `BenchmarkError` where the cohort has none, or none in three dimensions."""
     view = cohort.images.get(MASK)
     if view is None or len(view.shape) != 5 or view.shape[1] != 1:
-        held = shapes_of(cohort)
-        raise BenchmarkError(f"encoder {encoder}: {cohort.name} has no view '{MASK}' of shape (1, x, y, z): it has {held}")
+        raise BenchmarkError(
+            f"encoder {encoder}: {cohort.name} has no view '{MASK}' of shape (1, x, y, z): it has {shapes_of(cohort)}"
+        )
     return view
 
 
@@ -74,15 +73,13 @@ def intensity_views(cohort: Cohort, encoder: str) -> list[Channels]:
     """Every view beside the mask, by name. Raises `BenchmarkError` for one of which it is not known where it lies."""
     grid = mask_view(cohort, encoder).shape[2:]
     channels = []
-    for name, view in sorted(cohort.images.items()):
-        if name == MASK:
-            continue
+    for name, view in sorted((name, view) for name, view in cohort.images.items() if name != MASK):
         count, *spatial = view.shape[1:]
         if tuple(spatial) == grid:
             channels.append(Channels(view, None, 1))
         elif len(view.slices) == count and len(spatial) == 2:
-            positions = [positions_of(part, *spatial) for part in view.slices]
-            channels.append(Channels(view, np.concatenate(positions), count))
+            positions = np.concatenate([positions_of(part, *spatial) for part in view.slices])
+            channels.append(Channels(view, positions, count))
         else:
             raise BenchmarkError(
                 f"encoder {encoder}: {cohort.name}: where in the mask's grid {grid} view '{name}' {view.shape[1:]} lies is not "

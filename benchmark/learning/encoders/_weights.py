@@ -1,7 +1,5 @@
 """Weights that do not come with the project: where they must lie."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from benchmark.system.errors import BenchmarkError

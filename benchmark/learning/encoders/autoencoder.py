@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -84,10 +85,14 @@ class Autoencoder:
             self._train(network, images, np.flatnonzero(~held_back))
             after = _error(network, images, np.flatnonzero(held_back))
             tokens, codes = _outputs(network, images)
-        state = {name: value.numpy() for name, value in network.state_dict().items()}
-        moments = {"token_mean": tokens.mean(axis=0), "token_sd": tokens.std(axis=(0, 1))}
-        moments |= {"code_mean": codes.mean(axis=0), "code_sd": codes.std(axis=0)}
-        return {**state, **moments, "error": np.array([before, after], dtype=np.float32)}
+        return {
+            **{name: value.numpy() for name, value in network.state_dict().items()},
+            "token_mean": tokens.mean(axis=0),
+            "token_sd": tokens.std(axis=(0, 1)),
+            "code_mean": codes.mean(axis=0),
+            "code_sd": codes.std(axis=0),
+            "error": np.array([before, after], dtype=np.float32),
+        }
 
     def encode(self, cohort: Cohort, weights: Mapping[str, NDArray[Any]]) -> Features:
         """Features of every case, from the weights that `pretrain` gave; a case without image is masked and zero."""
@@ -119,8 +124,7 @@ class Autoencoder:
             schedule.step()
 
 
-@dataclass(frozen=True)
-class _Batch:
+class _Batch(NamedTuple):
     """Images of b cases: volume (b, c, 32, 32, 32), first the lesion; pictures (b, slices, 96, 96); seen (b,): not all 0."""
 
     volume: Tensor
@@ -150,6 +154,10 @@ class _Images:
         pictures = torch.from_numpy(self._pictures[rows].astype(np.float32))
         return _Batch(torch.from_numpy(self._volume[rows].astype(np.float32)), pictures, pictures.abs().sum(dim=(1, 2, 3)) > 0)
 
+    def batches(self) -> Iterator[_Batch]:
+        """All cases, some at a time."""
+        return map(self.batch, _batches(np.arange(self.cases)))
+
     def lesion_share(self) -> Floats:
         """(n, tokens): the lesion's share of the place of each token."""
         cells = averaged(self._volume[:, 0].astype(np.float32), (4, 4, 4))
@@ -160,31 +168,25 @@ class _Images:
         volumes = [lesion[:, None], *(_intensities(view, rows, lesion) for view in self._volumes)]
         for channel, volume in enumerate(np.moveaxis(np.concatenate(volumes, axis=1), 1, 0)):
             self._volume[rows, channel] = averaged(volume, VOLUME)
-        panel = 0
-        for view in self._slices:
-            for picture, on in zip(
-                _panels(view, _intensities(view, rows, lesion)), _panels(view, view.sample(lesion)), strict=True
-            ):
-                self._pictures[rows, panel] = averaged(picture, PICTURE)
-                self._share[rows, panel] = averaged(on, (3, 3)).reshape(len(rows), 9)
-                panel += 1
+        shown = [_panels(view, _intensities(view, rows, lesion)) for view in self._slices]
+        at = [_panels(view, view.sample(lesion)) for view in self._slices]
+        for panel, (picture, on) in enumerate(zip(chain(*shown), chain(*at), strict=True)):
+            self._pictures[rows, panel] = averaged(picture, PICTURE)
+            self._share[rows, panel] = averaged(on, (3, 3)).reshape(len(rows), 9)
 
 
 def _intensities(view: Channels, rows: NDArray[np.intp], lesion: Floats) -> Floats:
     """A view's intensities in deviations of the case's healthy tissue, zero outside tissue and lesion; shaped as the view."""
-    grid = lesion.shape[1:]
-    at, inside, values = view.sample(lesion), view.inside(grid), view.load(rows)
-    for channel in range(view.count):
-        tissue = tissue_of(values[:, channel], inside)
-        shown = np.maximum(tissue, at > 0)
-        values[:, channel] = standardised(values[:, channel], tissue * (1 - at)) * shown
+    at, inside, values = view.sample(lesion), view.inside(lesion.shape[1:]), view.load(rows)
+    for value in np.moveaxis(values, 1, 0):
+        tissue = tissue_of(value, inside)
+        value[:] = standardised(value, tissue * (1 - at)) * np.maximum(tissue, at > 0)
     return values.reshape(len(rows), *view.view.shape[1:])
 
 
 def _panels(view: Channels, points: Floats) -> list[Floats]:
     """The slices of a view, each (b, height, width)."""
-    pictures = points.reshape(len(points), view.panels, *view.view.shape[2:])
-    return list(np.moveaxis(pictures, 1, 0))
+    return list(np.moveaxis(points.reshape(len(points), view.panels, *view.view.shape[2:]), 1, 0))
 
 
 class _Network(nn.Module):
@@ -192,10 +194,6 @@ class _Network(nn.Module):
 
     What it gives back is added to the mean image of the pool.
     """
-
-    mean_volume: Tensor
-    mean_pictures: Tensor
-    usual: Tensor
 
     def __init__(self, images: _Images, channels: int, code: int) -> None:
         super().__init__()
@@ -214,26 +212,24 @@ class _Network(nn.Module):
         tokens = 64 + 9 * images.slices
         self.to_code = nn.Linear(tokens * channels, code)
         self.from_code = nn.Linear(code, tokens * channels)
-        self.register_buffer("mean_volume", torch.zeros(width, *VOLUME))
-        self.register_buffer("mean_pictures", torch.zeros(images.slices, *PICTURE))
-        self.register_buffer("usual", torch.ones(3))
+        self.mean_volume: Tensor = nn.Buffer(torch.zeros(width, *VOLUME))
+        self.mean_pictures: Tensor = nn.Buffer(torch.zeros(images.slices, *PICTURE))
+        self.usual: Tensor = nn.Buffer(torch.ones(3))
 
     @torch.no_grad()
     def start_from_the_mean(self, images: _Images) -> None:
         """Let the network begin with the pool's mean image, of the lesion its logit, and measure by that image's errors."""
         seen = 0
-        for rows in _batches(np.arange(images.cases)):
-            batch = images.batch(rows)
+        for batch in images.batches():
             self.mean_volume += batch.volume.sum(0) / images.cases
             self.mean_pictures += batch.pictures.sum(0)
             seen += int(batch.seen.sum())
         self.mean_pictures /= max(seen, 1)
         self.mean_volume[0] = self.mean_volume[0].clamp(FAINT, 1 - FAINT).logit()
-        errors = []
-        for rows in _batches(np.arange(images.cases)):
-            batch = images.batch(rows)
-            mean = self.mean_volume.expand_as(batch.volume), self.mean_pictures.expand_as(batch.pictures)
-            errors.append(self._errors(batch, *mean))
+        errors = [
+            self._errors(batch, self.mean_volume.expand_as(batch.volume), self.mean_pictures.expand_as(batch.pictures))
+            for batch in images.batches()
+        ]
         self.usual.copy_(torch.stack(errors).nanmean(0).nan_to_num(1).clamp(min=1e-6))
 
     def encode(self, batch: _Batch) -> tuple[Tensor, Tensor]:
@@ -243,8 +239,8 @@ class _Network(nn.Module):
         if self._slices:
             squares = _cut(batch.pictures.flatten(0, 1)[:, None], PIXELS)
             cells = self.slice_down(_join(self.square(squares), 1, 2)).flatten(2).transpose(1, 2)
-            cells = cells.reshape(len(batch.pictures), -1, self._channels)
-            tokens = torch.cat([tokens, cells * batch.seen[:, None, None]], dim=1)
+            seen = cells.reshape(len(batch.pictures), -1, self._channels) * batch.seen[:, None, None]
+            tokens = torch.cat([tokens, seen], dim=1)
         return tokens, self.to_code(tokens.flatten(1))
 
     def decode(self, code: Tensor) -> tuple[Tensor, Tensor]:
@@ -278,10 +274,9 @@ def _cut(images: Tensor, edge: int) -> Tensor:
     """(b, c, *spatial) -> (b, patches, c * edge ** dimensions)."""
     dimensions = images.ndim - 2
     blocks = [size for length in images.shape[2:] for size in (length // edge, edge)]
-    images = images.reshape(*images.shape[:2], *blocks)
-    patches = [2 + 2 * axis for axis in range(dimensions)]
-    inner = [3 + 2 * axis for axis in range(dimensions)]
-    return images.permute(0, *patches, 1, *inner).flatten(1 + dimensions).flatten(1, dimensions)
+    patches, inner = range(2, 2 + 2 * dimensions, 2), range(3, 3 + 2 * dimensions, 2)
+    cut = images.reshape(*images.shape[:2], *blocks).permute(0, *patches, 1, *inner)
+    return cut.flatten(1 + dimensions).flatten(1, dimensions)
 
 
 def _join(patches: Tensor, edge: int, dimensions: int) -> Tensor:
@@ -289,8 +284,7 @@ def _join(patches: Tensor, edge: int, dimensions: int) -> Tensor:
     side = round(patches.shape[1] ** (1 / dimensions))
     blocks = patches.reshape(len(patches), *(side,) * dimensions, -1, *(edge,) * dimensions)
     order = [position for axis in range(dimensions) for position in (1 + axis, 2 + dimensions + axis)]
-    joined = blocks.permute(0, 1 + dimensions, *order)
-    return joined.reshape(len(patches), -1, *(side * edge,) * dimensions)
+    return blocks.permute(0, 1 + dimensions, *order).reshape(len(patches), -1, *(side * edge,) * dimensions)
 
 
 def _batches(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
@@ -307,16 +301,19 @@ def _error(network: _Network, images: _Images, rows: NDArray[np.intp]) -> float:
 @torch.no_grad()
 def _outputs(network: _Network, images: _Images) -> tuple[Floats, Floats]:
     """Tokens (n, t, channels) and codes (n, code) of all cases."""
-    tokens, codes = zip(*(network.encode(images.batch(rows)) for rows in _batches(np.arange(images.cases))), strict=True)
+    tokens, codes = zip(*map(network.encode, images.batches()), strict=True)
     return torch.cat(tokens).numpy(), torch.cat(codes).numpy()
 
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
     """One thread, deterministic kernels and a fixed seed; afterwards everything is as it was."""
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     filling: Any = torch.utils.deterministic
-    filled = filling.fill_uninitialized_memory
+    threads, strict, filled = (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        filling.fill_uninitialized_memory,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         torch.set_num_threads(1)

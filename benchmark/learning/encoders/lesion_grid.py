@@ -1,7 +1,5 @@
 """Lesion grid: the brain in 4 x 4 x 4 cells, each with its share of lesion and the intensities of lesion and tissue."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from benchmark.data.cohort import Cohort, Features
-from benchmark.data.modalities.image import LESION_VOLUME
+from benchmark.data.modalities.image import LESION_VOLUME, ImageView
 from benchmark.data.parts import Floats
 from benchmark.learning.encoders._views import (
     LITTLE,
@@ -29,6 +27,10 @@ CELLS = 4
 """Cells along each axis."""
 PARTS = 2
 """Parts of a cell along each axis."""
+CENTRES = (
+    np.stack(np.meshgrid(*[(np.arange(CELLS) + 0.5) / CELLS * 2 - 1] * 3, indexing="ij"), -1).reshape(-1, 3).astype(np.float32)
+)
+"""(64, 3) the middle of each cell, -1 to 1 along each axis."""
 BATCH = 32
 PERCENTILES = (5, 25, 50, 75, 95)
 Averages = Callable[[Floats], Floats]
@@ -67,59 +69,43 @@ class LesionGrid:
     def encode(self, cohort: Cohort) -> Features:
         """Features of every case; a case without image is masked and zero. Raises `BenchmarkError` without a view `mask`."""
         masks, views = mask_view(cohort, "lesion-grid"), intensity_views(cohort, "lesion-grid")
-        grid = masks.shape[2:]
-        present = cohort.having("image")
         tokens, pooled, shares = [], [], []
-        for start in range(0, len(cohort), BATCH):
-            rows = np.arange(start, min(start + BATCH, len(cohort)))
+        for rows in np.split(np.arange(len(cohort)), range(BATCH, len(cohort), BATCH)):
             lesion = masks[rows][:, 0]
             by_view = [_intensity_features(view, rows, lesion) for view in views]
             parts = cell_parts(lesion)
             share = parts.mean(axis=2)
-            tokens.append(np.concatenate([np.sqrt(parts), _centres(len(rows)), *(token for token, _ in by_view)], axis=2))
+            centres = np.broadcast_to(CENTRES, (len(rows), *CENTRES.shape))
+            tokens.append(np.concatenate([np.sqrt(parts), centres, *(token for token, _ in by_view)], axis=2))
             figures = [np.sqrt(share), np.stack([_shape(case) for case in lesion]), *(figure for _, figure in by_view)]
             pooled.append(np.concatenate(figures, axis=1))
             shares.append(share)
-        features = np.concatenate([_log_volume(cohort, masks.load), _named(cohort), np.concatenate(pooled)], axis=1)
-        kept = present[:, None]
+        features = np.concatenate([_derived(cohort, masks), np.concatenate(pooled)], axis=1)
+        kept = cohort.having("image")[:, None]
         return Features(
             (np.concatenate(tokens) * kept[:, :, None])[:, None].astype(np.float32),
             np.repeat(kept, CELLS**3, axis=1)[:, None],
             (features * kept)[:, None].astype(np.float32),
-            (CELLS,) * len(grid),
+            (CELLS,) * 3,
             (np.concatenate(shares) * kept).astype(np.float32),
         )
 
 
 def cell_parts(lesion: Floats) -> Floats:
     """(b, 64, 8): the mean of (b, x, y, z) over the eight parts of each cell, all of the same size."""
-    parts = averaged(lesion, (CELLS * PARTS,) * 3)
-    split = parts.reshape(len(lesion), *(CELLS, PARTS) * 3)
+    split = averaged(lesion, (CELLS * PARTS,) * 3).reshape(len(lesion), *(CELLS, PARTS) * 3)
     return np.asarray(split.transpose(0, 1, 3, 5, 2, 4, 6).reshape(len(lesion), CELLS**3, PARTS**3))
 
 
-def _centres(cases: int) -> Floats:
-    """(cases, 64, 3): the middle of each cell, -1 to 1 along each axis."""
-    middle = (np.arange(CELLS) + 0.5) / CELLS * 2 - 1
-    centres = np.stack(np.meshgrid(middle, middle, middle, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.float32)
-    return np.broadcast_to(centres, (cases, *centres.shape))
+def _derived(cohort: Cohort, masks: ImageView) -> Floats:
+    """(n, 1 + k): log1p of the lesion's volume in ml, then square roots of the other derived columns, which are shares.
 
-
-def _log_volume(cohort: Cohort, load: Callable[[], Floats]) -> Floats:
-    """(n, 1): log1p of the lesion's volume in ml, or of its voxels in thousands where the dataset derives no volume."""
-    if cohort.derived is not None and LESION_VOLUME in cohort.derived:
-        volume = np.nan_to_num(cohort.derived[LESION_VOLUME].to_numpy(dtype=np.float32))
-    else:
-        volume = load().sum(axis=(1, 2, 3, 4)) / 1000
-    return np.asarray(np.log1p(volume)[:, None])
-
-
-def _named(cohort: Cohort) -> Floats:
-    """(n, k): square roots of the derived columns but the volume, which are shares; none where the dataset derives none."""
-    if cohort.derived is None:
-        return np.zeros((len(cohort), 0), dtype=np.float32)
-    shares = cohort.derived.drop(columns=LESION_VOLUME, errors="ignore").to_numpy(dtype=np.float32)
-    return np.asarray(np.sqrt(np.clip(np.nan_to_num(shares), 0, None)))
+    In place of a volume that the dataset does not derive: the lesion's voxels in thousands.
+    """
+    derived = () if cohort.derived is None else cohort.derived.items()
+    columns = {name: np.nan_to_num(column.to_numpy(dtype=np.float32)) for name, column in derived}
+    volume = columns.pop(LESION_VOLUME) if LESION_VOLUME in columns else masks.load().sum(axis=(1, 2, 3, 4)) / 1000
+    return np.column_stack([np.log1p(volume), *(np.sqrt(np.clip(column, 0, None)) for column in columns.values())])
 
 
 def _shape(lesion: Floats) -> Floats:
@@ -140,9 +126,7 @@ def _shape(lesion: Floats) -> Floats:
     weights = lesion[lesion > 0].astype(np.float64) / total
     shares = (places + 0.5) / lengths
     centre = weights @ shares
-    spread = np.sqrt(np.maximum(weights @ (shares - centre) ** 2, 0))
     filled = np.argwhere(solid)
-    extent = (filled.max(axis=0) - filled.min(axis=0) + 1) / lengths
     side = float(weights @ np.clip((shares[:, 0] - 0.5) * lengths[0] * 2, -1, 1))  # a voxel on the middle counts for neither
     moved = (places + 0.5) - centre * lengths
     axes = np.linalg.eigvalsh((moved * weights[:, None]).T @ moved + np.eye(3) / 12)  # 1/12: the variance within a voxel
@@ -151,8 +135,8 @@ def _shape(lesion: Floats) -> Floats:
     sizes = np.bincount(connected.ravel())[1:]
     figures = [
         *(2 * centre - 1),
-        *spread,
-        *extent,
+        *np.sqrt(np.maximum(weights @ (shares - centre) ** 2, 0)),
+        *((filled.max(axis=0) - filled.min(axis=0) + 1) / lengths),
         side,
         abs(side),
         1 - np.sqrt(axes[0] / axes[-1]),

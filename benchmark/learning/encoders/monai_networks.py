@@ -1,10 +1,8 @@
 """Frozen networks of MONAI with weights from a file: MedicalNet's 3-D ResNet-50, and any other by its name."""
 
-from __future__ import annotations
-
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,7 +14,6 @@ from torch import Tensor, nn
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.features import weights_digest
-from benchmark.data.modalities.image import ImageView
 from benchmark.learning.encoders._views import MASK, averaged, shapes_of
 from benchmark.learning.encoders._weights import weights_path
 from benchmark.registry.cards import register_encoder
@@ -26,27 +23,35 @@ from benchmark.system.provenance import digest
 BATCH = 4
 CELLS = 4
 """A feature map of more cells than this along an axis is averaged down to it."""
-MEDICALNET = "resnet_50_23dataset.pth"
 
 
+@dataclass(frozen=True)
 class _Frozen(ABC):
     """What the encoders of this file have in common.
 
     tokens (n, 1, cells, channels of the network's last feature map); pooled (n, 1, channels): their mean. A network of one
     input channel sees the channels of a view one by one, and their features stand side by side. lesion_share (n, cells)
-    where the cohort has a mask. Slices do not enter.
+    where the cohort has a mask. Slices do not enter: a network for volumes has no use for three pictures.
+
+    weights : the file; view : by default the first volume beside the mask, else the mask; spacing in mm and edge in voxels of
+    the network's input, assumed [A].
     """
 
     name: ClassVar[str]
-    view: str
-    spacing: float
-    edge: int
+    weights: str = ""
+    view: str = ""
+    spacing: float = 2.0
+    edge: int = 96
 
     def encode(self, cohort: Cohort) -> Features:
         """Features of every case; a case without image is masked and zero. Raises `BenchmarkError` where there is no volume."""
-        view = volume_view(cohort, self.name, self.view)
-        network = _Tapped(self._network(), self.name)
-        maps = [network.last_map(batch) for batch in volumes(cohort, view, self.spacing, self.edge)]
+        names = [name for name, image in sorted(cohort.images.items()) if len(image.shape) == 5]
+        view = self.view or next((name for name in names if name != MASK), MASK)
+        if view not in names:
+            held = shapes_of(cohort)
+            raise BenchmarkError(f"encoder {self.name}: {cohort.name} has no volume '{view}': its views are {held}")
+        last_map = _tapped(self._network(), self.name)
+        maps = [last_map(batch) for batch in volumes(cohort, view, self.spacing, self.edge)]
         grid = tuple(maps[0].shape[2:])
         present = cohort.having("image")
         tokens = torch.cat([some.flatten(2).transpose(1, 2) for some in maps]).numpy() * present[:, None, None]
@@ -61,19 +66,6 @@ class _Frozen(ABC):
     @abstractmethod
     def _network(self) -> nn.Module:
         """The network with its weights, frozen."""
-
-
-def volume_view(cohort: Cohort, encoder: str, view: str) -> str:
-    """The view of that name; without a name the first volume beside the mask, else the mask.
-
-    Slices are left out: a network for volumes has no use for three pictures. Raises `BenchmarkError` where there is no such
-    view.
-    """
-    names = [name for name, image in sorted(cohort.images.items()) if len(image.shape) == 5]
-    chosen = view or next((name for name in names if name != MASK), MASK)
-    if chosen not in names:
-        raise BenchmarkError(f"encoder {encoder}: {cohort.name} has no volume '{chosen}': its views are {shapes_of(cohort)}")
-    return chosen
 
 
 def volumes(cohort: Cohort, view: str, spacing: float, edge: int) -> Iterator[Tensor]:
@@ -94,20 +86,14 @@ def volumes(cohort: Cohort, view: str, spacing: float, edge: int) -> Iterator[Te
             ToTensor(track_meta=False),
         ]
     )
-    voxel = _voxel_mm(cohort, image)
+    voxel = 1.0  # in mm, where no atlas on the same field of view says how large it is [A]
+    if cohort.atlas is not None:
+        voxel = float(cohort.atlas.voxel_mm * max(round(cohort.atlas.labels.shape[0] / image.shape[2]), 1))
     places = [*(-voxel if axis in "LPI" else voxel for axis in image.axes), 1.0]
     affine = torch.diag(torch.tensor(places, dtype=torch.float64))
     for start in range(0, len(image), BATCH):
         cases = image[np.arange(start, min(start + BATCH, len(image)))]
         yield torch.stack([transform(MetaTensor(torch.from_numpy(case), affine=affine)) for case in cases])
-
-
-def _voxel_mm(cohort: Cohort, view: ImageView) -> float:
-    """The edge of a voxel, by the atlas on the same field of view; 1 mm where there is no atlas [A]."""
-    if cohort.atlas is None:
-        return 1.0
-    finer = cohort.atlas.labels.shape[0] / view.shape[2]
-    return float(cohort.atlas.voxel_mm * max(round(finer), 1))
 
 
 @register_encoder(
@@ -120,17 +106,11 @@ def _voxel_mm(cohort: Cohort, view: ImageView) -> float:
 class MedicalNet(_Frozen):
     """MedicalNet's ResNet-50 in MONAI: 2048 channels, shortcuts of type B, one input channel, a first stride of 2.
 
-    MedicalNet itself dilates the last two stages instead of halving; the weights are the same.
-
-    weights : the file; view : by default the first volume beside the mask, else the mask; spacing in mm and edge in voxels of
-    the network's input, assumed [A].
+    MedicalNet itself dilates the last two stages instead of halving; the weights are the same. Its fields are those of every
+    encoder of this file.
     """
 
     name = "medicalnet-resnet50"
-    weights: str = ""
-    view: str = ""
-    spacing: float = 2.0
-    edge: int = 96
 
     def weights_digest(self) -> str:
         """sha256 of the file. Raises `BenchmarkError` where it is missing."""
@@ -138,7 +118,7 @@ class MedicalNet(_Frozen):
 
     def _path(self) -> Path:
         source = "github.com/Tencent/MedicalNet (or huggingface.co/TencentMedicalNet/MedicalNet-Resnet50)"
-        return weights_path(self.name, self.weights, MEDICALNET, source)
+        return weights_path(self.name, self.weights, "resnet_50_23dataset.pth", source)
 
     def _network(self) -> nn.Module:
         from monai.networks.nets.resnet import resnet50
@@ -164,16 +144,12 @@ class MedicalNet(_Frozen):
 class Monai(_Frozen):
     """A network of MONAI by the name of its class or function in `monai.networks.nets`.
 
-    Its arguments are read from a JSON file beside the weights, with `.json` after their whole name; the rest as in
-    `MedicalNet`.
+    Its arguments are read from a JSON file beside the weights, with `.json` after their whole name; its other fields
+    are those of every encoder of this file.
     """
 
     name = "monai"
     network: str = ""
-    weights: str = ""
-    view: str = ""
-    spacing: float = 2.0
-    edge: int = 96
 
     def weights_digest(self) -> str:
         """Digest of the weights and of the arguments. Raises `BenchmarkError` where a file is missing."""
@@ -188,8 +164,7 @@ class Monai(_Frozen):
         return weights_path(self.name, self.weights, f"{self.network}.pth", "where you trained or got the network")
 
     def _arguments(self) -> Path:
-        path = self._path()
-        return path.with_name(f"{path.name}.json")
+        return Path(f"{self._path()}.json")
 
     def _network(self) -> nn.Module:
         from monai.networks import nets
@@ -248,39 +223,37 @@ def _read(path: Path, encoder: str) -> Mapping[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-class _Tapped:
-    """A network of which the last feature map is kept: the last output (b, c, x, y, z) of a module that does not pool."""
+def _tapped(network: nn.Module, encoder: str) -> Callable[[Tensor], Tensor]:
+    """What makes of volumes the network's last feature map: the last output (b, c, x, y, z) of a module that does not pool.
 
-    def __init__(self, network: nn.Module, encoder: str) -> None:
-        self._network, self._encoder = network, encoder
-        self._last: Tensor | None = None
-        first = next((module for module in network.modules() if isinstance(module, nn.Conv3d)), None)
-        if first is None:
-            raise BenchmarkError(f"encoder {encoder}: {type(network).__name__} has no convolution over volumes")
-        self._takes = first.in_channels
-        for module in network.modules():
-            if "Pool" not in type(module).__name__ and module is not network:
-                module.register_forward_hook(self._keep)
+    (b, channels, x, y, z), at most 4 cells along each axis. Both raise `BenchmarkError` where there is none.
+    """
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv3d)), None)
+    if first is None:
+        raise BenchmarkError(f"encoder {encoder}: {type(network).__name__} has no convolution over volumes")
+    takes, last = first.in_channels, dict[str, Tensor]()
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 5:
+            last["map"] = output
+
+    for module in network.modules():
+        if "Pool" not in type(module).__name__ and module is not network:
+            module.register_forward_hook(keep)
 
     @torch.inference_mode()
-    def last_map(self, volumes: Tensor) -> Tensor:
-        """(b, channels, x, y, z), at most 4 cells along each axis. Raises `BenchmarkError` where there is none."""
-        channels = volumes.shape[1]
-        if self._takes not in (1, channels):
-            raise BenchmarkError(
-                f"encoder {self._encoder}: the network takes {self._takes} channels and the view has {channels}: choose another"
-            )
-        maps = [self._map(part) for part in (torch.split(volumes, 1, dim=1) if self._takes == 1 else (volumes,))]
+    def last_map(volumes: Tensor) -> Tensor:
+        if takes not in (1, volumes.shape[1]):
+            held = f"the network takes {takes} channels and the view has {volumes.shape[1]}"
+            raise BenchmarkError(f"encoder {encoder}: {held}: choose another")
+        maps = []
+        for part in torch.split(volumes, 1, dim=1) if takes == 1 else (volumes,):
+            last.clear()
+            network(part)
+            if not last:
+                raise BenchmarkError(f"encoder {encoder}: {type(network).__name__} gave no feature map (b, c, x, y, z)")
+            x, y, z = (min(CELLS, length) for length in last["map"].shape[2:])
+            maps.append(nn.functional.adaptive_avg_pool3d(last["map"], (x, y, z)))
         return torch.cat(maps, dim=1)
 
-    def _map(self, volumes: Tensor) -> Tensor:
-        self._last = None
-        self._network(volumes)
-        if self._last is None:
-            raise BenchmarkError(f"encoder {self._encoder}: {type(self._network).__name__} gave no feature map (b, c, x, y, z)")
-        cells = tuple(min(CELLS, length) for length in self._last.shape[2:])
-        return nn.functional.adaptive_avg_pool3d(self._last, cells)
-
-    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 5:
-            self._last = output
+    return last_map

@@ -1,7 +1,5 @@
 """Territories: the image as named figures, one token per arterial territory."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Losses on pairs of embeddings, rows of which belong together: a, b (n, d) -> scalar."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy, normalize

@@ -1,8 +1,7 @@
 """Multi-layer perceptrons."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +19,9 @@ class Dropout(nn.Dropout):
 
 def perceptron(sizes: Sequence[int], dropout: float) -> nn.Sequential:
     """Linear maps through these widths, input first, with ReLU and dropout between them; the last is plain."""
-    layers: list[nn.Module] = []
-    for i, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
-        layers.append(nn.Linear(before, after))
-        if i < len(sizes) - 2:
-            layers += [nn.ReLU(), Dropout(dropout)]
-    return nn.Sequential(*layers)
+    linear = [nn.Linear(before, after) for before, after in pairwise(sizes)]
+    between = [part for layer in linear[:-1] for part in (layer, nn.ReLU(), Dropout(dropout))]
+    return nn.Sequential(*between, *linear[-1:])
 
 
 def widths(spelled: str) -> list[int]:

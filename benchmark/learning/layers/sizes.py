@@ -1,7 +1,5 @@
 """The papers' sizes of methods whose default sizes are small enough for a cell to take seconds."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tokens of image and text: projections, attention, a transformer layer. b cases, t tokens, d width, h heads."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention

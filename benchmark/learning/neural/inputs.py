@@ -85,12 +85,10 @@ class Drafts:
     def drawn(self, rng: np.random.Generator) -> Tokens:
         """One of the drafts that each case has, at random."""
         n, drafts = self.present.shape
-        chosen = np.zeros(n, dtype=np.int64)
-        if drafts > 1:
-            chosen = (rng.random((n, drafts)) * self.present.numpy()).argmax(axis=1)
-        share = self.features.lesion_share
-        one = replace(self.features, lesion_share=None).at((torch.arange(n), torch.from_numpy(chosen)))
-        return replace(one, lesion_share=share)
+        weights = rng.random((n, drafts)) * self.present.numpy() if drafts > 1 else np.zeros((n, drafts))
+        chosen = torch.from_numpy(weights.argmax(axis=1))
+        one = replace(self.features, lesion_share=None).at((torch.arange(n), chosen))
+        return replace(one, lesion_share=self.features.lesion_share)
 
     def averaged(self) -> Tokens:
         """The mean of the drafts that each case has; tokens are averaged place by place."""

@@ -1,20 +1,19 @@
-"""The training loop: epochs of mixed, noisy batches, early stopping on the validation AUC, best weights restored."""
-
-from __future__ import annotations
+"""The training loop: epochs of mixed, noisy batches, early stopping on the validation AUC, best weights restored; RAdam."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 
 from benchmark.learning.neural.inputs import Batch
-from benchmark.learning.neural.optimiser import RectifiedAdam
 from benchmark.system.errors import InvalidTraining
 
 
@@ -63,6 +62,59 @@ class Training:
     validation_labels: Tensor
 
 
+class RectifiedAdam(torch.optim.Adam):
+    """RAdam (Liu et al. 2020, arXiv 1908.03265), as `torch.optim.RAdam` without weight decay.
+
+    Once the variance of the adaptive rate is tractable (from the sixth step on, with the usual betas), an RAdam step is an Adam
+    step whose learning rate is multiplied by the rectification r_t: that step is the fused kernel's. Before, the step is
+    momentum alone. It differs from `torch.optim.RAdam` only in where epsilon enters: after the bias correction of the second
+    moment, as in Adam, instead of before.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], learning_rate: float, betas: tuple[float, float] = (0.9, 0.999)) -> None:
+        super().__init__(parameters, lr=learning_rate, betas=betas, fused=True)
+        self._taken = 0
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """One step of all parameters that have a gradient; `closure` is not used."""
+        self._taken += 1
+        rectification = rectified(self._taken, self.defaults["betas"][1])
+        if rectification is None:
+            self._unadapted_step()
+            return
+        given = [group["lr"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["lr"] = group["lr"] * rectification
+        super().step()
+        for group, rate in zip(self.param_groups, given, strict=True):
+            group["lr"] = rate
+
+    @torch.no_grad()
+    def _unadapted_step(self) -> None:
+        """Update both moments, and go along the first alone."""
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for parameter in (each for each in group["params"] if each.grad is not None):
+                state = self.state[parameter]
+                if not state:
+                    state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+                    state |= {"exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+                state["step"] += 1
+                state["exp_avg"].lerp_(parameter.grad, 1 - first)
+                state["exp_avg_sq"].mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
+                parameter.add_(state["exp_avg"], alpha=-group["lr"] / (1 - first ** int(state["step"])))
+
+
+def rectified(step: int, beta: float) -> float | None:
+    """r_t of the paper's equation for step 1, 2, ...; None where the variance of the adaptive rate is not tractable."""
+    longest = 2 / (1 - beta) - 1
+    decayed = beta**step
+    length = longest - 2 * step * decayed / (1 - decayed)
+    if length <= 5:
+        return None
+    return math.sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length))
+
+
 History = dict[str, list[float]]
 
 
@@ -80,16 +132,14 @@ def fit_module(
     `learning_rate`. Raises `InvalidTraining` that names the epoch where the loss is no finite number.
     """
     rng = np.random.default_rng(seed)
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimiser = RectifiedAdam(parameters, recipe.learning_rate)
+    optimiser = RectifiedAdam(filter(lambda each: each.requires_grad, module.parameters()), recipe.learning_rate)
     history: History = {}
     best, best_epoch = -math.inf, 0
     kept = deepcopy(module.state_dict())
     for epoch in range(recipe.epochs):
         rate = recipe.learning_rate * rate_factor(epoch, recipe.warmup, recipe.epochs)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        losses = _epoch(module, data, recipe, weights(epoch), optimiser, parameters, rng)
+        optimiser.param_groups[0]["lr"] = rate
+        losses = _epoch(module, data, recipe, weights(epoch), optimiser, rng)
         if not all(map(math.isfinite, losses.values())):
             raise InvalidTraining(
                 f"epoch {epoch + 1}: the loss is {losses['loss']}: lower the learning rate or look at the inputs"
@@ -137,7 +187,6 @@ def _epoch(
     recipe: Recipe,
     weights: Mapping[str, float],
     optimiser: RectifiedAdam,
-    parameters: list[nn.Parameter],
     rng: np.random.Generator,
 ) -> dict[str, float]:
     """One pass over the training cases, in batches as equal as can be; the mean of each loss over its batches."""
@@ -156,7 +205,7 @@ def _epoch(
             loss = loss + weights.get(name, 1.0) * value
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(parameters, recipe.clip)
+        clip_grad_norm_(optimiser.param_groups[0]["params"], recipe.clip)
         optimiser.step()
         for name, value in {"loss": loss, "classification": classification, **output.terms}.items():
             sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach()
@@ -178,8 +227,6 @@ def _auc(labels: Tensor, chances: Tensor) -> float:
     """The AUC; where a class is absent, minus the mean squared error, so that there is something to stop by."""
     if not 0 < float(labels.mean()) < 1:
         return -float(((chances - labels.cpu()) ** 2).mean())
-    from scipy.stats import rankdata
-
     ranks = rankdata(chances.numpy())
     positive = labels.cpu().numpy() == 1
     count = int(positive.sum())

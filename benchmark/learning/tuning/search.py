@@ -4,27 +4,27 @@ A trial learns on 80 % of the training part, stops early on the other 20 %, and 
 is given what every method is given, train and validation views: it has no test case to look at.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
+from optuna import Study, Trial, TrialPruned
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.splits import inner_cut
-from benchmark.learning.fitting import Views, fit, fit_and_predict, saved_attributes
-from benchmark.learning.method import Method, Prunable
-from benchmark.learning.tuning.samplers import distributions, sampler
-from benchmark.learning.tuning.space import grid_size, read_space, with_values
+from benchmark.learning.fitting import Views, blind_view, fit_and_predict, fresh, saved_attributes
+from benchmark.learning.method import Method
+from benchmark.learning.tuning.space import Domain, Range, Space, grid_point, grid_size, read_space, with_values
+from benchmark.registry.budget import Budget
 from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.system.errors import BenchmarkError
-
-if TYPE_CHECKING:
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial, Trial
 
 WARM_UP_EPOCHS = 10
 """No trial is pruned before [A]: learning rates still rise."""
@@ -36,10 +36,7 @@ INTERRUPTED = "interrupted"
 
 def method_of(method: ConfiguredMethod, open_study: Callable[[], Study] | None = None) -> Method:
     """A fresh instance of a configured method, or of the search that its budget asks for, in the study given."""
-    if method.budget is None:
-        made: Method = method.make()
-        return made
-    return Tuned(method, open_study or _in_memory)
+    return cast(Method, method.make()) if method.budget is None else Tuned(method, open_study or _in_memory)
 
 
 class Tuned:
@@ -54,9 +51,8 @@ class Tuned:
         assert method.budget is not None
         self.method, self.budget, self.open_study = method, method.budget, open_study
         self.space = read_space(method)
-        self.trials = self.budget.trials
-        if self.budget.sampler == "grid":
-            self.trials = min(self.trials, grid_size(self.space, method.entry.name))
+        most = grid_size(self.space, method.entry.name) if self.budget.sampler == "grid" else self.budget.trials
+        self.trials = min(most, self.budget.trials)
         self.threshold = 0.5
         self.history: Mapping[str, Any] = {}
 
@@ -64,7 +60,8 @@ class Tuned:
         """Search, then fit with the best values as every method is fitted. Raises `BenchmarkError` where no trial scored."""
         done = self._search(self.open_study(), train, validation, seed)
         best = _best(done)
-        self._fitted = fit(self.method, train, validation, seed, self._configured(best.params))
+        self._fitted = fresh(self.method, seed, partial(self._configured, best.params))
+        self._fitted.fit(train, validation, seed)
         ended = [trial.state.name for trial in done]
         self.chosen = {
             "values": dict(sorted(best.params.items())),
@@ -81,22 +78,23 @@ class Tuned:
 
     def _search(self, study: Study, train: Cohort, validation: Cohort, seed: int) -> list[FrozenTrial]:
         """Try what the study lacks of the budget; returns the trials that count, in order."""
-        from optuna.pruners import MedianPruner
-
-        study.pruner = MedianPruner(n_startup_trials=FULL_TRIALS, n_warmup_steps=WARM_UP_EPOCHS)
+        study.pruner = optuna.pruners.MedianPruner(n_startup_trials=FULL_TRIALS, n_warmup_steps=WARM_UP_EPOCHS)
         owner = study.user_attrs.get("owner")
         while len(done := counted(study)) < self.trials and not self._out_of_time(done):
             if study.user_attrs.get("owner") != owner:
                 raise BenchmarkError("another process took this search over")
             study.sampler = sampler(self.budget, self.space, seed, len(done))
-            self._try(study, study.ask(distributions(self.space)), done, (train, validation), seed)
+            self._try(
+                study,
+                study.ask({name: distribution(domain) for name, domain in self.space.items()}),
+                done,
+                (train, validation),
+                seed,
+            )
         return done
 
     def _try(self, study: Study, trial: Trial, done: Sequence[FrozenTrial], views: tuple[Cohort, Cohort], seed: int) -> None:
         """Score a trial; one that raises is a failed trial, whatever it raises."""
-        from optuna import TrialPruned
-        from optuna.trial import TrialState
-
         known = [before.value for before in done if before.state is TrialState.COMPLETE and before.params == trial.params]
         try:
             score = known[0] if known else self._score(trial, *views, seed)
@@ -110,7 +108,6 @@ class Tuned:
 
     def _score(self, trial: Trial, train: Cohort, validation: Cohort, seed: int) -> float:
         """AUC on the validation part of a method that learnt on a cut of the training part."""
-        from optuna import TrialPruned
         from sklearn.metrics import roc_auc_score
 
         def report(epoch: int, auc: float) -> None:
@@ -119,23 +116,17 @@ class Tuned:
                 raise TrialPruned
 
         learning, stopping = inner_cut(train, seed)
-        cases = validation.take(np.arange(len(validation))).only(self.method.modalities[1]).sealed().blind()
+        cases = blind_view(validation, np.arange(len(validation)), self.method.modalities[1])
         views = Views(train.take(learning), replace(train.take(stopping), pool=None), cases)
-        fitted = fit_and_predict(self.method, views, seed, self._configured(trial.params, report))
+        fitted = fit_and_predict(self.method, views, seed, partial(self._configured, trial.params, report))
         return float(roc_auc_score(np.asarray(validation.labels), fitted.probabilities))
 
-    def _configured(
-        self, values: Mapping[str, Any], on_epoch: Callable[[int, float], None] | None = None
-    ) -> Callable[[], Method]:
-        """What makes a method with the values chosen, which calls `on_epoch` if it can."""
-
-        def make() -> Method:
-            method = with_values(self.method, values)
-            if on_epoch is not None and isinstance(method, Prunable):
-                method.on_epoch = on_epoch
-            return method
-
-        return make
+    def _configured(self, values: Mapping[str, Any], on_epoch: Callable[[int, float], None] | None = None) -> Method:
+        """A method with the values chosen, which calls `on_epoch` if it can."""
+        method = with_values(self.method, values)
+        if on_epoch is not None and hasattr(method, "on_epoch"):
+            method.on_epoch = on_epoch
+        return method
 
     def _out_of_time(self, done: Sequence[FrozenTrial]) -> bool:
         spent = sum(trial.duration.total_seconds() for trial in done if trial.duration is not None)
@@ -151,15 +142,43 @@ def _best(done: Sequence[FrozenTrial]) -> FrozenTrial:
     """The first of those with the greatest score. Raises `BenchmarkError` where none has one."""
     scored = [trial for trial in done if trial.state.name == "COMPLETE"]
     if not scored:
-        said = next(
-            (trial.user_attrs["error"] for trial in reversed(done) if "error" in trial.user_attrs), "no reason is known"
-        )
-        raise BenchmarkError(f"none of {len(done)} trials gave a score: {said}")
+        errors = [trial.user_attrs["error"] for trial in done if "error" in trial.user_attrs]
+        raise BenchmarkError(f"none of {len(done)} trials gave a score: {errors[-1] if errors else 'no reason is known'}")
     return max(scored, key=lambda trial: (trial.value, -trial.number))
 
 
 def _in_memory() -> Study:
-    import optuna
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(direction="maximize")
+
+
+class GridPoint(RandomSampler):  # type: ignore[misc]
+    """Proposes one point. Optuna's own `GridSampler` would take a point as visited whose trial was killed."""
+
+    def __init__(self, point: Mapping[str, Any]) -> None:
+        self.point = point
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: BaseDistribution) -> Any:
+        """The point's value."""
+        return self.point[param_name]
+
+
+def sampler(budget: Budget, space: Space, seed: int, place: int) -> BaseSampler:
+    """Who proposes the trial at a place: drawn by seed and place alone, so that an interrupted search ends the same.
+
+    A grid of more points than trials is sampled: that many different points, drawn evenly by the seed.
+    """
+    if budget.sampler == "grid":
+        return GridPoint(grid_point(space, budget.trials, seed, place))
+    own = int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+    if budget.sampler == "random":
+        return RandomSampler(seed=own)
+    return TPESampler(seed=own, constant_liar=False, n_startup_trials=min(10, budget.trials // 3))
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    """A domain in Optuna's terms."""
+    if not isinstance(domain, Range):
+        return CategoricalDistribution(domain)
+    whole = isinstance(domain.low, int) and isinstance(domain.high, int)
+    return (IntDistribution if whole else FloatDistribution)(domain.low, domain.high, log=domain.log)

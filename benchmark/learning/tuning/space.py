@@ -10,16 +10,14 @@ where both ends are whole. A name is a field of the method, or `estimator.NAME` 
 that an `EstimatorMethod` returns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from math import isfinite, prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from benchmark.learning.method import Method, Searchable
+from benchmark.learning.method import Method
 from benchmark.registry.cards import MethodCard
 from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.registry.entries import Entry
@@ -48,7 +46,7 @@ def read_space(configured: ConfiguredMethod) -> dict[str, Domain]:
     """
     entry, fixed = configured.entry, configured.fixed
     method = entry.make(fixed)
-    if not isinstance(method, Searchable):
+    if not hasattr(method, "search_space"):
         raise BenchmarkError(f"{entry.name} has no search_space(): let its class return field -> values to try")
     space = method.search_space()
     if not isinstance(space, Mapping):
@@ -134,5 +132,4 @@ def with_values(configured: ConfiguredMethod, values: Mapping[str, Any]) -> Meth
     if inner:
         plain_estimator = method.estimator
         method.estimator = lambda seed: plain_estimator(seed).set_params(**inner)
-    instance: Method = method
-    return instance
+    return cast(Method, method)

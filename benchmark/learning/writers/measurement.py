@@ -9,11 +9,9 @@ A sentence holds one finding, and figures are rounded to steps, so that a whole 
 sentences (each is encoded once). Wording is drawn by a hash of seed, case and draft: it depends on no other case.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -54,6 +52,32 @@ class Findings:
     nihss: float | None = None
 
 
+@lru_cache(maxsize=4)
+def _prepare(atlas: Atlas) -> tuple[NDArray[np.uint8], NDArray[np.int64], Mapping[str, NDArray[np.bool_]]]:
+    """An atlas ready for counting: codes of its voxels, sizes of its territories in voxels, and which are of each side.
+
+    Codes (flat, C order): 0 = nowhere, k = territory k, then one code for each side outside the territories.
+    """
+    count = len(atlas.names)
+    if count > 253 or int(atlas.labels.max(initial=0)) > count:
+        raise DataError(f"atlas labels reach {atlas.labels.max()}, names {count}: expected one name per label, at most 253")
+    sizes = np.bincount(atlas.labels.ravel(), minlength=count + 1)[1:]
+    sided = {side: np.array([name.endswith(f" {side}") for name in atlas.names], dtype=bool) for side in SIDES}
+    codes = atlas.labels.astype(np.uint8)
+    if sided["left"].any() and sided["right"].any():
+        left, right = (_mean_position(atlas.labels, sided[side]) for side in SIDES)
+        leftward = (np.arange(codes.shape[0]) - (left + right) / 2) * np.sign(left - right)
+        outside = np.where(leftward > 0, count + 1, np.where(leftward < 0, count + 2, 0)).astype(np.uint8)
+        codes = np.where(codes == 0, outside[:, None, None], codes)
+    return np.ascontiguousarray(codes).ravel(), sizes, sided
+
+
+def _mean_position(labels: NDArray[np.uint8], chosen: NDArray[np.bool_]) -> float:
+    """Mean index along the first axis of the voxels whose territory is chosen."""
+    counts = np.concatenate([[False], chosen])[labels].sum(axis=(1, 2))
+    return float(np.average(np.arange(len(counts)), weights=counts))
+
+
 def measure_voxels(voxels: NDArray[np.intp], atlas: Atlas) -> Findings:
     """Findings of a lesion, given as the flat (C order) indices of its voxels on the atlas's grid.
 
@@ -62,59 +86,22 @@ def measure_voxels(voxels: NDArray[np.intp], atlas: Atlas) -> Findings:
     orientation nor an affine has to be assumed. Where no territory has a side, `left_ml` and `right_ml` are zero and
     `mass_effect` is the damaged share of all.
     """
-    grid = _prepare(atlas)
-    counts = np.bincount(grid.codes[voxels], minlength=len(atlas.names) + 3)
+    codes, sizes, sided = _prepare(atlas)
+    counts = np.bincount(codes[voxels], minlength=len(atlas.names) + 3)
     inside = counts[1 : len(atlas.names) + 1]
     ml = atlas.voxel_mm**3 / 1000
-    lesion = {side: int(inside[grid.sided[side]].sum() + counts[len(atlas.names) + 1 + i]) for i, side in enumerate(SIDES)}
+    lesion = {side: int(inside[sided[side]].sum() + counts[len(atlas.names) + 1 + i]) for i, side in enumerate(SIDES)}
     worse = max(SIDES, key=lambda side: lesion[side])
-    damaged, whole = lesion[worse], int(grid.sizes[grid.sided[worse]].sum())
+    damaged, whole = lesion[worse], int(sizes[sided[worse]].sum())
     if whole == 0:
-        damaged, whole = int(inside.sum()), max(int(grid.sizes.sum()), 1)
-    fractions = inside / np.maximum(grid.sizes, 1)
+        damaged, whole = int(inside.sum()), max(int(sizes.sum()), 1)
     return Findings(
         volume_ml=len(voxels) * ml,
         left_ml=lesion["left"] * ml,
         right_ml=lesion["right"] * ml,
-        territories=dict(zip(atlas.names, fractions.tolist(), strict=True)),
+        territories=dict(zip(atlas.names, (inside / np.maximum(sizes, 1)).tolist(), strict=True)),
         mass_effect=damaged / whole,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Grid:
-    """An atlas ready for counting.
-
-    `codes` (flat, C order): 0 = nowhere, k = territory k, then one code for each side outside the territories. `sizes` (k,)
-    in voxels; `sided` side -> (k,) bool, the territories of that side.
-    """
-
-    codes: NDArray[np.uint8]
-    sizes: NDArray[np.int64]
-    sided: Mapping[str, NDArray[np.bool_]]
-
-
-@lru_cache(maxsize=4)
-def _prepare(atlas: Atlas) -> _Grid:
-    count = len(atlas.names)
-    if count > 253 or int(atlas.labels.max(initial=0)) > count:
-        raise DataError(f"atlas labels reach {atlas.labels.max()}, names {count}: expected one name per label, at most 253")
-    sizes = np.bincount(atlas.labels.ravel(), minlength=count + 1)[1:]
-    sided = {side: np.array([name.endswith(f" {side}") for name in atlas.names], dtype=bool) for side in SIDES}
-    codes = atlas.labels.astype(np.uint8)
-    if sided["left"].any() and sided["right"].any():
-        x = np.arange(codes.shape[0])
-        left, right = (_mean_position(atlas.labels, sided[side]) for side in SIDES)
-        leftward = (x - (left + right) / 2) * np.sign(left - right)
-        outside = np.where(leftward > 0, count + 1, np.where(leftward < 0, count + 2, 0)).astype(np.uint8)
-        codes = np.where(codes == 0, outside[:, None, None], codes)
-    return _Grid(np.ascontiguousarray(codes).ravel(), sizes, sided)
-
-
-def _mean_position(labels: NDArray[np.uint8], chosen: NDArray[np.bool_]) -> float:
-    """Mean index along the first axis of the voxels whose territory is chosen."""
-    counts = np.concatenate([[False], chosen])[labels].sum(axis=(1, 2))
-    return float(np.average(np.arange(len(counts)), weights=counts))
 
 
 def aspects_like(findings: Findings) -> int:
@@ -156,92 +143,66 @@ def write_reports(
 
 
 def _draft(findings: Findings, key: str, topics: Sequence[str]) -> str:
-    sentences = []
+    sentences, spoken = _sentences(findings), []
     for topic in topics:
-        for place, (wordings, values) in enumerate(_SENTENCES[topic](findings)):
+        for place, (kind, values) in enumerate(sentences[topic]):
             drawn = hashlib.blake2b(f"{key}|{topic}|{place}".encode(), digest_size=8).digest()
-            sentences.append(wordings[int.from_bytes(drawn, "big") % len(wordings)].format(**values))
-    return " ".join(sentences)
+            wordings = _WORDINGS[kind]
+            spoken.append(wordings[int.from_bytes(drawn, "big") % len(wordings)].format(**values))
+    return " ".join(spoken)
 
 
-_Sentence = tuple[tuple[str, ...], dict[str, str]]
-"""Wordings to draw from, and what fills their gaps."""
-
-_VOLUME = (
-    "Infarct core volume is about {ml} ml.",
-    "The infarct core measures roughly {ml} ml.",
-    "Estimated core volume: {ml} ml.",
-)
-_NO_LESION = ("No infarct core is seen.", "There is no measurable infarct core.", "An infarct core is not visible.")
-_SCORE = (
-    "The ASPECTS-like score is {score} of 10.",
-    "An ASPECTS-like score of {score} is obtained.",
-    "ASPECTS-like score: {score}.",
-)
-_SIDE = ("The lesion is {side}.", "Laterality: {side}.", "The infarct is {side}.")
-_AREA = (
-    "{extent} of the {territory} territory is affected.",
-    "The {territory} territory is involved: {extent_small}.",
-    "There is infarction in the {territory} territory, {extent_small} of it.",
-)
-_NO_AREA = ("No arterial territory is affected.", "All arterial territories are spared.", "No territory is involved.")
-_MASS = (
-    "{effect} mass effect is to be expected.",
-    "With this extent {effect_small} mass effect is likely.",
-    "The extent suggests {effect_small} mass effect.",
-)
-_NIHSS = (
-    "The NIHSS lies between {low} and {high}.",
-    "NIHSS range: {low} to {high}.",
-    "Deficits fit an NIHSS of {low} to {high}.",
-)
+_WORDINGS = {
+    "volume": (
+        "Infarct core volume is about {ml} ml.",
+        "The infarct core measures roughly {ml} ml.",
+        "Estimated core volume: {ml} ml.",
+    ),
+    "no lesion": ("No infarct core is seen.", "There is no measurable infarct core.", "An infarct core is not visible."),
+    "score": (
+        "The ASPECTS-like score is {score} of 10.",
+        "An ASPECTS-like score of {score} is obtained.",
+        "ASPECTS-like score: {score}.",
+    ),
+    "side": ("The lesion is {side}.", "Laterality: {side}.", "The infarct is {side}."),
+    "area": (
+        "{extent} of the {territory} territory is affected.",
+        "The {territory} territory is involved: {extent_small}.",
+        "There is infarction in the {territory} territory, {extent_small} of it.",
+    ),
+    "no area": ("No arterial territory is affected.", "All arterial territories are spared.", "No territory is involved."),
+    "mass": (
+        "{extent} mass effect is to be expected.",
+        "With this extent {extent_small} mass effect is likely.",
+        "The extent suggests {extent_small} mass effect.",
+    ),
+    "nihss": (
+        "The NIHSS lies between {low} and {high}.",
+        "NIHSS range: {low} to {high}.",
+        "Deficits fit an NIHSS of {low} to {high}.",
+    ),
+}
+"""Kind of sentence -> wordings to draw from."""
 
 _EXTENTS = ((0.05, "a trace"), (0.25, "a small part"), (0.5, "a considerable part"), (0.9, "most"), (math.inf, "nearly all"))
 _EFFECTS = ((0.03, "no"), (0.1, "slight"), (0.2, "moderate"), (math.inf, "marked"))
 _NIHSS_RANGES = ((0, 0), (1, 4), (5, 15), (16, 20), (21, 42))
 
 
-def _volume(findings: Findings) -> Iterator[_Sentence]:
-    if findings.volume_ml <= 0:
-        yield _NO_LESION, {}
-    else:
-        yield _VOLUME, {"ml": _rounded_ml(findings.volume_ml)}
-
-
-def _aspects(findings: Findings) -> Iterator[_Sentence]:
-    yield _SCORE, {"score": str(aspects_like(findings))}
-
-
-def _areas(findings: Findings) -> Iterator[_Sentence]:
-    if findings.left_ml + findings.right_ml > 0:
-        yield _SIDE, {"side": _side(findings)}
-    damaged = [(share, name) for name, share in findings.territories.items() if share >= AREA_THRESHOLD]
-    damaged = sorted(damaged, key=lambda item: (-item[0], item[1]))[:MOST_AREAS]
-    if not damaged:
-        yield _NO_AREA, {}
-    for share, name in damaged:
-        extent = _band(share, _EXTENTS)
-        yield _AREA, {"territory": _spoken(name), "extent": extent.capitalize(), "extent_small": extent}
-
-
-def _mass(findings: Findings) -> Iterator[_Sentence]:
-    effect = _band(findings.mass_effect, _EFFECTS)
-    yield _MASS, {"effect": effect.capitalize(), "effect_small": effect}
-
-
-def _nihss(findings: Findings) -> Iterator[_Sentence]:
-    if findings.nihss is not None and not math.isnan(findings.nihss):
-        low, high = next(band for band in _NIHSS_RANGES if findings.nihss <= band[1] or band[1] == 42)
-        yield _NIHSS, {"low": str(low), "high": str(high)}
-
-
-_SENTENCES: Mapping[str, Callable[[Findings], Iterator[_Sentence]]] = {
-    "core-volume": _volume,
-    "aspects": _aspects,
-    "lesion-areas": _areas,
-    "mass-effect": _mass,
-    "nihss": _nihss,
-}
+def _sentences(findings: Findings) -> dict[str, list[tuple[str, dict[str, str]]]]:
+    """Topic -> the kind of each sentence on it, and what fills the gaps of its wording."""
+    volume, nihss = findings.volume_ml, math.nan if findings.nihss is None else findings.nihss
+    sides = [("side", {"side": _side(findings)})] if findings.left_ml + findings.right_ml > 0 else []
+    damaged = [(-share, name) for name, share in findings.territories.items() if share >= AREA_THRESHOLD]
+    areas = [("area", {"territory": _spoken(name), **_band(-less, _EXTENTS)}) for less, name in sorted(damaged)[:MOST_AREAS]]
+    ranges = [{"low": str(low), "high": str(high)} for low, high in _NIHSS_RANGES if min(nihss, 42) <= high]
+    return {
+        "core-volume": [("volume", {"ml": _rounded_ml(volume)}) if volume > 0 else ("no lesion", {})],
+        "aspects": [("score", {"score": str(aspects_like(findings))})],
+        "lesion-areas": sides + (areas or [("no area", {})]),
+        "mass-effect": [("mass", _band(findings.mass_effect, _EFFECTS))],
+        "nihss": [("nihss", values) for values in ranges[:1]],
+    }
 
 
 def _rounded_ml(volume: float) -> str:
@@ -254,13 +215,10 @@ def _rounded_ml(volume: float) -> str:
 
 def _side(findings: Findings) -> str:
     share = findings.left_ml / (findings.left_ml + findings.right_ml)
-    if share >= 0.95:
-        return "left-sided"
-    if share <= 0.05:
-        return "right-sided"
     if 0.4 <= share <= 0.6:
         return "bilateral"
-    return f"bilateral, mainly {'left' if share > 0.5 else 'right'}"
+    side = "left" if share > 0.5 else "right"
+    return f"{side}-sided" if share >= 0.95 or share <= 0.05 else f"bilateral, mainly {side}"
 
 
 def _spoken(name: str) -> str:
@@ -269,5 +227,6 @@ def _spoken(name: str) -> str:
     return f"{last} {body}" if last in SIDES and body else name
 
 
-def _band(value: float, bands: Sequence[tuple[float, str]]) -> str:
-    return next(word for top, word in bands if value < top)
+def _band(value: float, bands: Sequence[tuple[float, str]]) -> dict[str, str]:
+    word = next(word for top, word in bands if value < top)
+    return {"extent": word.capitalize(), "extent_small": word}

@@ -252,7 +252,7 @@ class Recorder(NeuralMethod):
 
 
 def test_replicated_cases_even_the_classes_and_keep_table_image_and_text_of_one_case(views: Callable[..., Any]) -> None:
-    from benchmark.learning.neural.preparation import LearningCases, Preparation
+    from benchmark.learning.neural.neural import LearningCases, Preparation
 
     train = views()[0]
     prepared = Preparation(train, "table", {}, {}, tokens=True, seed=1)
@@ -272,7 +272,7 @@ def test_replicated_cases_even_the_classes_and_keep_table_image_and_text_of_one_
 
 
 def test_features_are_standardised_by_the_training_part_and_cut(views: Callable[..., Any]) -> None:
-    from benchmark.learning.neural.preparation import CLIP, Preparation
+    from benchmark.learning.neural.neural import CLIP, Preparation
 
     train, _, test = views()
     prepared = Preparation(train, "table", {}, {}, tokens=True, seed=1)
@@ -290,7 +290,7 @@ def test_features_are_standardised_by_the_training_part_and_cut(views: Callable[
 
 def test_tokens_beyond_the_longest_training_case_are_left_out() -> None:
     from benchmark.data.cohort import Features
-    from benchmark.learning.neural.preparation import _Scaler
+    from benchmark.learning.neural.neural import _Scaler
 
     mask = np.array([[[True, True, False, False]], [[True, False, False, False]], [[True, True, True, True]]])
     tokens = np.random.default_rng(0).normal(size=(3, 1, 4, 2)).astype(np.float32) * mask[..., None]
@@ -301,7 +301,7 @@ def test_tokens_beyond_the_longest_training_case_are_left_out() -> None:
 
 
 def test_a_constant_control_is_the_same_for_every_case_masks_included(views: Callable[..., Any]) -> None:
-    from benchmark.learning.neural.preparation import Preparation
+    from benchmark.learning.neural.neural import Preparation
 
     train, _, test = views()
     made = Preparation(train, "table", {}, {"text": "constant"}, tokens=True, seed=1).drafts(test)["text"]
@@ -312,7 +312,7 @@ def test_a_constant_control_is_the_same_for_every_case_masks_included(views: Cal
 
 @pytest.mark.parametrize("modality", ["image", "text"])
 def test_controls_take_away_what_a_modality_tells(views: Callable[..., Any], modality: str) -> None:
-    from benchmark.learning.neural.preparation import Preparation
+    from benchmark.learning.neural.neural import Preparation
 
     train, _, test = views()
     own = Preparation(train, "table", {}, {}, tokens=False, seed=1).drafts(test)[modality].features

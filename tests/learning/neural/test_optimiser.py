@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmark.learning.neural.optimiser import RectifiedAdam, rectified  # noqa: E402
+from benchmark.learning.neural.loop import RectifiedAdam, rectified  # noqa: E402
 
 
 def _parameters(seed: int) -> list[torch.nn.Parameter]:

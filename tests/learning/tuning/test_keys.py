@@ -67,7 +67,7 @@ def test_a_tuned_row_is_stochastic_and_has_the_time_of_all_its_fits(cell_of: Cel
 
 
 def test_a_cell_of_several_fits_has_so_many_times_the_limit() -> None:
-    from benchmark.cells.executors.local_processes import LocalProcesses
+    from benchmark.cells.executors import LocalProcesses
 
     with LocalProcesses(2, Limits(seconds=0.5, memory_gib=2)) as executor:
         executor.submit(time.sleep, 0, fits=None).result()

