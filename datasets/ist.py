@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,9 +101,9 @@ class InternationalStrokeTrial:
             strata=strata.astype({"age": np.float64}).reset_index(drop=True),
         )
 
-    def _sites(self, countries: pd.Series[str], hospitals: NDArray[np.int64]) -> NDArray[np.str_]:
+    def _sites(self, countries: pd.Series[str], hospitals: NDArray[np.int64]) -> NDArray[Any]:
         if self.site == "country":
-            return countries.to_numpy(dtype=np.str_)
+            return countries.to_numpy(dtype=object)
         if self.site == "hospital":
             return np.array([f"hospital {number:03d}" for number in hospitals])
         if self.site != "hospital-group":

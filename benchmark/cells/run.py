@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from benchmark.cells.compute import compute, encode, failure
@@ -20,6 +21,7 @@ from benchmark.cells.studies import end_interrupted
 from benchmark.cells.task import write_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import is_pretrained_on_pool
+from benchmark.data.intake import read_remarks
 from benchmark.data.preparation import load_cohort, prepared_folder
 from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Suite
@@ -72,9 +74,12 @@ def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, repor
     for dataset in suite.datasets:
         started = time.perf_counter()
         try:
-            if not prepared_folder(dataset, catalogue).is_dir():
+            prepared = prepared_folder(dataset, catalogue).is_dir()
+            if not prepared:
                 reporter.say(f"preparing {dataset}, once ...")
             summary.cohorts[dataset] = load_cohort(dataset, catalogue)
+            for line in [] if prepared else read_remarks(Path(summary.cohorts[dataset].folder)).lines:
+                reporter.say(f"  {line.state}: {line}")
         except NotFetchedError as error:
             summary.skipped[dataset] = str(error)
             reporter.say(f"skipped: {error}")

@@ -1,10 +1,11 @@
-"""`show`: the card of a dataset or a method, a suite, splits, or stored predictions."""
+"""`show`: the card of a dataset or a method, how a cohort was read, a suite, splits, or stored predictions."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from benchmark.cli.selection import add_plugins
@@ -12,6 +13,8 @@ from benchmark.registry.discovery import discover
 from benchmark.suites.suite import DEFAULT, canonical, load_suite, members
 from benchmark.system.errors import BenchmarkError
 
+LEVELS = 6
+"""Levels of a category that are printed."""
 SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "splits", "predictions")
 
 
@@ -23,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", metavar="P", help="for splits and predictions")
     parser.add_argument("--method", metavar="M", help="for predictions")
     parser.add_argument("--suite", default=DEFAULT, metavar="NAME", help="for predictions: the suite whose rows are shown")
+    parser.add_argument("--columns", action="store_true", help="for a dataset: how each column of its cohort was read")
     add_plugins(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -30,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0."""
     special = {"suite": _suite, "splits": _splits, "predictions": _predictions}
+    if options.columns:
+        return _columns(options)
     content: Any = special.get(options.subject, _card)(options)
     if options.json:
         print(json.dumps(content, indent=1, default=str))
@@ -52,6 +58,42 @@ def _card(options: argparse.Namespace) -> dict[str, Any]:
     parameters = {name: value for name, value in entry.constants.items() if not name.startswith("_")}
     ordered: dict[str, Any] = _ordered({**card, **({"parameters": parameters} if parameters else {})})
     return ordered
+
+
+def _columns(options: argparse.Namespace) -> int:
+    """Print how a cohort's columns were read, and what was remarked when it was prepared."""
+    from benchmark.data.intake import columns, read_remarks
+    from benchmark.data.preparation import load_cohort
+
+    if options.subject != "dataset" or not options.name:
+        raise BenchmarkError("--columns goes with `show dataset NAME`")
+    cohort = load_cohort(options.name, discover(options.plugin))
+    remarks = read_remarks(Path(cohort.folder))
+    rows = columns(cohort, remarks)
+    if options.json:
+        lines = [asdict(line) for line in remarks.lines]
+        print(json.dumps({"dataset": cohort.name, "cases": len(cohort), "columns": rows, "remarks": lines}, indent=1))
+        return 0
+    print(f"{cohort.name}: {len(cohort)} cases with {', '.join(sorted(cohort.modalities))}")
+    width = max((len(f"{row['part']}.{row['column']}") for row in rows), default=0)
+    for row in rows:
+        name = f"{row['part']}.{row['column']}".ljust(width)
+        print(f"{name}  {row['read_as']:8}  {row['given']:10}  {row['missing']:5} missing  {_held(row)}")
+    for line in remarks.lines:
+        print(f"{line.state}: {line}")
+    return 0
+
+
+def _held(row: dict[str, Any]) -> str:
+    """The range of a number, or the first levels of a category."""
+    if row["read_as"] == "number":
+        if row["range"] is None:
+            return "no value"
+        least, median, greatest = row["range"]
+        return f"{least:.5g} to {greatest:.5g}, median {median:.5g}"
+    levels = list(row["levels"].items())
+    more = f" and {len(levels) - LEVELS} more" if len(levels) > LEVELS else ""
+    return ", ".join(f"{level} ({cases})" for level, cases in levels[:LEVELS]) + more
 
 
 def _ordered(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.modalities import known_modalities, known_parts
-from benchmark.data.parts import Bools, Flags, Floats, Index, Part, Words, join, lengths, take
+from benchmark.data.parts import Bools, Flags, Floats, Frame, Index, Labels, Part, Words, join, lengths, take
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 OWN_PARTS = (
     Words("case_ids", place=None),
-    Part("labels", place=None),
+    Labels("labels", place=None),
     Words("sites", place=None),
     Words("groups", place=0),
-    Part("strata", place=None),
+    Frame("strata", place=None, inputs=False),
     Flags("present", place=50),
 )
 """What a cohort holds of its cases besides the modalities; ids, labels and sites enter the task digest instead."""

@@ -16,6 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.data.columns import read_frame
+from benchmark.data.remarks import Remarks
+from benchmark.data.words import read_flags, read_labels, read_words
+
 Index = NDArray[np.intp]
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -73,6 +77,17 @@ class Part:
     of_cases: bool = True
     empty: Mapping[str, Any] | None = None
 
+    def take_in(self, value: Any, remarks: Remarks) -> Any:
+        """The value by position, as the engine keeps it, whatever form it came in; what is wrong with it goes to `remarks`.
+
+        None where nothing can be read.
+        """
+        return value
+
+    def missing(self, value: Any) -> Bools | None:
+        """(n,) the cases without anything of this part, where the part shows it by itself; else None."""
+        return None
+
     def write(self, value: Any, folder: Path) -> object:
         """Store it in files of a folder that bear its name; returns what `read` needs, as JSON knows it."""
         path = folder / self.name
@@ -111,7 +126,11 @@ class Part:
 
 
 class Words(Part):
-    """A column of strings."""
+    """A column of names: strings, none of which is missing."""
+
+    def take_in(self, value: Any, remarks: Remarks) -> NDArray[np.str_] | None:
+        """The names without the blanks around them."""
+        return read_words(self.name, value, remarks)
 
     def write(self, value: NDArray[Any], folder: Path) -> object:
         """As strings, whatever kind of objects they are."""
@@ -123,8 +142,32 @@ class Words(Part):
             yield self.name, [str(item) for item in value]
 
 
+class Labels(Part):
+    """The label of each case."""
+
+    def take_in(self, value: Any, remarks: Remarks) -> NDArray[np.int8] | None:
+        """0 and 1."""
+        return read_labels(self.name, value, remarks)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame(Part):
+    """A data frame of float64 numbers and of categories in words; `inputs` says whether methods see it."""
+
+    inputs: bool = True
+
+    def take_in(self, value: Any, remarks: Remarks) -> pd.DataFrame | None:
+        """Every column read as one of the two."""
+        return read_frame(self.name, value, remarks, inputs=self.inputs)
+
+
 class Flags(Part):
     """Named columns of yes and no."""
+
+    def take_in(self, value: Any, remarks: Remarks) -> Mapping[str, Bools]:
+        """The columns that can be read."""
+        columns = {str(name): read_flags(f"{self.name}['{name}']", flags, remarks) for name, flags in value.items()}
+        return {name: flags for name, flags in columns.items() if flags is not None}
 
     def read(self, folder: Path, written: Any) -> Mapping[str, Bools]:
         """The columns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -16,8 +16,9 @@ from benchmark.data.cohort import Cohort, every_part
 from benchmark.data.contracts import Dataset, ReadsFiles
 from benchmark.data.features import FeatureCache, Pool, data_key
 from benchmark.data.fetching import needs_files, open_sources
-from benchmark.data.modalities import known_parts
-from benchmark.data.parts import lengths
+from benchmark.data.intake import take_in, write_remarks
+from benchmark.data.reading import opened_files
+from benchmark.data.remarks import quoted
 from benchmark.data.sources import Sources
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, Configured
@@ -27,7 +28,7 @@ from benchmark.system.errors import BenchmarkError, DataError
 from benchmark.system.files import build_once, check_sealed, safe
 from benchmark.system.locations import data_folder
 
-LAYOUT = 7
+LAYOUT = 8
 """Version of the files in a prepared folder."""
 
 
@@ -100,49 +101,24 @@ def prepare(spelled: str, catalogue: Catalogue) -> Path:
 
     def write(folder: Path) -> None:
         sources, made = _sources(dataset), cast(Dataset, dataset.make())
-        built = made.build(sources)
+        with opened_files() as read:
+            built = made.build(sources)
+        _check_named(dataset, sources, read)
         digest = built.source_digest or sources.digest
-        _write(_checked(replace(built, name=dataset.spelled, source_digest=digest)), folder)
+        cohort, remarks = take_in(replace(built, name=dataset.spelled, source_digest=digest), dataset.card.barred)
+        _write(cohort, folder)
+        write_remarks(remarks, folder)
 
     return build_once(prepared_folder(spelled, catalogue), write)
 
 
-def _checked(cohort: Cohort) -> Cohort:
-    """The cohort with its cases sorted by id, after the checks that every dataset must pass."""
-    if cohort.labels is None:
-        raise DataError(f"{cohort.name}: the dataset gives no labels")
-    if not len(cohort):
-        raise DataError(f"{cohort.name}: no case is left after the dataset's own exclusions")
-    if not np.isin(cohort.labels, (0, 1)).all():
-        raise DataError(f"{cohort.name}: labels must be 0 or 1, found {sorted(set(cohort.labels.tolist()))[:5]}")
-    for name, column in cohort.strata.items() if cohort.strata is not None else ():
-        kinds = {type(value).__name__ for value in column.dropna()}
-        if len(kinds) > 1:
-            raise DataError(
-                f"{cohort.name}: strata column '{name}' mixes {' and '.join(sorted(kinds))}: make it numbers or words"
-            )
-    checked = _sorted(replace(cohort, labels=np.asarray(cohort.labels).astype(np.int8)))
-    if cohort.pool is None:
-        return checked
-    pool = _sorted(replace(cohort.pool, name=f"{cohort.name} (pool)"))
-    both = np.intersect1d(checked.case_ids, pool.case_ids)
-    if len(both):
-        raise DataError(f"{cohort.name}: case '{both[0]}' is both labelled and in the pool")
-    shared: dict[str, Any] = {name: cohort.parts.get(name) for name, part in known_parts().items() if not part.of_cases}
-    return replace(checked, pool=replace(pool, encoders=cohort.encoders, **shared))
-
-
-def _sorted(cohort: Cohort) -> Cohort:
-    """The cases by id. Raises `DataError` for ids that are not unique and for parts of another length."""
-    ids = np.asarray(cohort.case_ids, dtype=np.str_)
-    unique, counts = np.unique(ids, return_counts=True)
-    if len(unique) < len(ids):
-        raise DataError(f"{cohort.name}: case id '{unique[counts > 1][0]}' occurs more than once: ids must be unique")
-    for part, value in cohort.of_cases():
-        for name, length in lengths(part.name, value):
-            if length != len(ids):
-                raise DataError(f"{cohort.name}: {name} has {length} rows for {len(ids)} cases")
-    return replace(replace(cohort, case_ids=ids).take(np.argsort(ids, kind="stable")), rows=None)
+def _check_named(dataset: Configured[DatasetCard], sources: Sources, read: Sequence[Path]) -> None:
+    """Refuse a file that was read and enters no digest: an edit of it would go unseen."""
+    named = {sources.folder / name for name in sources.files}
+    hidden = [str(path) for path in read if path.resolve() not in named and path not in named]
+    if hidden:
+        mend = "let files() of the class return every file that it reads, so that an edit has the cohort prepared anew"
+        raise DataError(f"{dataset.spelled}: build() reads {quoted(hidden)}, which files() does not name: {mend}")
 
 
 def _write(cohort: Cohort, folder: Path) -> None:

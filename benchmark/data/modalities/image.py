@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.parts import Bools, Floats, Index, Modality, Part, mapped
+from benchmark.data.parts import Bools, Floats, Frame, Index, Modality, Part, mapped
+from benchmark.data.remarks import Remarks
 
 LESION_VOLUME = "lesion_volume_ml"
 """The derived column that holds the lesion's volume in millilitres, in every dataset that measures it."""
+MASK = "mask"
+"""The view that holds the lesion."""
 TERRITORIES = ("ACA left", "ACA right", "MCA left", "MCA right")
 GRID, VOXEL_MM = 8, 8.0
 
@@ -85,6 +88,10 @@ class ImageView:
         """The view of the cases at `rows` of the array."""
         return ImageView(self.array, rows, self.scale, axes=self.axes, slices=self.slices)
 
+    def holding(self, array: NDArray[Any], scale: float | None = None) -> ImageView:
+        """The same view of other values."""
+        return ImageView(array, self.rows, self.scale if scale is None else scale, axes=self.axes, slices=self.slices)
+
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
@@ -104,6 +111,14 @@ Views = Mapping[str, ImageView]
 
 class ViewsPart(Part):
     """Named views, none of which is read before it is asked for."""
+
+    def take_in(self, value: Any, remarks: Remarks) -> Views | None:
+        """Every view as an `ImageView` of finite numbers; a mask of 0 and one other value is one of 0 and 1."""
+        if not isinstance(value, Mapping):
+            remarks.refuse(self.name, f"is a {type(value).__name__}: give named views, such as {{'mask': ImageView(array)}}")
+            return None
+        views = {str(name): _view_taken_in(str(name), view, remarks) for name, view in value.items()}
+        return {name: view for name, view in views.items() if view is not None}
 
     def write(self, value: Views, folder: Path) -> object:
         """An array for each view; returns view -> scale and geometry."""
@@ -125,6 +140,77 @@ class ViewsPart(Part):
     def undigested(self, value: Views) -> object:
         """Where volumes and slices lie."""
         return {name: [view.axes, [astuple(part) for part in view.slices]] for name, view in value.items()}
+
+
+def _view_taken_in(name: str, value: Any, remarks: Remarks) -> ImageView | None:
+    """A view as it is kept; None where it is refused."""
+    place = f"image view '{name}'"
+    try:
+        view = value if isinstance(value, ImageView) else ImageView(np.asarray(value))
+    except ValueError:  # arrays of several shapes
+        remarks.refuse(place, "images of different shapes: bring them to one grid")
+        return None
+    kind, shape = view.array.dtype, view.array.shape
+    remarks.given[place] = str(kind)
+    if kind.kind not in "buif" or len(shape) < 3:
+        grid = "give numbers of shape (cases, channels, *spatial), all on one grid"
+        remarks.refuse(place, f"is {kind} of shape {shape}: {grid}")
+        return None
+    if kind.kind == "b":
+        view = view.holding(view.array.view(np.uint8))
+    elif kind.kind == "f" and kind.itemsize > 4:
+        view = view.holding(view.array.astype(np.float32))
+    low, high = _extremes(view)
+    there = remarks.having("image", len(view)) & remarks.having(name, len(view))
+    infinite = ~np.isfinite(low + high)
+    if infinite.any():
+        mend = "mend them, or give zeros and say in `present` that the case has no image"
+        remarks.refuse(place, f"NaN or infinite voxels: {mend}", infinite)
+        return None
+    if name == MASK:
+        return _mask_taken_in(place, view, low, high, remarks)
+    if not high[there].any() and not low[there].any():
+        remarks.note(place, "zero in every case")
+    elif (constant := there & (low == high)).any():
+        remarks.note(place, "one value in all voxels: where a case has no image, `present` says so", constant)
+    return view
+
+
+def _stored(view: ImageView) -> Iterator[NDArray[Any]]:
+    """The view's values as stored, some cases at a time, (cases, voxels)."""
+    for start in range(0, len(view), 64):
+        block = view.array[view.rows[start : start + 64]]
+        yield block.reshape(len(block), -1)
+
+
+def _extremes(view: ImageView) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the greatest stored value of each case, NaN where a voxel is."""
+    pairs = [(block.min(axis=1), block.max(axis=1)) for block in _stored(view)]
+    low, high = (np.concatenate(values).astype(np.float64) for values in zip(*pairs, strict=True))
+    return low, high
+
+
+def _values(view: ImageView) -> NDArray[Any]:
+    """The different stored values of all cases."""
+    return np.unique(np.concatenate([np.unique(block) for block in _stored(view)]))
+
+
+def _mask_taken_in(
+    place: str, view: ImageView, low: NDArray[np.float64], high: NDArray[np.float64], remarks: Remarks
+) -> ImageView | None:
+    """A mask of fractions from 0 to 1 as it is, one of 0 and another value as 0 and 1."""
+    there = remarks.having("image", len(view))
+    if low.min() < 0 or high.max() * view.scale > 1 + 1e-6:
+        values = _values(view)
+        if len(values) > 2 or values[0] != 0:
+            shown = ", ".join(f"{value:g}" for value in values[:4])
+            remarks.refuse(place, f"holds the values {shown}: give 0 and one foreground value, or fractions from 0 to 1")
+            return None
+        view = view.holding(np.asarray(view.array == values[1], dtype=np.uint8), 1.0)
+        remarks.read(place, f"0 and {values[1]:g} read as 0 and 1")
+    if (there & (high == 0)).any():
+        remarks.note(place, "empty", there & (high == 0))
+    return view
 
 
 def _view(path: Path, scale: float, axes: str, slices: list[dict[str, list[float]]]) -> ImageView:
@@ -187,6 +273,6 @@ def _lesions(severity: NDArray[np.float64], rng: np.random.Generator) -> NDArray
 
 
 MODALITY = Image(
-    (ViewsPart("images", place=40, empty={}), Part("derived", place=20), AtlasPart("atlas", place=60, of_cases=False)),
+    (ViewsPart("images", place=40, empty={}), Frame("derived", place=20), AtlasPart("atlas", place=60, of_cases=False)),
     encoder="territories",
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.parts import Bools, Modality, Part
+from benchmark.data.parts import Bools, Frame, Modality
 
 
 class Table(Modality):
@@ -32,4 +32,4 @@ class Table(Modality):
         return {"table": table}
 
 
-MODALITY = Table((Part("table", place=10),), alone=True)
+MODALITY = Table((Frame("table", place=10),), alone=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.data.parts import Bools, Modality, Part
+from benchmark.data.remarks import Remarks
 
 Reports = tuple[tuple[str, ...], ...]
 PLACES = ("ACA left", "ACA right", "MCA left", "MCA right")
@@ -18,6 +20,29 @@ PLACES = ("ACA left", "ACA right", "MCA left", "MCA right")
 class Drafts(Part):
     """Per case a tuple of texts."""
 
+    def take_in(self, value: Any, remarks: Remarks) -> Reports | None:
+        """A plain string is one draft, nothing is no draft, and a draft without a word is none."""
+        if isinstance(value, str | Mapping) or not hasattr(value, "__iter__"):
+            remarks.refuse(self.name, f"is a {type(value).__name__}: give a tuple of drafts for each case")
+            return None
+        cases = [_drafts_of(case) for case in value]
+        wrong = np.array([any(not isinstance(draft, str) for draft in case) for case in cases], dtype=bool)
+        if wrong.any():
+            kind = next(type(draft).__name__ for case in cases for draft in case if not isinstance(draft, str))
+            remarks.refuse(self.name, f"drafts of type {kind}: give strings", wrong)
+            return None
+        reports = tuple(tuple(draft for draft in case if draft.strip()) for case in cases)
+        blank = np.array([len(kept) < len(case) for kept, case in zip(reports, cases, strict=True)], dtype=bool)
+        if blank.any():
+            remarks.note(self.name, "drafts without a word are left out", blank)
+        if len(reports) > 1 and len(set(reports)) == 1 and reports[0]:
+            remarks.note(self.name, "every case has the same text")
+        return reports
+
+    def missing(self, value: Reports) -> Bools:
+        """The cases without a draft."""
+        return np.array([not drafts for drafts in value], dtype=bool)
+
     def read(self, folder: Path, written: Any) -> Reports:
         """The drafts."""
         return tuple(map(tuple, super().read(folder, written)))
@@ -25,6 +50,15 @@ class Drafts(Part):
     def digested(self, value: Reports | None) -> Iterator[tuple[str, object]]:
         """The drafts, or None where a cohort has none: its digest says so."""
         yield self.name, value
+
+
+def _drafts_of(case: Any) -> tuple[Any, ...]:
+    """The drafts of a case as they came in."""
+    if isinstance(case, str):
+        return (case,)
+    if isinstance(case, Iterable) and not isinstance(case, bytes):
+        return tuple(case)
+    return () if case is None or pd.isna(case) else (case,)
 
 
 class Text(Modality):
