@@ -29,7 +29,8 @@ import pandas as pd
 from benchmark import Cohort, register_dataset
 
 @register_dataset("lab", title="t", source="s", license="l", citation="c", label="l", label_time="t", positive="p",
-                  negative="n", site="s", inputs={{}}, barred={{"mrs_90": "the label is made of it"}}, scope="s", modalities={{"table"}})
+                  negative="n", site="s", inputs={{}}, barred={{"mrs_90": "the label is made of it"}}, scope="s",
+                  modalities={{"table"}})
 @dataclass(frozen=True)
 class Lab:
     def build(self, sources):
