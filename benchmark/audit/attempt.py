@@ -1,40 +1,36 @@
 """A configuration of a method on a specimen, called as a cell calls it: with the views, the seeds and the checks of a cell."""
 
-from __future__ import annotations
-
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from benchmark.audit import made_cohorts
-from benchmark.audit.watching import digests, unpickling
 from benchmark.cells.compute import traceback_tail
 from benchmark.cells.planning import PlannedRow
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
 from benchmark.data.preparation import load_cohort
 from benchmark.data.splits import Split
-from benchmark.learning.fitting import Fitted, InvalidPredictions, Probabilities, Views, checked, fit_and_predict, views_of
+from benchmark.learning.fitting import Fitted, Probabilities, Views, checked, fit_and_predict, views_of
 from benchmark.learning.method import Method
 from benchmark.learning.tuning.search import method_of
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.registry.spelling import spell
+from benchmark.system import provenance
 from benchmark.system.locations import data_folder
 
 SEED = 39
 
 
 class Misbehaviour(Exception):
-    """A method raised, or its predictions are invalid."""
-
-
-def view_digests(views: Views) -> dict[str, str]:
-    """`train.table` and every other part that a method could change in place -> its digest."""
-    named = {"train": views.train, "train.pool": views.train.pool, "validation": views.validation, "test": views.test}
-    return {f"{view}.{part}": value for view, cohort in named.items() if cohort for part, value in digests(cohort).items()}
+    """A method raised."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,21 +62,15 @@ class Candidate:
         return views_of(self.cohort(permuted), self.split, self.row.method.modalities)
 
     def fit(self, views: Views, seed: int = SEED) -> Fitted:
-        """A fresh instance, fitted and asked for the test part. Raises `Misbehaviour` for what a cell would not accept."""
-        make = partial(method_of, self.row.method)
-        try:
-            return fit_and_predict(self.row.method, views, seed, make, forgetting=False, during=calling)
-        except InvalidPredictions as error:
-            raise Misbehaviour(str(error)) from error
+        """A fresh instance, fitted and asked for the test part. Raises `Misbehaviour` or `InvalidPredictions`."""
+        method = self.row.method
+        return fit_and_predict(method, views, seed, partial(method_of, method), forgetting=False, during=calling)
 
     def predict(self, method: Method, cases: Cohort) -> Probabilities:
-        """The method's probabilities, (n,). Raises `Misbehaviour` likewise."""
+        """The method's probabilities, (n,). Raises likewise."""
         with calling("predict_proba"):
             probabilities = method.predict_proba(cases)
-        try:
-            return checked(probabilities, len(cases))
-        except InvalidPredictions as error:
-            raise Misbehaviour(str(error)) from error
+        return checked(probabilities, len(cases))
 
     def run(self, views: Views, seed: int = SEED) -> Probabilities:
         """Fit a fresh instance and predict the test part."""
@@ -96,14 +86,61 @@ class Attempt(Fitted):
 
 
 def first_attempt(candidate: Candidate) -> Attempt:
-    """Fit and predict once, watched and timed. Raises `Misbehaviour`."""
+    """Fit and predict once, watched and timed. Raises `Misbehaviour` or `InvalidPredictions`."""
     views = candidate.views()
-    before = view_digests(views)
-    with unpickling() as unpickled:
+    before = _digests(views)
+    with _unpickling() as unpickled:
         fitted = candidate.fit(views)
-    after = view_digests(views)
+    after = _digests(views)
     changed = tuple(name for name in before | after if before.get(name) != after.get(name))
     return Attempt(**vars(fitted), changed=changed, unpickled=tuple(dict.fromkeys(unpickled)))
+
+
+def _digests(views: Views) -> dict[str, str]:
+    """`train.table` and every other part that a method could change in place, and the rows of each view -> its digest."""
+    named = {"train": views.train, "train.pool": views.train.pool, "validation": views.validation, "test": views.test}
+    digests: dict[str, str] = {}
+    for view, cohort in named.items():
+        if cohort:
+            parts: dict[str, Any] = {part.name: list(part.digested(value)) for part, value in cohort.contents()}
+            digests |= {
+                f"{view}.{name}": provenance.digest(_json(value)) for name, value in (parts | {"rows": cohort.rows}).items()
+            }
+    return digests
+
+
+def _json(value: Any) -> Any:
+    """Arrays as JSON has them, at any depth."""
+    if isinstance(value, np.ndarray):
+        return [value.dtype.str, value.shape, value.tobytes().hex()]
+    return [_json(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def _unpickling() -> Iterator[list[str]]:
+    """The classes and functions that pickles name while the block runs, as `module.name`.
+
+    `torch.load(weights_only=True)` resolves names by its own list and adds none; nor do pickles of plain numbers and text.
+    """
+    watching, seen = _watching(), list[str]()
+    watching.append(seen)
+    try:
+        yield seen
+    finally:
+        watching.pop()
+
+
+@cache
+def _watching() -> list[list[str]]:
+    """The lists of the blocks that run; an audit hook cannot be removed, so there is one, which mostly does nothing."""
+    watching: list[list[str]] = []
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "pickle.find_class" and watching:
+            watching[-1].append(".".join(map(str, arguments)))
+
+    sys.addaudithook(hook)
+    return watching
 
 
 @contextmanager

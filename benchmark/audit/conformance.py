@@ -1,7 +1,5 @@
 """Conformance: does a method keep the contract? Each check tries it on a specimen, under the views that a cell gives it."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
@@ -23,13 +21,13 @@ from benchmark.audit.findings import Finding, State, has_error
 from benchmark.cells.planning import describe_row
 from benchmark.data.modalities import MODALITIES
 from benchmark.data.splits import single_cut
-from benchmark.learning.fitting import Probabilities, blind_view, saved_attributes
+from benchmark.learning.fitting import InvalidPredictions, Probabilities, blind_view, saved_attributes
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import read_space
 from benchmark.registry.cards import MethodCard
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.suites.suite import DEFAULT, load_suite
-from benchmark.system.errors import UnknownNameError
+from benchmark.system.errors import UnknownNameError, check_known
 
 OTHER_SEED = 40
 TOLERANCE = 1e-6
@@ -52,41 +50,37 @@ def check_method(
     `checks` restricts them to these names of `CHECKS` (none: all); `limit_seconds` bounds fit and prediction together, by
     default as the default suite does. Raises `UnknownNameError` for an unknown method, field, shape or check.
     """
-    for name in checks:
-        if name not in CHECKS:
-            raise UnknownNameError("check", name, CHECKS)
+    check_known("check", checks, CHECKS)
     catalogue = with_specimens(catalogue)
     method = catalogue.method(spelled)
-    card = list(check_card(method))
-    if has_error(card):
-        return card
+    card = check_card(method)
+    if card.state == "error":
+        return [card]
     cohort = specimen(shape, catalogue)
     row = describe_row(catalogue.dataset(cohort.name), method, cohort, catalogue)
     if row.not_applicable:
-        return [*card, Finding("applicability", "skipped", row.not_applicable)]
+        return [card, Finding("applicability", "skipped", row.not_applicable)]
     limit = load_suite(DEFAULT).limits.seconds if limit_seconds is None else limit_seconds
     candidate = Candidate(row, shape, catalogue, single_cut(cohort, shape, SEED), limit)
-    applies = Finding("applicability", "good", f"{len(cohort)} cases with {'+'.join(sorted(cohort.modalities))}")
-    return [*card, applies, *_behaviour(candidate, checks or tuple(CHECKS))]
+    cases = f"{len(cohort)} cases with {'+'.join(sorted(cohort.modalities))}"
+    return [card, Finding("applicability", "good", cases), *_behaviour(candidate, checks or tuple(CHECKS))]
 
 
 def _behaviour(candidate: Candidate, checks: Collection[str]) -> Iterator[Finding]:
     try:
         first = first_attempt(candidate)
-    except Misbehaviour as error:
+    except (Misbehaviour, InvalidPredictions) as error:
         cases = f"the specimen trains on {len(candidate.split.train)} cases and validates on {len(candidate.split.validation)}"
         yield Finding("probabilities", "error", f"{error}\n({cases}: if the method needs more, this is not held against it)")
         return
     reliable = True
-    for name, check in CHECKS.items():
-        if name not in checks:
-            continue
+    for name in (name for name in CHECKS if name in checks):
         if name in COMPARING and not reliable:
             yield Finding(name, "skipped", "predictions differ between repeated runs")
             continue
         try:
-            findings = [Finding(name, state, message) for state, message in check(candidate, first)]
-        except Misbehaviour as error:
+            findings = [Finding(name, state, ": ".join(parts)) for state, *parts in CHECKS[name](candidate, first)]
+        except (Misbehaviour, InvalidPredictions) as error:
             findings = [Finding(name, "error", str(error))]
         reliable = reliable and not (name == "determinism" and has_error(findings))
         yield from findings
@@ -95,37 +89,34 @@ def _behaviour(candidate: Candidate, checks: Collection[str]) -> Iterator[Findin
 # The card
 
 
-def check_card(method: ConfiguredMethod) -> Iterator[Finding]:
+def check_card(method: ConfiguredMethod) -> Finding:
     """Whether the file can be imported, and decorator and class are complete.
 
     Raises `UnknownNameError` for a field that the method does not have.
     """
-    fault = method.entry.error or _missing_from_card(method.card) or _fault_of_class(method)
+    try:
+        fault = method.entry.error or _missing_from_card(method.card) or _fault_of_class(method)
+    except Misbehaviour as error:
+        fault = str(error)
     if fault:
-        yield Finding("card", "error", fault)
-    else:
-        declared = "+".join(sorted(frozenset().union(*method.modalities))) or "no modality"
-        yield Finding("card", "good", f"{method.card.reference}; declares {declared}")
+        return Finding("card", "error", fault)
+    declared = "+".join(sorted(frozenset().union(*method.modalities))) or "no modality"
+    return Finding("card", "good", f"{method.card.reference}; declares {declared}")
 
 
 def _missing_from_card(card: MethodCard) -> str:
     for name, value in {"family": card.family, "reference": card.reference}.items():
         if not value.strip():
             return f"'{name}' is empty: give it in @register_method"
-    named = frozenset(card.fit_modalities) | frozenset(card.predict_modalities)
-    named = named.union(*(needed for values in card.variants.values() for needed in values.values()))
-    for modality in sorted(named.difference(MODALITIES)):
+    of_variants = (needed for values in card.variants.values() for needed in values.values())
+    for modality in sorted(frozenset(card.fit_modalities).union(card.predict_modalities, *of_variants).difference(MODALITIES)):
         return str(UnknownNameError("modality", str(modality), MODALITIES))
     return ""
 
 
 def _fault_of_class(method: ConfiguredMethod) -> str:
-    entry = method.entry
-    try:
-        with calling(f"importing {entry.path.name}"):
-            cls = entry.load()
-    except Misbehaviour as error:
-        return str(error)
+    with calling(f"importing {method.entry.path.name}"):
+        cls = method.entry.load()
     if not dataclasses.is_dataclass(cls):
         return f"{cls.__name__} is not a dataclass: put @dataclass below @register_method"
     fields = [item for item in dataclasses.fields(cls) if item.init]
@@ -143,19 +134,16 @@ def _fault_of_class(method: ConfiguredMethod) -> str:
     except Misbehaviour as error:
         if isinstance(error.__cause__, UnknownNameError):
             raise error.__cause__ from None
-        return str(error)
+        raise
     if method.budget is None and hasattr(cls, "search_space"):
-        try:
-            with calling("search_space"):
-                read_space(ConfiguredMethod(entry, {}))
-        except Misbehaviour as error:
-            return str(error)
+        with calling("search_space"):
+            read_space(ConfiguredMethod(method.entry, {}))
     return ""
 
 
-# Behaviour: each check yields states, with a message each
+# Behaviour: each check yields states, with what was found each, and the mend where there is one
 
-Results = Iterator[tuple[State, str]]
+Results = Iterator[tuple[State, str] | tuple[State, str, str]]
 
 
 def _difference(before: Probabilities, after: Probabilities, tolerance: float = TOLERANCE) -> str:
@@ -189,8 +177,11 @@ def _determinism(candidate: Candidate, first: Attempt) -> Results:
     for what, probabilities in again.items():
         changed = _difference(first.probabilities, probabilities)
         if changed:
-            remedy = "take all randomness from `seed`, and draw nothing in predict_proba"
-            yield "error", f"{what} other predictions ({changed}): {remedy}"
+            yield (
+                "error",
+                f"{what} other predictions ({changed})",
+                "take all randomness from `seed`, and draw nothing in predict_proba",
+            )
             return
     if any(_difference(first.probabilities, probabilities, 0) for probabilities in again.values()):
         yield "warning", "the same seed gives the same predictions except for the last bits: sums of several threads?"
@@ -217,8 +208,11 @@ def _labels(candidate: Candidate, first: Attempt) -> Results:
     if _difference(first.probabilities, candidate.run(replace(views, **flipped))):
         yield "good", "predictions change when all labels are flipped"
     else:
-        reasons = "a fixed score, or a model kept from an earlier fit?"
-        yield "warning", f"predictions stay the same when all labels are flipped: {reasons}"
+        yield (
+            "warning",
+            "predictions stay the same when all labels are flipped",
+            "a fixed score, or a model kept from an earlier fit?",
+        )
 
 
 def _earlier_cells(candidate: Candidate, first: Attempt) -> Results:
@@ -227,26 +221,31 @@ def _earlier_cells(candidate: Candidate, first: Attempt) -> Results:
     candidate.run(replace(candidate, split=seen).views())
     changed = _difference(first.probabilities, candidate.run(candidate.views()))
     if changed:
-        remedy = "keep nothing in the module or the class from one cell to the next"
-        yield "error", f"predictions change after a fit on the test cases ({changed}): {remedy}"
+        yield (
+            "error",
+            f"predictions change after a fit on the test cases ({changed})",
+            "keep nothing in the module or the class from one cell to the next",
+        )
     else:
         yield "good", "predictions do not change after a fit on the test cases"
 
 
 def _independence(candidate: Candidate, first: Attempt) -> Results:
-    n = len(first.probabilities)
     whole = candidate.cohort()
     apart = {
-        "one case alone": np.arange(n)[-1:],
-        "every second case": np.arange(n)[::2],
-        "the cases in reversed order": np.arange(n)[::-1],
+        "one case alone": slice(-1, None),
+        "every second case": slice(None, None, 2),
+        "the cases in reversed order": slice(None, None, -1),
     }
-    for name, positions in apart.items():
-        cases = blind_view(whole, candidate.split.test[positions], candidate.row.method.modalities[1])
-        most = np.abs(candidate.predict(first.method, cases) - first.probabilities[positions]).max()
+    for name, part in apart.items():
+        cases = blind_view(whole, candidate.split.test[part], candidate.row.method.modalities[1])
+        most = np.abs(candidate.predict(first.method, cases) - first.probabilities[part]).max()
         if most > TOLERANCE:
-            remedy = "a prediction may depend on its own case and on what was fitted"
-            yield "error", f"predictions of {name} differ by up to {most:.2g} from those of all test cases together: {remedy}"
+            yield (
+                "error",
+                f"predictions of {name} differ by up to {most:.2g} from those of all test cases together",
+                "a prediction may depend on its own case and on what was fitted",
+            )
             return
     yield "good", "a case's prediction is the same alone, among others, and in another order"
 
@@ -258,8 +257,11 @@ def _modalities(candidate: Candidate, first: Attempt) -> Results:
     undeclared = "+".join(sorted(hidden["fit"] | hidden["predict_proba"]))
     changed = _difference(first.probabilities, candidate.run(views)) if undeclared else ""
     if changed:
-        remedy = "declare it, or use only what the views hold"
-        yield "error", f"predictions depend on the undeclared {undeclared} ({changed}): {remedy}"
+        yield (
+            "error",
+            f"predictions depend on the undeclared {undeclared} ({changed})",
+            "declare it, or use only what the views hold",
+        )
     idle = [
         name
         for name in sorted(learnt | seen)
@@ -281,8 +283,11 @@ def _inputs(candidate: Candidate, first: Attempt) -> Results:
 
 def _pickle(candidate: Candidate, first: Attempt) -> Results:
     if first.unpickled:
-        remedy = "a pickle can run any code: load weights with weights_only=True, and keep n_jobs at 1"
-        yield "error", f"unpickled {', '.join(first.unpickled[:5])}: {remedy}"
+        yield (
+            "error",
+            f"unpickled {', '.join(first.unpickled[:5])}",
+            "a pickle can run any code: load weights with weights_only=True, and keep n_jobs at 1",
+        )
     else:
         yield "good", "nothing was unpickled"
 

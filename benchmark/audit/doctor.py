@@ -1,8 +1,5 @@
 """Is this machine fit to run the benchmark? Every warning and error says what to do."""
 
-from __future__ import annotations
-
-import importlib.metadata
 import os
 import shutil
 import sys
@@ -13,7 +10,7 @@ from benchmark.cells.mlflow_mirror import is_away, tracking_uri
 from benchmark.data.features import encoder_identity
 from benchmark.data.fetching import why_unavailable
 from benchmark.registry.catalogue import Catalogue
-from benchmark.registry.entries import CARDS
+from benchmark.system import provenance
 from benchmark.system.locations import ROOT, data_folder, output_folder
 
 GIB = 2**30
@@ -32,33 +29,23 @@ def _python(catalogue: Catalogue) -> Iterator[Finding]:
 
 def _packages(catalogue: Catalogue) -> Iterator[Finding]:
     """Installed versions against requirements.lock."""
-    differ = []
-    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
-        name, pinned, version = line.partition("==")
-        if not pinned:
-            continue
-        installed = _installed(name)
-        if not installed:
-            differ.append(f"{name} is missing")
-        elif installed.partition("+")[0] != version.partition("+")[0].strip():
-            differ.append(f"{name} {installed} instead of {version}")
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = dict(line.split("==", 1) for line in lines if "==" in line)
+    installed = {name: provenance.version(name) for name in pinned}
+    differ = [
+        f"{name} {installed[name]} instead of {version}" if installed[name] else f"{name} is missing"
+        for name, version in pinned.items()
+        if installed[name].partition("+")[0] != version.partition("+")[0].strip()
+    ]
     if differ:
         yield Finding("packages", "warning", f"{'; '.join(differ[:5])}; {len(differ)} differ in all: run `make env`")
     else:
         yield Finding("packages", "good", "as pinned in requirements.lock")
 
 
-def _installed(package: str) -> str:
-    """The package's version, or an empty string."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
 def _name_clash(catalogue: Catalogue) -> Iterator[Finding]:
     """The checkout's package `datasets` and the Hugging Face package of that name."""
-    version = _installed("datasets")
+    version = provenance.version("datasets")
     if version:
         yield Finding(
             "package name",
@@ -71,10 +58,9 @@ def _name_clash(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _components(catalogue: Catalogue) -> Iterator[Finding]:
-    entries = [entry for kind in CARDS for entry in catalogue.registry(kind)]
+    entries = [*catalogue.datasets, *catalogue.encoders, *catalogue.methods, *catalogue.protocols]
     broken = [entry for entry in entries if entry.error]
-    for entry in broken:
-        yield Finding("components", "error", f"{entry.kind} '{entry.name}': {entry.error}")
+    yield from (Finding("components", "error", f"{entry.kind} '{entry.name}': {entry.error}") for entry in broken)
     if not broken:
         yield Finding("components", "good", f"{len(entries)} registered, none broken")
 
@@ -86,9 +72,7 @@ def _datasets(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _encoders(catalogue: Catalogue) -> Iterator[Finding]:
-    for entry in catalogue.encoders:
-        if entry.error:
-            continue
+    for entry in (entry for entry in catalogue.encoders if not entry.error):
         try:
             encoder_identity(entry.name, entry.card.modality, catalogue)
             weights = entry.card.weights

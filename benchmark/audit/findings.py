@@ -1,7 +1,5 @@
 """What a check found, of a component or of this machine."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal

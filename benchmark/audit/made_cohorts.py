@@ -4,8 +4,6 @@ A plug-in file like a user's own: conformance hands its path to discovery, so th
 sealed by the same code as every dataset, and no list or suite shows them.
 """
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from benchmark.data.cohort import Cohort, Features
 from benchmark.data.modalities import MODALITIES, known_modalities
 from benchmark.data.sources import Sources
 from benchmark.registry.cards import register_dataset, register_encoder
-from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, check_known
 
 SHAPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -69,8 +67,7 @@ class Specimen:
 
     def build(self, sources: Sources) -> Cohort:
         """The cohort, in memory. Raises `UnknownNameError` for a shape or modality that there is not."""
-        if self.shape not in SHAPES:
-            raise UnknownNameError("shape", self.shape, SHAPES)
+        check_known("shape", [self.shape], SHAPES)
         rng = np.random.default_rng(20)
         severity = rng.normal(size=CASES + POOL)
         labels = (severity + 0.5 * rng.normal(size=CASES + POOL) < 0).astype(np.int8)
@@ -82,26 +79,24 @@ class Specimen:
 
     def _cohort(self, severity: NDArray[np.float64]) -> Cohort:
         """Every modality of the shape, without labels, (n,) severities; each is drawn as if it were alone."""
-        n = len(severity)
-        ids = np.array([f"specimen-{case:03d}" for case in range(n)])
+        cases = np.arange(len(severity))
+        ids = np.array([f"specimen-{case:03d}" for case in cases])
+        everywhere = self.shape != "missing-modalities"
+        present = {name: (cases % 6 != 2 * number % 6) | everywhere for number, name in enumerate(MODALITIES)}
         parts: dict[str, Any] = {}
-        present = {}
-        for number, name in enumerate(MODALITIES):
-            lacking = (np.arange(n) % 6 == 2 * number % 6) & (self.shape == "missing-modalities")
+        for name in MODALITIES:
             rng = np.random.default_rng([20, zlib.crc32(name.encode())])
-            parts |= known_modalities()[name].specimen(severity, ~lacking, rng)
-            present[name] = ~lacking
-        cohort = Cohort(
+            parts |= known_modalities()[name].specimen(severity, present[name], rng)
+        return Cohort(
             name="specimen",
             case_ids=ids,
-            sites=np.array([SITES[0 if self.shape == "one-site" else case % len(SITES)] for case in range(n)]),
+            sites=np.array([SITES[0 if self.shape == "one-site" else case % len(SITES)] for case in cases]),
             groups=np.char.replace(ids, "specimen", "patient"),
             present=present,
             encoders={name: modality.encoder for name, modality in known_modalities().items() if modality.encoder},
             source_digest="specimen v2",
             parts=parts,
-        )
-        return cohort.only(SHAPES[self.shape])
+        ).only(SHAPES[self.shape])
 
 
 @register_encoder("specimen-words", modality="text", reference="counts of hashed words", weights="none")

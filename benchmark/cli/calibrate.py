@@ -1,38 +1,31 @@
 """`calibrate`: simulate whether the suite's tests and intervals hold, and write down the results."""
 
-from __future__ import annotations
-
-import argparse
 from pathlib import Path
 
 from benchmark.cli.progress import ConsoleReporter
-from benchmark.cli.selection import add_jobs, add_plugins, at_least, chosen_jobs
-from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.cli.selection import JOBS, PLUGIN, Options, argument, at_least, chosen_jobs
+from benchmark.system.errors import BenchmarkError, check_known
 
 COPIES = "copies"
 METHODS = ("random-forest", "mlp")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `calibrate`."""
-    parser.add_argument("--repetitions", type=int, default=800, metavar="N", help="of each simulated world (default: 800)")
-    parser.add_argument("--cohorts", type=int, default=100, metavar="K", help="fresh cohorts of the dataset (default: 100)")
-    parser.add_argument(
+ARGUMENTS = (
+    argument("--repetitions", type=int, default=800, metavar="N", help="of each simulated world (default: 800)"),
+    argument("--cohorts", type=int, default=100, metavar="K", help="fresh cohorts of the dataset (default: 100)"),
+    argument(
         "--world", action="append", default=[], metavar="NAME", help="only this world, or 'copies' (the dataset's); repeatable"
-    )
-    parser.add_argument(
-        "--dataset", metavar="NAME", help="a generated dataset with a field 'seed' (default: the default suite's)"
-    )
-    parser.add_argument(
+    ),
+    argument("--dataset", metavar="NAME", help="a generated dataset with a field 'seed' (default: the default suite's)"),
+    argument(
         "--method", action="append", default=[], metavar="NAME",
         help=f"whose copies are compared on the dataset; repeatable (default: {', '.join(METHODS)})",
-    )  # fmt: skip
-    add_jobs(parser)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="(default: docs/calibration.md)")
-    add_plugins(parser)
+    ),
+    JOBS,
+    argument("--output", type=Path, metavar="FILE", help="(default: docs/calibration.md)"),
+    PLUGIN,
+)  # fmt: skip
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0, or 1 where a bar fails on enough repetitions."""
     from benchmark.audit.calibration.campaign import carry_out, of_copies, of_world
     from benchmark.audit.calibration.copies import Copies, check, usual_task
@@ -47,10 +40,8 @@ def run(options: argparse.Namespace) -> int:
         raise BenchmarkError(
             "--world, --dataset and --method compute a part: give --output FILE, docs/calibration.md is the whole"
         )
+    check_known("world", options.world, (*WORLDS, COPIES))
     selected = options.world or [*WORLDS, COPIES]
-    for name in selected:
-        if name not in (*WORLDS, COPIES):
-            raise UnknownNameError("world", name, (*WORLDS, COPIES))
     repetitions, cohorts = at_least("repetitions", options.repetitions, 2), at_least("cohorts", options.cohorts, 0)
     jobs, catalogue, reporter = chosen_jobs(options), discover(options.plugin), ConsoleReporter()
     dataset, protocol = usual_task(catalogue)
@@ -59,8 +50,7 @@ def run(options: argparse.Namespace) -> int:
     pairs = [Copies(dataset, protocol, catalogue.method(name)) for name in dict.fromkeys(options.method or METHODS)]
     for pair in pairs if COPIES in selected and cohorts else ():
         check(pair)
-    worlds = [of_world(world) for world in WORLDS.values()]
-    copies = [of_copies(pair) for pair in pairs]
+    worlds, copies = list(map(of_world, WORLDS.values())), list(map(of_copies, pairs))
     wanted = [(world, repetitions) for world in worlds if world.name in selected]
     wanted += [(pair, cohorts) for pair in copies if COPIES in selected]
     computed = carry_out(wanted, jobs, reporter)

@@ -1,41 +1,33 @@
 """`check METHOD`: does a method keep its contract? One line per finding, on made cohorts of several shapes."""
 
-from __future__ import annotations
-
-import argparse
 import contextlib
-import json
+import io
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from benchmark.cli.selection import add_plugins
+from benchmark.audit.findings import Finding
+from benchmark.cli.selection import JSON, PLUGIN, Options, argument, print_json
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, check_known
 
-if TYPE_CHECKING:
-    from benchmark.audit.findings import Finding
-    from benchmark.registry.catalogue import Catalogue
-
-    Findings = Mapping[str, Sequence[Finding]]  # by shape
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `check`."""
-    parser.add_argument("method", metavar="METHOD", help="a method as `list` shows it, or a Python file: all methods in it")
-    add_plugins(parser)
-    parser.add_argument("--shape", default="all", metavar="NAME|all", help="only on made cohorts of this shape (default: all)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+Findings = Mapping[str, Sequence[Finding]]
+"""By shape."""
+ARGUMENTS = (
+    argument("method", metavar="METHOD", help="a method as `list` shows it, or a Python file: all methods in it"),
+    PLUGIN,
+    argument("--shape", default="all", metavar="NAME|all", help="only on made cohorts of this shape (default: all)"),
+    JSON,
+)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0 where every method conforms, 1 where a check found an error."""
     from benchmark.audit.made_cohorts import SHAPES
 
-    if options.shape not in (*SHAPES, "all"):
-        raise UnknownNameError("shape", options.shape, (*SHAPES, "all"))
+    check_known("shape", [options.shape], (*SHAPES, "all"))
     shapes = tuple(SHAPES) if options.shape == "all" else (options.shape,)
     methods, catalogue = _methods(options.method, options.plugin)
     checked = {method: _check(method, catalogue, shapes, quiet=options.json) for method in methods}
@@ -46,20 +38,20 @@ def run(options: argparse.Namespace) -> int:
         for finding in of_shape
     ]
     if options.json:
-        print(json.dumps(rows, indent=1))
+        print_json(rows)
     return int(any(row["state"] == "error" for row in rows))
 
 
-def _methods(argument: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
+def _methods(named: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
     """The spellings to check, and the catalogue that has them; a file stands for its methods and their variants."""
-    if not argument.endswith(".py"):
+    if not named.endswith(".py"):
         catalogue = discover(plugins)
-        return [catalogue.method(argument).spelled], catalogue
-    catalogue = discover([*plugins, argument])
-    path = Path(argument).expanduser().resolve()
+        return [catalogue.method(named).spelled], catalogue
+    catalogue = discover([*plugins, named])
+    path = Path(named).expanduser().resolve()
     methods = [method.spelled for method in catalogue.variants() if method.entry.path.resolve() == path]
     if not methods:
-        raise BenchmarkError(f"{argument} registers no method: put @register_method on a class")
+        raise BenchmarkError(f"{named} registers no method: put @register_method on a class")
     return methods, catalogue
 
 
@@ -71,25 +63,20 @@ def _check(method: str, catalogue: Catalogue, shapes: Sequence[str], *, quiet: b
     from benchmark.audit.conformance import check_method
 
     findings: dict[str, Sequence[Finding]] = {}
-
-    def report(line: str) -> None:
-        if not quiet:
-            print(line, flush=True)
-
-    report(method)
+    out = io.StringIO() if quiet else sys.stdout
+    print(method, file=out, flush=True)
     for shape in shapes:
         with contextlib.redirect_stdout(sys.stderr):
             findings[shape] = check_method(method, catalogue, shape)
-        report("\n".join([f"  {shape}", *map(_line, findings[shape])]))
+        print("\n".join([f"  {shape}", *map(_line, findings[shape])]), file=out, flush=True)
         if findings[shape][-1].check == "card":
             break
-    report(_verdict(method, findings))
+    print(_verdict(method, findings), file=out, flush=True)
     return findings
 
 
 def _line(finding: Finding) -> str:
-    first, *more = finding.message.splitlines()
-    return "\n".join([f"    {finding.state:8}{finding.check}: {first}", *(f"            {line}" for line in more)])
+    return f"    {finding.state:8}{finding.check}: " + "\n            ".join(finding.message.splitlines())
 
 
 def _verdict(method: str, findings: Findings) -> str:

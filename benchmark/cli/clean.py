@@ -1,34 +1,30 @@
 """`clean`: delete what can be made again (with --yes), or take a member out of a suite."""
 
-from __future__ import annotations
-
-import argparse
 import shutil
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 from benchmark.cli.progress import ConsoleReporter
-from benchmark.cli.selection import add_parts, add_suite, chosen_suite
+from benchmark.cli.selection import PARTS, SUITE, Options, argument, chosen_suite
 from benchmark.suites.suite import leave, load_suite
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder, results_folder
 
+ARGUMENTS = (
+    *SUITE,
+    *PARTS,
+    argument("--stale", action="store_true", help="cells of the suite that are stale"),
+    argument("--cells", action="store_true", help="all cells of the suite"),
+    argument("--torn", action="store_true", help="files that were set aside, and partly written files"),
+    argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)"),
+    argument("--features", action="store_true", help="the feature cache"),
+    argument("--member", metavar="NAME", help="take out what joined the suite by `run --method`; its cells are kept"),
+    argument("--yes", action="store_true", help="delete; without it, only print what would be deleted"),
+)
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `clean`."""
-    add_suite(parser)
-    add_parts(parser)
-    parser.add_argument("--stale", action="store_true", help="cells of the suite that are stale")
-    parser.add_argument("--cells", action="store_true", help="all cells of the suite")
-    parser.add_argument("--torn", action="store_true", help="files that were set aside, and partly written files")
-    parser.add_argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)")
-    parser.add_argument("--features", action="store_true", help="the feature cache")
-    parser.add_argument("--member", metavar="NAME", help="take out what joined the suite by `run --method`; its cells are kept")
-    parser.add_argument("--yes", action="store_true", help="delete; without it, only print what would be deleted")
 
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0."""
     if options.member:
         suite = load_suite(options.suite).name
@@ -48,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _targets(options: argparse.Namespace) -> Iterator[Path]:
+def _targets(options: Options) -> Iterator[Path]:
     if not any((options.stale, options.cells, options.torn, options.prepared, options.features)):
         raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared, --features or --member")
     if (options.prepared or options.features or options.torn) and (options.dataset or options.protocol or options.method):
@@ -64,7 +60,7 @@ def _targets(options: argparse.Namespace) -> Iterator[Path]:
             yield from sorted(folder.iterdir())
 
 
-def _cells(options: argparse.Namespace) -> Iterator[Path]:
+def _cells(options: Options) -> Iterator[Path]:
     from benchmark.cells.run import prepare_plan
     from benchmark.cells.store import Store
 

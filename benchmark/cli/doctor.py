@@ -1,20 +1,11 @@
 """`doctor`: is this machine fit to run the benchmark? One line per check, with what to do."""
 
-from __future__ import annotations
+from benchmark.cli.selection import JSON, PLUGIN, Options, print_json
 
-import argparse
-import json
-
-from benchmark.cli.selection import add_plugins
+ARGUMENTS = (PLUGIN, JSON)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `doctor`."""
-    add_plugins(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0, or 1 where a check found an error."""
     from benchmark.audit.doctor import examine
     from benchmark.audit.findings import has_error
@@ -22,7 +13,7 @@ def run(options: argparse.Namespace) -> int:
 
     findings = examine(discover(options.plugin))
     if options.json:
-        print(json.dumps([vars(finding) for finding in findings], indent=1))
+        print_json([vars(finding) for finding in findings])
     else:
         for finding in findings:
             print(f"{finding.state:8}{finding.check}: {finding.message}")

@@ -1,36 +1,30 @@
 """`explain`: why a cell is fresh, stale or missing, and what its outcome was."""
 
-from __future__ import annotations
-
-import argparse
 from dataclasses import replace
 
-from benchmark.cli.selection import add_plugins
-from benchmark.suites.suite import DEFAULT
+from benchmark.cli.selection import PLUGIN, Options, argument
+from benchmark.suites.suite import DEFAULT, canonical, load_suite
 from benchmark.system.errors import BenchmarkError, check_known
 
+ARGUMENTS = (
+    argument("cell", help="DATASET/PROTOCOL/METHOD/SPLIT, or without the split for all cells of a row"),
+    argument("--suite", default=DEFAULT, metavar="NAME|FILE", help="where plug-ins were remembered"),
+    PLUGIN,
+)
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `explain`."""
-    parser.add_argument("cell", help="DATASET/PROTOCOL/METHOD/SPLIT, or without the split for all cells of a row")
-    parser.add_argument("--suite", default=DEFAULT, metavar="NAME|FILE", help="where plug-ins were remembered")
-    add_plugins(parser)
 
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0."""
     from benchmark.cells.planning import plan, why_not_fresh
-    from benchmark.cells.rows import catalogue_of
+    from benchmark.cells.rows import MEMBERS, catalogue_of
     from benchmark.cells.store import Store
     from benchmark.data.preparation import load_cohort
-    from benchmark.suites.suite import load_suite
 
     parts = options.cell.split("/")
     if len(parts) not in (3, 4):
         raise BenchmarkError(f"'{options.cell}' is not DATASET/PROTOCOL/METHOD or DATASET/PROTOCOL/METHOD/SPLIT")
     catalogue = catalogue_of(options.suite, options.plugin)
-    dataset, protocol = catalogue.dataset(parts[0]).spelled, catalogue.protocol(parts[1]).spelled
-    method = catalogue.method(parts[2]).spelled
+    dataset, protocol, method = (canonical(kind, name, catalogue) for kind, name in zip(MEMBERS, parts, strict=False))
     suite = replace(
         load_suite(options.suite), datasets=(dataset,), protocols=(protocol,), ranked=(method,), descriptive=(), skipped={}
     )

@@ -1,34 +1,24 @@
 """`list`: what is registered, what is here, and what is broken; imports no component."""
 
-from __future__ import annotations
-
-import argparse
-import json
 from typing import Any
 
-from benchmark.cli.selection import add_plugins
+from benchmark.cli.selection import JSON, PLUGIN, Options, argument, print_json
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `list`."""
-    add_plugins(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "kind", nargs="?", choices=["datasets", "methods", "protocols", "suites", "encoders"], help="only this kind"
-    )
+KINDS = ("datasets", "methods", "protocols", "suites", "encoders")
+ARGUMENTS = (PLUGIN, JSON, argument("kind", nargs="?", choices=KINDS, help="only this kind"))
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0."""
     content = listing(discover(options.plugin))
     if options.kind:
         content = {options.kind: content[options.kind]}
     if options.json:
-        print(json.dumps(content, indent=1))
+        print_json(content)
     else:
         for kind, items in content.items():
             print(f"{kind}:")
@@ -72,7 +62,7 @@ def _dataset(entry: Entry[DatasetCard]) -> dict[str, Any]:
 
 def _method(method: ConfiguredMethod) -> dict[str, Any]:
     fit, predict = map(sorted, method.modalities)
-    broken = bool(method.entry.error)
+    broken = method.entry.error
     return {
         "name": method.spelled,
         "family": "broken" if broken else method.card.family,

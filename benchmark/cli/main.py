@@ -1,7 +1,5 @@
 """Parses the command line and calls one verb; imports nothing that a verb does not need."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
@@ -57,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        problem = BenchmarkError(f"{place}{error.strerror or error} (is the disk full, or the folder read-only?)")
-        return _fail(problem, options.debug)
+        problem = f"{place}{error.strerror or error} (is the disk full, or the folder read-only?)"
+        return _fail(BenchmarkError(problem), options.debug)
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -75,7 +73,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         sub = verbs.add_parser(verb, help=summary, description=summary[0].upper() + summary[1:] + ".")
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
         if verb == chosen:
-            import_module(f"benchmark.cli.{verb}").add_arguments(sub)
+            for names, settings in import_module(f"benchmark.cli.{verb}").ARGUMENTS:
+                sub.add_argument(*names, **settings)
     return parser
 
 

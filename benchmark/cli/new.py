@@ -1,13 +1,11 @@
 """`new`: write the file of a new method or dataset, one that runs as it is."""
 
-from __future__ import annotations
-
-import argparse
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmark.cli.selection import Options, argument
 from benchmark.system.errors import BenchmarkError
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -104,16 +102,14 @@ class {cls}:
 '''
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `new`."""
-    parser.add_argument("kind", choices=["method", "dataset"], help="what to write")
-    parser.add_argument("name", help="its name, in lower case with hyphens")
-    parser.add_argument(
-        "--folder", type=Path, default=None, help="where to (default: methods/ of the checkout; a dataset: this folder)"
-    )
+ARGUMENTS = (
+    argument("kind", choices=["method", "dataset"], help="what to write"),
+    argument("name", help="its name, in lower case with hyphens"),
+    argument("--folder", type=Path, default=None, help="where to (default: methods/ of the checkout; a dataset: this folder)"),
+)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0. Raises `BenchmarkError` where the name is taken or not a name."""
     from benchmark.registry.discovery import discover
     from benchmark.system.locations import ROOT

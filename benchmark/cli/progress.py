@@ -1,11 +1,9 @@
 """Progress display for long-running work: a live bar on a terminal, plain lines elsewhere."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 EVERY_SECONDS = 15.0
 
@@ -19,14 +17,9 @@ class ConsoleReporter:
         """Print one line."""
         print(line, flush=True)
 
-    @contextmanager
-    def progress(self, total: int, unit: str = "cells") -> Iterator[Advance]:
+    def progress(self, total: int, unit: str = "cells") -> AbstractContextManager[Advance]:
         """A bar with the time left, or a line every quarter of a minute; problems are printed at once."""
-        if sys.stdout.isatty():
-            with _bar(total) as advance:
-                yield advance
-        else:
-            yield _Lines(total, unit).advance
+        return _bar(total) if sys.stdout.isatty() else nullcontext(_Lines(total, unit).advance)
 
 
 @contextmanager

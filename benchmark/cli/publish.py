@@ -1,20 +1,13 @@
 """`publish`: pack this machine's complete rows into `results/reference/`, to be committed."""
 
-from __future__ import annotations
-
-import argparse
 from itertools import product
 
-from benchmark.cli.selection import add_parts, add_suite, chosen_suite
+from benchmark.cli.selection import PARTS, SUITE, Options, chosen_suite
+
+ARGUMENTS = (*SUITE, *PARTS)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `publish`."""
-    add_suite(parser)
-    add_parts(parser)
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0, or 1 where no row of the selection is complete here."""
     from benchmark.cells.rows import complete_records, publish_row, publish_seconds
     from benchmark.cells.store import Store

@@ -1,20 +1,11 @@
 """`rank`: write the leaderboard and its page from stored predictions alone, or print it as JSON."""
 
-from __future__ import annotations
+from benchmark.cli.selection import STORED, Options, argument, print_json, stored_suite
 
-import argparse
-import json
-
-from benchmark.cli.selection import add_stored, stored_suite
+ARGUMENTS = (*STORED, argument("--json", action="store_true", help="print the tables as JSON and write nothing"))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `rank`."""
-    add_stored(parser)
-    parser.add_argument("--json", action="store_true", help="print the tables as JSON and write nothing")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0."""
     from benchmark.leaderboard.exports import as_json
     from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
@@ -23,7 +14,7 @@ def run(options: argparse.Namespace) -> int:
     suite, catalogue = stored_suite(options)
     tables = rank(suite, catalogue, local=local)
     if options.json:
-        print(json.dumps(as_json(suite.name, tables), indent=1))
+        print_json(as_json(suite.name, tables))
         return 0
     path = write_leaderboard(suite, catalogue, tables)
     page = write_page(suite, catalogue, tables, local=local)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
-from benchmark.cli.selection import add_jobs, add_parts, add_suite, chosen_jobs, chosen_suite
+from benchmark.cli.selection import JOBS, PARTS, SUITE, Options, argument, chosen_jobs, chosen_suite
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system.errors import BenchmarkError, check_known
 
@@ -17,23 +17,22 @@ if TYPE_CHECKING:
     from benchmark.leaderboard.standings import Standings
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `run`."""
-    add_suite(parser)
-    add_parts(parser)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[], metavar="SEED", help="only splits of these seeds")
-    add_jobs(parser)
-    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="where neural methods compute: cpu, cuda or cuda:N")
-    parser.add_argument("--in-process", action="store_true", help="no workers and no hard limits: for debugging a method")
-    parser.add_argument("--retry", default="", metavar="OUTCOMES", help="only cells with these outcomes, e.g. failed,timeout")
-    parser.add_argument("--recompute", action="store_true", help="compute fresh cells again as well")
-    parser.add_argument("--dry-run", action="store_true", help="only print what would be computed and about how long it takes")
-    parser.add_argument("--no-sync", action="store_true", help="do not mirror the results to MLflow")
-    parser.set_defaults(replaces=())
+ARGUMENTS = (
+    *SUITE,
+    *PARTS,
+    argument("--seeds", type=int, nargs="+", default=[], metavar="SEED", help="only splits of these seeds"),
+    JOBS,
+    argument("--device", default="cpu", metavar="DEVICE", help="where neural methods compute: cpu, cuda or cuda:N"),
+    argument("--in-process", action="store_true", help="no workers and no hard limits: for debugging a method"),
+    argument("--retry", default="", metavar="OUTCOMES", help="only cells with these outcomes, e.g. failed,timeout"),
+    argument("--recompute", action="store_true", help="compute fresh cells again as well"),
+    argument("--dry-run", action="store_true", help="only print what would be computed and about how long it takes"),
+    argument("--no-sync", action="store_true", help="do not mirror the results to MLflow"),
+)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Exit code 0, or 1 where some cells are not ok."""
+def run(options: Options, replaces: Sequence[str] = ()) -> int:
+    """Exit code 0, or 1 where some cells are not ok; the rows of a suite that a new one `replaces` leave it."""
     from benchmark.cells import run as running
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         return _dry_run(request_of(suite), catalogue)
     reporter = ConsoleReporter()
     with exclusive(results_folder()):
-        suite, catalogue = chosen_suite(options, remember=True)
+        suite, catalogue = chosen_suite(options, remember=True, replaces=replaces)
         whole = current_suite(options.suite, catalogue)
         mirror = Mirror(options.suite, catalogue.plugins, enabled=not options.no_sync)
 

@@ -1,9 +1,10 @@
 """Options that several verbs share: which suite, which part of it, which plug-ins."""
 
-from __future__ import annotations
-
 import argparse
+import json
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import (
@@ -20,25 +21,31 @@ from benchmark.suites.suite import (
 )
 from benchmark.system.errors import BenchmarkError
 
-
-def add_suite(parser: argparse.ArgumentParser) -> None:
-    """`--suite` and `--plugin`."""
-    parser.add_argument("--suite", default=DEFAULT, metavar="NAME|FILE", help=f"the suite (default: {DEFAULT})")
-    add_plugins(parser)
+Options = argparse.Namespace
 
 
-def add_plugins(parser: argparse.ArgumentParser) -> None:
-    """`--plugin FILE`; may be given several times."""
-    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with a component of yours")
+def argument(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """A line of a verb's `ARGUMENTS`: what `ArgumentParser.add_argument` takes."""
+    return names, settings
 
 
-def add_stored(parser: argparse.ArgumentParser) -> None:
-    """`--suite`, `--plugin` and `--no-local`: whose stored predictions are read."""
-    add_suite(parser)
-    parser.add_argument("--no-local", action="store_true", help="the committed reference rows only")
+PLUGIN = argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file with a component of yours")
+SUITE = (argument("--suite", default=DEFAULT, metavar="NAME|FILE", help=f"the suite (default: {DEFAULT})"), PLUGIN)
+STORED = (*SUITE, argument("--no-local", action="store_true", help="the committed reference rows only"))
+PARTS = tuple(
+    argument(f"--{name}", action="append", default=[], metavar="NAME", help=f"only this {name}; may be given several times")
+    for name in ("dataset", "protocol", "method")
+)
+JOBS = argument("--jobs", type=int, default=None, metavar="N", help="worker processes (default: the cores)")
+JSON = argument("--json", action="store_true", help="print JSON")
 
 
-def stored_suite(options: argparse.Namespace) -> tuple[Suite, Catalogue]:
+def print_json(content: Any) -> None:
+    """What `--json` prints."""
+    print(json.dumps(content, indent=1, default=str))
+
+
+def stored_suite(options: Options) -> tuple[Suite, Catalogue]:
     """The suite with this machine's members, or as it is published with `--no-local`."""
     from benchmark.cells.rows import catalogue_of, current_suite
 
@@ -46,12 +53,7 @@ def stored_suite(options: argparse.Namespace) -> tuple[Suite, Catalogue]:
     return current_suite(options.suite, catalogue, local=not options.no_local), catalogue
 
 
-def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """`--jobs`."""
-    parser.add_argument("--jobs", type=int, default=None, metavar="N", help="worker processes (default: the cores)")
-
-
-def chosen_jobs(options: argparse.Namespace) -> int:
+def chosen_jobs(options: Options) -> int:
     """How many worker processes there may be. Raises `BenchmarkError` below 1."""
     from benchmark.cells.executors import default_jobs
 
@@ -65,19 +67,11 @@ def at_least(option: str, value: int, least: int) -> int:
     return value
 
 
-def add_parts(parser: argparse.ArgumentParser) -> None:
-    """`--dataset`, `--protocol`, `--method`; each may be given several times."""
-    for name in ("dataset", "protocol", "method"):
-        parser.add_argument(
-            f"--{name}", action="append", default=[], metavar="NAME", help=f"only this {name}; may be given several times"
-        )
-
-
-def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite, Catalogue]:
+def chosen_suite(options: Options, *, remember: bool, replaces: Sequence[str] = ()) -> tuple[Suite, Catalogue]:
     """The part of the suite that the options name.
 
     Names that the suite lacks become its members on this machine if `remember`, so that later runs and rankings hold them;
-    the members of `options.replaces` leave it then.
+    the members that they replace leave it then.
     """
     from benchmark.cells.rows import MEMBERS, catalogue_of, current_suite
 
@@ -90,16 +84,15 @@ def chosen_suite(options: argparse.Namespace, *, remember: bool) -> tuple[Suite,
     extra = Members(**new, plugins=catalogue.plugins)
     if remember:
         before = members(own.name)
-        staying = replace(before, methods=tuple(name for name in before.methods if name not in options.replaces))
+        staying = replace(before, methods=tuple(name for name in before.methods if name not in replaces))
         joined(joined(own, staying), extra)  # raises for tuned rows of unequal budgets, before any is remembered
-        for name in options.replaces:
+        for name in replaces:
             leave(own.name, name)
             print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(named['method'])} takes its place")
         for name in join(own, extra):
             print(f"{name} joins {own.name} on this machine, and counts in the correction of its tables from now on")
             print(f"to take it out: python -m benchmark clean --suite {options.suite} --member '{name}'")
-    suite = current_suite(options.suite, catalogue)
-    return narrowed(suite, named["dataset"], named["protocol"], named["method"]), catalogue
+    return narrowed(current_suite(options.suite, catalogue), *named.values()), catalogue
 
 
 def narrowed(suite: Suite, datasets: tuple[str, ...], protocols: tuple[str, ...], methods: tuple[str, ...]) -> Suite:

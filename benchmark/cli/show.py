@@ -1,14 +1,10 @@
 """`show`: the card of a dataset or a method, how a cohort was read, a suite, splits, or stored predictions."""
 
-from __future__ import annotations
-
-import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.cli.selection import add_plugins
+from benchmark.cli.selection import JSON, PLUGIN, Options, argument, print_json
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import DEFAULT, canonical, load_suite, members
 from benchmark.system.errors import BenchmarkError
@@ -18,27 +14,27 @@ LEVELS = 6
 SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "splits", "predictions")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `show`."""
-    parser.add_argument("subject", choices=SUBJECTS, help="what to show")
-    parser.add_argument("name", nargs="?", help="its name (a card or a suite)")
-    parser.add_argument("--dataset", metavar="D", help="for splits and predictions")
-    parser.add_argument("--protocol", metavar="P", help="for splits and predictions")
-    parser.add_argument("--method", metavar="M", help="for predictions")
-    parser.add_argument("--suite", default=DEFAULT, metavar="NAME", help="for predictions: the suite whose rows are shown")
-    parser.add_argument("--columns", action="store_true", help="for a dataset: how each column of its cohort was read")
-    add_plugins(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+ARGUMENTS = (
+    argument("subject", choices=SUBJECTS, help="what to show"),
+    argument("name", nargs="?", help="its name (a card or a suite)"),
+    argument("--dataset", metavar="D", help="for splits and predictions"),
+    argument("--protocol", metavar="P", help="for splits and predictions"),
+    argument("--method", metavar="M", help="for predictions"),
+    argument("--suite", default=DEFAULT, metavar="NAME", help="for predictions: the suite whose rows are shown"),
+    argument("--columns", action="store_true", help="for a dataset: how each column of its cohort was read"),
+    PLUGIN,
+    JSON,
+)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0."""
     special = {"suite": _suite, "splits": _splits, "predictions": _predictions}
     if options.columns:
         return _columns(options)
     content: Any = special.get(options.subject, _card)(options)
     if options.json:
-        print(json.dumps(content, indent=1, default=str))
+        print_json(content)
     elif isinstance(content, dict):
         for key, value in content.items():
             print(_field(key, value))
@@ -48,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _card(options: argparse.Namespace) -> dict[str, Any]:
+def _card(options: Options) -> dict[str, Any]:
     catalogue = discover(options.plugin)
     if not options.name:
         raise BenchmarkError(f"show {options.subject} needs a name: `python -m benchmark list {options.subject}s` lists them")
@@ -56,11 +52,10 @@ def _card(options: argparse.Namespace) -> dict[str, Any]:
     described = {"error": entry.error} if entry.error else vars(entry.card)
     card = {"name": entry.name, "kind": entry.kind, "file": str(entry.path), **described}
     parameters = {name: value for name, value in entry.constants.items() if not name.startswith("_")}
-    ordered: dict[str, Any] = _ordered({**card, **({"parameters": parameters} if parameters else {})})
-    return ordered
+    return {key: _ordered(value) for key, value in (card | ({"parameters": parameters} if parameters else {})).items()}
 
 
-def _columns(options: argparse.Namespace) -> int:
+def _columns(options: Options) -> int:
     """Print how a cohort's columns were read, and what was remarked when it was prepared."""
     from benchmark.data.intake import columns, read_remarks
     from benchmark.data.preparation import load_cohort
@@ -72,7 +67,7 @@ def _columns(options: argparse.Namespace) -> int:
     rows = columns(cohort, remarks)
     if options.json:
         lines = [asdict(line) for line in remarks.lines]
-        print(json.dumps({"dataset": cohort.name, "cases": len(cohort), "columns": rows, "remarks": lines}, indent=1))
+        print_json({"dataset": cohort.name, "cases": len(cohort), "columns": rows, "remarks": lines})
         return 0
     print(f"{cohort.name}: {len(cohort)} cases with {', '.join(sorted(cohort.modalities))}")
     width = max((len(f"{row['part']}.{row['column']}") for row in rows), default=0)
@@ -103,12 +98,12 @@ def _ordered(value: Any) -> Any:
     return {key: _ordered(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
-def _suite(options: argparse.Namespace) -> dict[str, Any]:
+def _suite(options: Options) -> dict[str, Any]:
     suite = load_suite(options.name or DEFAULT)
     return {**asdict(suite), "members on this machine": asdict(members(suite.name))}
 
 
-def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _splits(options: Options) -> list[dict[str, Any]]:
     from benchmark.cells.planning import splits_of
     from benchmark.data.preparation import load_cohort
 
@@ -125,7 +120,7 @@ def _splits(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def _predictions(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _predictions(options: Options) -> list[dict[str, Any]]:
     from benchmark.cells.rows import catalogue_of, load_predictions
 
     catalogue = catalogue_of(options.suite, options.plugin)
@@ -140,7 +135,7 @@ def _predictions(options: argparse.Namespace) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
-def _needed(options: argparse.Namespace, name: str) -> str:
+def _needed(options: Options, name: str) -> str:
     value: str | None = getattr(options, name)
     if value is None:
         raise BenchmarkError(f"show {options.subject} needs --{name}")

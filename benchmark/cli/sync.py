@@ -1,18 +1,11 @@
 """`sync`: bring MLflow level with the stored results."""
 
-from __future__ import annotations
+from benchmark.cli.selection import SUITE, Options
 
-import argparse
-
-from benchmark.cli.selection import add_suite
+ARGUMENTS = SUITE
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `sync`."""
-    add_suite(parser)
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0."""
     from benchmark.cells.mlflow_mirror import mirror_results
     from benchmark.cells.rows import catalogue_of, current_suite

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
 from benchmark.cli import run as computing
-from benchmark.cli.selection import narrowed
+from benchmark.cli.selection import Options, argument, chosen_suite
 from benchmark.registry.budget import SAMPLERS, Budget, read_budget
-from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import DEFAULT_BUDGET, TUNED, parse_spelling, spell
 from benchmark.suites.suite import load_suite, members
 from benchmark.system.errors import BenchmarkError
@@ -20,16 +18,16 @@ if TYPE_CHECKING:
     from benchmark.cells.store import CellRecord
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `tune`: a method and its budget, and the options of `run`."""
-    parser.add_argument("tuned_method", metavar="METHOD", help="a method with a search_space(); values given here are kept")
-    parser.add_argument("--sampler", choices=SAMPLERS, help="what proposes the trials (default: tpe)")
-    parser.add_argument("--trials", type=int, metavar="N", help="trials per split (default: 20; a smaller grid has fewer)")
-    parser.add_argument("--timeout", type=int, metavar="S", help="start no new trial of a split after S seconds")
-    computing.add_arguments(parser)
+ARGUMENTS = (
+    argument("tuned_method", metavar="METHOD", help="a method with a search_space(); values given here are kept"),
+    argument("--sampler", choices=SAMPLERS, help="what proposes the trials (default: tpe)"),
+    argument("--trials", type=int, metavar="N", help="trials per split (default: 20; a smaller grid has fewer)"),
+    argument("--timeout", type=int, metavar="S", help="start no new trial of a split after S seconds"),
+    *computing.ARGUMENTS,
+)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Exit code 0, or 1 where some cells are not ok."""
     from benchmark.cells.rows import catalogue_of
     from benchmark.learning.tuning.search import method_of
@@ -38,19 +36,18 @@ def run(options: argparse.Namespace) -> int:
         raise BenchmarkError(f"--method {options.method[0]}: `tune` takes one method, its first argument")
     if not options.dataset:
         raise BenchmarkError("say which data to tune on: --dataset NAME")
-    catalogue = catalogue_of(options.suite, options.plugin)
-    method = catalogue.method(_with_budget(options))
+    method = catalogue_of(options.suite, options.plugin).method(_with_budget(options))
     method_of(method)
     options.method = [method.spelled]
     same = {spelled for spelled in members(load_suite(options.suite).name).methods if _fixed(spelled) == _fixed(method.spelled)}
-    options.replaces = sorted(spelled for spelled in same - {method.spelled} if TUNED in parse_spelling(spelled)[1])
-    code = computing.run(options)
+    replaced = sorted(spelled for spelled in same - {method.spelled} if TUNED in parse_spelling(spelled)[1])
+    code = computing.run(options, replaced)
     if not options.dry_run:
-        _report(options, method.spelled, catalogue)
+        _report(options, method.spelled)
     return code
 
 
-def _with_budget(options: argparse.Namespace) -> str:
+def _with_budget(options: Options) -> str:
     """The method's spelling with the budget of the options in it. Raises `BenchmarkError` where both give one."""
     name, parameters = parse_spelling(options.tuned_method)
     given = any(value is not None for value in (options.sampler, options.trials, options.timeout))
@@ -69,15 +66,12 @@ def _fixed(spelled: str) -> tuple[str, dict[str, object]]:
     return name, {field: value for field, value in parameters.items() if field != TUNED}
 
 
-def _report(options: argparse.Namespace, method: str, catalogue: Catalogue) -> None:
+def _report(options: Options, method: str) -> None:
     """Print what was chosen, split by split, and how often, for each table that the options name."""
-    from benchmark.cells.rows import current_suite
     from benchmark.cells.store import Store
     from benchmark.cells.studies import journal_path
 
-    datasets = tuple(catalogue.dataset(name).spelled for name in options.dataset)
-    protocols = tuple(catalogue.protocol(name).spelled for name in options.protocol)
-    suite = narrowed(current_suite(options.suite, catalogue), datasets, protocols, (method,))
+    suite, _ = chosen_suite(options, remember=False)
     for dataset, protocol in product(suite.datasets, suite.protocols):
         records = [record for record in Store().row(dataset, protocol, method).values() if record.outcome == "ok"]
         if records:

@@ -1,7 +1,5 @@
 """What a search may spend: `tpe-20`, or `grid-50-600s` with a limit of its time."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A component is a dataclass under a decorator whose arguments are literals. Disco
 imports no component.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, TypeVar

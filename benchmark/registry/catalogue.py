@@ -1,10 +1,8 @@
 """Catalogue: all that is registered; it turns a spelling, once, into the configured component that travels from there on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from benchmark.registry.budget import Budget, read_budget
 from benchmark.registry.cards import DatasetCard, EncoderCard, Inference, MethodCard, ProtocolCard
@@ -12,7 +10,7 @@ from benchmark.registry.entries import CardT, Entry, Kind, Registry
 from benchmark.registry.spelling import TUNED, parse_spelling, spell
 from benchmark.system.errors import BenchmarkError
 
-Self = TypeVar("Self", bound="Configured[Any]")
+ConfiguredT = TypeVar("ConfiguredT", bound="Configured[Any]")
 
 
 @dataclass(frozen=True)
@@ -36,15 +34,16 @@ class Configured(Generic[CardT]):
         """A fresh instance. Raises `BenchmarkError` if the component is broken, `UnknownNameError` for an unknown field."""
         return self.entry.make(self.parameters)
 
-    def canonical(self: Self) -> Self:
+    def canonical(self) -> Self:
         """The configuration in its one spelling: no parameter that equals its default. Raises `UnknownNameError`."""
-        parameters, defaults = self.parameters, self.entry.constants
-        if self.entry.error is None and parameters:
-            if not parameters.keys() <= self.entry.fields:
-                self.make()
-                defaults = self.entry.defaults()
-            parameters = {name: value for name, value in parameters.items() if name not in defaults or defaults[name] != value}
-        return replace(self, parameters=parameters)
+        if self.entry.error or not self.parameters:
+            return self
+        defaults = self.entry.constants
+        if not self.parameters.keys() <= self.entry.fields:
+            self.make()
+            defaults = self.entry.defaults()
+        differing = {name: value for name, value in self.parameters.items() if name not in defaults or defaults[name] != value}
+        return replace(self, parameters=differing)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class ConfiguredMethod(Configured[MethodCard]):
         """What its search may spend; None of a method that is not tuned."""
         return read_budget(self.parameters[TUNED]) if TUNED in self.parameters else None
 
-    def canonical(self) -> ConfiguredMethod:
+    def canonical(self) -> Self:
         """Likewise, but a tuned method keeps every parameter that is given: what is given is not searched."""
         if self.budget is None:
             return super().canonical()
@@ -168,6 +167,6 @@ class Catalogue:
         return registry
 
 
-def _configured(made: type[Self], registry: Registry[Any], spelled: str) -> Self:
+def _configured(made: type[ConfiguredT], registry: Registry[Any], spelled: str) -> ConfiguredT:
     name, parameters = parse_spelling(spelled)
     return made(registry.get(name), parameters)

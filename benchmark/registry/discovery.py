@@ -4,12 +4,10 @@ Names and metadata are read from the syntax tree, so listing runs no component's
 error and stops no other.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,11 @@ FOLDERS: Mapping[Kind, tuple[str, ...]] = {
 }
 
 DECORATORS: Mapping[str, Kind] = {f"register_{kind}": kind for kind in CARDS}
+ENTRY_POINTS: Mapping[str, Kind] = {
+    "strokebench.methods": "method",
+    "strokebench.datasets": "dataset",
+    "strokebench.encoders": "encoder",
+}
 
 
 def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
@@ -54,59 +57,53 @@ def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
 
 def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:
     """The components of a file, read from its syntax tree; a broken file gives one entry that carries the error."""
-    stem = path.stem.replace("_", "-")
-
-    def broken(error: str, name: str = stem, kind: Kind = default_kind) -> Entry[Any]:
-        return Entry(kind, name, path, error=f"{shown(path)}: {error}")
-
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
-        return [broken(f"line {error.lineno}: {error.msg}")]
+        return [_broken(path, default_kind, f"line {error.lineno}: {error.msg}")]
     except (OSError, ValueError) as error:
-        return [broken(str(error))]
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    read = [_read_class(path, tree, node, decorator, broken) for node in classes for decorator in node.decorator_list]
-    entries = [entry for entry in read if entry is not None]
-    return entries or [broken("registers nothing: put a @register_ decorator on a class")]
+        return [_broken(path, default_kind, str(error))]
+    calls = [
+        (node, decorator, ast.unparse(decorator.func).rpartition(".")[2])
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call)
+    ]
+    entries = [_read_class(path, tree, *call) for call in calls if call[-1] in DECORATORS]
+    return entries or [_broken(path, default_kind, "registers nothing: put a @register_ decorator on a class")]
 
 
-def _read_class(
-    path: Path, tree: ast.Module, node: ast.ClassDef, decorator: ast.expr, broken: Callable[..., Entry[Any]]
-) -> Entry[Any] | None:
-    function = ast.unparse(decorator.func).rpartition(".")[2] if isinstance(decorator, ast.Call) else ""
-    kind = DECORATORS.get(function)
-    if kind is None or not isinstance(decorator, ast.Call):
-        return None
-    try:
-        name = ast.literal_eval(decorator.args[0])
-        if not isinstance(name, str):
-            raise ValueError(name)
-    except (IndexError, ValueError, TypeError):
-        return broken(f"line {decorator.lineno}: the first argument of @{function} is the name, a string", kind=kind)
+def _broken(path: Path, kind: Kind, problem: str, name: str = "") -> Entry[Any]:
+    return Entry(kind, name or path.stem.replace("_", "-"), path, error=f"{shown(path)}: {problem}")
+
+
+def _read_class(path: Path, tree: ast.Module, node: ast.ClassDef, decorator: ast.Call, function: str) -> Entry[Any]:
+    kind, place = DECORATORS[function], f"line {decorator.lineno}:"
+    name = next((argument.value for argument in decorator.args[:1] if isinstance(argument, ast.Constant)), None)
+    if not isinstance(name, str):
+        return _broken(path, kind, f"{place} the first argument of @{function} is the name, a string")
     metadata = {}
     for keyword in decorator.keywords:
         try:
             metadata[keyword.arg or "**"] = ast.literal_eval(keyword.value)
         except (ValueError, TypeError):
-            return broken(f"line {keyword.lineno}: '{keyword.arg}' of @{function} must be a literal", name, kind)
+            return _broken(path, kind, f"line {keyword.lineno}: '{keyword.arg}' of @{function} must be a literal", name)
     known = {item.name: item for item in fields(CARDS[kind]) if item.name != "name"}
     required = {key for key, item in known.items() if item.default is MISSING and item.default_factory is MISSING}
-    missing, extra = required - metadata.keys(), metadata.keys() - known.keys()
-    if missing or extra:
-        problems = {"lacks": missing, "does not know": extra}
-        message = " and ".join(f"{verb} {', '.join(sorted(names))}" for verb, names in problems.items() if names)
-        return broken(f"line {decorator.lineno}: @{function}('{name}') {message}", name, kind)
-    for field_name in ("modalities", "fit_modalities", "predict_modalities"):
-        if not isinstance(metadata.get(field_name, set()), set | frozenset | list | tuple):
-            message = f"{field_name} must be a set of modalities, such as {{'table'}}"
-            return broken(f"line {decorator.lineno}: @{function}('{name}') {message}", name, kind)
+    wrong = {"lacks": required - metadata.keys(), "does not know": metadata.keys() - known.keys()}
+    problems = [f"{verb} {', '.join(sorted(names))}" for verb, names in wrong.items() if names] or [
+        f"{item} must be a set of modalities, such as {{'table'}}"
+        for item in ("modalities", "fit_modalities", "predict_modalities")
+        if not isinstance(metadata.get(item, set()), set | frozenset | list | tuple)
+    ]
+    if problems:
+        return _broken(path, kind, f"{place} @{function}('{name}') {' and '.join(problems)}", name)
     classes = list(_lineage(tree, node))
     constants = {key: value for owner in reversed(classes) for key, value in _constants(owner).items()}
     parameters = frozenset[str]().union(*map(_fields, classes))
     searched = any(isinstance(item, ast.FunctionDef) and item.name == "search_space" for item in node.body)
-    card = CARDS[kind](name, **metadata)
-    return Entry(kind, name, path, node.name, card, constants, parameters, searched)
+    return Entry(kind, name, path, node.name, CARDS[kind](name, **metadata), constants, parameters, searched)
 
 
 def _lineage(tree: ast.Module, node: ast.ClassDef) -> Iterator[ast.ClassDef]:
@@ -149,24 +146,15 @@ def _fields(node: ast.ClassDef) -> frozenset[str]:
     return frozenset(name for name, keywords in given.items() if "init=False" not in map(ast.unparse, keywords))
 
 
-def _entry_points() -> list[Entry[Any]]:
+def _entry_points() -> Iterator[Entry[Any]]:
     from importlib.metadata import entry_points
 
-    entries: list[Entry[Any]] = []
-    kinds: Mapping[str, Kind] = {
-        "strokebench.methods": "method",
-        "strokebench.datasets": "dataset",
-        "strokebench.encoders": "encoder",
-    }
-    for point in (point for group in kinds for point in entry_points(group=group)):
-        kind = kinds[point.group]
+    for kind, point in ((kind, point) for group, kind in ENTRY_POINTS.items() for point in entry_points(group=group)):
         try:
             origin, why = getattr(importlib.util.find_spec(point.module), "origin", None), " is not installed"
         except (ImportError, ValueError) as error:
             origin, why = None, f": {error}"
         if origin is None:
-            entries.append(Entry(kind, point.name, Path(point.value), error=f"entry point {point.value}{why}"))
+            yield Entry(kind, point.name, Path(point.value), error=f"entry point {point.value}{why}")
         else:
-            read = read_entries(Path(origin), kind)
-            entries += [entry for entry in read if not point.attr or entry.class_name == point.attr]
-    return entries
+            yield from (entry for entry in read_entries(Path(origin), kind) if not point.attr or entry.class_name == point.attr)

@@ -3,8 +3,6 @@
 A file is imported under its dotted name inside the checkout, under a name of its own elsewhere.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import importlib.util
@@ -84,11 +82,10 @@ class Registry(Generic[CardT]):
         self.kind = kind
         self._entries: dict[str, Entry[CardT]] = {}
         for entry in entries:
-            other = self._entries.get(entry.name, entry)
+            other = self._entries.setdefault(entry.name, entry)
             if (other.path, other.class_name) != (entry.path, entry.class_name):
                 both = f"registered twice: {shown(other.path)} and {shown(entry.path)}; rename one"
-                entry = Entry(kind, entry.name, entry.path, error=both)
-            self._entries[entry.name] = entry
+                self._entries[entry.name] = Entry(kind, entry.name, entry.path, error=both)
 
     def __iter__(self) -> Iterator[Entry[CardT]]:
         return iter(sorted(self._entries.values(), key=lambda entry: entry.name))

@@ -1,7 +1,5 @@
 """How a configuration is spelled: `name[a=1,b=2]`, keys sorted."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +37,7 @@ def spell(name: str, parameters: Mapping[str, Any]) -> str:
     if not parameters:
         return name
     items = sorted(parameters.items())
-    parts = [key if (key, value) == (TUNED, DEFAULT_BUDGET) else f"{key}={value}" for key, value in items]
+    parts = (key if (key, value) == (TUNED, DEFAULT_BUDGET) else f"{key}={value}" for key, value in items)
     return f"{name}[{','.join(parts)}]"
 
 
@@ -58,10 +56,7 @@ def _parts(spelled: str, inside: str) -> list[str]:
 
 
 def _literal(text: str) -> Any:
-    lowered = {"true": True, "false": False, "none": None}
-    if text.lower() in lowered:
-        return lowered[text.lower()]
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(text.capitalize() if text.lower() in ("true", "false", "none") else text)
     except (ValueError, SyntaxError):
         return text

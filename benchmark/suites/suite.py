@@ -1,7 +1,5 @@
 """Suites: which datasets, protocols and methods are paired, and who joined them on this machine."""
 
-from __future__ import annotations
-
 import json
 import math
 import tomllib
@@ -117,9 +115,7 @@ def _suite(name: str, content: dict[str, Any]) -> Suite:
     for field_name in ("title", "datasets", "protocols", "ranked"):
         if field_name not in content:
             raise BenchmarkError(f"field '{field_name}' is missing")
-    values: dict[str, Any] = {
-        field_name: (READERS.get(field_name) or _names)(field_name, value) for field_name, value in content.items()
-    }
+    values: dict[str, Any] = {key: (READERS.get(key) or _names)(key, value) for key, value in content.items()}
     return Suite(name, **values)
 
 
@@ -158,8 +154,9 @@ def _reported(_: str, value: Any) -> Reported:
     try:
         return Reported(str(value["source"]), tuple(map(_reported_row, value["rows"])))
     except (KeyError, TypeError, AttributeError) as error:
-        wrong = "field 'reported' must have a source and rows of said, methods and printed figures"
-        raise BenchmarkError(f"{wrong} (wrong or missing: {error})") from error
+        raise BenchmarkError(
+            f"field 'reported' must have a source and rows of said, methods and printed figures (wrong or missing: {error})"
+        ) from error
 
 
 def _reported_row(row: Mapping[str, Any]) -> ReportedRow:
@@ -263,14 +260,11 @@ def joined(suite: Suite, extra: Members) -> Suite:
 
 def join(suite: Suite, extra: Members) -> list[str]:
     """Remember members of a suite on this machine, beside its results; returns the names that are new."""
-    before = members(suite.name)
-    after = Members(
-        **{item.name: tuple(dict.fromkeys(getattr(before, item.name) + getattr(extra, item.name))) for item in fields(Members)}
-    )
+    before = asdict(members(suite.name))
+    after = {kind: tuple(dict.fromkeys(names + getattr(extra, kind))) for kind, names in before.items()}
     if after != before:
-        _write_members({**_read_members(), suite.name: asdict(after)})
-    kinds = ("datasets", "protocols", "methods")
-    return [name for kind in kinds for name in getattr(after, kind) if name not in getattr(before, kind)]
+        _write_members({**_read_members(), suite.name: after})
+    return [name for kind in ("datasets", "protocols", "methods") for name in after[kind] if name not in before[kind]]
 
 
 def leave(suite: str, name: str) -> None:
@@ -278,8 +272,7 @@ def leave(suite: str, name: str) -> None:
     everyone = _read_members()
     mine = everyone.get(suite, {})
     check_known(f"member of {suite}", [name], [other for kind in mine.keys() - {"plugins"} for other in mine[kind]])
-    left = {kind: [other for other in names if other != name] for kind, names in mine.items()}
-    _write_members({**everyone, suite: left})
+    _write_members({**everyone, suite: {kind: [other for other in names if other != name] for kind, names in mine.items()}})
 
 
 def _members_file() -> Path:

@@ -1,7 +1,5 @@
 """Errors that end a command with one line: what is wrong, and the mend."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Collection, Iterable
 
@@ -16,13 +14,9 @@ class UnknownNameError(BenchmarkError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
         by_lower = {other.lower(): other for other in known}
-        near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3)]
-        if near:
-            hint = "did you mean " + " or ".join(f"'{other}'" for other in near) + "?"
-        else:
-            hint = f"known: {', '.join(known) or 'none'}"
+        near = [f"'{by_lower[match]}'" for match in difflib.get_close_matches(name.lower(), by_lower, n=3)]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
         super().__init__(f"unknown {kind} '{name}': {hint}")
-        self.name = name
 
 
 def check_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -1,7 +1,5 @@
 """Durable files and sealed folders: written aside, fsynced and renamed, so that a crash leaves the old one or the new one."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib
@@ -35,8 +33,7 @@ def write_durably(path: Path, content: bytes) -> None:
     """Write a file so that after a crash it holds the old bytes or the new ones. Raises `StoreError`."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
             view = memoryview(content)
@@ -59,11 +56,9 @@ def write_if_changed(path: Path, content: bytes) -> None:
         write_durably(path, content)
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path) -> None:
     """Rename a file that cannot be trusted to `<name>.torn`, so that it is recomputed and can be looked at."""
-    target = path.with_name(path.name + ".torn")
-    path.replace(target)
-    return target
+    path.replace(path.with_name(path.name + ".torn"))
 
 
 @contextlib.contextmanager
@@ -73,16 +68,13 @@ def exclusive(folder: Path) -> Iterator[None]:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
+        held = FileLock(folder / ".lock", timeout=0).acquire()
     except Timeout:
         raise StoreError(f"another run is writing to {folder}: wait for it, or set STROKEBENCH_OUTPUT elsewhere") from None
     except OSError as error:
         raise store_error("write", folder, error) from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _sync(path: Path) -> None:

@@ -1,7 +1,5 @@
 """Where things lie: the checkout, this machine's data, and the results."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

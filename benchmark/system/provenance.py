@@ -1,7 +1,5 @@
 """What a stored result depends on: the project's modules as source text, and digests of code, libraries and values."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import importlib.metadata
@@ -12,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +101,15 @@ def library_versions(path: Path) -> dict[str, str]:
     names = {DISTRIBUTIONS.get(top, top) for top in tops if top not in sys.stdlib_module_names} | set(ALWAYS)
     if names & BUILT_ON_TORCH:
         names.add("torch")
-    versions = {name: version for name in sorted(names) if (version := _version(name))}
+    versions = {name: version(name) for name in sorted(names) if version(name)}
     return {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **versions}
 
 
 @cache
-def _version(name: str) -> str:
+def version(package: str) -> str:
+    """The installed version of a package; empty where it is not installed."""
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
 
@@ -196,30 +195,25 @@ def _is_search_space(owner: ast.AST, node: ast.stmt) -> bool:
 
 def environment() -> dict[str, Any]:
     """The machine and the software of a run: Python, platform, processor, every installed package, git revision."""
-    packages = sorted(f"{item.metadata['Name']}=={item.version}" for item in importlib.metadata.distributions())
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "packages": packages,
+        "packages": sorted(f"{item.metadata['Name']}=={item.version}" for item in importlib.metadata.distributions()),
         "git": git_revision(),
     }
 
 
 def git_revision() -> str:
     """The checkout's revision, with "+dirty" where tracked files were edited; empty outside a git checkout."""
+    git = partial(subprocess.run, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
     try:
-        revision = _git("rev-parse", "HEAD")
-        dirty = _git("status", "--porcelain", "--untracked-files=no")
+        revision = git(["git", "rev-parse", "HEAD"]).stdout.strip()
+        dirty = git(["git", "status", "--porcelain", "--untracked-files=no"]).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
     return revision + ("+dirty" if dirty else "")
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
-    return done.stdout.strip()
 
 
 def _processor() -> str:

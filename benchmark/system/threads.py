@@ -3,8 +3,6 @@
 Several threads in several workers are many times slower on small models.
 """
 
-from __future__ import annotations
-
 import os
 
 from benchmark.system.errors import BenchmarkError

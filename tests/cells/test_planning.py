@@ -119,7 +119,7 @@ def test_changed_data_make_cells_stale_and_the_reason_is_given(planned: Planner,
 
 def test_another_version_of_a_library_makes_cells_stale_and_names_it(planned: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
     store(planned(["steady"]).cells)
-    monkeypatch.setattr("benchmark.system.provenance._version", lambda name: "99.0")
+    monkeypatch.setattr("benchmark.system.provenance.version", lambda name: "99.0")
     reasons = why_not_fresh(planned(["steady"]).cells[0])
     assert any("libraries changed" in reason and "numpy" in reason and "99.0" in reason for reason in reasons)
 

@@ -283,7 +283,5 @@ def test_a_manifest_line_that_is_not_a_file_of_the_folder_is_refused(data: Path,
 def test_the_verb_offers_the_nearest_name() -> None:
     from benchmark.cli import fetch as verb
 
-    parser = argparse.ArgumentParser()
-    verb.add_arguments(parser)
     with pytest.raises(UnknownNameError, match="did you mean 'soop'"):
-        verb.run(parser.parse_args(["sooop"]))
+        verb.run(argparse.Namespace(name="sooop", mirror=None, jobs=8))

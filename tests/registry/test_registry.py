@@ -65,7 +65,7 @@ def test_listing_imports_no_component_and_no_heavy_library(python: Run, made: Ma
 def test_everything_shipped_is_listed_without_error() -> None:
     catalogue = discover()
     for kind in ("dataset", "encoder", "method", "protocol"):
-        assert [entry.error for entry in catalogue.registry(kind) if entry.error] == []
+        assert [entry.error for entry in getattr(catalogue, f"{kind}s") if entry.error] == []
     assert {"repeated-cv", "leave-one-site-out", "holdout"} == {entry.name for entry in catalogue.protocols}
     assert {"majority", "logistic-regression"} <= {entry.name for entry in catalogue.methods}
 
@@ -223,7 +223,7 @@ def test_the_same_plugin_given_twice_is_no_duplicate(tmp_path: Path) -> None:
 )
 def test_an_unknown_name_is_met_with_the_nearest_one(kind: str, name: str, near: str) -> None:
     with pytest.raises(UnknownNameError, match=f"unknown {kind} '{name}': did you mean .*'{near}'"):
-        discover().registry(kind).get(name)
+        discover().configured(kind, name)
 
 
 def test_a_name_like_no_other_is_met_with_all_known_ones() -> None:

@@ -7,11 +7,20 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from benchmark.audit.calibration.drawing import CASES, POSITIVES, World, draw
-from benchmark.audit.calibration.learning import fit_logistic, true_accuracy, true_auc
 from benchmark.audit.calibration.rates import Bar, Rate, any_called, coverage, rate, rejections
-from benchmark.audit.calibration.repetition import AUC, CORRECTED_T, SHOWN_AUC, WITH_HOLM, Repetition, predict, repeat
-from benchmark.audit.calibration.worlds import DESCRIPTIONS, WORLDS
+from benchmark.audit.calibration.repetition import (
+    AUC,
+    CORRECTED_T,
+    SHOWN_AUC,
+    WITH_HOLM,
+    Repetition,
+    fit_logistic,
+    predict,
+    repeat,
+    true_accuracy,
+    true_auc,
+)
+from benchmark.audit.calibration.worlds import CASES, DESCRIPTIONS, POSITIVES, WORLDS, World, draw
 from benchmark.data.cohort import Cohort
 from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.system.errors import BenchmarkError

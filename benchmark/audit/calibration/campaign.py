@@ -4,8 +4,6 @@ A journal is a file of JSON lines below `results/calibration`, one per repetitio
 holds a digest of the world and of the code that decides what comes out: other code has another journal.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +14,8 @@ from pathlib import Path
 
 from benchmark.audit.calibration import copies, repetition
 from benchmark.audit.calibration.copies import Copies
-from benchmark.audit.calibration.drawing import World
 from benchmark.audit.calibration.repetition import Repetition
+from benchmark.audit.calibration.worlds import World
 from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
 from benchmark.cells.run import Reporter
 from benchmark.data import splits

@@ -1,7 +1,5 @@
 """End to end: two copies of a registered method that differ only in their seed, on fresh cohorts of a generated dataset."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -83,13 +81,11 @@ def repeat(copies: Copies, number: int) -> Repetition:
     cohort = _cohort(copies.dataset, number)
     splits = splits_of(copies.protocol, cohort)
     names = [copies.method.spelled, f"{copies.method.spelled}, second copy"]
-    scores, thresholds = {}, {}
-    for name in names:
-        scores[name], thresholds[name] = _predictions(copies, name, cohort, splits)
+    scores, thresholds = zip(*(_predictions(copies, name, cohort, splits) for name in names), strict=True)
     compared = comparison.compare(
         make_task(cohort, copies.protocol.spelled, splits).frame(),
-        pd.DataFrame(scores),
-        pd.DataFrame(thresholds, index=[split.name for split in splits]),
+        pd.DataFrame(dict(zip(names, scores, strict=True))),
+        pd.DataFrame(dict(zip(names, thresholds, strict=True)), index=[split.name for split in splits]),
         inference=copies.protocol.inference,
         ranked=names,
     )
@@ -103,8 +99,8 @@ def _cohort(dataset: Configured[DatasetCard], number: int) -> Cohort:
     fresh = replace(dataset, parameters={**dataset.parameters, "seed": FIRST_COHORT + number})
     built: Cohort = fresh.make().build(open_sources(dataset.entry.name))
     order = np.argsort(np.asarray(built.case_ids, dtype=np.str_), kind="stable")
-    labels = np.asarray(built.labels, dtype=np.int8)
-    return replace(replace(built.only(TABLE), labels=labels).take(order), name=fresh.spelled, rows=None)
+    labelled = replace(built.only(TABLE), labels=np.asarray(built.labels, dtype=np.int8))
+    return replace(labelled.take(order), name=fresh.spelled, rows=None)
 
 
 def _predictions(copies: Copies, copy: str, cohort: Cohort, splits: Sequence[Split]) -> tuple[Probabilities, list[float]]:

@@ -1,7 +1,5 @@
 """From finished repetitions to rates with Monte-Carlo errors, and the bars that they are held to."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,13 +1,10 @@
 """docs/calibration.md: what was simulated, what came out, and whether the bars hold; every figure from the journals."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from textwrap import fill
 
 from scipy.stats import binomtest
 
-from benchmark.audit.calibration.drawing import CASES, POSITIVES, SITE_SPREAD
 from benchmark.audit.calibration.rates import FULL, Bar, Rate, any_called, coverage, expected, judge, rejections
 from benchmark.audit.calibration.repetition import (
     AUC,
@@ -32,11 +29,14 @@ from benchmark.audit.calibration.repetition import (
     Repetition,
 )
 from benchmark.audit.calibration.worlds import (
+    CASES,
     DESCRIPTIONS,
     FAMILY_WORLDS,
     HOLDOUT_WORLD,
     LEVEL_WORLDS,
+    POSITIVES,
     POWER_WORLD,
+    SITE_SPREAD,
     SITE_WORLD,
     WORLDS,
 )
@@ -174,9 +174,11 @@ def _levels(results: Results) -> str:
 
     power, exception = "", "."
     if POWER_WORLD in worlds:
-        first, second = expected(results[POWER_WORLD], AUC)
-        truth = f"where the true AUCs are {_short(first)} and {_short(second)}"
-        power = f" But in `{POWER_WORLD}`, {truth}, it is the power: in brackets that of tests which do not keep the level."
+        first, second = map(_short, expected(results[POWER_WORLD], AUC))
+        power = (
+            f" But in `{POWER_WORLD}`, where the true AUCs are {first} and {second}, it is the power: in brackets that of "
+            "tests which do not keep the level."
+        )
         exception = f": rightly, but in `{POWER_WORLD}`."
     text = (
         f"The methods are equal, so each share should be at most .05.{power} The last row is how often the leaderboard would "
@@ -205,37 +207,41 @@ def _coverages(results: Results) -> str:
         computed = kind in results[world][0].intervals
         return _figure(coverage(results[world], kind, of_own_models)) if computed else ABSENT
 
-    tables = [
+    tables = (
         _table(text, ("interval", *worlds), [(kind, *(cell(kind, world, own) for world in worlds)) for kind in TARGETS])
         for text, own in ((COVERAGE, False), ("", True))
-    ]
+    )
     return "\n\n".join(filter(None, tables))
 
 
 def _families(results: Results) -> str:
     worlds = [name for name in FAMILY_WORLDS if name in results]
-    rules = (WITHOUT_HOLM, WITH_HOLM, DELONG_WITH_HOLM)
-    rows = [(rule, *(_figure(any_called(results[world], rule)) for world in worlds)) for rule in rules]
+    rows = [
+        (rule, *(_figure(any_called(results[world], rule)) for world in worlds))
+        for rule in (WITHOUT_HOLM, WITH_HOLM, DELONG_WITH_HOLM)
+    ]
     return _table(FAMILIES, ("p-values", *worlds), rows)
 
 
 def _end_to_end(results: Results, copies: Sequence[str]) -> str:
-    rows = []
-    for name in copies:
-        if name in results:
-            repetitions = results[name]
-            largest = max(abs(difference) for each in repetitions for difference in each.differences)
-            tests = (_exact(rejections(repetitions, test)) for test in COPIES_TESTS)
-            rows.append((name, str(len(repetitions)), *tests, _short(largest)))
-    head = ("copies of", "cohorts", *COPIES_TESTS, "largest difference of AUCs")
-    return _table(END_TO_END, head, rows)
+    rows = [
+        (
+            name,
+            str(len(results[name])),
+            *(_exact(rejections(results[name], test)) for test in COPIES_TESTS),
+            _short(max(abs(difference) for each in results[name] for difference in each.differences)),
+        )
+        for name in copies
+        if name in results
+    ]
+    return _table(END_TO_END, ("copies of", "cohorts", *COPIES_TESTS, "largest difference of AUCs"), rows)
 
 
 def _exact(rate: Rate) -> str:
     """The share with its exact (Clopper-Pearson) interval."""
     called = round(rate.value * rate.count)
-    interval = binomtest(called, rate.count).proportion_ci()
-    return f"{called} of {rate.count} [{_short(interval.low)}, {_short(interval.high)}]"
+    low, high = map(_short, binomtest(called, rate.count).proportion_ci())
+    return f"{called} of {rate.count} [{low}, {high}]"
 
 
 def _worlds(results: Results) -> str:
