@@ -6,24 +6,27 @@ from benchmark.system.threads import limit_threads
 
 limit_threads()  # before numpy and torch are imported: several threads in several workers are many times slower
 
-import functools
 import os
+import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from benchmark.data.cohort import Cohort
-from benchmark.data.fetching import read_manifest
+from benchmark.data.fetching import needs_files, read_manifest
 from benchmark.data.sources import Sources
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
+from benchmark.system.files import safe
 from benchmark.system.locations import ROOT, data_folder
 from tests.made_benchmark import MadeBenchmark
 
@@ -34,6 +37,7 @@ hypothesis.settings.register_profile("strokebench", deadline=None, derandomize=T
 hypothesis.settings.load_profile("strokebench")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Once = Callable[[str, Callable[[], Any]], Any]
 
 MIRRORS = (data_folder() / "sources", ROOT.parent / "shared" / "data" / "mirror")
 """Where source files of real datasets may lie: fetched on this machine, or in a mirror beside the checkout."""
@@ -43,6 +47,34 @@ READERS = {
     "soop-nihss": ("datasets.soop_nihss.read_files", "files"),
 }
 """Dataset -> the function by which it reads its source files, and the fixture that holds what that function gives."""
+
+
+SLOW = (
+    "statistics/test_level.py",
+    "integration/test_known_results.py",
+    "integration/test_digests.py",
+    "integration/test_submitted_rows.py",
+    "components/test_soop.py",
+    "components/test_ist.py",
+    "components/test_barred.py",
+    "components/test_synthetic_stroke.py",
+    "references/test_recomputed_in_r.py",
+    "integration/test_tune.py",
+    "integration/test_honesty.py",
+    "integration/test_tracking.py",
+    "integration/test_run.py",
+    "browser/test_page.py",
+    "learning/test_encoders_autoencoder.py",
+    "cells/test_executors.py",
+    "audit/test_conformance.py",
+)
+"""Files with tests of several seconds; they run first, so that two workers end together."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first, those beside each other that use the same real data; within a file the order stays."""
+    order = {Path(__file__).parent / file: place for place, file in enumerate(SLOW)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 def mirror_of(dataset: str) -> Path | None:
@@ -67,51 +99,80 @@ def source_files() -> Callable[[str], Sources]:
 
 
 @pytest.fixture(scope="session")
-def trial(source_files: Callable[[str], Sources]) -> pd.DataFrame:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test session that all its workers share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def once(shared: Path) -> Once:
+    """`once("name", make)` -> what `make()` gives, made by the first worker that asks and read by the others."""
+    read: dict[str, Any] = {}
+
+    def made(name: str, make: Callable[[], Any]) -> Any:
+        path = shared / f"{safe(name)}.pickle"
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                read[name] = make()
+                path.write_bytes(pickle.dumps(read[name], protocol=5))
+        if name not in read:
+            read[name] = pickle.loads(path.read_bytes())
+        return read[name]
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def trial(source_files: Callable[[str], Sources], once: Once) -> pd.DataFrame:
     """All rows of the International Stroke Trial's database; reading them takes 20 s."""
     from datasets.ist import read_trial
 
-    return read_trial(source_files("ist"))
+    return once("trial", lambda: read_trial(source_files("ist")))
 
 
 @pytest.fixture(scope="session")
-def files(source_files: Callable[[str], Sources]) -> SoopFiles:
+def files(source_files: Callable[[str], Sources], once: Once) -> SoopFiles:
     """All masks, pictures and tables of SOOP; reading them takes 8 s."""
     from datasets._soop_files import read_files
 
-    return read_files(source_files("soop"))
+    return once("soop-files", lambda: read_files(source_files("soop")))
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a dataset's own code builds of its source files, and in how many seconds of computing time."""
+
+    cohort: Cohort
+    seconds: float
 
 
 @pytest.fixture(scope="session")
-def read_once(request: pytest.FixtureRequest) -> Callable[[str], AbstractContextManager[None]]:
-    """`with read_once("ist"):` -> therein the dataset's own code receives its source files as this session has read them."""
+def built_once(request: pytest.FixtureRequest, source_files: Callable[[str], Sources], once: Once) -> Callable[[str], Built]:
+    """`built_once("soop[cases=any]")` -> the real dataset, built once in this test session."""
 
-    @contextmanager
-    def patched(name: str) -> Iterator[None]:
+    def build(spelled: str) -> Built:
+        dataset = discover().dataset(spelled)
+        name = dataset.entry.name
+        sources = source_files(name) if needs_files(name) else Sources(Path(), {}, "")
         with pytest.MonkeyPatch.context() as patch:
             if name in READERS:
                 reader, fixture = READERS[name]
                 read = request.getfixturevalue(fixture)
                 patch.setattr(reader, lambda sources: read)
-            yield
+            started = time.process_time()
+            cohort = dataset.make().build(sources)
+        return Built(cohort, time.process_time() - started)
 
-    return patched
+    return lambda spelled: once(f"built-{spelled}", lambda: build(spelled))
 
 
 @pytest.fixture(scope="session")
-def real_cohort(
-    source_files: Callable[[str], Sources], read_once: Callable[[str], AbstractContextManager[None]]
-) -> Callable[[str], Cohort]:
-    """`real_cohort("soop[cases=any]")` -> what the dataset's own code builds of its real files, once per spelling."""
-
-    @functools.cache
-    def build(spelled: str) -> Cohort:
-        dataset = discover().dataset(spelled)
-        sources = source_files(dataset.entry.name)
-        with read_once(dataset.entry.name):
-            return dataset.make().build(sources)
-
-    return build
+def real_cohort(built_once: Callable[[str], Built]) -> Callable[[str], Cohort]:
+    """`real_cohort("soop[cases=any]")` -> what the dataset's own code builds of its real files."""
+    return lambda spelled: built_once(spelled).cohort
 
 
 @pytest.fixture(autouse=True)
@@ -133,11 +194,15 @@ def made(tmp_path: Path, isolated: None, monkeypatch: pytest.MonkeyPatch) -> Mad
 
 
 @pytest.fixture(scope="session")
-def run_once(tmp_path_factory: pytest.TempPathFactory) -> MadeBenchmark:
+def run_once(shared: Path, once: Once) -> MadeBenchmark:
     """The made benchmark after a run of its whole suite: to be read, or copied."""
-    benchmark = MadeBenchmark(tmp_path_factory.mktemp("run"))
-    benchmark.run()
-    return benchmark
+
+    def run() -> MadeBenchmark:
+        benchmark = MadeBenchmark(shared / "run")
+        benchmark.run()
+        return benchmark
+
+    return once("run", run)
 
 
 @pytest.fixture

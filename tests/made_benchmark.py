@@ -16,6 +16,7 @@ Where a process is the point (signals, limits, another folder), `process` and `c
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -38,6 +39,7 @@ from benchmark.data.preparation import load_cohort
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.suites.suite import Suite
+from benchmark.system import provenance
 from benchmark.system.locations import ROOT
 
 Done = subprocess.CompletedProcess[str]
@@ -529,6 +531,10 @@ def in_this_process(words: Sequence[str], environment: dict[str, str]) -> Done:
     return subprocess.CompletedProcess(list(words), code, out.getvalue(), errors.getvalue())
 
 
+this_machine = functools.cache(provenance.environment)
+"""What is installed here does not change from one command to the next, and reading all of it takes half a second."""
+
+
 @contextlib.contextmanager
 def _as_a_new_process(environment: dict[str, str]) -> Iterator[None]:
     """Nothing that an earlier command imported, kept or set is met, and nothing is left behind.
@@ -538,6 +544,7 @@ def _as_a_new_process(environment: dict[str, str]) -> Iterator[None]:
     _forget_components()
     with (
         patch.dict(os.environ, environment, clear=True),
+        patch.object(provenance, "environment", this_machine),
         patch.object(sys, "dont_write_bytecode", True),
         contextlib.chdir(ROOT),
     ):

@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
         for place in places
         for path in sorted((root / place).glob("*.py"))
         if not path.name.startswith("_")
-        for entry in read_entries(path, kind)
+        for entry in _entries_unless_edited(path, kind, path.stat().st_mtime_ns if path.exists() else 0)
     ]
     resolved = [Path(plugin).expanduser().resolve() for plugin in plugins]
     for plugin, path in zip(plugins, resolved, strict=True):
@@ -53,6 +54,12 @@ def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
         f"{kind}s": Registry(kind, [entry for entry in found if entry.kind == kind]) for kind in CARDS
     }
     return Catalogue(**registries, plugins=tuple(map(str, resolved)))
+
+
+@cache
+def _entries_unless_edited(path: Path, kind: Kind, _modified: int) -> tuple[Entry[Any], ...]:
+    """The components of a file of the checkout, which many commands of one process ask for."""
+    return tuple(read_entries(path, kind))
 
 
 def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:

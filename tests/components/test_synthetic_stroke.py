@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,10 +43,9 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def built() -> Built:
-    start = time.process_time()
-    cohort = SyntheticStroke().build(NO_FILES)
-    return Built(cohort, time.process_time() - start, draw_labelled(1))
+def built(built_once: Callable[[str], Any]) -> Built:
+    real = built_once("synthetic-stroke")
+    return Built(real.cohort, real.seconds, draw_labelled(1))
 
 
 def complete_table(patients: list[Patient]) -> pd.DataFrame:

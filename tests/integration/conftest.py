@@ -6,10 +6,8 @@ import argparse
 import functools
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,25 +16,17 @@ import pytest
 from filelock import FileLock
 
 from benchmark.cli import fetch
+from benchmark.data.cohort import Cohort
 from benchmark.data.fetching import needs_files
 from benchmark.data.sources import Sources
 from benchmark.leaderboard import publication
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.discovery import discover
 from benchmark.registry.spelling import parse_spelling
 from benchmark.suites.suite import DEFAULT, Suite
 from benchmark.system.files import safe
-from benchmark.system.locations import ROOT
 from tests.made_benchmark import in_this_process
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of this test session that all its workers share."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 @dataclass(frozen=True)
@@ -45,35 +35,33 @@ class RealData:
 
     folder: Path
     source_files: Callable[[str], Sources]
-    read_once: Callable[[str], AbstractContextManager[None]]
+    real_cohort: Callable[[str], Cohort]
 
     def fetch(self, spelled: str) -> dict[str, str]:
         """Fetch and prepare a dataset, or skip the test; returns the environment that uses it.
 
-        The verb `fetch` does it, in this process: so the slow files are read once for all tests.
+        The verb `fetch` does it, in this process, with the cohort that this session has built.
         """
         name, _ = parse_spelling(spelled)
         mirror = str(self.source_files(name).folder) if needs_files(name) else None
         done = self.folder / f"{safe(spelled)}.fetched"
         with FileLock(self.folder / f"{safe(spelled)}.lock"):
             if not done.exists():
-                with self.read_once(name), pytest.MonkeyPatch.context() as patch:
+                cohort = self.real_cohort(spelled)
+                with pytest.MonkeyPatch.context() as patch:
                     patch.setenv("STROKEBENCH_DATA", str(self.folder))
+                    patch.setattr(discover().datasets.get(name).load(), "build", lambda dataset, sources: cohort)
                     assert fetch.run(argparse.Namespace(name=spelled, mirror=mirror, jobs=8)) == 0
                 done.touch()
         return {**os.environ, "STROKEBENCH_DATA": str(self.folder)}
 
 
 @pytest.fixture(scope="session")
-def real_data(
-    shared: Path,
-    source_files: Callable[[str], Sources],
-    read_once: Callable[[str], AbstractContextManager[None]],
-) -> RealData:
+def real_data(shared: Path, source_files: Callable[[str], Sources], real_cohort: Callable[[str], Cohort]) -> RealData:
     """`real_data.fetch("soop")` -> the environment in which the dataset's prepared cohort is at hand."""
     folder = shared / "real"
     folder.mkdir(exist_ok=True)
-    return RealData(folder, source_files, read_once)
+    return RealData(folder, source_files, real_cohort)
 
 
 @dataclass(frozen=True)
@@ -127,8 +115,6 @@ def computed_once() -> Iterator[None]:
 
 def command(environment: dict[str, str], *words: str) -> str:
     """What a command of the benchmark prints; it must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmark", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
-    )
+    done = in_this_process(words, environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

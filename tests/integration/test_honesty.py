@@ -194,7 +194,8 @@ def test_set_aside_files_and_caches_can_be_cleaned(made):
 
 
 def test_the_mirror_follows_a_suite_that_is_named_from_another_folder(made):
-    words = ["run", "--suite", made.suite.name, "--plugin", made.plugin.name, "--method", "steady", "--protocol", "repeated-cv"]
+    row = ["--method", "steady", "--protocol", "repeated-cv", "--in-process"]
+    words = ["run", "--suite", made.suite.name, "--plugin", made.plugin.name, *row]
     environment = {**made.environment, "PYTHONPATH": str(ROOT), "STROKEBENCH_OUTPUT": "elsewhere"}
     done = made.process(*words, cwd=made.folder, env=environment)
     assert done.returncode == 0, done.stderr

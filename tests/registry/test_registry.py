@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 
@@ -202,6 +203,19 @@ def test_a_name_registered_twice_in_one_file_is_an_error(tmp_path: Path) -> None
     error = discover([plugin(tmp_path, text)]).methods.get("twin").error
     assert error is not None
     assert "twice" in error
+
+
+def test_a_file_of_the_checkout_that_was_edited_or_appeared_is_read_anew_in_the_same_process(tmp_path: Path) -> None:
+    def names() -> set[str]:
+        return {entry.name for entry in discover(root=tmp_path).methods}
+
+    path = Path(plugin(tmp_path / "methods", GOOD.format(name="before")))
+    assert names() == {"before"} == names()
+    path.write_text(GOOD.format(name="after"), encoding="utf-8")
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    plugin(tmp_path / "methods", GOOD.format(name="other"), "other.py")
+    (tmp_path / "methods" / "gone.py").symlink_to(tmp_path / "nowhere.py")
+    assert names() == {"after", "other", "gone"}
 
 
 def test_the_same_plugin_given_twice_is_no_duplicate(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ Monte-Carlo errors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -27,8 +29,11 @@ Results = dict[str, list[Repetition]]
 
 
 @pytest.fixture(scope="module")
-def results() -> Results:
-    return {name: [repeat(WORLDS[name], number) for number in range(REPETITIONS)] for name in ("s1", "s2")}
+def results(once: Callable[[str, Callable[[], Results]], Results]) -> Results:
+    def repeated() -> Results:
+        return {name: [repeat(WORLDS[name], number) for number in range(REPETITIONS)] for name in ("s1", "s2")}
+
+    return once("level", repeated)
 
 
 def test_every_calibration_bar_holds(results: Results):
