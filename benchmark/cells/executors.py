@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, TypeVar, cast
 
 from benchmark.suites.suite import Limits
@@ -87,12 +87,16 @@ def _initialise(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
-def completed(items: Iterable[T], submit: Callable[[T], Future[R]], in_flight: int) -> Iterator[tuple[T, Future[R]]]:
-    """Each item and its future, in the order in which they complete; at most `in_flight` are submitted at a time."""
+def completed(items: Iterable[T | None], submit: Callable[[T], Future[R]], in_flight: int) -> Iterator[tuple[T, Future[R]]]:
+    """Each item and its future, in the order in which they complete; at most `in_flight` are submitted at a time.
+
+    None among the items holds back what follows until one more is complete.
+    """
     waiting = iter(items)
     running: dict[Future[R], T] = {}
     while True:
-        running |= {submit(item): item for item in islice(waiting, in_flight - len(running))}
+        ready = takewhile(lambda item: item is not None, islice(waiting, in_flight - len(running)))
+        running |= {submit(item): item for item in ready if item is not None}
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:

@@ -3,8 +3,7 @@
 import json
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,9 @@ from typing import Protocol
 
 from benchmark.cells.compute import compute, encode, failure
 from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
-from benchmark.cells.planning import Cell, Plan, plan
-from benchmark.cells.store import CUT_SHORT, CellRecord, Store
+from benchmark.cells.first_cells import FirstCells
+from benchmark.cells.planning import Cell, Plan, PlannedRow, plan
+from benchmark.cells.store import CUT_SHORT, CellAddress, CellRecord, Store
 from benchmark.cells.studies import end_interrupted
 from benchmark.cells.task import write_task
 from benchmark.data.cohort import Cohort
@@ -26,9 +26,12 @@ from benchmark.data.preparation import load_cohort, prepared_folder
 from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
-from benchmark.system.errors import BenchmarkError, NotFetchedError
+from benchmark.system.errors import BenchmarkError, NotFetchedError, place_of
 from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
+
+NAMED = 5
+"""Methods that a line names."""
 
 
 class Reporter(Protocol):
@@ -56,21 +59,30 @@ class Request:
 
 @dataclass
 class Summary:
-    """What a run did; `skipped` are datasets that are not fetched, `broken` those that could not be prepared."""
+    """What a run did: `skipped` datasets are not fetched, `broken` components cannot be used, `given_up` methods fail."""
 
     computed: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     not_ok: list[CellRecord] = field(default_factory=list)
     cohorts: dict[str, Cohort] = field(default_factory=dict)
+    given_up: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, reporter: Reporter) -> tuple[Plan, Summary]:
     """Load the cohorts that are on this machine and plan their cells; other datasets are skipped with the reason.
 
-    Raises `BenchmarkError` where no dataset is left.
+    Methods whose file is broken are said once and left out. Raises `BenchmarkError` where no dataset is left.
     """
     summary = Summary()
+    for name in suite.methods:
+        error = catalogue.method(name).entry.error
+        if error:
+            summary.broken[name] = f"{name} is broken: {error}"
+    ranked, descriptive = (
+        tuple(name for name in names if name not in summary.broken) for names in (suite.ranked, suite.descriptive)
+    )
+    suite = replace(suite, ranked=ranked, descriptive=descriptive)
     for dataset in suite.datasets:
         started = time.perf_counter()
         try:
@@ -81,32 +93,39 @@ def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, repor
             for line in [] if prepared else read_remarks(Path(summary.cohorts[dataset].folder)).lines:
                 reporter.say(f"  {line.state}: {line}")
         except NotFetchedError as error:
-            summary.skipped[dataset] = str(error)
-            reporter.say(f"skipped: {error}")
+            summary.skipped[dataset] = f"skipped: {error}"
         except Exception as error:  # a dataset is somebody's code: whatever it raises stops no other dataset
-            named = "" if isinstance(error, BenchmarkError) else f"{type(error).__name__}: "
-            summary.broken[dataset] = f"{dataset} cannot be prepared: {named}{error}"
-            reporter.say(summary.broken[dataset])
+            reason = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}{place_of(error)}"
+            summary.broken[dataset] = f"{dataset} cannot be prepared: {reason}"
         else:
             seconds = time.perf_counter() - started
             if seconds > 2:
                 reporter.say(f"{dataset}: prepared in {seconds:.0f} s")
+    problems = [*summary.broken.values(), *summary.skipped.values()]
     if not summary.cohorts:
-        raise BenchmarkError("no dataset to run on: " + "; ".join([*summary.broken.values(), *summary.skipped.values()]))
+        raise BenchmarkError("\n".join([*problems, "no dataset to run on"] if len(problems) != 1 else problems))
+    for problem in problems:
+        reporter.say(problem)
     return plan(suite, catalogue, summary.cohorts, Store(), seeds), summary
 
 
-def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: Callable[[int], None]) -> Summary:
+def run(
+    request: Request,
+    catalogue: Catalogue,
+    reporter: Reporter,
+    after_seed: Callable[[int], None],
+    prepared: tuple[Plan, Summary] | None = None,
+) -> Summary:
     """Compute what this machine's cells lack. `after_seed` is called when every method has completed a seed.
 
-    Raises `StoreError` where results cannot be written; what was computed before is kept.
+    `prepared` is what `prepare_plan` gave, where that was called before. Raises `StoreError` where results cannot be written;
+    what was computed before is kept.
     """
-    planned, summary = prepare_plan(request.suite, request.seeds, catalogue, reporter)
+    planned, summary = prepared or prepare_plan(request.suite, request.seeds, catalogue, reporter)
     store = Store()
     for task in planned.tasks:
         write_task(task, store.task_path(task.dataset, task.protocol))
-    rows = [f"{row.dataset}: {row.method.spelled} is not applicable: {row.not_applicable}" for row in planned.not_applicable]
-    for line in (*planned.impossible, *rows):
+    for line in (*planned.impossible, *_not_applicable(planned.not_applicable)):
         reporter.say(line)
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
     if not planned.cells:
@@ -124,14 +143,27 @@ def run(request: Request, catalogue: Catalogue, reporter: Reporter, after_seed: 
                 _encode(cells, catalogue, executor, reporter)
                 debug = request.debug and request.in_process
                 with reporter.progress(len(cells)) as advance:
-                    for record in _completed(cells, executor, store, run_id, after_seed, debug):
+                    first = FirstCells(planned.cells, cells)
+                    for record in _completed(cells, executor, store, run_id, after_seed, first, debug=debug):
                         summary.computed += 1
                         advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
+                summary.given_up = first.given_up
         finally:  # no worker is left: what a killed one tried runs no more
             end_interrupted({cell.address.row for cell in cells if cell.row.fits > 1})
     stored = ((store.read(cell.address), cell.key) for cell in planned.cells)
     summary.not_ok = [record for record, key in stored if record is not None and record.key == key and record.outcome != "ok"]
     return summary
+
+
+def _not_applicable(rows: Iterable[PlannedRow]) -> Iterator[str]:
+    """A line for each dataset and reason."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        alike.setdefault((row.dataset, row.not_applicable), []).append(row.method.spelled)
+    for (dataset, reason), methods in alike.items():
+        named = f"{methods[0]} is" if len(methods) == 1 else f"{len(methods)} methods are"
+        some = "" if len(methods) == 1 else f" ({', '.join(methods[:NAMED])}{' ...' if len(methods) > NAMED else ''})"
+        yield f"{dataset}: {named} not applicable: {reason}{some}"
 
 
 def _encode(cells: Iterable[Cell], catalogue: Catalogue, executor: CellExecutor, reporter: Reporter) -> None:
@@ -166,18 +198,25 @@ def _completed(
     store: Store,
     run_id: str,
     after_seed: Callable[[int], None],
+    first: FirstCells,
+    *,
     debug: bool,
 ) -> Iterator[CellRecord]:
     """Compute cells, store each as it ends, and call `after_seed` when a seed is complete."""
     work = partial(compute, debug=debug)
-    left = Counter(cell.split.seed for cell in cells)
-    for cell, future in completed(cells, lambda cell: executor.submit(work, cell, fits=cell.row.fits), executor.in_flight):
+    left = {cell.split.seed: set[CellAddress]() for cell in cells}
+    for cell in cells:
+        left[cell.split.seed].add(cell.address)
+    turns = first.in_turn(cells)
+    for cell, future in completed(turns, lambda cell: executor.submit(work, cell, fits=cell.row.fits), executor.in_flight):
         if debug:
             future.result()
         record = _record(future, cell)
         store.write(replace(record, measured={**record.measured, "run": run_id, **_reproduced(cell, record)}))
         yield record
-        left[cell.split.seed] -= 1
+        left[cell.split.seed].discard(cell.address)
+        if first.ended(record):
+            left = {seed: {other for other in rest if other.method != record.address.method} for seed, rest in left.items()}
         if not left[cell.split.seed]:
             after_seed(cell.split.seed)
 

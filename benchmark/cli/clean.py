@@ -64,7 +64,7 @@ def _cells(options: Options) -> Iterator[Path]:
     from benchmark.cells.run import prepare_plan
     from benchmark.cells.store import Store
 
-    suite, catalogue = chosen_suite(options, remember=False)
+    suite, catalogue = chosen_suite(options)
     store = Store()
     if options.cells:
         for row in product(suite.datasets, suite.protocols, suite.methods):

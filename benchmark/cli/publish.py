@@ -13,7 +13,7 @@ def run(options: Options) -> int:
     from benchmark.cells.store import Store
     from benchmark.cells.task import read_task
 
-    suite, catalogue = chosen_suite(options, remember=False)
+    suite, catalogue = chosen_suite(options)
     store = Store()
     published, incomplete = 0, []
     for dataset, protocol in product(suite.datasets, suite.protocols):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
-from benchmark.cli.selection import JOBS, PARTS, SUITE, Options, argument, chosen_jobs, chosen_suite
+from benchmark.cli.selection import JOBS, PARTS, SUITE, Options, argument, chosen_jobs, chosen_suite, remember
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system.errors import BenchmarkError, check_known
 
 if TYPE_CHECKING:
-    from benchmark.cells.run import Request
+    from benchmark.cells.run import Request, Summary
+    from benchmark.cells.store import CellRecord
     from benchmark.leaderboard.standings import Standings
 
 
@@ -29,6 +30,8 @@ ARGUMENTS = (
     argument("--dry-run", action="store_true", help="only print what would be computed and about how long it takes"),
     argument("--no-sync", action="store_true", help="do not mirror the results to MLflow"),
 )
+CAUSES = 10
+"""Different causes of failed cells that are printed."""
 
 
 def run(options: Options, replaces: Sequence[str] = ()) -> int:
@@ -52,11 +55,15 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
         debug=options.debug,
     )
     if options.dry_run:
-        suite, catalogue = chosen_suite(options, remember=False)
+        suite, catalogue = chosen_suite(options, usable=True)
         return _dry_run(request_of(suite), catalogue)
     reporter = ConsoleReporter()
     with exclusive(results_folder()):
-        suite, catalogue = chosen_suite(options, remember=True, replaces=replaces)
+        suite, catalogue = chosen_suite(options, usable=True)
+        request = request_of(suite)
+        prepared = running.prepare_plan(suite, request.seeds, catalogue, reporter)
+        _check_prepared(options, prepared[1])
+        remember(options, catalogue, replaces)
         whole = current_suite(options.suite, catalogue)
         mirror = Mirror(options.suite, catalogue.plugins, enabled=not options.no_sync)
 
@@ -65,7 +72,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
             mirror.start()
 
         with mirror:
-            summary = running.run(request_of(suite), catalogue, reporter, after_seed)
+            summary = running.run(request, catalogue, reporter, after_seed, prepared)
             tables = rank(whole, catalogue)
             path = write_leaderboard(whole, catalogue, tables)
             try:
@@ -78,14 +85,37 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
             reporter.say(f"leaderboard: {path}\npage: {page}")
             if summary.computed:
                 reporter.say(mirror.finish())
-    for record in summary.not_ok[:10]:
-        reporter.say(f"not ok: {record.address}: {record.outcome}: {' '.join(record.reason.split())[:200]}")
+    for line in _not_ok(summary.not_ok):
+        reporter.say(line)
+    for method, reason in summary.given_up.items():
+        reporter.say(f"{method} failed alike on two datasets, and its other cells are not computed: {reason}")
     if summary.not_ok:
         outcomes = ",".join(sorted({record.outcome for record in summary.not_ok}))
         reporter.say(f"{len(summary.not_ok)} cells are not ok; `explain CELL` says more, `run --retry {outcomes}` tries again")
     for line in (*summary.broken.values(), *summary.skipped.values()):
         reporter.say(f"not run: {line}")
     return 1 if summary.not_ok or summary.broken else 0
+
+
+def _check_prepared(options: Options, summary: Summary) -> None:
+    """Raise `BenchmarkError` where a dataset that the options name cannot be prepared."""
+    for dataset, line in summary.broken.items():
+        if dataset in options.dataset:
+            raise BenchmarkError(line)
+
+
+def _not_ok(records: Sequence[CellRecord]) -> Iterator[str]:
+    """The cells that are not ok, those with one outcome and cause in one line."""
+    from benchmark.cells.first_cells import described
+
+    alike: dict[tuple[str, str, str], list[CellRecord]] = {}
+    for record in records:
+        alike.setdefault((record.address.method, record.outcome, described(record)[:300]), []).append(record)
+    for (method, outcome, reason), cells in list(alike.items())[:CAUSES]:
+        which = str(cells[0].address) if len(cells) == 1 else f"{method}: {len(cells)} cells, the first {cells[0].address}"
+        yield f"not ok: {which}: {outcome}: {reason}"
+    if len(alike) > CAUSES:
+        yield f"not ok: and {len(alike) - CAUSES} other causes"
 
 
 def _outcomes(named: str) -> tuple[str, ...]:

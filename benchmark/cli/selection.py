@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.catalogue import Catalogue, Configured
+from benchmark.registry.spelling import TUNED
 from benchmark.suites.suite import (
     DEFAULT,
     Members,
@@ -19,7 +20,7 @@ from benchmark.suites.suite import (
     members,
     validated,
 )
-from benchmark.system.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError, place_of
 
 Options = argparse.Namespace
 
@@ -67,32 +68,54 @@ def at_least(option: str, value: int, least: int) -> int:
     return value
 
 
-def chosen_suite(options: Options, *, remember: bool, replaces: Sequence[str] = ()) -> tuple[Suite, Catalogue]:
-    """The part of the suite that the options name.
+def chosen_suite(options: Options, *, usable: bool = False) -> tuple[Suite, Catalogue]:
+    """The part of the suite that the options name, members of this machine included; nothing is remembered.
 
-    Names that the suite lacks become its members on this machine if `remember`, so that later runs and rankings hold them;
-    the members that they replace leave it then.
+    With `usable` it raises `BenchmarkError` for a named component that is broken, or cannot be made with its parameters.
     """
     from benchmark.cells.rows import MEMBERS, catalogue_of, current_suite
 
     catalogue = catalogue_of(options.suite, options.plugin)
-    own = validated(load_suite(options.suite), catalogue)
+    validated(load_suite(options.suite), catalogue)
     named = {
         kind: tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(options, kind))) for kind in MEMBERS
     }
+    for kind, names in named.items() if usable else ():
+        for name in names:
+            _check_made(catalogue.configured(kind, name))
+    return narrowed(current_suite(options.suite, catalogue), *named.values()), catalogue
+
+
+def _check_made(component: Configured[Any]) -> None:
+    """Raise `BenchmarkError`, with file and line, where a component's file or its constructor fails."""
+    try:
+        component.make() if TUNED not in component.parameters else component.entry.load()
+    except BenchmarkError:
+        raise
+    except Exception as error:  # somebody's code
+        raise BenchmarkError(f"{component.spelled} cannot be made: {type(error).__name__}: {error}{place_of(error)}") from error
+
+
+def remember(options: Options, catalogue: Catalogue, replaces: Sequence[str] = ()) -> None:
+    """Have what the options name, and the suite lacks, become its members on this machine: later runs and rankings hold them.
+
+    The members that they replace leave it. Raises `BenchmarkError` for tuned rows of unequal budgets.
+    """
+    from benchmark.cells.rows import MEMBERS
+
+    own = validated(load_suite(options.suite), catalogue)
+    named = {kind: [canonical(kind, name, catalogue) for name in getattr(options, kind)] for kind in MEMBERS}
     new = {f"{kind}s": tuple(name for name in named[kind] if name not in getattr(own, f"{kind}s")) for kind in MEMBERS}
     extra = Members(**new, plugins=catalogue.plugins)
-    if remember:
-        before = members(own.name)
-        staying = replace(before, methods=tuple(name for name in before.methods if name not in replaces))
-        joined(joined(own, staying), extra)  # raises for tuned rows of unequal budgets, before any is remembered
-        for name in replaces:
-            leave(own.name, name)
-            print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(named['method'])} takes its place")
-        for name in join(own, extra):
-            print(f"{name} joins {own.name} on this machine, and counts in the correction of its tables from now on")
-            print(f"to take it out: python -m benchmark clean --suite {options.suite} --member '{name}'")
-    return narrowed(current_suite(options.suite, catalogue), *named.values()), catalogue
+    before = members(own.name)
+    staying = replace(before, methods=tuple(name for name in before.methods if name not in replaces))
+    joined(joined(own, staying), extra)
+    for name in replaces:
+        leave(own.name, name)
+        print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(named['method'])} takes its place")
+    for name in join(own, extra):
+        print(f"{name} joins {own.name} on this machine, and counts in the correction of its tables from now on")
+        print(f"to take it out: python -m benchmark clean --suite {options.suite} --member '{name}'")
 
 
 def narrowed(suite: Suite, datasets: tuple[str, ...], protocols: tuple[str, ...], methods: tuple[str, ...]) -> Suite:

@@ -71,7 +71,7 @@ def _report(options: Options, method: str) -> None:
     from benchmark.cells.store import Store
     from benchmark.cells.studies import journal_path
 
-    suite, _ = chosen_suite(options, remember=False)
+    suite, _ = chosen_suite(options)
     for dataset, protocol in product(suite.datasets, suite.protocols):
         records = [record for record in Store().row(dataset, protocol, method).values() if record.outcome == "ok"]
         if records:

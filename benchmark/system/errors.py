@@ -1,7 +1,30 @@
 """Errors that end a command with one line: what is wrong, and the mend."""
 
 import difflib
+import re
+import traceback
 from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from benchmark.system.locations import ROOT
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+
+
+def raised_at(shown: str) -> str:
+    """` (mine.py, line 12)`: the last line of a component's own code in a traceback's text; empty where there is none."""
+    frames = [(Path(name), line) for name, line in _FRAME.findall(shown)]
+    own = [
+        (path, line)
+        for path, line in frames
+        if path.suffix == ".py" and "site-packages" not in path.parts and not path.is_relative_to(ROOT / "benchmark")
+    ]
+    return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""
+
+
+def place_of(error: BaseException) -> str:
+    """Likewise of an exception that was caught."""
+    return raised_at("".join(traceback.format_exception(error)))
 
 
 class BenchmarkError(Exception):

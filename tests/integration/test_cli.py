@@ -138,7 +138,10 @@ def test_a_file_with_a_syntax_error_is_listed_with_it_beside_the_others(made):
 
 def test_the_cells_of_a_method_that_cannot_be_imported_fail_and_the_others_run(made):
     made.edit("import numpy as np", "import numpy as np\nimport not_installed_here", made.other)
-    done = made.run("--plugin", str(made.other), "--method", "other", "--method", "steady", code=1)
+    named = ("--plugin", str(made.other), "--method", "other")
+    assert "other cannot be made: ModuleNotFoundError" in made.run(*named, code=2).stderr
+    made.edit('ranked = ["steady"', 'ranked = ["other", "steady"', made.suite)
+    done = made.run("--plugin", str(made.other), code=1)
     assert "No module named 'not_installed_here'" in done.stdout
     rows = {row["method"]: row for row in made.json("rank", *made.options, "--json")["tables"][0]["rows"]}
     assert rows["other"]["cells_ok"] == 0 and rows["steady"]["cells_ok"] == 20
@@ -196,7 +199,7 @@ def test_a_dataset_that_cannot_be_prepared_is_told_and_the_others_run(made):
     made.edit('f"case-{i}"', 'f"case-{i // 2}"', extra)
     made.edit('["made"]', '["unsound", "made"]', made.suite)
     done = made.run("--plugin", str(extra), code=1)
-    assert "case id 'case-0' occurs more than once" in done.stdout
+    assert "case_ids: 'case-0', 'case-1'" in done.stdout
     assert len(made.cells()) > 100
     assert not list((made.folder / "data" / "prepared" / "unsound").glob("*/cohort.json"))
 
