@@ -48,6 +48,9 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (REFUSED, "groups=[np.nan, *ids[1:]]"),
     (REFUSED, "groups=np.where(np.arange(n) == 0, 'P002 x', np.where(np.arange(n) == 1, 'P002X', ids))"),
     (ALIKE, "groups=pd.Series(ids, dtype='string')"),
+    (REFUSED, "groups=np.where(np.arange(n) == 7, '007', np.where(np.arange(n) == 8, '7', ids))"),
+    (REFUSED, "groups=1e17 + np.arange(n) // 3"),
+    (REFUSED, "case_ids=[chr(0xDCE9) + 'P', *ids[1:]]"),
     # labels
     (ALIKE, "labels=y.astype(bool)"),
     (ALIKE, "labels=y.astype(float)"),
@@ -113,6 +116,12 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (NOTED, "table=table.assign(k=pd.Categorical([None] * n))"),
     (NOTED, "table=table.assign(remark=[f'text {i} of a visit' for i in range(n)])"),
     (NOTED, "table=table.assign(statin=['yes', 'no', 'unknown'] * 20)"),
+    (NOTED, "table=table.assign(side=['left', 'Left ', 'right'] * 20)"),
+    (NOTED, "table=table.assign(glucose=np.where(np.arange(n) % 7 == 0, -999, table['age']))"),
+    (NOTED, "table=table.assign(glucose=np.where(np.arange(n) % 7 == 0, -1, 90 + np.arange(n) % 5))"),
+    (REFUSED, "table=table.assign(glucose=np.where(np.arange(n) == 7, 1.797e308, table['age']))"),
+    (REFUSED, "table=table.assign(side=pd.Series([chr(0xDCE9), 'left', 'right'] * 20, dtype=object))"),
+    (REFUSED, "facts={'oracle_auc': 'high'}"),
     # derived, strata, present
     (REFUSED, "derived=derived.assign(volume=np.inf)"),
     (REFUSED, "derived=derived.assign(mrs_90=1.0)"),
@@ -127,6 +136,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (NOTED, "reports=[('',), *reports[1:]]"),
     (NOTED, "reports=[('as usual',)] * n"),
     (REFUSED, "reports=[(7,), *reports[1:]]"),
+    (REFUSED, "reports=[(chr(0xDCE9),), *reports[1:]]"),
     (REFUSED, "reports='a small infarct'"),
     (REFUSED, "reports=reports[1:]"),
     # images
@@ -141,6 +151,12 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (REFUSED, "images={'flair': ImageView(flair[:-1])}"),
     (REFUSED, "images={'flair': ImageView(flair.astype(str))}"),
     (REFUSED, "images={'flair': ImageView(flair[:, 0, 0, 0, 0])}"),
+    (REFUSED, "images={'flair': ImageView(flair, scale=np.nan)}"),
+    (REFUSED, "images={'flair': ImageView(flair, scale=0.0)}"),
+    (REFUSED, "images={'flair': ImageView(flair, axes='RAX')}"),
+    (REFUSED, "images={'mask': ImageView(mask), 'flair': ImageView(flair, axes='LAS')}"),
+    (REFUSED, "images={'mask': ImageView(mask[:, 0])}"),
+    (REFUSED, "images={'mask': ImageView(np.moveaxis(mask, 1, -1))}"),
     (REFUSED, "images=flair"),
     (NOTED, "images={'mask': ImageView(mask * (np.arange(n) > 2)[:, None, None, None, None].astype('uint8'))}"),
     (NOTED, "images={'flair': ImageView(0 * flair)}"),
@@ -148,6 +164,8 @@ CHANGES: tuple[tuple[str, str], ...] = (
     # pool
     (REFUSED, "pool=Cohort('p', case_ids=['P001'], reports=[('small',)])"),
     (REFUSED, "pool=Cohort('p', case_ids=['q1', 'q1'], reports=[('small',), ('large',)])"),
+    (REFUSED, "pool=Cohort('p', case_ids=['p002', 'q2'], reports=[('small',), ('large',)])"),
+    (REFUSED, "groups=ids[np.arange(n) // 2], pool=Cohort('p', case_ids=['q1', 'q2'], reports=[('small',), ('large',)])"),
     (REFUSED, "pool=Cohort('p', case_ids=['q1', 'q2'], labels=[0, 1], reports=[('small',), ('large',)])"),
 )
 """(class, change) of every malformed cohort."""

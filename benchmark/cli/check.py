@@ -1,4 +1,4 @@
-"""`check METHOD`: does a method keep its contract? One line per finding, on made cohorts of several shapes."""
+"""`check COMPONENT`: does a method or a dataset keep its contract? One line per finding."""
 
 import contextlib
 import io
@@ -6,64 +6,89 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from benchmark.audit.findings import Finding
 from benchmark.cli.selection import JSON, PLUGIN, Options, argument, print_json
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
+from benchmark.registry.spelling import parse_spelling
 from benchmark.system.errors import BenchmarkError, check_known
 
 Findings = Mapping[str, Sequence[Finding]]
 """By shape."""
 ARGUMENTS = (
-    argument("method", metavar="METHOD", help="a method as `list` shows it, or a Python file: all methods in it"),
+    argument("component", metavar="COMPONENT", help="a method or dataset as `list` shows it, or a Python file: all in it"),
     PLUGIN,
-    argument("--shape", default="all", metavar="NAME|all", help="only on made cohorts of this shape (default: all)"),
+    argument("--shape", default="all", metavar="NAME|all", help="a method only on made cohorts of this shape (default: all)"),
     JSON,
 )
 
 
 def run(options: Options) -> int:
-    """Exit code 0 where every method conforms, 1 where a check found an error."""
+    """Exit code 0 where every component conforms, 1 where a check found an error."""
     from benchmark.audit.made_cohorts import SHAPES
 
     check_known("shape", [options.shape], (*SHAPES, "all"))
     shapes = tuple(SHAPES) if options.shape == "all" else (options.shape,)
-    methods, catalogue = _methods(options.method, options.plugin)
-    checked = {method: _check(method, catalogue, shapes, quiet=options.json) for method in methods}
-    rows = [
-        {"method": method, "shape": shape, **vars(finding)}
-        for method, findings in checked.items()
-        for shape, of_shape in findings.items()
-        for finding in of_shape
-    ]
+    datasets, methods, catalogue = _components(options.component, options.plugin)
+    out = io.StringIO() if options.json else sys.stdout
+    rows: list[dict[str, str]] = []
+    for dataset in datasets:
+        rows += [{"dataset": dataset, **vars(finding)} for finding in _check_dataset(dataset, catalogue, out)]
+    for method in methods:
+        for shape, findings in _check(method, catalogue, shapes, out).items():
+            rows += [{"method": method, "shape": shape, **vars(finding)} for finding in findings]
     if options.json:
         print_json(rows)
     return int(any(row["state"] == "error" for row in rows))
 
 
-def _methods(named: str, plugins: Sequence[str]) -> tuple[list[str], Catalogue]:
-    """The spellings to check, and the catalogue that has them; a file stands for its methods and their variants."""
+def _components(named: str, plugins: Sequence[str]) -> tuple[list[str], list[str], Catalogue]:
+    """Datasets and methods to check, and the catalogue that has them; a file stands for all in it, variants included."""
     if not named.endswith(".py"):
         catalogue = discover(plugins)
-        return [catalogue.method(named).spelled], catalogue
+        if parse_spelling(named)[0] in catalogue.datasets:
+            return [catalogue.dataset(named).spelled], [], catalogue
+        return [], [catalogue.method(named).spelled], catalogue
     catalogue = discover([*plugins, named])
     path = Path(named).expanduser().resolve()
+    datasets = [entry.name for entry in catalogue.datasets if entry.path.resolve() == path]
     methods = [method.spelled for method in catalogue.variants() if method.entry.path.resolve() == path]
-    if not methods:
-        raise BenchmarkError(f"{named} registers no method: put @register_method on a class")
-    return methods, catalogue
+    if not datasets and not methods:
+        raise BenchmarkError(f"{named} registers no method or dataset: put @register_method or @register_dataset on a class")
+    return datasets, methods, catalogue
 
 
-def _check(method: str, catalogue: Catalogue, shapes: Sequence[str], *, quiet: bool) -> Findings:
-    """Check shape by shape, and print the findings unless `quiet`; an error of the card is reported once.
+def _check_dataset(dataset: str, catalogue: Catalogue, out: TextIO) -> list[Finding]:
+    """Check a dataset, and print the findings as they come."""
+    from benchmark.audit.cohort_check import check_dataset
+
+    print(dataset, file=out, flush=True)
+    findings: list[Finding] = []
+    with contextlib.redirect_stdout(sys.stderr):
+        for finding in check_dataset(dataset, catalogue):
+            findings.append(finding)
+            print(_line(finding), file=out, flush=True)
+    states = Counter(finding.state for finding in findings)
+    warned = f", {_counted(states['warning'], 'warning')}" if states["warning"] else ""
+    verdict = (
+        f"does not conform: {_counted(states['error'], 'error')}"
+        if states["error"]
+        else f"conforms ({_counted(len(findings), 'check')}{warned})"
+    )
+    print(f"{dataset} {verdict}", file=out, flush=True)
+    return findings
+
+
+def _check(method: str, catalogue: Catalogue, shapes: Sequence[str], out: TextIO) -> Findings:
+    """Check shape by shape, and print the findings; an error of the card is reported once.
 
     What the method itself prints goes to stderr.
     """
     from benchmark.audit.conformance import check_method
 
     findings: dict[str, Sequence[Finding]] = {}
-    out = io.StringIO() if quiet else sys.stdout
     print(method, file=out, flush=True)
     for shape in shapes:
         with contextlib.redirect_stdout(sys.stderr):

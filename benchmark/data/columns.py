@@ -23,6 +23,12 @@ NUMBER = re.compile(r"[<>≤≥~±]?\s*[-+−]?(\d{1,3}([.,' ]\d{3})+|\d+)?([.,]
 CODE = re.compile(r"[-+]?\d+|[<>≤≥~±].*")
 """A number that may be the name of a declared category: a code, or a band."""
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})([ T].*)?")
+GREATEST = 1e150
+"""The largest number whose square is finite."""
+LONGEST_EXACT = 2.0**53
+"""From here on a float no longer holds every whole number."""
+FAR = 5
+"""Interquartile ranges from the quartiles of the others at which a value lies far from them."""
 GIVE_DURATION = "calendar time says nothing of a later patient; give a duration"
 NEAR_UNIQUE, FEW_LEVELS, MOST_BY_CHANCE = 0.5, 20, 20
 RESERVED = frozenset({"case_id", "case_ids", "label", "labels", "sites", "groups", "strata", "present"})
@@ -89,7 +95,9 @@ def _read_objects(place: str, column: pd.Series[Any], remarks: Remarks) -> pd.Se
         return _read_numbers(place, column.map(float, na_action="ignore"), remarks)
     if kinds == {"text"}:
         return _read_categories(place, column, remarks, declared=False)
-    if "date" in kinds:
+    if "duration" in kinds:
+        remarks.refuse(place, "durations: give numbers of hours or days (`column.dt.total_seconds() / 3600`)")
+    elif "date" in kinds:
         remarks.refuse(place, f"dates ({quoted(there[:1])}): {GIVE_DURATION}")
     elif kinds == {"number", "text"}:
         words = [value for value in there if _kind(value) == "text"]
@@ -103,26 +111,47 @@ def _read_objects(place: str, column: pd.Series[Any], remarks: Remarks) -> pd.Se
 def _kind(value: object) -> str:
     if isinstance(value, str):
         return "text"
-    if isinstance(value, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64 | pd.Period):
+    if isinstance(value, datetime.timedelta | np.timedelta64):
+        return "duration"
+    if isinstance(value, datetime.date | datetime.time | np.datetime64 | pd.Period):
         return "date"
     return "number" if isinstance(value, numbers.Real | Decimal | np.bool_) else "other"
 
 
 def _read_numbers(place: str, column: pd.Series[Any], remarks: Remarks) -> pd.Series[Any]:
     values = pd.Series(pd.array(column).to_numpy(dtype=np.float64, na_value=np.nan), index=column.index)
-    infinite = np.isinf(values)
+    infinite = values.abs() > GREATEST
     if infinite.any():
-        remarks.refuse(place, "infinite values: make them missing, or a number", infinite)
+        remarks.refuse(place, "infinite values, or so large that they stand for none: make them missing", infinite)
     there = values[values.notna()]
     if there.empty:
         remarks.note(place, "missing in every case")
     elif there.nunique() == 1 and len(there) == len(values):
         remarks.note(place, f"constant: {there.iloc[0]:g} in every case")
+    else:
+        _note_codes(place, values, remarks)
     return values
+
+
+def _note_codes(place: str, values: pd.Series[Any], remarks: Remarks) -> None:
+    """Note a repeated value of nines, or a negative one, that lies far from all others: -1, 99, -999 often mean missing."""
+    for code in values[values.duplicated() & values.map(is_code)].unique().tolist():
+        rest = values[values.notna() & (values != code)]
+        low, high = np.quantile(rest, [0.25, 0.75]) if len(rest) else (code, code)
+        if not low - FAR * (high - low) <= code <= high + FAR * (high - low):
+            remarks.note(place, f"{code:g} lies far from all other values: if it means missing, make it NaN", values == code)
+
+
+def is_code(number: float) -> bool:
+    """Whether a number looks like one of those that stand for a missing value."""
+    text = f"{abs(number):.0f}"
+    return float(number).is_integer() and (set(text) in ({"9"}, {"8"}, {"7"}) or (number == -1)) and abs(number) not in (7, 8)
 
 
 def _read_categories(place: str, column: pd.Series[Any], remarks: Remarks, *, declared: bool) -> pd.Series[Any]:
     """Categories in words; `declared` where the type says that they are categories, whatever they look like."""
+    if not decodable(place, column, remarks):
+        return _nothing(column)
     there = column.notna()
     words = column.where(there, None).map(word, na_action="ignore")
     if declared and any(_kind(level) == "date" for level in column[there].unique()):
@@ -134,6 +163,10 @@ def _read_categories(place: str, column: pd.Series[Any], remarks: Remarks, *, de
         remarks.refuse(place, message, words.isin(blank))
     said = [level for level in levels if level.casefold() not in BLANK]
     _check_levels(place, said, remarks, declared=declared)
+    folded = pd.Series([" ".join(level.split()).casefold() for level in said], dtype=object)
+    if folded.duplicated().any():
+        twins = [level for level, double in zip(said, folded.duplicated(keep=False), strict=True) if double]
+        remarks.note(place, f"levels that differ only by blanks or case ({quoted(sorted(twins))}): are they one?")
     if not said:
         remarks.note(place, "missing in every case")
     elif len(said) == 1 and there.all():
@@ -160,6 +193,25 @@ def _check_levels(place: str, levels: Iterable[str], remarks: Remarks, *, declar
         remarks.refuse(place, f"text that parses as numbers ({quoted(figures)}{words}): {mend}{category}")
     elif absent:
         remarks.note(place, f"{quoted(absent)} is a level of its own: if it means missing, make it None")
+
+
+def is_rounded(value: object) -> bool:
+    """Whether a number stands where a name is meant, and is so long that a float has rounded it."""
+    return isinstance(value, float | np.floating) and abs(float(value)) >= LONGEST_EXACT
+
+
+def decodable(place: str, column: pd.Series[Any], remarks: Remarks) -> bool:
+    """Whether a column of Python objects holds no text that is not Unicode; refuses it otherwise."""
+    strange = column.map(is_undecodable).to_numpy(dtype=bool)
+    if strange.any():
+        message = f"text that is not Unicode ({ascii(column[strange].iloc[0])}): read the file in its encoding"
+        remarks.refuse(place, message, strange)
+    return not strange.any()
+
+
+def is_undecodable(text: object) -> bool:
+    """Whether a text holds what no encoding can store: its file was read in the wrong one."""
+    return isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def is_number(text: str) -> bool:

@@ -16,6 +16,7 @@ from benchmark.data.columns import label_copies
 from benchmark.data.modalities import known_modalities, known_parts
 from benchmark.data.parts import Frame, lengths
 from benchmark.data.remarks import Remark, Remarks, quoted
+from benchmark.data.words import spelled_twice
 from benchmark.system.errors import DataError
 
 FIRST = ("case_ids", "labels", "present")
@@ -34,6 +35,13 @@ def take_in(cohort: Cohort, barred: Iterable[str] = ()) -> tuple[Cohort, Remarks
     taken = _read(cohort, remarks)
     if cohort.labels is None:
         remarks.refuse("labels", "the dataset gives none")
+    facts = {}
+    for fact, value in cohort.facts.items():
+        try:
+            facts[fact] = float(value)
+        except (TypeError, ValueError):
+            remarks.refuse("facts", f"'{fact}' is a {type(value).__name__}: give a number")
+    taken = replace(taken, facts=facts)
     names = {_plain(name): name for listed in barred for name in listed.split(",")}
     for part, frame in _inputs(taken):
         for column in frame:
@@ -60,6 +68,13 @@ def _pool(pool: Cohort, labelled: Cohort, remarks: Remarks) -> Cohort:
     both = np.intersect1d(taken.case_ids, labelled.case_ids)
     if len(both):
         own.refuse("case_ids", f"{quoted(both)} is labelled as well: a case is in the cohort or in the pool")
+    for name in ("case_ids", "groups", "sites"):
+        ours, theirs = getattr(labelled, name), getattr(taken, name)
+        twins = None if ours is None or theirs is None else spelled_twice({*ours.tolist(), *theirs.tolist()})
+        if twins:
+            own.refuse(name, f"{twins[0]}, in cohort and pool: use one spelling")
+    if taken.groups is None and labelled.groups is not None and len(set(labelled.groups.tolist())) < len(labelled.groups):
+        own.refuse("groups", "a patient of the cohort has several rows: say in `groups` whose each case of the pool is")
     remarks.lines += [replace(line, place=f"pool: {line.place}") for line in own.lines]
     shared: dict[str, Any] = {name: labelled.parts.get(name) for name, part in known_parts().items() if not part.of_cases}
     return replace(taken if own.refused() else _sorted(taken), encoders=labelled.encoders, **shared)
@@ -102,7 +117,7 @@ def _check_order(given: Mapping[str, Any], remarks: Remarks) -> None:
     """Refuse parts whose indexes name the same cases in another order: by position they would be torn apart."""
     indexes = list(_indexes({name: value for name, (_, value) in given.items()}))
     if "case_ids" in given:
-        indexes.insert(0, ("case_ids", pd.Index(np.asarray(given["case_ids"][1], dtype=object).ravel())))
+        indexes.insert(0, ("case_ids", pd.Index(np.asarray(given["case_ids"][1], dtype=object).ravel(), dtype=object)))
     for number, (name, index) in enumerate(indexes):
         for other, before in indexes[:number]:
             if len(index) == len(before) and not index.equals(before) and index.is_unique and index.isin(before).all():

@@ -18,7 +18,7 @@ from benchmark.data.features import FeatureCache, Pool, data_key
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.intake import take_in, write_remarks
 from benchmark.data.reading import opened_files
-from benchmark.data.remarks import quoted
+from benchmark.data.remarks import Remarks, quoted
 from benchmark.data.sources import Sources
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, Configured
@@ -100,16 +100,25 @@ def prepare(spelled: str, catalogue: Catalogue) -> Path:
     dataset = catalogue.dataset(spelled)
 
     def write(folder: Path) -> None:
-        sources, made = _sources(dataset), cast(Dataset, dataset.make())
-        with opened_files() as read:
-            built = made.build(sources)
-        _check_named(dataset, sources, read)
-        digest = built.source_digest or sources.digest
-        cohort, remarks = take_in(replace(built, name=dataset.spelled, source_digest=digest), dataset.card.barred)
+        cohort, remarks = build(dataset)
         _write(cohort, folder)
         write_remarks(remarks, folder)
 
     return build_once(prepared_folder(spelled, catalogue), write)
+
+
+def build(dataset: Configured[DatasetCard]) -> tuple[Cohort, Remarks]:
+    """The cohort as the dataset's code makes it now and the intake takes it, in memory, and what was remarked.
+
+    Raises `NotFetchedError` where source files are missing, `DataError` for a cohort that is refused.
+    """
+    sources, made = _sources(dataset), cast(Dataset, dataset.make())
+    with opened_files() as read:
+        built = made.build(sources)
+    _check_named(dataset, sources, read)
+    digest = built.source_digest or sources.digest
+    cohort, remarks = take_in(replace(built, name=dataset.spelled, source_digest=digest), dataset.card.barred)
+    return replace(cohort, task_digest=_task_digest(cohort), content_digest=_content_digest(cohort)), remarks
 
 
 def _check_named(dataset: Configured[DatasetCard], sources: Sources, read: Sequence[Path]) -> None:
@@ -131,8 +140,8 @@ def _write(cohort: Cohort, folder: Path) -> None:
         "encoders": dict(cohort.encoders),
         "facts": dict(cohort.facts),
         "source_digest": cohort.source_digest,
-        "task_digest": _task_digest(cohort),
-        "content_digest": _content_digest(cohort),
+        "task_digest": cohort.task_digest or _task_digest(cohort),
+        "content_digest": cohort.content_digest or _content_digest(cohort),
     }
     (folder / "cohort.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
 

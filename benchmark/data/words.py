@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.columns import BLANK, word
+from benchmark.data.columns import BLANK, decodable, is_rounded, word
 from benchmark.data.remarks import Remarks, quoted
 
 MISSING = BLANK | {"none", "null", "n/a"}
@@ -33,7 +35,7 @@ def one_column(place: str, value: Any, remarks: Remarks) -> pd.Series[Any] | Non
     if value.ndim != 1:
         remarks.refuse(place, f"has the shape {value.shape}: give one value for each case")
         return None
-    return pd.Series(value).reset_index(drop=True).astype(object)
+    return pd.Series(value, dtype=object).reset_index(drop=True)
 
 
 def read_words(place: str, value: Any, remarks: Remarks) -> NDArray[np.str_] | None:
@@ -41,6 +43,12 @@ def read_words(place: str, value: Any, remarks: Remarks) -> NDArray[np.str_] | N
     narrow = value.dtype.itemsize // 4 if isinstance(value, np.ndarray) and value.dtype.kind == "U" else 0
     column = one_column(place, value, remarks)
     if column is None:
+        return None
+    rounded = column.map(is_rounded).to_numpy(dtype=bool)
+    if rounded.any():
+        remarks.refuse(place, "numbers too long for a float, which rounds them: read them as text", rounded)
+        return None
+    if not decodable(place, column, remarks):
         return None
     words = column.map(_name, na_action="ignore")
     missing = (words.isna() | words.str.casefold().isin(MISSING)).to_numpy(dtype=bool)
@@ -50,13 +58,9 @@ def read_words(place: str, value: Any, remarks: Remarks) -> NDArray[np.str_] | N
     if cut.any():
         message = f"cut to {narrow} letters: '{words[cut].iloc[0]}' is what is left of a missing name; give the column itself"
         remarks.refuse(place, message, cut)
-    alike: dict[str, set[str]] = defaultdict(set)
-    for name in words[~missing].unique():
-        alike[_skeleton(name)].add(name)
-    for names in alike.values():
-        if len(names) > 1:
-            message = f"{quoted(sorted(names))} differ only by blanks, case or the form of a letter: use one spelling"
-            remarks.refuse(place, message, words.isin(names))
+    twins = spelled_twice(words[~missing].unique())
+    if twins:
+        remarks.refuse(place, f"{twins[0]}: use one spelling", words.isin(twins[1]))
     return words.where(~missing, "").to_numpy(dtype=str) if len(words) else np.zeros(0, dtype=np.str_)
 
 
@@ -103,6 +107,24 @@ def _name(value: object) -> str:
     return word(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
 
 
+def spelled_twice(names: Iterable[str]) -> tuple[str, list[str]] | None:
+    """What a reader takes for one name, in words, and all such names; None where there are none.
+
+    Blanks, case, leading zeros and the form of a letter are overlooked.
+    """
+    alike: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        alike[_skeleton(name)].add(name)
+    twins = [sorted(spelled) for spelled in alike.values() if len(spelled) > 1]
+    if not twins:
+        return None
+    shown = " and ".join(ascii(name) for name in twins[0][:2])
+    more = f", and {len(twins) - 1} others" if len(twins) > 1 else ""
+    message = f"{shown} differ only by blanks, case, leading zeros or the form of a letter{more}"
+    return message, [name for some in twins for name in some]
+
+
 def _skeleton(name: str) -> str:
     """The name without what a reader overlooks."""
-    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    plain = "".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    return re.sub(r"(?<!\d)0+(?=\d)", "", plain)

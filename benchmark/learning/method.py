@@ -83,6 +83,10 @@ class EstimatorMethod:
         if self.class_weight:
             model, weights = weighable(model), {"sample_weight": compute_sample_weight(self.class_weight, y)}
         self._fitted = model.fit(x, y, **weights)
+        best = getattr(self._fitted, "best_score_", None)
+        if isinstance(best, float) and not np.isfinite(best):
+            few = f"{int(y.sum())} of {len(y)} training cases have label 1"
+            raise BenchmarkError(f"{type(model).__name__} chose among candidates none of which has a score ({few})")
         self.chosen = chosen_within(self._fitted)
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:

@@ -49,7 +49,7 @@ class Kinds:
                               axes="LAS"),
             "flair": ImageView(np.zeros((4, 1, 2, 2), np.uint8), slices=(PLANE,)),
         }
-        pool = Cohort(name="p", case_ids=np.array(["q2", "q1"]), sites=np.array(["X", "Y"]), reports=(("two",), ("one",)))
+        pool = Cohort(name="p", case_ids=["q2", "q1"], sites=["X", "Y"], groups=["q2", "q1"], reports=(("two",), ("one",)))
         cohort = Cohort(
             name="whatever", case_ids=ids, labels=labels, sites=sites, groups=groups, table=table,
             reports=(("ten", "zehn"), (), ("zwei – “quoted”",), ("one",)), images=images,

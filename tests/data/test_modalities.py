@@ -44,7 +44,8 @@ class Everything:
             "adc": ImageView(np.arange(4 * 6, dtype=np.float16).reshape(4, 1, 1, 2, 3)),
             "mask": ImageView(np.arange(5 * 2, dtype=np.uint8).reshape(5, 1, 2), rows=np.array([4, 0, 1, 2]), scale=0.1),
         }
-        pool = Cohort(name="p", case_ids=np.array(["q2", "q1"]), sites=np.array(["X", "Y"]), reports=(("two",), ("one",)))
+        pool = Cohort(name="p", case_ids=np.array(["q2", "q1"]), sites=np.array(["X", "Y"]), groups=np.array(["q2", "q1"]),
+                      reports=(("two",), ("one",)))
         return Cohort(
             name="whatever", case_ids=np.array(["c10", "c9", "c2", "c1"]), labels=np.array([1, 0, 0, 1]),
             sites=np.array(["X", "Ü", "X", "Ü"]), groups=np.array(["p1", "p1", "p2", "p3"]), table=table,
@@ -58,11 +59,11 @@ class Everything:
 DIGESTS = {
     "everything": (
         "cb1fdb01ad2283e46b5a56ac0fdbb7d4eaf21369e61fcf9a0fecdff11186bca8",
-        "5a8efa2ade3de5c464cb98428e5a6469961d8421049c694ebf711bdc50b46d51",
+        "f96472922bdcf53d9a7b08cfe6f1f4e54c8925c66186b031543b19c9a4377620",
     ),
     "everything[reports=False]": (
         "279c72de6ac9e06d3870ac166b1e407c51b036586354e5c7b0395eeffc024dab",
-        "ed53560cad956b78e2314343ea30a914de6c6d6490b42c72a8b1e40ea7c9f7bc",
+        "c6ac9a4cfe6ef102234d06e5a2d9c0f10f70bd52cfdf044d63453b70461d6eae",
     ),
 }
 """Task and content digest as the code of the first published keys computes them."""

@@ -85,7 +85,7 @@ def test_a_file_stands_for_all_its_methods_and_their_variants(tmp_path: Path, ca
         (["xgboost[depth=1]"], "unknown parameter of xgboost 'depth'"),
         (["xgboost", "--shape", "tabl-only"], "did you mean 'table-only'?"),
         (["no_such_file.py"], "is not a file"),
-        (["datasets/synthetic_stroke.py"], "registers no method"),
+        (["benchmark/learning/encoders/territories.py"], "registers no method or dataset"),
     ],
 )
 def test_a_usage_error_ends_with_2_and_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

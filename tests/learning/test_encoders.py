@@ -27,6 +27,13 @@ with_weights = pytest.mark.skipif(
 )
 
 
+@with_weights
+def test_texts_that_are_longer_than_the_model_reads_are_told() -> None:
+    long = Cohort(name="made", case_ids=np.array(["a", "b"]), reports=(("infarct " * 700,), ("No haemorrhage.",)))
+    with pytest.warns(UserWarning, match="encoder minilm: 1 of 2 sentences or texts are longer than its 512 tokens"):
+        MiniLM().encode(long)
+
+
 # Territories
 
 

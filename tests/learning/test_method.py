@@ -210,3 +210,13 @@ def test_the_seed_counts_where_smote_draws_and_nowhere_else_in_a_deterministic_r
     evened = replace(xgboost, entry=replace(xgboost.entry, constants={**xgboost.entry.constants, "smote": 1}))
     assert evened.stochastic, "a class may have SMOTE as its default"
     assert not replace(evened, parameters={"smote": 0}).stochastic
+
+
+def test_a_search_in_which_no_candidate_has_a_score_is_an_error() -> None:
+    @dataclass
+    class Searched(EstimatorMethod):
+        def estimator(self, seed: int) -> Any:
+            return GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, scoring="roc_auc", cv=5)
+
+    with pytest.warns(UserWarning), pytest.raises(BenchmarkError, match="none of which has a score .2 of 30 training cases"):
+        Searched().fit(*parts(2, 28), seed=1)

@@ -16,6 +16,8 @@ from benchmark.data.remarks import Remarks
 
 LESION_VOLUME = "lesion_volume_ml"
 """The derived column that holds the lesion's volume in millilitres, in every dataset that measures it."""
+AXIS = dict(zip("RLAPSI", "xxyyzz", strict=True))
+"""Letter of an orientation -> the axis that it is of."""
 MASK = "mask"
 """The view that holds the lesion."""
 TERRITORIES = ("ACA left", "ACA right", "MCA left", "MCA right")
@@ -117,8 +119,15 @@ class ViewsPart(Part):
         if not isinstance(value, Mapping):
             remarks.refuse(self.name, f"is a {type(value).__name__}: give named views, such as {{'mask': ImageView(array)}}")
             return None
-        views = {str(name): _view_taken_in(str(name), view, remarks) for name, view in value.items()}
-        return {name: view for name, view in views.items() if view is not None}
+        read = {str(name): _view_taken_in(str(name), view, remarks) for name, view in value.items()}
+        views = {name: view for name, view in read.items() if view is not None}
+        grids: dict[tuple[int, ...], str] = {}
+        for name, view in views.items():
+            other = grids.setdefault(view.shape[2:], name)
+            if not view.slices and not views[other].slices and view.axes != views[other].axes:
+                axes = f"its axes are {view.axes}, those of '{other}' on the same grid {views[other].axes}"
+                remarks.refuse(f"image view '{name}'", f"{axes}: bring both into one orientation")
+        return views
 
     def write(self, value: Views, folder: Path) -> object:
         """An array for each view; returns view -> scale and geometry."""
@@ -155,6 +164,15 @@ def _view_taken_in(name: str, value: Any, remarks: Remarks) -> ImageView | None:
     if kind.kind not in "buif" or len(shape) < 3:
         grid = "give numbers of shape (cases, channels, *spatial), all on one grid"
         remarks.refuse(place, f"is {kind} of shape {shape}: {grid}")
+        return None
+    if not np.isfinite(view.scale) or view.scale <= 0:
+        remarks.refuse(place, f"has the scale {view.scale:g}: give a positive number")
+        return None
+    if len(shape) == 5 and sorted(AXIS.get(letter, "") for letter in view.axes) != ["x", "y", "z"]:
+        remarks.refuse(place, f"has the axes '{view.axes}': give one of R and L, of A and P, and of S and I, such as RAS")
+        return None
+    if name == MASK and shape[1] != 1:
+        remarks.refuse(place, f"has the shape {shape}: give a mask one channel, (cases, 1, *spatial)")
         return None
     if kind.kind == "b":
         view = view.holding(view.array.view(np.uint8))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.data.columns import is_undecodable
 from benchmark.data.parts import Bools, Modality, Part
 from benchmark.data.remarks import Remarks
 
@@ -30,6 +31,10 @@ class Drafts(Part):
         if wrong.any():
             kind = next(type(draft).__name__ for case in cases for draft in case if not isinstance(draft, str))
             remarks.refuse(self.name, f"drafts of type {kind}: give strings", wrong)
+            return None
+        strange = np.array([any(map(is_undecodable, case)) for case in cases], dtype=bool)
+        if strange.any():
+            remarks.refuse(self.name, "text that is not Unicode: read the files in their encoding", strange)
             return None
         reports = tuple(tuple(draft for draft in case if draft.strip()) for case in cases)
         blank = np.array([len(kept) < len(case) for kept, case in zip(reports, cases, strict=True)], dtype=bool)

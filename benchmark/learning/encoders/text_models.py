@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ class TextModel:
                 f"parameters are missing or of another shape, {wrong[0]} for one"
             )
         self._model: Any = model.eval()
-        self._batch = encoder.batch
+        self._batch, self._name = encoder.batch, encoder.name
         self.hidden = int(model.config.hidden_size)
         self._longest = min(self._tokenizer.model_max_length, model.config.max_position_embeddings)
 
@@ -124,12 +125,17 @@ class TextModel:
 
         distinct = sorted(set(texts), key=lambda text: (len(text), text))
         vectors: dict[str, Floats] = {}
+        cut = 0
         for start in range(0, len(distinct), self._batch):
             some = distinct[start : start + self._batch]
             batch = self._tokenizer(some, padding=True, truncation=True, max_length=self._longest, return_tensors="pt")
+            cut += sum(bool(getattr(text, "overflowing", ())) for text in batch.encodings or ())
             with torch.inference_mode():
                 states = self._model(**batch, output_hidden_states=True).hidden_states
                 vectors.update(zip(some, summary(states, batch["attention_mask"]).numpy(), strict=True))
+        if cut:
+            lost = f"{cut} of {len(distinct)} sentences or texts are longer than its {self._longest} tokens"
+            warnings.warn(f"encoder {self._name}: {lost}, and their ends are lost: divide them by full stops", stacklevel=2)
         return vectors
 
 
