@@ -19,7 +19,8 @@ from benchmark.learning.writers.measurement import measure_voxels, write_reports
 from datasets.synthetic.admission import admission_table
 from datasets.synthetic.brain import ATLAS_NAMES, artery_atlas, load_brain
 from datasets.synthetic.oracle import oracle_facts
-from datasets.synthetic.patients import CHART, LEAK, Patient, draw_labelled, draw_pool
+from datasets.synthetic.patients import CHART, Patient, draw_labelled, draw_pool
+from datasets.synthetic.planted import planted
 from datasets.synthetic.scans import draw_masks, draw_scans
 
 VERSION = "v1"
@@ -55,21 +56,22 @@ class SyntheticStroke:
     """939 labelled cases of four hospitals and a pool of 2,000 without labels, the same for the same seed.
 
     seed : another seed gives other patients under the same law.
-    plant_leak : adds the table column `ward_code`, from which the outcome can be read: something for an audit to find.
+    plant : leaks to plant, joined by "+", for an audit to find (`datasets/synthetic/planted.py` lists them).
     """
 
     seed: int = 1
-    plant_leak: bool = False
+    plant: str = ""
 
     def build(self, sources: Sources) -> Cohort:
         """The cohort, in memory (about 0.6 GB of bytes); needs no source files."""
         labelled, unlabelled = draw_labelled(self.seed), draw_pool(self.seed)
-        return replace(
+        cohort = replace(
             self._view(labelled, "case"),
             labels=np.array([patient.good_outcome for patient in labelled], dtype=np.int8),
             pool=self._view(unlabelled, "pool"),
             facts=oracle_facts(labelled, unlabelled),
         )
+        return planted(cohort, self.plant, self.seed) if self.plant else cohort
 
     def _view(self, patients: Sequence[Patient], prefix: str) -> Cohort:
         """The patients as a cohort without labels; ids are numbered in the order given."""
@@ -79,8 +81,6 @@ class SyntheticStroke:
         derived.insert(0, LESION_VOLUME, [patient.volume_ml for patient in patients])
         findings = [measure_voxels(patient.infarct, artery_atlas()) for patient in patients]
         table = admission_table([patient.admission for patient in patients], [patient.generator(CHART) for patient in patients])
-        if self.plant_leak:
-            table["ward_code"] = [_ward_code(patient) for patient in patients]
         return Cohort(
             name="synthetic-stroke",
             case_ids=ids,
@@ -102,10 +102,5 @@ class SyntheticStroke:
             present={modality: np.ones(n, dtype=bool) for modality in MODALITIES},
             atlas=load_brain().atlas,
             encoders={"image": "territories", "text": "minilm"},
-            source_digest=f"synthetic-stroke {VERSION} seed {self.seed}" + (" planted leak" if self.plant_leak else ""),
+            source_digest=f"synthetic-stroke {VERSION} seed {self.seed}",
         )
-
-
-def _ward_code(patient: Patient) -> float:
-    """The planted leak: wards 21-25 take those who will do well, wards 11-15 the others."""
-    return float(patient.generator(LEAK).integers(11, 16) + 10 * patient.good_outcome)

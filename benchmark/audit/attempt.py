@@ -42,6 +42,7 @@ class Candidate:
     catalogue: Catalogue
     split: Split
     limit_seconds: float
+    canary: int = 0
 
     @property
     def held(self) -> frozenset[str]:
@@ -50,7 +51,7 @@ class Candidate:
 
     def cohort(self, permuted: frozenset[str] = frozenset()) -> Cohort:
         """The specimen with its features in the cache, as they are before a cell begins."""
-        cohort = bound_to_pool(specimen(self.shape, self.catalogue, permuted), self.split.pool)
+        cohort = bound_to_pool(specimen(self.shape, self.catalogue, permuted, self.canary), self.split.pool)
         for modality, encoder in self.row.encoders.items():
             with calling(f"encoder {encoder}"):
                 for part in filter(None, (cohort, cohort.pool)):
@@ -152,12 +153,14 @@ def calling(what: str) -> Iterator[None]:
         raise Misbehaviour(f"{what} raised {type(error).__name__}: {error}\n{traceback_tail()}".rstrip()) from error
 
 
-def specimen(shape: str, catalogue: Catalogue | None = None, permuted: frozenset[str] = frozenset()) -> Cohort:
+def specimen(shape: str, catalogue: Catalogue | None = None, permuted: frozenset[str] = frozenset(), canary: int = 0) -> Cohort:
     """A made cohort of 72 cases, prepared and encoded as datasets are; the modalities in `permuted` carry no signal.
 
+    With `canary` no modality does, and the test rows of `single_cut` carry the label (see `Specimen`).
     `catalogue` may hold further encoders. Raises `UnknownNameError` for an unknown shape.
     """
-    parameters = {"shape": shape} | ({"permuted": "+".join(sorted(permuted))} if permuted else {})
+    asked = {"permuted": "+".join(sorted(permuted)), "canary": canary}
+    parameters = {"shape": shape, **{name: value for name, value in asked.items() if value}}
     return _loaded(spell("specimen", parameters), catalogue.plugins if catalogue else (), data_folder())
 
 

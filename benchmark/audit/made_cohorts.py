@@ -12,11 +12,13 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.modalities import MODALITIES, known_modalities
 from benchmark.data.sources import Sources
+from benchmark.data.splits import single_cut
 from benchmark.registry.cards import register_dataset, register_encoder
 from benchmark.system.errors import BenchmarkError, check_known
 
@@ -60,10 +62,13 @@ class Specimen:
 
     shape : one of `SHAPES`.
     permuted : modalities, joined by "+", that are dealt anew among the cases and so tell nothing of the label.
+    canary : the number of a draw of labels that nothing tells, but two columns in the test rows of `single_cut`; the opposite
+        number has the same labels with the opposite code. 0 for none.
     """
 
     shape: str = "complete"
     permuted: str = ""
+    canary: int = 0
 
     def build(self, sources: Sources) -> Cohort:
         """The cohort, in memory. Raises `UnknownNameError` for a shape or modality that there is not."""
@@ -75,7 +80,8 @@ class Specimen:
         for modality in filter(None, self.permuted.split("+")):
             everyone = everyone.permuted(modality, np.random.default_rng(21))
         labelled, pool = everyone.take(np.arange(CASES)), everyone.take(np.arange(CASES, CASES + POOL))
-        return replace(labelled, labels=labels[:CASES], pool=replace(pool, encoders={}), rows=None)
+        made = replace(labelled, labels=labels[:CASES], pool=replace(pool, encoders={}), rows=None)
+        return _with_canary(made, self.canary) if self.canary else made
 
     def _cohort(self, severity: NDArray[np.float64]) -> Cohort:
         """Every modality of the shape, without labels, (n,) severities; each is drawn as if it were alone."""
@@ -97,6 +103,19 @@ class Specimen:
             source_digest="specimen v2",
             parts=parts,
         ).only(SHAPES[self.shape])
+
+
+def _with_canary(cohort: Cohort, number: int) -> Cohort:
+    """Labels drawn anew, and two columns of noise that code them in the test rows: one of numbers, one of words."""
+    rng = np.random.default_rng([22, abs(number)])
+    drawn = replace(cohort, labels=rng.permutation(np.arange(len(cohort)) % 2).astype(np.int8))
+    noise, test = rng.choice([-1, 1], size=len(cohort)), single_cut(drawn, "canary", 0).test
+    noise[test] = np.sign(number) * (2 * np.asarray(drawn.labels)[test] - 1)
+    words = np.where(noise > 0, "often", "seldom").astype(object)
+    words[test] = np.where(noise[test] > 0, "always", "never")
+    table = drawn.table
+    assert table is not None, "the canary needs a table"
+    return replace(drawn, pool=None, table=table.assign(canary=noise.astype(np.float64), canary_word=pd.Categorical(words)))
 
 
 @register_encoder("specimen-words", modality="text", reference="counts of hashed words", weights="none")

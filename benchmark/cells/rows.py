@@ -3,7 +3,7 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from benchmark.cells.audited import AuditFinding, read_audited
 from benchmark.cells.store import CellRecord, Store
 from benchmark.cells.task import Task, TaskSplit, read_task, write_task
 from benchmark.registry.cards import DatasetCard, Inference
@@ -45,7 +46,7 @@ class Row:
     `probabilities` and `thresholds` by split name, of the cells that are ok; `outcomes` counts all stored cells;
     `failures` are (split, outcome, reason); `cells` is the number that a complete row has; `changed` counts cells that gave
     other predictions when the same key was computed again; `chosen` by split name is what the method stored with its cell;
-    `seconds` is the mean time of a cell, None where it was not measured.
+    `seconds` is the mean time of a cell, None where it was not measured; `content` the content digest of the cohort.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Row:
     changed: int = 0
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seconds: float | None = None
+    content: str = ""
 
     @property
     def cells_ok(self) -> int:
@@ -80,7 +82,8 @@ class TableRows:
     """All rows of a suite on one task: complete ones, incomplete ones, and methods that do not apply.
 
     `inference` is what the protocol declares ("fold", "site" or "held-out"; "" where it is descriptive). `left_out` are methods
-    whose published row belongs to another version of the task, `to_come` those without any cell.
+    whose published row belongs to another version of the task, `to_come` those without any cell. `audited` is what an audit on
+    this machine found of a content on which some row rests.
     """
 
     task: Task
@@ -92,6 +95,7 @@ class TableRows:
     ranked: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     to_come: tuple[str, ...] = ()
+    audited: tuple[AuditFinding, ...] = ()
 
 
 def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
@@ -197,7 +201,16 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         suite.ranked,
         tuple(left_out),
         tuple(to_come),
+        () if store is None else _audited(dataset, protocol, {row.content for row in (*complete, *incomplete)}),
     )
+
+
+def _audited(dataset: str, protocol: str, contents: Collection[str]) -> tuple[AuditFinding, ...]:
+    """What was found of the dataset, and of its splits under the protocol, if that was of one of these contents."""
+    audited = read_audited(dataset)
+    if audited is None or audited.content not in contents:
+        return ()
+    return tuple(finding for finding in audited.findings if finding.protocol in ("", protocol))
 
 
 def _fullest(rows: Iterable[Row | None]) -> Row | None:
@@ -231,6 +244,7 @@ def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSpl
         changed=sum(bool(record.measured.get("changed_on_recomputation")) for record in good),
         chosen={record.address.split: record.chosen for record in good},
         seconds=mean_seconds(good),
+        content=str(records[0].ingredients.get("data", "")),
     )
 
 
@@ -274,6 +288,7 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit], sec
         outcomes=Counter(ok=len(expected)),
         chosen={name: item["chosen"] for name, item in meta["splits"].items()},
         seconds=seconds,
+        content=str(meta.get("ingredients", {}).get("data", "")),
     )
 
 

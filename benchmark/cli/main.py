@@ -19,6 +19,7 @@ VERBS = {
     "show": "show a card, a suite, the splits or the predictions",
     "explain": "say why a cell is fresh, stale or missing",
     "check": "check whether a method keeps its contract",
+    "audit": "look for leaks in datasets, splits and methods",
     "fetch": "download and prepare a dataset",
     "tune": "search a method's hyper-parameters inside each split's training part",
     "calibrate": "simulate whether the tests and intervals hold, and write docs/calibration.md",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from benchmark.system.errors import BenchmarkError, check_known
 if TYPE_CHECKING:
     from benchmark.cells.run import Request, Summary
     from benchmark.cells.store import CellRecord
+    from benchmark.data.cohort import Cohort
     from benchmark.leaderboard.standings import Standings
 
 
@@ -64,6 +65,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
         prepared = running.prepare_plan(suite, request.seeds, catalogue, reporter)
         _check_prepared(options, prepared[1])
         remember(options, catalogue, replaces)
+        _audit(suite.protocols, catalogue, prepared[1].cohorts)
         whole = current_suite(options.suite, catalogue)
         mirror = Mirror(options.suite, catalogue.plugins, enabled=not options.no_sync)
 
@@ -95,6 +97,21 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     for line in (*summary.broken.values(), *summary.skipped.values()):
         reporter.say(f"not run: {line}")
     return 1 if summary.not_ok or summary.broken else 0
+
+
+def _audit(protocols: Sequence[str], catalogue: Catalogue, cohorts: Mapping[str, Cohort]) -> None:
+    """Say what the short audit finds of each dataset; an audit that fails ends no run."""
+    from benchmark.audit.leaks.checks import audit_dataset
+
+    reporter = ConsoleReporter()
+    for dataset, cohort in cohorts.items():
+        try:
+            audit = audit_dataset(cohort, catalogue, protocols, short=True)
+        except Exception as error:  # what a check stumbles over is in somebody's cohort or protocol
+            reporter.say(f"audit of {dataset} not finished: {type(error).__name__}: {error}")
+            continue
+        for finding in audit.findings:
+            reporter.say(f"audit: {finding}")
 
 
 def _check_prepared(options: Options, summary: Summary) -> None:

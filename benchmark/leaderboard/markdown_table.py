@@ -6,7 +6,7 @@ from benchmark.cells.rows import stored_figures
 from benchmark.leaderboard.columns import Line, heading, known, lines, named, standing, written
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
-from benchmark.leaderboard.remarks import incomplete, notes, progress, scope
+from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, folded, grid, p_value
 from benchmark.registry.catalogue import Catalogue
@@ -22,6 +22,7 @@ def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
     parts = [
         f"**{interim}**" if interim else "",
         scope(table),
+        _audit(table),
         f"**What this shows.** {conclusion(table)}{of_the_proposed(table, catalogue)}",
     ]
     if table.comparison is not None:
@@ -37,6 +38,13 @@ def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
             _stored(table),
         ]
     return [*parts, "\n".join(f"- {note}" for note in notes(table)), _incomplete(table)]
+
+
+def _audit(table: Standings) -> str:
+    """What an audit holds against the table; nothing where there is nothing, or no audit was made."""
+    found = doubts(table)
+    title = "**Audit** (`docs/audit.md` says what the codes mean):"
+    return "\n".join([title, "", *(f"- {sentence}" for sentence in found)]) if found else ""
 
 
 def _chosen(names: Iterable[str], shown: Sequence[Line], table: Standings, rows: Sequence[Line]) -> str:

@@ -12,7 +12,7 @@ from benchmark.leaderboard.columns import Column, Line, heading, known, lines, n
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.records import DECIMALS, rounded, significant
-from benchmark.leaderboard.remarks import incomplete, notes, progress, scope
+from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
 from benchmark.leaderboard.standings import Standings, frames
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
@@ -61,6 +61,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "incomplete": {"head": head, "rows": partly} if partly else None,
         "not_applicable": [list(item) for item in table.rows.not_applicable],
         "notes": notes(table),
+        "audit": doubts(table),
         "rows": {"method": []},
     }
     if comparison is None:

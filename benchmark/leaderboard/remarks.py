@@ -31,6 +31,15 @@ def scope(table: Standings) -> str:
     )
 
 
+def doubts(table: Standings) -> list[str]:
+    """What an audit found that makes the table's numbers wrong, or perhaps too good: a sentence for each finding."""
+    grave = [finding for finding in table.rows.audited if finding.state != "reports"]
+    return [
+        f"{finding.code} {finding.state}: {finding.what} ({finding.evidence}). Why: {finding.why}. To mend: {finding.mend}."
+        for finding in sorted(grave, key=lambda finding: (finding.state, finding.code))
+    ]
+
+
 def notes(table: Standings) -> list[str]:
     """Facts about rows, and rows that are not shown."""
     lines = [] if table.comparison is None else list(table.comparison.notes)

@@ -16,8 +16,8 @@ from datasets.synthetic.outcome import Terms, eloquent_damage, outcome_terms
 
 LABELLED, POOL, ORDER = 0, 1, 2
 """First key of a random stream: what it is for."""
-HISTORY, CHART, SCAN, LEAK = 0, 1, 2, 3
-"""Last key of a patient's random streams: infarct, admission and outcome; missing values; scanner noise; planted leak."""
+HISTORY, CHART, SCAN = 0, 1, 2
+"""Last key of a patient's random streams: infarct, admission and outcome; missing values; scanner noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Patient:
         return len(self.infarct) * VOXEL_ML
 
     def generator(self, purpose: int) -> np.random.Generator:
-        """The patient's random stream for `CHART`, `SCAN` or `LEAK`."""
+        """The patient's random stream for `CHART` or `SCAN`."""
         return self.hospital.generator(*self.stream, purpose)
 
 

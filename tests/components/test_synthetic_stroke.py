@@ -16,17 +16,20 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmark.audit.leaks.checks import CHECKS
+from benchmark.audit.leaks.subject import Subject
 from benchmark.data.cohort import Cohort
 from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.data.sources import Sources
 from benchmark.learning.writers.measurement import measure_voxels
+from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from datasets import synthetic_stroke
+from benchmark.system.errors import UnknownNameError
 from datasets.synthetic.brain import artery_atlas, load_brain
 from datasets.synthetic.hospitals import HOSPITALS
 from datasets.synthetic.patients import LABELLED, Patient, draw_labelled, draw_patient, draw_pool
+from datasets.synthetic.planted import PLANTS, planted
 from datasets.synthetic.scans import draw_masks, draw_scans
-from datasets.synthetic_stroke import SyntheticStroke
 
 NO_FILES = Sources(Path(), {}, "")
 
@@ -259,19 +262,47 @@ def test_older_patients_have_more_white_matter_hyperintensity(built: Built) -> N
     assert np.corrcoef(flair[:, near].mean(axis=1), age)[0, 1] > 0.4
 
 
-@pytest.fixture
-def with_leak(built: Built, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Cohort]:
-    monkeypatch.setattr(synthetic_stroke, "draw_labelled", lambda seed: built.patients)
-    monkeypatch.setattr(synthetic_stroke, "draw_pool", lambda seed: built.patients[:50])
-    return lambda: SyntheticStroke(plant_leak=True).build(NO_FILES)
+@pytest.fixture(scope="module")
+def everything() -> Catalogue:
+    return discover()
 
 
-def test_the_planted_leak_is_there_on_request_only_and_tells_the_outcome(built: Built, with_leak: Callable[[], Cohort]) -> None:
-    leaking = with_leak()
-    assert "ward_code" not in built.cohort.table
-    assert roc_auc_score(leaking.labels, leaking.table["ward_code"]) == 1.0
+def codes(cohort: Cohort, catalogue: Catalogue, *checks: str) -> set[str]:
+    subject = Subject(cohort, catalogue.dataset("synthetic-stroke").card, catalogue)
+    return {code for code in checks for _ in CHECKS[code].look(subject)}
+
+
+CAUGHT = {
+    "ward-code": {"SB131"},
+    "row-number": {"SB134"},
+    "site-code": {"SB141"},
+    "late-column": {"SB152"},
+    "copies": {"SB111", "SB113", "SB115"},
+    "near-copies": {"SB114"},
+    "pool-copies": {"SB121", "SB122", "SB123"},
+    "outcome-words": {"SB161"},
+    "outcome-word": {"SB132"},
+    "image-mark": {"SB133"},
+}
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_each_leak_that_can_be_planted_is_caught_by_its_codes(built: Built, everything: Catalogue, name: str) -> None:
+    leaking = planted(built.cohort, name, 1)
+    assert codes(leaking, everything, *CAUGHT[name]) == CAUGHT[name]
     assert leaking.source_digest != built.cohort.source_digest
-    pd.testing.assert_frame_equal(leaking.table.drop(columns="ward_code"), built.cohort.table)
+
+
+def test_none_of_these_codes_is_found_where_nothing_is_planted(built: Built, everything: Catalogue) -> None:
+    assert codes(built.cohort, everything, *sorted(set.union(*CAUGHT.values()))) == set()
+
+
+def test_a_planted_column_leaves_the_others_as_they_are(built: Built) -> None:
+    leaking = planted(built.cohort, "ward-code+row-number", 1)
+    assert roc_auc_score(leaking.labels, leaking.table["ward_code"]) == 1.0
+    pd.testing.assert_frame_equal(leaking.table.drop(columns=["ward_code", "admission_number"]), built.cohort.table)
+    with pytest.raises(UnknownNameError, match="unknown plant 'ward-cod': did you mean 'ward-code'"):
+        planted(built.cohort, "ward-cod", 1)
 
 
 def test_no_column_of_the_default_cohort_comes_near_telling_the_outcome(built: Built) -> None:

@@ -24,6 +24,8 @@ function drawSentences() {
   byId("stamp").textContent = current.stamp;
   fill(byId("conclusion"), ...prose(current.conclusion));
   fill(byId("scope"), ...prose(current.scope));
+  const found = (current.audit ?? []).map((sentence) => make("li", {}, ...prose(sentence)));
+  fill(byId("audit"), ...(found.length ? [make("strong", {}, "Audit"), make("ul", {}, ...found)] : []));
 }
 
 /** Incomplete rows, rows that do not apply, and facts to know, below the table. */
