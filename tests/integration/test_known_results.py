@@ -13,7 +13,6 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from benchmark import load_predictions
 from benchmark.cells.compute import compute
 from benchmark.cells.planning import plan
 from benchmark.cells.store import Store
@@ -24,6 +23,7 @@ from datasets import estonian_stroke
 from datasets._row_ids import row_ids
 from datasets._soop_files import OPENNEURO
 from tests.integration.conftest import RealData, command
+from tests.integration.test_submitted_rows import row_of
 
 KNOWN = {"logistic-regression": 0.755, "svm": 0.746, "random-forest": 0.701, "lightgbm": 0.700, "xgboost": 0.690}
 """Mean AUC over the 20 splits of these configurations on `soop`, computed before by a separate script."""
@@ -103,12 +103,10 @@ def test_leaving_one_country_out_of_19285_patients_gives_the_known_auc_under_the
     catalogue = discover()
     suite = Suite("s", "t", ("ist",), ("leave-one-site-out",), ("logistic-regression",))
     cells = {cell.split.name: cell for cell in plan(suite, catalogue, {"ist": load_cohort("ist", catalogue)}, Store()).cells}
-    stored = load_predictions(local=False).query(
-        "dataset == 'ist' and protocol == 'leave-one-site-out' and method == 'logistic-regression'"
-    )
+    _, stored = row_of(Path("ist", "leave-one-site-out", "logistic-regression.parquet"))
     for country in SOME_COUNTRIES:
         record = compute(cells[country], debug=True)
-        np.testing.assert_allclose(record.probabilities, stored[stored.split == country].probability, atol=1e-6)
+        np.testing.assert_allclose(record.probabilities, stored[country], atol=1e-6)
 
     told = published("stroke-prognosis")
     rows = {row["method"]: row for row in told.table("ist", "leave-one-site-out")["rows"]}
