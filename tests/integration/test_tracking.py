@@ -67,10 +67,10 @@ def test_a_dead_server_neither_stops_nor_slows_a_run(made):
     with socket.create_server(("127.0.0.1", 0)) as server:
         dead = f"http://127.0.0.1:{server.getsockname()[1]}"
     started = time.monotonic()
-    made.cli("run", *made.options, "--no-sync", "--in-process")
+    made.cli("run", *made.options, "--no-sync")
     without = time.monotonic() - started
     started = time.monotonic()
-    done = made.cli("run", *made.options, "--in-process", "--recompute", MLFLOW_TRACKING_URI=dead)
+    done = made.cli("run", *made.options, "--recompute", MLFLOW_TRACKING_URI=dead)
     assert time.monotonic() - started < without + 8
     assert "does not answer" in done.stdout
     assert "8 rows written" in made.cli("sync", *made.options).stdout
