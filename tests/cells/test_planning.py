@@ -285,14 +285,19 @@ def test_a_row_whose_encoder_raises_whatever_it_likes_is_planned_beside_the_othe
 
 
 def test_what_gives_no_split_is_told_with_the_reason(catalogue: Catalogue) -> None:
-    cohort = load_cohort("made", catalogue)
-    suite = Suite("s", "t", ("made",), ("repeated-cv[repeats=0]", "repeated-cv"), ("majority",))
-    made = plan(suite, catalogue, {"made": cohort}, Store())
+    cohort = load_cohort("made[sites=1]", catalogue)
+    suite = Suite("s", "t", ("made[sites=1]",), ("leave-one-site-out", "repeated-cv"), ("majority",))
+    made = plan(suite, catalogue, {"made[sites=1]": cohort}, Store())
     assert [task.protocol for task in made.tasks] == ["repeated-cv"]
     assert len(made.impossible) == 1
-    assert "repeated-cv[repeats=0] is not possible: it gives no split" in made.impossible[0]
-    with pytest.raises(BenchmarkError, match=r"repeated-cv\[repeats=two\]: "):
-        plan(replace(suite, protocols=("repeated-cv[repeats=two]",)), catalogue, {"made": cohort}, Store())
+    assert "leave-one-site-out is not possible: it gives no split" in made.impossible[0]
+
+
+@pytest.mark.parametrize("repeats", ["0", "-1", "5", "2.5", "two"])
+def test_a_number_of_repeats_that_there_is_not_is_refused(catalogue: Catalogue, repeats: str) -> None:
+    suite = Suite("s", "t", ("made",), (f"repeated-cv[repeats={repeats}]",), ("majority",))
+    with pytest.raises(BenchmarkError, match=f"repeats={repeats}: give a whole number from 1 to 4"):
+        plan(suite, catalogue, {"made": load_cohort("made", catalogue)}, Store())
 
 
 def test_a_broken_method_is_planned_so_that_its_cells_say_what_is_wrong(made: MadeBenchmark) -> None:

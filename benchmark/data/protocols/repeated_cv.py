@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from benchmark.data.cohort import Cohort
 from benchmark.data.splits import SEEDS, Split, folds, make_split
 from benchmark.registry.cards import register_protocol
+from benchmark.system.errors import BenchmarkError
 
 
 @register_protocol(
@@ -21,7 +22,12 @@ class RepeatedCV:
     repeats : how many of the seeds 39, 40, 41, 42 are used; with fewer than all, rows are shown and not tested.
     """
 
-    repeats: int = 4
+    repeats: int = len(SEEDS)
+
+    def __post_init__(self) -> None:
+        """Raises `BenchmarkError` for another number of seeds than there are."""
+        if self.repeats not in range(1, len(SEEDS) + 1):
+            raise BenchmarkError(f"repeated-cv: repeats={self.repeats}: give a whole number from 1 to {len(SEEDS)}")
 
     def splits(self, cohort: Cohort) -> list[Split]:
         """20 splits, seed by seed: `seed39-fold0` ... `seed42-fold4`."""
