@@ -231,7 +231,7 @@ def outcome(change: str) -> tuple[str, str]:
     try:
         taken, remarks = take_in(changed_cohort(change), BARRED)
     except DataError as error:
-        return REFUSED, str(error).removeprefix("lab-cohort: ")
+        return REFUSED, str(error).replace("lab-cohort: ", "").replace("\n", "; ")
     noted = [str(line) for line in remarks.lines if line.state == NOTED]
     if noted:
         return NOTED, "; ".join(noted)
@@ -265,7 +265,7 @@ def page() -> Iterator[str]:
         state, message = outcome(change)
         if state != expected:
             raise SystemExit(f"{change}: {state}, not {expected}: {message}")
-        yield f"| `{change.replace('|', chr(92) + '|')}` | {state} | {message.replace('|', '/').replace(chr(10), ' ')} |"
+        yield f"| `{change.replace('|', chr(92) + '|')}` | {state} | {message.replace('|', '/')} |"
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ def check_dataset(spelled: str, catalogue: Catalogue) -> Iterator[Finding]:
         cohort = load_cohort(spelled, catalogue)
         remarks = read_remarks(Path(cohort.folder))
     except DataError as error:
-        head, *lines = str(error).splitlines()
-        yield from (Finding("intake", "error", line.strip()) for line in lines or [head])
+        lines = str(error).splitlines()
+        yield from (Finding("intake", "error", line.removeprefix(f"{spelled}: ")) for line in lines)
         return
     except Exception as error:  # a dataset is somebody's code
         message = str(error) if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}{place_of(error)}"

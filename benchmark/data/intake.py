@@ -54,8 +54,7 @@ def take_in(cohort: Cohort, barred: Iterable[str] = ()) -> tuple[Cohort, Remarks
     pool = None if cohort.pool is None else _pool(replace(cohort.pool, name=f"{cohort.name} (pool)"), taken, remarks)
     problems = remarks.refused()
     if problems:
-        head = f"{cohort.name}: " + (f"{len(problems)} problems:\n  " if len(problems) > 1 else "")
-        raise DataError(head + "\n  ".join(map(str, problems)))
+        raise DataError("\n".join(f"{cohort.name}: {problem}" for problem in problems))
     return replace(_sorted(taken), pool=pool), remarks
 
 

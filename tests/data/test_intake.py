@@ -57,9 +57,10 @@ def test_all_problems_come_in_one_go_a_line_each_with_column_and_cases() -> None
     change = "labels=[None, *y[1:]], table=table.assign(mrs_90=1.0, age=table['age'].replace(table['age'].max(), np.inf))"
     with pytest.raises(DataError) as caught:
         take_in(changed_cohort(change), BARRED)
-    head, *lines = str(caught.value).splitlines()
-    assert head == "lab-cohort: 3 problems:"
-    assert [line.split(":")[0].strip() for line in lines] == ["labels", "table column 'age'", "table"]
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["lab-cohort", part] for part in ("labels", "table column 'age'", "table")
+    ]
     assert "(case P000)" in lines[0]
     assert "(case P0" in lines[1]
     assert "'mrs_90'" in lines[2]
@@ -173,7 +174,7 @@ def test_the_command_line_names_every_problem_and_shows_no_traceback(made: MadeB
     dataset(tmp_path, '[["x", "mrs_90"]]')
     done = made.cli("run", "--plugin", str(tmp_path / "lab_dataset.py"), "--dataset", "lab", "--no-sync", code=2)
     said = done.stdout + done.stderr
-    assert "lab: 2 problems" in said
+    assert said.count("lab: table") == 2
     assert "text that parses as numbers" in said
     assert "'mrs_90' is barred" in said
     assert "Traceback" not in said
