@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from benchmark.audit.findings import Finding
-from benchmark.cells.mlflow_mirror import is_away, tracking_uri
+from benchmark.cells.mlflow_mirror import is_away, shown, tracking_uri
 from benchmark.data.features import encoder_identity
 from benchmark.data.fetching import why_unavailable
 from benchmark.registry.catalogue import Catalogue
@@ -96,9 +96,9 @@ def _folders(catalogue: Catalogue) -> Iterator[Finding]:
 def _mlflow(catalogue: Catalogue) -> Iterator[Finding]:
     uri = tracking_uri()
     if is_away(uri):
-        yield Finding("mlflow", "warning", f"{uri} does not answer; runs go on without it, `sync` mirrors them later")
+        yield Finding("mlflow", "warning", f"{shown(uri)} does not answer; runs go on without it, `sync` mirrors them later")
     else:
-        yield Finding("mlflow", "good", uri)
+        yield Finding("mlflow", "good", shown(uri))
 
 
 CHECKS: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (

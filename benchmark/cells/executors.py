@@ -12,6 +12,7 @@ from itertools import islice, takewhile
 from typing import Any, TypeVar, cast
 
 from benchmark.suites.suite import Limits
+from benchmark.system.terminal import print_any_letter
 from benchmark.system.threads import limit_threads
 
 R = TypeVar("R")
@@ -79,7 +80,8 @@ class LocalProcesses(CellExecutor):
 
 
 def _initialise(memory_bytes: int) -> None:
-    """Prepare a worker process: bound its memory, leave Ctrl-C to the parent."""
+    """Prepare a worker process: bound its memory, leave Ctrl-C to the parent, print any letter."""
+    print_any_letter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
         import resource

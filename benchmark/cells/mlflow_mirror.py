@@ -8,6 +8,7 @@ away costs a run nothing.
 import contextlib
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -42,19 +43,36 @@ ROW_TAG, DIGEST_TAG = "strokebench.row", "strokebench.digest"
 
 def tracking_uri() -> str:
     """`MLFLOW_TRACKING_URI`, by default a SQLite file below `results/mlflow/`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{results_folder() / 'mlflow' / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or own_database()
+
+
+def own_database() -> str:
+    """The URI of the SQLite file below `results/mlflow/`."""
+    return _sqlite(results_folder() / "mlflow" / "mlflow.db")
+
+
+def _sqlite(path: Path) -> str:
+    """The URI of a SQLite file, escaped as SQLAlchemy reads it."""
+    escaped = quote(str(path), safe=" +/")
+    # for a URI that begins with `sqlite:///` MLflow makes the folder of the escaped name as well
+    return f"sqlite:///{path}" if escaped == str(path) else f"sqlite+pysqlite:///{escaped}"
+
+
+def shown(uri: str) -> str:
+    """A URI for messages: without its password."""
+    return re.sub(r"(//[^:/@]*):[^/]*@", r"\1:***@", uri)
 
 
 def is_away(uri: str) -> bool:
     """Whether the tracking server does not take a connection; a file-based store is never away."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
-        return False
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
+        parts = urlsplit(uri)
+        if parts.scheme not in ("http", "https"):
+            return False
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         with socket.create_connection((parts.hostname or "localhost", port), CONNECT_SECONDS):
             return False
-    except OSError:
+    except (OSError, ValueError):  # a ValueError says that it is no address
         return True
 
 
@@ -73,7 +91,8 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
     def start(self) -> None:
         """Begin to mirror what is stored by now, unless a mirroring is still at work; returns at once."""
         if self._enabled and (self._child is None or self._child.poll() is not None):
-            self._child = self._spawn()
+            with contextlib.suppress(OSError):  # `finish` tries again, and says why
+                self._child = self._spawn()
 
     def finish(self) -> str:
         """Mirror everything, within the time limit; returns the line to tell the user."""
@@ -84,12 +103,14 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.communicate(timeout=LIMIT_SECONDS)
         self._end()
-        self._child = self._spawn()
         try:
+            self._child = self._spawn()
             output, errors = self._child.communicate(timeout=max(until - time.monotonic(), 1.0))
         except subprocess.TimeoutExpired:
             self._end()
             return f"mlflow: not finished within {LIMIT_SECONDS:.0f} s; `python -m benchmark sync` brings it level"
+        except OSError as error:
+            return f"mlflow: not mirrored ({error}); `python -m benchmark sync` brings it level"
         last = (output.strip() or errors.strip()).splitlines()[-1:]
         return last[0] if last else f"mlflow: sync ended with code {self._child.returncode}"
 
@@ -98,6 +119,7 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
             self._command,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
             text=True,
+            errors="replace",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -111,22 +133,25 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
 
 
 def mirror_results(suite: Suite, catalogue: Catalogue) -> str:
-    """Bring MLflow level with this machine's rows; rows that are there already are left alone. Returns one line."""
+    """Bring MLflow level with this machine's rows; rows that are there already are left alone. Returns one line.
+
+    Raises `BenchmarkError` for whatever keeps MLflow from it.
+    """
     uri = tracking_uri()
     if is_away(uri):
-        return f"mlflow: {uri} does not answer; nothing is lost: `python -m benchmark sync` mirrors the results later"
+        return f"mlflow: {shown(uri)} does not answer; nothing is lost: `python -m benchmark sync` mirrors the results later"
     os.environ |= {**DEFAULTS, **os.environ}
     folder = results_folder() / "mlflow"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        try:
-            written, level = _Session(uri, suite.name, folder).mirror(gather(suite, catalogue))
-        except Exception as error:
-            if type(error).__module__.partition(".")[0] in ("mlflow", "requests", "sqlalchemy"):
-                first = str(error).splitlines()[0][:200]
-                raise BenchmarkError(f"mlflow: {uri}: {first} (nothing is lost: `sync` again when it is mended)") from error
-            raise
-    return f"mlflow: {written} rows written, {level} were up to date ({uri})"
+    tables = gather(suite, catalogue)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            written, level = _Session(uri, suite.name, folder).mirror(tables)
+    except Exception as error:  # MLflow, its database, a driver that is not installed, the disk: no result depends on it
+        reason = shown(f"{type(error).__name__}: {' '.join(str(error).splitlines()[:1])[:200]}")
+        mend = "`sync` again when it is mended" + (f", or delete {folder}" if uri == own_database() else "")
+        raise BenchmarkError(f"mlflow: {shown(uri)}: {reason} (nothing is lost: {mend})") from error
+    return f"mlflow: {written} rows written, {level} were up to date ({shown(uri)})"
 
 
 class _Session:
@@ -137,14 +162,16 @@ class _Session:
             logging.getLogger(library).setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
+        database, unfinished = folder / "mlflow.db", folder / ".mlflow.db.part"
+        if uri == own_database() and not database.exists():  # aside: MLflow cannot go on with one that was left half-made
+            for left in folder.glob(f"{unfinished.name}*"):
+                left.unlink()
+            MlflowClient(tracking_uri=_sqlite(unfinished)).search_experiments(max_results=1)
+            unfinished.replace(database)
         self.client = MlflowClient(tracking_uri=uri)
         self.store = Store()
         self.revision = provenance.git_revision()
-        location = (folder / "artifacts").as_uri() if uri.startswith("sqlite") else None
-        known = self.client.get_experiment_by_name(suite)
-        self.experiment: str = (
-            known.experiment_id if known else self.client.create_experiment(suite, artifact_location=location)
-        )
+        self.experiment = self._experiment(uri, suite, (folder / "artifacts").as_uri())
         self.runs: dict[str, list[Any]] = {}
         """Runs of the experiment by the row that they mirror."""
         page = self.client.search_runs([self.experiment], max_results=1000)
@@ -152,6 +179,19 @@ class _Session:
             for run in page:
                 self.runs.setdefault(run.data.tags.get(ROW_TAG, ""), []).append(run)
             page = page.token and self.client.search_runs([self.experiment], max_results=1000, page_token=page.token)
+
+    def _experiment(self, uri: str, suite: str, location: str) -> str:
+        """The id of the suite's experiment: a deleted one is restored; a new one where the results folder was moved since."""
+        known = self.client.get_experiment_by_name(suite)
+        if known is not None and known.lifecycle_stage == "deleted":
+            self.client.restore_experiment(known.experiment_id)
+        if known is not None and uri == own_database() and known.artifact_location != location:
+            self.client.rename_experiment(known.experiment_id, f"{suite} (experiment {known.experiment_id}, elsewhere)")
+            self.client.delete_experiment(known.experiment_id)
+            known = None
+        if known is None:
+            return str(self.client.create_experiment(suite, artifact_location=location if uri.startswith("sqlite") else None))
+        return str(known.experiment_id)
 
     def mirror(self, tables: Sequence[TableRows]) -> tuple[int, int]:
         """Write what differs; returns how many rows were written and how many were level."""

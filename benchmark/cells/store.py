@@ -7,6 +7,7 @@ the measured part. Probabilities stand in test-index order; ids, labels and spli
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -95,7 +96,7 @@ class Store:
             raise store_error("read", path, error) from error
         record = _parse(content)
         if record is None or record.address != address:
-            set_aside(path)
+            _leave_out(path)
             return None
         return record
 
@@ -107,7 +108,7 @@ class Store:
             if record is not None and self.path(record.address) == path:
                 found[record.address.split] = record
             else:
-                set_aside(path)
+                _leave_out(path)
         return found
 
     def task_path(self, dataset: str, protocol: str) -> Path:
@@ -117,6 +118,12 @@ class Store:
 
 def _compact(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _leave_out(path: Path) -> None:
+    """Set a cell aside that is not sound; in a folder that is read-only it stays where it is."""
+    with suppress(OSError):
+        set_aside(path)
 
 
 def _parse(content: bytes) -> CellRecord | None:

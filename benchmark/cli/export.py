@@ -24,6 +24,7 @@ def run(options: Options) -> int:
     from benchmark.leaderboard.markdown import render
     from benchmark.leaderboard.publication import rank, whole_page
     from benchmark.system.files import write_if_changed
+    from benchmark.system.terminal import print_utf8
 
     suite, catalogue = stored_suite(options)
     tables = rank(suite, catalogue, local=not options.no_local)
@@ -36,6 +37,7 @@ def run(options: Options) -> int:
     }
     text = exports[options.format]()
     if options.output is None:
+        print_utf8()
         print(text, end="")
     else:
         path = Path(options.output).expanduser()

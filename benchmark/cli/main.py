@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.terminal import print_any_letter
 from benchmark.system.threads import limit_threads
 
 VERBS = {
@@ -36,6 +37,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 good, 1 some cells not ok, 2 usage or input error, 130 interrupted."""
     limit_threads()
+    print_any_letter()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(words)
     options = parser.parse_args(words)

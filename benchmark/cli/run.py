@@ -79,8 +79,8 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
             path = write_leaderboard(whole, catalogue, tables)
             try:
                 page = str(write_page(whole, catalogue, tables))
-            except BenchmarkError as error:  # what was computed does not depend on the page
-                page = f"none: {error}"
+            except Exception as error:  # whatever it is: what was computed does not depend on the page
+                page = f"none: {error}" if isinstance(error, BenchmarkError) else f"none: {type(error).__name__}: {error}"
             for table in tables:
                 if table.task.dataset in suite.datasets and table.task.protocol in suite.protocols:
                     reporter.say(_summary(table))

@@ -18,6 +18,7 @@ from benchmark.suites.suite import (
     leave,
     load_suite,
     members,
+    remember_file,
     validated,
 )
 from benchmark.system.errors import BenchmarkError, place_of
@@ -110,6 +111,7 @@ def remember(options: Options, catalogue: Catalogue, replaces: Sequence[str] = (
     before = members(own.name)
     staying = replace(before, methods=tuple(name for name in before.methods if name not in replaces))
     joined(joined(own, staying), extra)
+    remember_file(options.suite)
     for name in replaces:
         leave(own.name, name)
         print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(named['method'])} takes its place")

@@ -94,7 +94,7 @@ def read_manifest(name: str) -> tuple[Mapping[str, str], str]:
     except OSError as error:
         raise DataError(f"{name}: manifest {path} cannot be read: {error.strerror}") from error
     files = {}
-    for number, line in enumerate(content.decode("utf-8").splitlines(), 1):
+    for number, line in enumerate(content.decode("utf-8-sig").splitlines(), 1):
         match = _LINE.fullmatch(line)
         if not match or {"..", "/"} & set(PurePosixPath(match[2]).parts):
             raise DataError(f"{path.name}, line {number}: '{line}' is not '<sha256>  <host>/<path>'")
@@ -122,7 +122,7 @@ def _manifest(name: str) -> str:
 def _declared() -> Mapping[str, Mapping[str, Any]]:
     path = DATASETS / "sources.toml"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except tomllib.TOMLDecodeError as error:

@@ -5,7 +5,7 @@ import re
 from types import ModuleType
 from typing import Any
 
-from benchmark.system.errors import BenchmarkError, StoreError
+from benchmark.system.errors import BenchmarkError
 from benchmark.system.files import write_durably
 from benchmark.system.locations import cache_folder
 
@@ -24,14 +24,14 @@ def browser_bundle() -> str:
     from importlib.metadata import version
 
     try:
-        path = cache_folder() / "page" / f"vega-{version(PACKAGE)}.js"
+        name = f"vega-{version(PACKAGE)}.js"
     except ImportError as error:
         raise BenchmarkError(MISSING) from error
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return path.read_text(encoding="utf-8")
+    with contextlib.suppress(OSError, UnicodeDecodeError, BenchmarkError):
+        return (cache_folder() / "page" / name).read_text(encoding="utf-8")
     bundle: str = _library().javascript_bundle()
-    with contextlib.suppress(StoreError):
-        write_durably(path, bundle.encode())
+    with contextlib.suppress(BenchmarkError):
+        write_durably(cache_folder() / "page" / name, bundle.encode())
     return bundle
 
 

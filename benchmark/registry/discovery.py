@@ -17,7 +17,7 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import CARDS, Entry, Kind, Registry, shown
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
-from benchmark.system.provenance import imported_names, module_file, parsed
+from benchmark.system.provenance import file_digest, imported_names, module_file, modules_beside, parsed
 
 FOLDERS: Mapping[Kind, tuple[str, ...]] = {
     "dataset": ("datasets",),
@@ -49,6 +49,7 @@ def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
         if not path.is_file():
             raise BenchmarkError(f"plug-in '{plugin}' is not a file: give the path of a Python file with a registered class")
         found += read_entries(path, "method")
+    _check_modules_beside(resolved)
     found += _entry_points()
     registries: dict[str, Registry[Any]] = {
         f"{kind}s": Registry(kind, [entry for entry in found if entry.kind == kind]) for kind in CARDS
@@ -62,12 +63,21 @@ def _entries_unless_edited(path: Path, kind: Kind, _modified: int) -> tuple[Entr
     return tuple(read_entries(path, kind))
 
 
+def _check_modules_beside(plugins: Sequence[Path]) -> None:
+    """Raise `BenchmarkError` where two plug-ins import different modules of one name: Python would give both the same one."""
+    known: dict[str, Path] = {}
+    for name, path in (item for plugin in plugins for item in modules_beside(plugin).items()):
+        other = known.setdefault(name, path)
+        if other != path and file_digest(other) != file_digest(path):
+            raise BenchmarkError(f"two plug-ins import different modules named '{name}': {other} and {path}: rename one")
+
+
 def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:
     """The components of a file, read from its syntax tree; a broken file gives one entry that carries the error."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(path.read_bytes())  # of bytes, since they say themselves how they are encoded
     except SyntaxError as error:
-        return [_broken(path, default_kind, f"line {error.lineno}: {error.msg}")]
+        return [_broken(path, default_kind, f"line {error.lineno}: {error.msg}" if error.lineno else error.msg)]
     except (OSError, ValueError) as error:
         return [_broken(path, default_kind, str(error))]
     calls = [
@@ -106,31 +116,33 @@ def _read_class(path: Path, tree: ast.Module, node: ast.ClassDef, decorator: ast
     ]
     if problems:
         return _broken(path, kind, f"{place} @{function}('{name}') {' and '.join(problems)}", name)
-    classes = list(_lineage(tree, node))
+    classes = list(_lineage(tree, node, ROOT if path.is_relative_to(ROOT) else path.parent))
     constants = {key: value for owner in reversed(classes) for key, value in _constants(owner).items()}
     parameters = frozenset[str]().union(*map(_fields, classes))
     searched = any(isinstance(item, ast.FunctionDef) and item.name == "search_space" for item in node.body)
     return Entry(kind, name, path, node.name, CARDS[kind](name, **metadata), constants, parameters, searched)
 
 
-def _lineage(tree: ast.Module, node: ast.ClassDef) -> Iterator[ast.ClassDef]:
-    """The class, then the base classes whose source lies in the checkout, nearest first; none of it is imported."""
+def _lineage(tree: ast.Module, node: ast.ClassDef, folder: Path) -> Iterator[ast.ClassDef]:
+    """The class, then the base classes whose source lies in the checkout or in a plug-in's folder, nearest first; none of it is
+    imported.
+    """
     yield node
     for base in node.bases:
         if isinstance(base, ast.Name):
-            found = _class_called(tree, base.id)
+            found = _class_called(tree, base.id, folder)
             if found is not None:
-                yield from _lineage(*found)
+                yield from _lineage(*found, folder)
 
 
-def _class_called(tree: ast.Module, name: str) -> tuple[ast.Module, ast.ClassDef] | None:
-    """A class of the checkout by the name that it has in a file: defined there, or imported from another project file."""
+def _class_called(tree: ast.Module, name: str, folder: Path) -> tuple[ast.Module, ast.ClassDef] | None:
+    """A class by the name that it has in a file: defined there, or imported from another file of the checkout or the folder."""
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             return tree, statement
     module, original = imported_names(tree).get(name, ("", ""))
-    path = module_file(module) if module else None
-    return None if path is None else _class_called(parsed(path), original)
+    path = (module_file(module) or module_file(module, folder)) if module else None
+    return None if path is None else _class_called(parsed(path), original, folder)
 
 
 def _constants(node: ast.ClassDef) -> dict[str, Any]:

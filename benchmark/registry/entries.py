@@ -9,6 +9,8 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
@@ -16,6 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 from benchmark.registry.cards import Card, DatasetCard, EncoderCard, MethodCard, ProtocolCard
 from benchmark.system.errors import BenchmarkError, check_known
 from benchmark.system.locations import ROOT
+from benchmark.system.provenance import modules_beside
 
 Kind = Literal["dataset", "encoder", "method", "protocol"]
 CARDS: Mapping[Kind, type[Card]] = {
@@ -106,6 +109,7 @@ def import_file(path: Path, root: Path = ROOT) -> ModuleType:
         _claim_package(name.partition(".")[0], root)
         return importlib.import_module(name)
     if name not in sys.modules:
+        BESIDE.serve(path)
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise BenchmarkError(f"{path} cannot be imported: a plug-in is a file that ends in .py")
@@ -120,8 +124,31 @@ def import_file(path: Path, root: Path = ROOT) -> ModuleType:
 
 
 def forget(path: Path, root: Path = ROOT) -> None:
-    """Have the next import of a component's file run it anew, so that nothing is left of what it kept in module or class."""
-    sys.modules.pop(_module_name(path, root), None)
+    """Have the next import of a component's file, and of the modules beside it, run it anew: nothing that it kept is left."""
+    for name in (_module_name(path, root), *(() if path.is_relative_to(root) else modules_beside(path))):
+        sys.modules.pop(name, None)
+
+
+class _Beside(MetaPathFinder):
+    """Finds the modules beside plug-ins that these import."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def serve(self, plugin: Path) -> None:
+        """Find from now on what a plug-in imports from its folder."""
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+        self._folders |= {name.partition(".")[0]: str(plugin.parent) for name in modules_beside(plugin)}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module in the folder of the plug-in that imports it."""
+        return PathFinder.find_spec(fullname, [self._folders[fullname]]) if fullname in self._folders else None
+
+
+BESIDE = _Beside()
 
 
 def _module_name(path: Path, root: Path) -> str:

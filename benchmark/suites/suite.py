@@ -102,11 +102,19 @@ def load_suite(name: str) -> Suite:
     path = Path(name) if own else FOLDER / f"{name}.toml"
     if not path.is_file():
         raise BenchmarkError(f"suite file {name} does not exist") if own else UnknownNameError("suite", name, suite_names())
-    if path.stem in suite_names() and path.resolve().parent != FOLDER:
+    if path.stem in (*suite_names(), "leaderboard") and path.resolve().parent != FOLDER:
         raise BenchmarkError(f"suite file {name} bears the name of a suite of the checkout: rename the file")
+    other = _read_members().get(path.stem, {}).get("file", [])
+    if own and other not in ([], _file(path)) and Path(other[0]).is_file():
+        raise BenchmarkError(
+            f"suite file {name} bears the name of {other[0]}, whose results lie in {results_folder()}: "
+            "rename one of them, or set STROKEBENCH_OUTPUT to another folder"
+        )
     try:
-        return _suite(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, BenchmarkError) as error:  # a ValueError says that it is not TOML, or not UTF-8
+        return _suite(path.stem, tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except UnicodeDecodeError as error:
+        raise BenchmarkError(f"suite file {path.name} is not in UTF-8 ({error}): save it in that encoding") from error
+    except (ValueError, BenchmarkError) as error:  # a ValueError says that it is not TOML
         raise BenchmarkError(f"suite file {path.name}: {error}") from error
 
 
@@ -237,6 +245,18 @@ def _canonical_skips(
     }
 
 
+def _file(path: Path) -> list[str]:
+    return [str(path.resolve())]
+
+
+def remember_file(name: str) -> None:
+    """Remember beside the results which file a suite is of that is not of the checkout: another of its name is refused then."""
+    everyone, path = _read_members(), Path(name)
+    mine = everyone.get(path.stem, {})
+    if name.endswith(".toml") and path.resolve().parent != FOLDER and mine.get("file") != _file(path):
+        _write_members({**everyone, path.stem: {**mine, "file": _file(path)}})
+
+
 def members(suite: str) -> Members:
     """Who joined a suite on this machine."""
     known = _read_members().get(suite, {})
@@ -263,7 +283,8 @@ def join(suite: Suite, extra: Members) -> list[str]:
     before = asdict(members(suite.name))
     after = {kind: tuple(dict.fromkeys(names + getattr(extra, kind))) for kind, names in before.items()}
     if after != before:
-        _write_members({**_read_members(), suite.name: after})
+        everyone = _read_members()
+        _write_members({**everyone, suite.name: {**everyone.get(suite.name, {}), **after}})
     return [name for kind in ("datasets", "protocols", "methods") for name in after[kind] if name not in before[kind]]
 
 
@@ -271,7 +292,7 @@ def leave(suite: str, name: str) -> None:
     """Forget a member of a suite on this machine. Raises `UnknownNameError` where it is none."""
     everyone = _read_members()
     mine = everyone.get(suite, {})
-    check_known(f"member of {suite}", [name], [other for kind in mine.keys() - {"plugins"} for other in mine[kind]])
+    check_known(f"member of {suite}", [name], [other for kind in mine.keys() - {"plugins", "file"} for other in mine[kind]])
     _write_members({**everyone, suite: {kind: [other for other in names if other != name] for kind, names in mine.items()}})
 
 

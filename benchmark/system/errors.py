@@ -6,8 +6,7 @@ import traceback
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from benchmark.system.locations import ROOT
-
+_ENGINE = Path(__file__).resolve().parents[1]
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
@@ -17,7 +16,7 @@ def raised_at(shown: str) -> str:
     own = [
         (path, line)
         for path, line in frames
-        if path.suffix == ".py" and "site-packages" not in path.parts and not path.is_relative_to(ROOT / "benchmark")
+        if path.suffix == ".py" and "site-packages" not in path.parts and not path.is_relative_to(_ENGINE)
     ]
     return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""
 

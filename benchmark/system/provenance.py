@@ -11,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
+from importlib.machinery import PathFinder
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,9 @@ ALWAYS = ("numpy", "pandas", "scipy")
 BUILT_ON_TORCH = {"monai", "transformers", "torchvision", "lightning", "skorch", "tabm", "rtdl_revisiting_models"}
 
 
-def module_file(name: str) -> Path | None:
-    """The file of a module of the checkout by its dotted name; None where there is none."""
-    place = ROOT.joinpath(*name.split("."))
+def module_file(name: str, root: Path | None = None) -> Path | None:
+    """The file of a module of the checkout, or of another root, by its dotted name; None where there is none."""
+    place = (root or ROOT).joinpath(*name.split("."))
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
 
 
@@ -52,7 +54,7 @@ def module_file(name: str) -> Path | None:
 def parsed(path: Path) -> ast.Module:
     """The syntax tree of a file; empty where it cannot be read."""
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
+        return ast.parse(path.read_bytes())  # of bytes, since they say themselves how they are encoded
     except (SyntaxError, OSError, ValueError):
         return ast.Module(body=[], type_ignores=[])
 
@@ -88,7 +90,8 @@ def file_digest(path: Path) -> str:
 
 
 def code_digest(path: Path) -> str:
-    """Digest of a component's code: its file and all project modules that it imports, but for the contract modules.
+    """Digest of a component's code: its file and all modules of the project that it imports, but for the contract modules; of a
+    plug-in likewise those that lie beside it.
 
     Comments, docstrings and layout do not count (`ast.unparse`).
     """
@@ -114,34 +117,62 @@ def version(package: str) -> str:
         return ""
 
 
+def modules_beside(path: Path) -> dict[str, Path]:
+    """Dotted name -> file of the modules in a plug-in's folder that it imports, transitively; none for the checkout's files."""
+    found: dict[str, Path] = {}
+    waiting = [] if path.is_relative_to(ROOT) else [path]
+    while waiting:
+        current = waiting.pop()
+        for name in _read(current, path.parent, current.stat().st_mtime_ns)[2]:
+            new = {dotted: file for dotted, file in _beside(name, path.parent) if file != path and dotted not in found}
+            waiting += new.values()
+            found |= new
+    return found
+
+
 def _closure(path: Path) -> list[tuple[str, str, frozenset[str]]]:
-    """(file, normalised source, foreign top-level names) of a file and of the project modules it imports, transitively."""
+    """(file, normalised source, foreign top-level names) of a file and of the modules of the project and beside a plug-in that
+    it imports, transitively.
+    """
     seen: dict[Path, tuple[str, str, frozenset[str]]] = {}
-    waiting = [path]
+    waiting = [path, *modules_beside(path).values()]
     while waiting:
         current = waiting.pop()
         if current in seen:
             continue
-        normalised, project, foreign = _read(current, current.stat().st_mtime_ns)
+        root = ROOT if current.is_relative_to(ROOT) else path.parent
+        normalised, project, foreign = _read(current, root, current.stat().st_mtime_ns)
         waiting += project
-        shown = current.relative_to(ROOT).as_posix() if current.is_relative_to(ROOT) else current.name
-        seen[current] = (shown, normalised, foreign)
+        tops = frozenset(name.partition(".")[0] for name in foreign)
+        seen[current] = (current.relative_to(root).as_posix(), normalised, tops)
     return sorted(seen.values())
 
 
+def _beside(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Dotted name and file of a module in a plug-in's folder and of the packages that it is in; none where it is installed."""
+    dotted = list(accumulate(name.split("."), "{}.{}".format))
+    there = {each: file for each in dotted if (file := module_file(each, folder)) is not None}
+    if there and dotted[0] not in sys.stdlib_module_names:
+        elsewhere = [place for place in sys.path if Path(place).resolve() not in (ROOT, folder)]
+        if PathFinder.find_spec(dotted[0], elsewhere) is None:
+            yield from there.items()
+
+
 @cache
-def _read(path: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[str]]:
-    text = path.read_text(encoding="utf-8", errors="replace")
+def _read(path: Path, root: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[str]]:
+    """Normalised source, files of the project's modules that it imports, dotted names of the other modules."""
+    source = path.read_bytes()
     try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return text, (), frozenset()
-    tops = {name: name.partition(".")[0] for name in _imported(tree, path)}
-    own = [module_file(name) for name, top in tops.items() if top in PROJECT and not is_contract(name)]
-    return _normalised(tree), tuple(filter(None, own)), frozenset(tops.values()).difference(PROJECT)
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return source.decode("utf-8", "replace"), (), frozenset()
+    names = set(_imported(tree, path, root))
+    own = {name for name in names if name.partition(".")[0] in PROJECT}
+    files = [module_file(name) for name in own if not is_contract(name)]
+    return _normalised(tree), tuple(filter(None, files)), frozenset(names - own)
 
 
-def _imported(tree: ast.AST, path: Path) -> Iterator[str]:
+def _imported(tree: ast.AST, path: Path, root: Path) -> Iterator[str]:
     """Dotted names of the imported modules; `from a import b` gives `a`, `a.b`, and the module from which `a` passes `b` on."""
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
@@ -151,8 +182,8 @@ def _imported(tree: ast.AST, path: Path) -> Iterator[str]:
                 yield from (module for name, module in passed_on(alias.name).items() if name in attributes)
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
-            if node.level and path.is_relative_to(ROOT):
-                package = path.relative_to(ROOT).parts[: -node.level]
+            if node.level:
+                package = path.relative_to(root).parts[: -node.level]
                 module = ".".join((*package, *filter(None, [module])))
             if module:
                 yield module

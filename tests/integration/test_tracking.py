@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sqlite3
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from tests.made_benchmark import CASES
+from tests.made_benchmark import CASES, MadeBenchmark
 
 
 @pytest.fixture
@@ -61,6 +63,107 @@ def test_sync_is_idempotent_and_follows_a_changed_row(made):
     database = sqlite3.connect(made.output / "results" / "mlflow" / "mlflow.db")
     alive = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()
     assert alive == (2 + 4,)
+
+
+ODD = "a b?c#d%20e=ü&'%zz"
+
+
+def mirrored(made):
+    """The predictions of the made suite's mirrored rows, as MLflow finds them by its default database."""
+    from mlflow import MlflowClient
+
+    database = made.output / "results" / "mlflow" / "mlflow.db"
+    assert database.is_file()
+    client = MlflowClient(tracking_uri=f"sqlite+pysqlite:///{quote(str(database))}")
+    experiment = client.get_experiment_by_name("made-suite")
+    runs = client.search_runs([experiment.experiment_id])
+    rows = [run.info.run_id for run in runs if "method" in run.data.tags]
+    return [Path(client.download_artifacts(run, "predictions.csv")).read_text() for run in rows]
+
+
+def test_folders_may_have_any_name(tmp_path):
+    made = MadeBenchmark(tmp_path / ODD)
+    made.run("--method", "steady", "--protocol", "repeated-cv", "--seeds", "39")
+    assert "1 rows written, 0 were up to date" in made.cli("sync", *made.options).stdout
+    assert "0 rows written, 1 were up to date" in made.cli("sync", *made.options).stdout
+    artifacts = made.output / "results" / "mlflow" / "artifacts"
+    assert mirrored(made) == [path.read_text() for path in artifacts.rglob("predictions.csv")] != []
+    assert [path.name for path in tmp_path.iterdir()] == [ODD]
+
+
+def test_a_database_whose_making_was_interrupted_is_made_anew(made):
+    made.run("--method", "steady", "--protocol", "repeated-cv", "--seeds", "39")
+    unfinished = made.output / "results" / "mlflow" / ".mlflow.db.part"
+    unfinished.parent.mkdir()
+    with sqlite3.connect(unfinished) as database:
+        database.execute("create table experiments (x)")
+    assert "1 rows written" in made.cli("sync", *made.options).stdout
+    assert len(mirrored(made)) == 1
+    assert not list(unfinished.parent.glob(".mlflow.db.part*"))
+
+
+def test_an_experiment_that_was_deleted_or_lies_elsewhere_is_mirrored_again(made):
+    from mlflow import MlflowClient
+
+    made.run("--method", "steady", "--protocol", "repeated-cv", "--seeds", "39")
+    made.cli("sync", *made.options)
+    client = MlflowClient(tracking_uri=f"sqlite:///{made.output}/results/mlflow/mlflow.db")
+    client.delete_experiment(client.get_experiment_by_name("made-suite").experiment_id)
+    assert "up to date" in made.cli("sync", *made.options).stdout
+    assert len(mirrored(made)) == 1
+
+    place = made.output
+    for name in ("there", "back"):  # twice, since an experiment that made room keeps its name
+        place = place.rename(made.folder / name)
+        made.variables["STROKEBENCH_OUTPUT"] = str(place)
+        assert "1 rows written, 0 were up to date" in made.cli("sync", *made.options).stdout
+        assert "0 rows written, 1 were up to date" in made.cli("sync", *made.options).stdout
+        assert not made.output.exists(), "nothing is written where the folder was before"
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("postgresql://me:secret@localhost/db", r"postgresql://me:\*\*\*@localhost/db: .*psycopg"),
+        ("mysql+pymysql://me:secret@localhost/db", "pymysql"),
+        ("nonsense://x", "nonsense"),
+        ("sqlite:////dev/null/all.db", "/dev/null"),
+    ],
+)
+def test_a_tracking_address_that_does_not_work_is_one_line_without_its_password(made, uri, message):
+    done = made.cli("sync", *made.options, MLFLOW_TRACKING_URI=uri, code=2)
+    assert re.fullmatch(r"error: mlflow: [^\n]+nothing is lost[^\n]+\n", done.stderr), done.stderr
+    assert re.search(message, done.stderr)
+    assert "secret" not in done.stderr
+
+
+def test_an_address_with_a_port_that_is_no_number_is_away(made):
+    from benchmark.cells.mlflow_mirror import is_away
+
+    assert is_away("http://localhost:port")
+    assert "does not answer" in made.cli("sync", *made.options, MLFLOW_TRACKING_URI="http://localhost:port").stdout
+
+
+def test_a_mirror_that_fails_ends_no_run(made):
+    folder = made.output / "results" / "mlflow"
+    folder.parent.mkdir(parents=True)
+    folder.write_text("a file where the folder of the mirror would be")
+    done = made.cli("run", *made.options, "--in-process", "--method", "steady", "--protocol", "repeated-cv", "--seeds", "39")
+    assert "mlflow" in done.stdout.splitlines()[-1]
+    assert "nothing is lost" in done.stdout
+    assert len(made.cells()) == 5
+
+
+def test_a_mirror_that_cannot_be_started_is_told_and_ends_nothing(made, monkeypatch):
+    from benchmark.cells import mlflow_mirror as tracking
+
+    def failing(*words, **options):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(tracking.subprocess, "Popen", failing)
+    with tracking.Mirror(str(made.suite), [], enabled=True) as mirror:
+        mirror.start()
+        assert mirror.finish() == "mlflow: not mirrored (no more processes); `python -m benchmark sync` brings it level"
 
 
 def test_a_dead_server_neither_stops_nor_slows_a_run(made):

@@ -150,6 +150,31 @@ def test_a_method_may_give_none_for_its_variants_and_a_class_attribute_that_is_n
     assert "  plain  f" in made.cli("list", "methods", "--plugin", str(path)).stdout
 
 
+# Encodings
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [("", "utf-8-sig"), ("# -*- coding: latin-1 -*-\n", "latin-1"), ("#!/usr/bin/python\n# coding: cp1252\n", "cp1252")],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_is_read_in_the_encoding_that_it_names(tmp_path: Path, head: str, encoding: str, end: str) -> None:
+    text = head + GOOD.format(name="mine").replace('"f"', '"Jürgen"')
+    path = tmp_path / "mine.py"
+    path.write_bytes(text.replace("\n", end).encode(encoding))
+    entry = discover([str(path)]).methods.get("mine")
+    assert entry.card.family == "Jürgen"
+    assert entry.make({}).answer == 42
+
+
+def test_a_file_of_another_encoding_than_it_names_is_broken_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_bytes(GOOD.format(name="mine").replace('"f"', '"Jürgen"').encode("latin-1"))
+    error = discover([str(path)]).methods.get("mine").error
+    assert error is not None
+    assert re.search(r"mine\.py: .*'utf-8' codec can't decode", error)
+
+
 # Broken files
 
 

@@ -15,7 +15,18 @@ from benchmark.cells.store import Store
 from benchmark.data.preparation import load_cohort
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.suites.suite import Limits, Members, join, joined, load_suite, members, suite_names, validated
+from benchmark.suites.suite import (
+    Limits,
+    Members,
+    join,
+    joined,
+    leave,
+    load_suite,
+    members,
+    remember_file,
+    suite_names,
+    validated,
+)
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import results_folder
 from tests.made_benchmark import MadeBenchmark
@@ -56,6 +67,48 @@ def test_a_suite_file_is_read_as_written(made: MadeBenchmark, catalogue: Catalog
     assert (suite.datasets, suite.protocols) == (("made",), ("repeated-cv", "leave-one-site-out"))
     assert suite.methods == ("majority", "steady", "of-image", "dicey", "of-text")
     assert suite.limits == Limits(seconds=60, memory_gib=4)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(made: MadeBenchmark) -> None:
+    plain = load_suite(str(made.suite))
+    made.suite.write_bytes(b"\xef\xbb\xbf" + made.suite.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_suite(str(made.suite)) == plain
+
+
+def test_a_suite_file_in_another_encoding_is_refused_with_the_mend(made: MadeBenchmark) -> None:
+    made.suite.write_bytes(made.suite.read_text().replace("Made suite", "Größe").encode("latin-1"))
+    with pytest.raises(BenchmarkError, match=r"made-suite\.toml is not in UTF-8 .*: save it in that encoding"):
+        load_suite(str(made.suite))
+
+
+def test_another_suite_file_of_the_same_name_is_refused_while_the_first_is_there(made: MadeBenchmark) -> None:
+    other = made.folder / "elsewhere" / made.suite.name
+    other.parent.mkdir()
+    other.write_text(made.suite.read_text())
+    remember_file(str(made.suite))
+    assert load_suite(str(made.suite)).name == "made-suite"
+    with pytest.raises(BenchmarkError, match=f"bears the name of {made.suite}, whose results lie in"):
+        load_suite(str(other))
+    made.suite.unlink()
+    remember_file(str(other))
+    assert load_suite(str(other)).name == "made-suite"
+
+
+def test_members_stay_when_the_file_is_remembered_and_the_file_when_members_come_and_go(made: MadeBenchmark) -> None:
+    remember_file(str(made.suite))
+    join(load_suite(str(made.suite)), Members(methods=("of-image",)))
+    remember_file(str(made.suite))
+    assert members("made-suite").methods == ("of-image",)
+    leave("made-suite", "of-image")
+    assert members("made-suite").methods == ()
+    assert json.loads((results_folder() / "members.json").read_text())["made-suite"]["file"] == [str(made.suite)]
+
+
+def test_a_suite_whose_page_would_replace_the_default_one_is_refused(made: MadeBenchmark) -> None:
+    path = made.folder / "leaderboard.toml"
+    path.write_text(made.suite.read_text())
+    with pytest.raises(BenchmarkError, match="rename the file"):
+        load_suite(str(path))
 
 
 def test_methods_stand_in_their_one_spelling(made: MadeBenchmark, catalogue: Catalogue) -> None:

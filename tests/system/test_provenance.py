@@ -178,6 +178,82 @@ def test_a_plugins_digest_does_not_depend_on_where_it_lies(tmp_path: Path) -> No
     assert len(digests) == 1
 
 
+def test_the_encoding_of_a_file_does_not_count(tmp_path: Path) -> None:
+    path, text, digests = tmp_path / "mine.py", METHOD + "\n\nNAME = 'Jürgen'\n", set()
+    for written in (
+        text.encode(),
+        text.replace("\n", "\r\n").encode("utf-8-sig"),
+        f"# coding: latin-1\n{text}".encode("latin-1"),
+    ):
+        path.write_bytes(written)
+        digests.add(code_digest(path))
+    assert len(digests) == 1
+
+
+# Modules beside a plug-in
+
+BESIDE = {
+    "mine.py": "import beside_a\nfrom beside_pack import deep\nimport statistics, numpy\nimport beside_space.leaf\n",
+    "beside_a.py": "from beside_b import STEEP\n",
+    "beside_b.py": "STEEP = 1\n",
+    "beside_pack/__init__.py": "from .near import K\n",
+    "beside_pack/near.py": "K = 1\n",
+    "beside_pack/deep.py": "from . import near\nDEEP = 1\n",
+    "beside_space/leaf.py": "LEAF = 1\n",
+    "statistics.py": "raise ImportError\n",
+    "numpy.py": "raise ImportError\n",
+    "beside_idle.py": "X = 1\n",
+}
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    for name, text in BESIDE.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path / "mine.py"
+
+
+def test_the_modules_beside_a_plugin_are_those_that_it_imports_and_that_are_not_installed(plugin: Path) -> None:
+    found = provenance.modules_beside(plugin)
+    assert set(found) == {*("beside_a", "beside_b", "beside_pack", "beside_pack.near", "beside_pack.deep", "beside_space.leaf")}
+    assert found["beside_pack"] == plugin.parent / "beside_pack" / "__init__.py"
+
+
+@pytest.mark.parametrize(
+    "name", ["beside_a.py", "beside_b.py", "beside_pack/near.py", "beside_pack/deep.py", "beside_space/leaf.py"]
+)
+def test_an_edit_of_a_module_beside_a_plugin_counts(plugin: Path, name: str) -> None:
+    before = code_digest(plugin)
+    (plugin.parent / name).write_text(BESIDE[name] + "MORE = 2\n")
+    assert code_digest(plugin) != before
+
+
+@pytest.mark.parametrize("name", ["statistics.py", "numpy.py", "beside_idle.py"])
+def test_an_edit_of_what_python_finds_elsewhere_or_nobody_imports_does_not_count(plugin: Path, name: str) -> None:
+    before = code_digest(plugin)
+    (plugin.parent / name).write_text("X = 2\n")
+    assert code_digest(plugin) == before
+
+
+def test_the_digest_with_the_modules_beside_does_not_depend_on_where_they_lie(plugin: Path) -> None:
+    other = plugin.parent / "copy"
+    for name, text in BESIDE.items():
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).write_text(text)
+    assert code_digest(other / "mine.py") == code_digest(plugin)
+
+
+def test_a_plugin_that_bears_the_name_of_what_it_imports_is_not_beside_itself(tmp_path: Path) -> None:
+    path = tmp_path / "beside_self.py"
+    path.write_text("import beside_self\n")
+    assert provenance.modules_beside(path) == {}
+
+
+def test_a_file_of_the_checkout_has_nothing_beside_it() -> None:
+    assert provenance.modules_beside(ROOT / "baselines" / "xgboost.py") == {}
+
+
 def test_what_computes_the_design_matrix_is_part_of_every_method_that_uses_it() -> None:
     """The logistic regression imputes, encodes and scales by `design_matrix`: its edit must make cells stale."""
     names = {name for name, _, _ in provenance._closure(ROOT / "baselines" / "logistic_regression.py")}
