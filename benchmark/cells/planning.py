@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -116,7 +117,21 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
 
 
 def splits_of(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]:
-    """The splits of a cohort. Raises `DataError` where the protocol gives none, `BenchmarkError` for what it does not take."""
+    """The splits of a cohort, cut once for the same object.
+
+    Raises `DataError` where the protocol gives none, `BenchmarkError` for what it does not take.
+    """
+    known = _CUT.setdefault(cohort, {})
+    name = (protocol.entry.path, protocol.spelled)
+    if name not in known:
+        known[name] = _cut(protocol, cohort)
+    return known[name]
+
+
+_CUT: WeakKeyDictionary[Cohort, dict[tuple[Path, str], list[Split]]] = WeakKeyDictionary()
+
+
+def _cut(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]:
     configured: SplitProtocol = protocol.make()
     try:
         splits = configured.splits(cohort)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.cells.planning import Cell, Plan, PlannedRow, describe_row, plan, training_seed, why_not_fresh
+from benchmark.cells.planning import Cell, Plan, PlannedRow, describe_row, plan, splits_of, training_seed, why_not_fresh
 from benchmark.cells.store import CellRecord, Outcome, Store
 from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
@@ -189,6 +189,15 @@ def test_cells_run_breadth_first_seed_by_seed(planned: Planner) -> None:
     assert {(cell.address.protocol, cell.address.method) for cell in first} == {
         (protocol, method) for protocol in ("repeated-cv", "leave-one-site-out") for method in ("steady", "dicey")
     }
+
+
+def test_a_cohort_is_cut_once_and_another_one_anew(made: MadeBenchmark, catalogue: Catalogue) -> None:
+    cohort, protocol = made.cohort(), catalogue.protocol("repeated-cv")
+    cut = splits_of(protocol, cohort)
+    assert splits_of(protocol, cohort) is cut
+    fewer = cohort.take(np.arange(40))
+    assert max(int(split.test.max()) for split in splits_of(protocol, fewer)) == 39
+    assert splits_of(catalogue.protocol("holdout"), cohort) is not cut
 
 
 def test_seeds_narrow_the_plan(planned: Planner) -> None:
