@@ -151,8 +151,8 @@ def _summary(table: Standings) -> str:
     from benchmark.leaderboard.conclusions import conclusion
 
     title = f"\n{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases)"
-    means = {} if table.comparison is None else table.comparison.metrics[table.metric].to_dict()
-    leading = ", ".join(f"{name} {means[name]:.3f}" for name in table.ranked[:5])
+    means = {} if table.comparison is None else table.comparison.metrics[table.metric].dropna().to_dict()
+    leading = ", ".join(f"{name} {means[name]:.3f}" for name in table.ranked[:5] if name in means)
     return "\n  ".join(filter(None, (title, leading, conclusion(table))))
 
 

@@ -48,7 +48,8 @@ def conclusion(table: Standings) -> str:
     if not others:
         text = f"No method is distinguishable from the best: no difference in {metric} between {len(tested)} rows is shown."
     elif len(best) == 1 and comparison.rank_high[best[0]] == 1:
-        text = f"{listed(best)} is significantly better in {metric} than each of the other {len(others)} tested rows."
+        rest = f"each of the other {len(others)} tested rows" if len(others) > 1 else "the other tested row"
+        text = f"{listed(best)} is significantly better in {metric} than {rest}."
     else:
         text = (
             f"Best set (rows that no other row significantly outperforms in {metric}): {listed(best)}. "
@@ -59,8 +60,9 @@ def conclusion(table: Standings) -> str:
     if untested:
         text += f" Not tested, because {metric} is undefined in one of their test parts: {listed(untested)}."
     if np.isfinite(comparison.power.detectable):
+        pairs = f"{comparison.power.pairs} comparison{'s' if comparison.power.pairs != 1 else ''}"
         text += (
-            f" With these {len(table.task.case_ids)} cases and {comparison.power.pairs} comparisons, a true difference of "
+            f" With these {len(table.task.case_ids)} cases and {pairs}, a true difference of "
             f"about {comparison.power.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
             f"{comparison.power.first_rejection_t:.1f}); for a single comparison that was named in advance, about "
             f"{comparison.power.detectable_alone:.3f} would be enough."

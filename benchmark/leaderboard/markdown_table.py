@@ -1,5 +1,6 @@
 """One table of the leaderboard in Markdown: its conclusion, rows, sites, metrics, notes and failures."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from benchmark.cells.rows import stored_figures
@@ -99,10 +100,14 @@ def _secondary(table: Standings, comparison: Comparison, rows: Sequence[Line]) -
     card, share = table.rows.dataset.card, comparison.auprc_baseline
     blocks = [_chosen(named("secondary"), rows, table, rows)]
     blocks += [
-        f"Positive = {positive} (AUPRC of a constant: {base:.3f}):\n\n{_chosen(names, rows, table, rows)}"
+        f"Positive = {positive} (AUPRC of a constant: {_figure(base)}):\n\n{_chosen(names, rows, table, rows)}"
         for names, positive, base in ((named("label 1"), card.positive, share), (named("label 0"), card.negative, 1 - share))
     ]
     return folded("Secondary metrics, both classes as positive", "\n\n".join(blocks))
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "undefined, as no test part counts that holds both classes"
 
 
 def _stored(table: Standings) -> str:

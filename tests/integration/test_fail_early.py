@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from benchmark.suites.suite import members
 from tests.made_benchmark import MadeBenchmark
 
@@ -88,3 +90,32 @@ def test_failed_cells_of_one_cause_are_one_line_with_their_number(made: MadeBenc
     assert len(lines) == 1
     assert lines[0].startswith("not ok: mine: 20 cells, the first made/repeated-cv/mine/")
     assert lines[0].endswith("failed: KeyError: 'no such column' (mine.py, line 14)")
+
+
+ONE_CLASS_SITES = """
+from dataclasses import dataclass
+import numpy as np
+import pandas as pd
+from benchmark import Cohort, register_dataset
+
+@register_dataset("split-wards", title="t", source="s", license="l", citation="c", label="l", label_time="t", positive="p",
+                  negative="n", site="ward", inputs={}, barred={}, scope="s", modalities={"table"})
+@dataclass(frozen=True)
+class SplitWards:
+    def build(self, sources):
+        labels = np.arange(80) % 2
+        x = np.random.default_rng(1).normal(size=80) + labels
+        ids = [f"P{i:02d}" for i in range(80)]
+        wards = np.where(np.arange(80) < 6, "West", np.where(labels == 1, "North", "South"))
+        return Cohort("split-wards", ids, labels, wards, table=pd.DataFrame({"x": x}))
+"""
+
+
+def test_a_metric_that_is_undefined_is_said_to_be_and_never_nan(made: MadeBenchmark) -> None:
+    path = made.write("wards.py", ONE_CLASS_SITES)
+    words = ("--dataset", "split-wards", "--protocol", "leave-one-site-out", "--method", "logistic-regression")
+    done = made.run("--plugin", str(path), *words)
+    assert "0 sites of sufficient size" in done.stdout
+    text = made.leaderboard.read_text()
+    assert "AUPRC of a constant: undefined" in text
+    assert not re.search(r"\bnan\b", done.stdout + text)
