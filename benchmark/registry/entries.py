@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
 
 from benchmark.registry.cards import Card, DatasetCard, EncoderCard, MethodCard, ProtocolCard
-from benchmark.system.errors import BenchmarkError, check_known
+from benchmark.system.errors import BenchmarkError, UnknownNameError, check_known
 from benchmark.system.locations import ROOT
 from benchmark.system.provenance import modules_beside
 
@@ -97,8 +97,10 @@ class Registry(Generic[CardT]):
         return name in self._entries
 
     def get(self, name: str) -> Entry[CardT]:
-        """The entry of a plain name. Raises `UnknownNameError`."""
-        check_known(self.kind, [name], self._entries)
+        """The entry of a plain name. Raises `UnknownNameError`, which tells of files that cannot be read: it may be in one."""
+        if name not in self._entries:
+            broken = [str(entry.error) for entry in self if entry.error]
+            raise UnknownNameError(self.kind, name, self._entries, "; ".join(broken))
         return self._entries[name]
 
 

@@ -33,12 +33,12 @@ class BenchmarkError(Exception):
 class UnknownNameError(BenchmarkError):
     """A name that is not registered; the message offers the nearest ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], broken: str = "") -> None:
         known = sorted(known)
         by_lower = {other.lower(): other for other in known}
         near = [f"'{by_lower[match]}'" for match in difflib.get_close_matches(name.lower(), by_lower, n=3)]
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
-        super().__init__(f"unknown {kind} '{name}': {hint}")
+        super().__init__(f"unknown {kind} '{name}': {hint}" + (f"; what cannot be read: {broken}" if broken else ""))
 
 
 def check_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
