@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -226,6 +227,7 @@ def changed_cohort(change: str = "") -> Cohort:
     return Cohort(name="lab-cohort", **{**given, **eval(f"dict({change})", {**known, **names})})  # the changes stand above
 
 
+@cache
 def outcome(change: str) -> tuple[str, str]:
     """What becomes of the good cohort with a change: refused, noted or read alike, and the lines that say so."""
     try:
