@@ -54,7 +54,8 @@ def _of_datasets(options: Options) -> Iterator[AuditFinding]:
             print(f"skipped: {error}", file=sys.stderr)
             continue
         audit = audit_dataset(cohort, catalogue, protocols, short=options.short)
-        _say(f"{dataset}: {len(audit.findings)} findings, {audit.made} checks made anew; {audit_path(dataset)}", options)
+        found = f"{len(audit.findings)} finding{'s' if len(audit.findings) != 1 else ''}"
+        _say(f"{dataset}: {found}, {audit.made} checks made anew; {audit_path(dataset)}", options)
         for finding in audit.findings:
             _say(_paragraph(finding), options)
         yield from audit.findings
