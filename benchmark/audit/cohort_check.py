@@ -52,21 +52,21 @@ def check_dataset(spelled: str, catalogue: Catalogue) -> Iterator[Finding]:
 
 def _card(dataset: Configured[DatasetCard], cohort: Cohort) -> Iterator[Finding]:
     """What the card says of the cohort."""
-    card, before = dataset.card, 0
+    card, wrong = dataset.card, False
     missing = sorted(set(card.modalities) - cohort.modalities)
     further = sorted(cohort.modalities - set(card.modalities))
     if missing:
         yield Finding("card", "error", f"it names {quoted(missing)}, which the cohort lacks: rows would wait for ever")
-        before += 1
+        wrong = True
     if further:
         yield Finding("card", "error", f"the cohort holds {quoted(further)}, which the card does not name")
-        before += 1
+        wrong = True
     sites = 0 if cohort.sites is None else len(np.unique(cohort.sites))
-    for name, said, there in (("cases", card.cases, len(cohort)), ("sites", card.sites, sites)):
-        if said is not None and said != there and not dataset.parameters:
-            yield Finding("card", "warning", f"it says {said} {name}, and the cohort has {there}")
-            before += 1
-    if not before:
+    for name, stated, counted in (("cases", card.cases, len(cohort)), ("sites", card.sites, sites)):
+        if stated is not None and stated != counted and not dataset.parameters:
+            yield Finding("card", "warning", f"it says {stated} {name}, and the cohort has {counted}")
+            wrong = True
+    if not wrong:
         yield Finding("card", "good", f"modalities {', '.join(sorted(cohort.modalities))}")
 
 

@@ -89,8 +89,8 @@ def read_column(place: str, column: pd.Series[Any], remarks: Remarks) -> pd.Seri
 
 def _read_objects(place: str, column: pd.Series[Any], remarks: Remarks) -> pd.Series[Any]:
     """A column of Python objects: numbers, or words."""
-    there = column[column.notna()]
-    kinds = {_kind(value) for value in there}
+    known = column[column.notna()]
+    kinds = {_kind(value) for value in known}
     if not kinds or kinds == {"number"}:
         return _read_numbers(place, column.map(float, na_action="ignore"), remarks)
     if kinds == {"text"}:
@@ -98,12 +98,12 @@ def _read_objects(place: str, column: pd.Series[Any], remarks: Remarks) -> pd.Se
     if "duration" in kinds:
         remarks.refuse(place, "durations: give numbers of hours or days (`column.dt.total_seconds() / 3600`)")
     elif "date" in kinds:
-        remarks.refuse(place, f"dates ({quoted(there[:1])}): {GIVE_DURATION}")
+        remarks.refuse(place, f"dates ({quoted(known[:1])}): {GIVE_DURATION}")
     elif kinds == {"number", "text"}:
-        words = [value for value in there if _kind(value) == "text"]
+        words = [value for value in known if _kind(value) == "text"]
         remarks.refuse(place, f"mixes numbers and text ({quoted(dict.fromkeys(words))}): make it one of the two")
     else:
-        kind = next(type(value).__name__ for value in there if _kind(value) == "other")
+        kind = next(type(value).__name__ for value in known if _kind(value) == "other")
         remarks.refuse(place, f"holds values of type {kind}: give numbers, or categories in words")
     return _nothing(column)
 
@@ -123,11 +123,11 @@ def _read_numbers(place: str, column: pd.Series[Any], remarks: Remarks) -> pd.Se
     infinite = values.abs() > GREATEST
     if infinite.any():
         remarks.refuse(place, "infinite values, or so large that they stand for none: make them missing", infinite)
-    there = values[values.notna()]
-    if there.empty:
+    known = values[values.notna()]
+    if known.empty:
         remarks.note(place, "missing in every case")
-    elif there.nunique() == 1 and len(there) == len(values):
-        remarks.note(place, f"constant: {there.iloc[0]:g} in every case")
+    elif known.nunique() == 1 and len(known) == len(values):
+        remarks.note(place, f"constant: {known.iloc[0]:g} in every case")
     else:
         _note_codes(place, values, remarks)
     return values
@@ -152,41 +152,41 @@ def _read_categories(place: str, column: pd.Series[Any], remarks: Remarks, *, de
     """Categories in words; `declared` where the type says that they are categories, whatever they look like."""
     if not decodable(place, column, remarks):
         return _nothing(column)
-    there = column.notna()
-    words = column.where(there, None).map(word, na_action="ignore")
-    if declared and any(_kind(level) == "date" for level in column[there].unique()):
+    known = column.notna()
+    words = column.where(known, None).map(word, na_action="ignore")
+    if declared and any(_kind(level) == "date" for level in column[known].unique()):
         remarks.refuse(place, f"dates as categories: {GIVE_DURATION}")
-    levels = words[there].unique()
+    levels = words[known].unique()
     blank = [level for level in levels if level.casefold() in BLANK]
     if blank:
         message = f"missing values written as text ({quoted(blank)}): make them missing (None or NaN)"
         remarks.refuse(place, message, words.isin(blank))
-    said = [level for level in levels if level.casefold() not in BLANK]
-    _check_levels(place, said, remarks, declared=declared)
-    folded = pd.Series([" ".join(level.split()).casefold() for level in said], dtype=object)
+    proper = [level for level in levels if level.casefold() not in BLANK]
+    _check_levels(place, proper, remarks, declared=declared)
+    folded = pd.Series([" ".join(level.split()).casefold() for level in proper], dtype=object)
     if folded.duplicated().any():
-        twins = [level for level, double in zip(said, folded.duplicated(keep=False), strict=True) if double]
+        twins = [level for level, double in zip(proper, folded.duplicated(keep=False), strict=True) if double]
         remarks.note(place, f"levels that differ only by blanks or case ({quoted(sorted(twins))}): are they one?")
-    if not said:
+    if not proper:
         remarks.note(place, "missing in every case")
-    elif len(said) == 1 and there.all():
-        remarks.note(place, f"constant: '{said[0]}' in every case")
-    elif len(said) > max(FEW_LEVELS, NEAR_UNIQUE * there.sum()):
-        remarks.note(place, f"{len(said)} different values in {there.sum()} cases: is it an id or free text?")
-    if declared and any(not isinstance(value, str) for value in column[there].unique()):
-        remarks.read(place, f"category codes read as words: {quoted(sorted(said))}")
+    elif len(proper) == 1 and known.all():
+        remarks.note(place, f"constant: '{proper[0]}' in every case")
+    elif len(proper) > max(FEW_LEVELS, NEAR_UNIQUE * known.sum()):
+        remarks.note(place, f"{len(proper)} different values in {known.sum()} cases: is it an id or free text?")
+    if declared and any(not isinstance(value, str) for value in column[known].unique()):
+        remarks.read(place, f"category codes read as words: {quoted(sorted(proper))}")
     return pd.Series(pd.Categorical(words, categories=sorted(levels)), index=column.index)
 
 
 def _check_levels(place: str, levels: Iterable[str], remarks: Remarks, *, declared: bool) -> None:
     """Refuse text whose levels are numbers or dates; note words for missing values."""
-    said = [level for level in levels if level.casefold() not in MISSING_WORDS]
+    proper = [level for level in levels if level.casefold() not in MISSING_WORDS]
     absent = [level for level in levels if level.casefold() in MISSING_WORDS]
-    figures = [level for level in said if is_number(level) and not (declared and CODE.fullmatch(level))]
-    dates = [level for level in said if DATE.fullmatch(level)]
-    if said and len(dates) > len(said) / 2:
+    figures = [level for level in proper if is_number(level) and not (declared and CODE.fullmatch(level))]
+    dates = [level for level in proper if DATE.fullmatch(level)]
+    if proper and len(dates) > len(proper) / 2:
         remarks.refuse(place, f"dates as text ({quoted(dates)}): {GIVE_DURATION}")
-    elif len(figures) > len(said) / 2:
+    elif len(figures) > len(proper) / 2:
         mend = "make it numbers (pd.to_numeric), NaN where missing"
         category = "" if declared else ', or, where it is a code, a category (`astype("category")`)'
         words = f", and {quoted(absent)}" if absent else ""
@@ -238,9 +238,9 @@ def label_copies(frame: pd.DataFrame, labels: NDArray[np.int8]) -> Iterable[str]
     """
     for name in frame if len(labels) >= MOST_BY_CHANCE else ():
         column = frame[name]
-        there = column.notna().to_numpy()
-        for cases in (there, np.ones(len(labels), dtype=bool)):
-            codes, values = pd.factorize(column[cases], use_na_sentinel=cases is there)
+        known = column.notna().to_numpy()
+        for cases in (known, np.ones(len(labels), dtype=bool)):
+            codes, values = pd.factorize(column[cases], use_na_sentinel=cases is known)
             if 2 * cases.sum() > len(labels) and len(values) == 2 and _same_division(codes, labels[cases]):
                 yield str(name)
                 break

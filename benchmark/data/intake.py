@@ -104,7 +104,7 @@ def _read(cohort: Cohort, remarks: Remarks) -> Cohort:
 def _check_ids(ids: Any, remarks: Remarks) -> None:
     if ids is None:
         return
-    unique, first, counts = np.unique(ids, return_index=True, return_counts=True)
+    unique, counts = np.unique(ids, return_counts=True)
     named = unique[(counts > 1) & (unique != "")]
     if len(named):
         message = f"{quoted(named)} occurs more than once: ids must be unique; a patient's name goes to `groups`"
@@ -115,7 +115,7 @@ def _check_ids(ids: Any, remarks: Remarks) -> None:
 def _check_order(given: Mapping[str, Any], remarks: Remarks) -> None:
     """Refuse parts whose indexes name the same cases in another order: by position they would be torn apart."""
     indexes = list(_indexes({name: value for name, (_, value) in given.items()}))
-    if "case_ids" in given:
+    if "case_ids" in given and not any(isinstance(index, pd.RangeIndex) for _, index in indexes):
         indexes.insert(0, ("case_ids", pd.Index(np.asarray(given["case_ids"][1], dtype=object).ravel(), dtype=object)))
     for number, (name, index) in enumerate(indexes):
         for other, before in indexes[:number]:
@@ -191,11 +191,11 @@ def columns(cohort: Cohort, remarks: Remarks) -> list[dict[str, Any]]:
 
 def _column(place: str, column: pd.Series[Any], remarks: Remarks) -> dict[str, Any]:
     number = pd.api.types.is_numeric_dtype(column)
-    there = column.dropna()
+    known = column.dropna()
     held: dict[str, Any] = {}
     if number:
-        held["range"] = [float(value) for value in (there.min(), there.median(), there.max())] if len(there) else None
+        held["range"] = [float(value) for value in (known.min(), known.median(), known.max())] if len(known) else None
     else:
-        held["levels"] = {str(level): int(cases) for level, cases in there.value_counts().items() if cases}
+        held["levels"] = {str(level): int(cases) for level, cases in known.value_counts().items() if cases}
     read = {"given": remarks.given.get(place, ""), "read_as": "number" if number else "category"}
     return {**read, "missing": int(column.isna().sum()), **held}

@@ -72,11 +72,11 @@ def read_labels(place: str, value: Any, remarks: Remarks) -> NDArray[np.int8] | 
     missing = column.isna().to_numpy(dtype=bool)
     if missing.any():
         remarks.refuse(place, "missing: leave these cases out, or put them into the pool", missing)
-    there = column[~missing]
-    if any(isinstance(label, str | bytes) for label in there):
-        remarks.refuse(place, f"text ({quoted(sorted(map(str, there.unique())))}): say which is 1, as in `(column == 'good')`")
+    known = column[~missing]
+    if any(isinstance(label, str | bytes) for label in known):
+        remarks.refuse(place, f"text ({quoted(sorted(map(str, known.unique())))}): say which is 1, as in `(column == 'good')`")
         return None
-    values = pd.to_numeric(there, errors="coerce")
+    values = pd.to_numeric(known, errors="coerce")
     kinds = sorted(values.unique().tolist())
     if not values.isin((0, 1)).all():
         shown = ", ".join(f"{kind:g}" for kind in kinds[:5]) + (" ..." if len(kinds) > 5 else "")

@@ -66,6 +66,13 @@ def test_all_problems_come_in_one_go_a_line_each_with_column_and_cases() -> None
     assert "'mrs_90'" in lines[2]
 
 
+def test_ids_that_are_row_numbers_in_some_order_are_no_index() -> None:
+    change = "case_ids=np.arange(n)[::-1], groups=None"
+    taken, _ = take_in(changed_cohort(change), BARRED)
+    assert taken.case_ids[:2].tolist() == ["0", "1"]
+    assert taken.table["age"].iloc[0] == changed_cohort().table["age"].iloc[-1]
+
+
 # Order, index and types
 
 

@@ -179,7 +179,7 @@ def _view_taken_in(name: str, value: Any, remarks: Remarks) -> ImageView | None:
     elif kind.kind == "f" and kind.itemsize > 4:
         view = view.holding(view.array.astype(np.float32))
     low, high = _extremes(view)
-    there = remarks.having("image", len(view)) & remarks.having(name, len(view))
+    imaged = remarks.having("image", len(view)) & remarks.having(name, len(view))
     infinite = ~np.isfinite(low + high)
     if infinite.any():
         mend = "mend them, or give zeros and say in `present` that the case has no image"
@@ -187,9 +187,9 @@ def _view_taken_in(name: str, value: Any, remarks: Remarks) -> ImageView | None:
         return None
     if name == MASK:
         return _mask_taken_in(place, view, low, high, remarks)
-    if not high[there].any() and not low[there].any():
+    if not high[imaged].any() and not low[imaged].any():
         remarks.note(place, "zero in every case")
-    elif (constant := there & (low == high)).any():
+    elif (constant := imaged & (low == high)).any():
         remarks.note(place, "one value in all voxels: where a case has no image, `present` says so", constant)
     return view
 
