@@ -29,7 +29,7 @@ from benchmark.system.files import build_once, check_sealed, safe
 from benchmark.system.locations import data_folder
 
 LAYOUT = 8
-"""Version of the files in a prepared folder."""
+"""Version of the files in a prepared folder, and of what the intake accepts and makes."""
 
 
 def load_cohort(spelled: str, catalogue: Catalogue | None = None) -> Cohort:
