@@ -167,7 +167,8 @@ def test_ctrl_c_leaves_no_trial_running(tunable):
 
 
 def test_a_search_past_the_limit_of_its_fits_is_a_timeout_and_leaves_no_trial_running(tunable):
-    tunable.edit("seconds = 60", "seconds = 2", tunable.suite)
+    # Three fits: 12 s in all, of which the first search takes 4.8 and the start of its worker.
+    tunable.edit("seconds = 60", "seconds = 4", tunable.suite)
     words = [
         *tunable.options,
         *QUICK,
@@ -182,8 +183,8 @@ def test_a_search_past_the_limit_of_its_fits_is_a_timeout_and_leaves_no_trial_ru
         "--jobs",
         "1",
     ]
-    tunable.cli("tune", "leaning[pause=0.8]", *words)
-    assert "timeout" in tunable.cli("tune", "leaning[pause=3]", *words, code=1).stdout
+    tunable.cli("tune", "leaning[pause=1.6]", *words)
+    assert "timeout" in tunable.cli("tune", "leaning[pause=5]", *words, code=1).stdout
     assert "RUNNING" not in states(tunable)
 
 
