@@ -27,6 +27,8 @@ REFUSED, ALIKE, NOTED = "refused", "read alike", "noted"
 CHANGES: tuple[tuple[str, str], ...] = (
     # ids, sites, groups
     (REFUSED, "case_ids=[None, *ids[1:]]"),
+    (REFUSED, "case_ids=None"),
+    (REFUSED, "case_ids=[]"),
     (REFUSED, "case_ids=['', *ids[1:]]"),
     (REFUSED, "case_ids=pd.Series(ids).where(pd.Series(ids) != 'P003').astype(str)"),
     (REFUSED, "case_ids=[ids[1], *ids[1:]]"),
@@ -109,6 +111,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (REFUSED, "table=table.reset_index(names='Unnamed: 0')"),
     (REFUSED, "table=table.assign(labels=1.0)"),
     (REFUSED, "table=table.to_numpy()"),
+    (REFUSED, "table=table[[]]"),
     (REFUSED, "table=table[:-1]"),
     (REFUSED, "labels=pd.Series(y, index=ids), table=table.set_index(ids).sort_values('age')"),
     (NOTED, "table=table.assign(k=1)"),

@@ -59,7 +59,10 @@ def read_frame(name: str, value: object, remarks: Remarks, *, inputs: bool = Tru
     if named != list(frame.columns):
         remarks.read(name, f"column names read as text without blanks around it: {quoted(named)}")
     frame.columns = pd.Index(named, dtype=object)
-    return pd.DataFrame({column: read_column(f"{name} column '{column}'", frame[column], remarks) for column in frame})
+    if not named:
+        remarks.refuse(name, "has no column: leave it out")
+    read = {column: read_column(f"{name} column '{column}'", frame[column], remarks) for column in frame}
+    return pd.DataFrame(read, index=frame.index)
 
 
 def _name(column: object) -> str:

@@ -29,6 +29,8 @@ def take_in(cohort: Cohort, barred: Iterable[str] = ()) -> tuple[Cohort, Remarks
 
     `barred` are the names that the dataset's card keeps from the inputs. Raises `DataError`: a line for every problem.
     """
+    if cohort.case_ids is None:
+        raise DataError(f"{cohort.name}: case_ids: None: give each case a name")
     if not len(cohort):
         raise DataError(f"{cohort.name}: no case is left after the dataset's own exclusions")
     remarks = Remarks()

@@ -115,6 +115,8 @@ def build(dataset: Configured[DatasetCard]) -> tuple[Cohort, Remarks]:
     sources, made = _sources(dataset), cast(Dataset, dataset.make())
     with opened_files() as read:
         built = made.build(sources)
+    if not isinstance(built, Cohort):
+        raise DataError(f"{dataset.spelled}: build() gives a {type(built).__name__}: return a Cohort")
     _check_named(dataset, sources, read)
     digest = built.source_digest or sources.digest
     cohort, remarks = take_in(replace(built, name=dataset.spelled, source_digest=digest), dataset.card.barred)

@@ -170,6 +170,13 @@ def test_an_edited_file_has_its_cohort_prepared_anew(tmp_path: Path) -> None:
     assert load_cohort("lab", catalogue).content_digest != before.content_digest
 
 
+def test_a_build_that_returns_something_else_is_refused(tmp_path: Path) -> None:
+    write_lab(tmp_path, 1)
+    catalogue = dataset(tmp_path, '[["x"]]) and (None')
+    with pytest.raises(DataError, match=r"lab: build\(\) gives a NoneType: return a Cohort"):
+        prepare("lab", catalogue)
+
+
 # Through the command line
 
 
