@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from benchmark.system.locations import data_folder, results_folder
 
@@ -23,12 +26,19 @@ class _Watch:
         self.hooked = False
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.opened is None or event != "open" or not isinstance(arguments[0], str | bytes | os.PathLike):
-            return
-        mode, flags = arguments[1], arguments[2]
-        written = any(letter in mode for letter in "wax+") if isinstance(mode, str) else bool(flags & (os.O_WRONLY | os.O_RDWR))
-        path = str(Path(os.fsdecode(arguments[0])).absolute())
-        self.opened[path] = self.opened.get(path, False) or written
+        if event == "open" and self.opened is not None:
+            mode, flags = arguments[1], arguments[2]
+            by_mode = isinstance(mode, str)
+            written = any(letter in mode for letter in "wax+") if by_mode else bool(flags & (os.O_WRONLY | os.O_RDWR))
+            self.note(arguments[0], written=written)
+        elif event == "sqlite3.connect":
+            self.note(arguments[0])
+
+    def note(self, path: object, *, written: bool = False) -> None:
+        """Remember a file that is opened; a number or a buffer is none."""
+        if self.opened is not None and isinstance(path, str | bytes | os.PathLike):
+            name = str(Path(os.fsdecode(path)).absolute())
+            self.opened[name] = self.opened.get(name, False) or written
 
 
 _WATCH = _Watch()
@@ -39,18 +49,34 @@ def opened_files() -> Iterator[list[Path]]:
     """The data files that Python code opens for reading while the block runs, complete when it ends.
 
     Code, libraries, the system's own files, hidden folders, StrokeBench's folders and what the block itself wrote do not count.
-    A library that opens files without Python is not seen (PyArrow's own readers, HDF5).
+    A library that opens files without Python is not seen (PyArrow, HDF5), but for pandas' readers of Parquet and ORC.
     """
     if not _WATCH.hooked:
         sys.addaudithook(_WATCH)
         _WATCH.hooked = True
     before, opened, data = _WATCH.opened, dict[str, bool](), list[Path]()
+    readers = {name: getattr(pd, name) for name in ("read_parquet", "read_orc")}
     _WATCH.opened = opened
     try:
+        for name, reader in readers.items():
+            setattr(pd, name, _noting(reader))
         yield data
     finally:
         _WATCH.opened = before
+        for name, reader in readers.items():
+            setattr(pd, name, reader)
         data += [Path(path) for path, written in opened.items() if not written and _is_data(Path(path))]
+
+
+def _noting(reader: Callable[..., Any]) -> Callable[..., Any]:
+    """The reader, which notes the file that it reads."""
+
+    @wraps(reader)
+    def read(path: Any, *more: Any, **named: Any) -> Any:
+        _WATCH.note(path)
+        return reader(path, *more, **named)
+
+    return read
 
 
 def _is_data(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from benchmark import Cohort, DataError
 from benchmark.data.intake import take_in
 from benchmark.data.preparation import load_cohort, prepare
+from benchmark.data.reading import opened_files
 from benchmark.data.splits import single_cut
 from benchmark.learning.fitting import fit_and_predict, views_of
 from benchmark.registry.catalogue import Catalogue
@@ -160,6 +162,27 @@ def test_a_file_that_is_read_and_not_named_is_refused_by_name(tmp_path: Path) ->
     write_lab(tmp_path, 1)
     with pytest.raises(DataError, match=r"build\(\) reads '.*lab.csv', which files\(\) does not name"):
         prepare("lab", dataset(tmp_path, named=False))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "feather", "json", "npy", "sqlite"])
+def test_files_of_many_kinds_are_seen_when_they_are_read(tmp_path: Path, kind: str) -> None:
+    frame, path = pd.DataFrame({"x": [1.0, 2.0]}), tmp_path / f"lab.{kind}"
+    if kind == "npy":
+        np.save(path, frame.to_numpy())
+    elif kind == "sqlite":
+        with sqlite3.connect(path) as database:
+            frame.to_sql("lab", database)
+    else:
+        getattr(frame, f"to_{kind}")(path)
+    with opened_files() as read:
+        if kind == "npy":
+            np.load(path, mmap_mode="r")
+        elif kind == "sqlite":
+            pd.read_sql("select * from lab", sqlite3.connect(path))
+        else:
+            getattr(pd, f"read_{kind}")(path)
+        (tmp_path / "written.csv").write_text("x")
+    assert read == [path]
 
 
 def test_an_edited_file_has_its_cohort_prepared_anew(tmp_path: Path) -> None:
