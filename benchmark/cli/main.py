@@ -19,7 +19,7 @@ VERBS = {
     "list": "list datasets, methods, protocols, suites and encoders",
     "show": "show a card, a suite, the splits or the predictions",
     "explain": "say why a cell is fresh, stale or missing",
-    "check": "check whether a method keeps its contract",
+    "check": "check whether a method or a dataset keeps its contract",
     "audit": "look for leaks in datasets, splits and methods",
     "fetch": "download and prepare a dataset",
     "tune": "search a method's hyper-parameters inside each split's training part",
@@ -28,7 +28,7 @@ VERBS = {
     "sync": "mirror the results to MLflow",
     "clean": "delete stale cells, set-aside files or caches",
     "doctor": "check this machine: packages, data, folders, MLflow",
-    "new": "write the file of a new method",
+    "new": "write the file of a new method or dataset",
 }
 USAGE_ERROR = 2
 INTERRUPTED = 130
