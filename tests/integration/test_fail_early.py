@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from benchmark.suites.suite import members
 from tests.made_benchmark import MadeBenchmark
 
@@ -73,11 +75,15 @@ def test_methods_whose_file_is_broken_are_named_once_and_no_cell_of_theirs_is_co
     assert made.cells() == {}
 
 
-def test_a_method_that_fails_alike_on_two_datasets_is_given_up_after_its_first_cells(made: MadeBenchmark) -> None:
+@pytest.mark.parametrize("workers", [[], ["--jobs", "2"]])
+def test_a_method_that_fails_alike_on_two_datasets_is_given_up_after_its_first_cells(
+    made: MadeBenchmark, workers: list[str]
+) -> None:
     path = made.write("mine.py", METHOD.replace("LINE", 'raise KeyError("no such column")'))
     words = ("--plugin", str(path), "--method", "mine", "--protocol", "repeated-cv", "--dataset", "made")
-    done = made.run(*words, "--dataset", "made[cases=48]", code=1)
+    done = made.run(*words, "--method", "majority", "--dataset", "made[cases=48]", *workers, code=1)
     assert sum("/mine/" in name for name in made.cells()) == 2
+    assert sum("/majority/" in name for name in made.cells()) == 40
     line = (
         "mine failed alike on two datasets, and its other cells are not computed: KeyError: 'no such column' (mine.py, line 14)"
     )

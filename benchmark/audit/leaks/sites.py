@@ -52,7 +52,7 @@ def _numbers(frame: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _aucs(x: NDArray[np.float64], codes: NDArray[np.intp], groups: NDArray[np.intp]) -> tuple[NDArray[np.float64], float]:
-    """The out-of-fold AUC of each site against all others, and the standard error of their mean where nothing is told."""
+    """The out-of-fold AUC of each site against all others, and the standard error of their mean if inputs ignore the site."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold

@@ -16,7 +16,7 @@ OUTCOME = (
     r"expired|passed away|survived|survival|survivor|alive|discharged?|hospice|palliative|outcome|prognosis|"
     r"functionally (?:in)?dependent"
 )
-"""Words by which the outcome is told; `Mrs` is a title unless a score follows."""
+"""Words that name an outcome; `mRS` counts only before a score, since `Mrs` is a title."""
 SHORTEST = 4
 
 

@@ -14,7 +14,7 @@ from benchmark.data.cohort import Cohort
 SENTENCE = re.compile(r"[.;\n]+")
 WORD = re.compile(r"\w+")
 MOST_UNITS = 60
-"""Sentences, or words, of a report that are told apart; the rest counts as one."""
+"""The largest number of distinct sentences, or words, kept per report; the others count as one."""
 SENTENCES = 3
 """Reports of fewer sentences (by the median) are taken word by word."""
 
