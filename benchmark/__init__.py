@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from benchmark.data.splits import Split
     from benchmark.learning.method import EstimatorMethod
     from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
+    from benchmark.learning.stages import Seen, stage
 
 _LATE = {
     **dict.fromkeys(("Cohort", "Features"), "benchmark.data.cohort"),
     **dict.fromkeys(("LESION_VOLUME", "Atlas", "ImageView", "Slice"), "benchmark.data.modalities.image"),
     **dict.fromkeys(("Batch", "NeuralMethod", "Output", "Shapes"), "benchmark.learning.neural"),
+    **dict.fromkeys(("Seen", "stage"), "benchmark.learning.stages"),
     "EstimatorMethod": "benchmark.learning.method",
     "Sources": "benchmark.data.sources",
     "Split": "benchmark.data.splits",
@@ -38,6 +40,7 @@ __all__ = [
     "ImageView",
     "NeuralMethod",
     "Output",
+    "Seen",
     "Shapes",
     "Slice",
     "Sources",
@@ -48,6 +51,7 @@ __all__ = [
     "register_encoder",
     "register_method",
     "register_protocol",
+    "stage",
 ]
 
 

@@ -48,6 +48,7 @@ VERSION = "v1"
     scope="Simulated patients: these figures are never clinical evidence. They show whether a method comes near a known "
     "optimum. The lesion mask is exact, and the report text is computed from it.",
     modalities={"image", "table", "text"},
+    synthetic=True,
     cases=939,
     sites=4,
 )

@@ -107,12 +107,14 @@ def engine_per_cell(folder: Path) -> float:
     class Silent:
         def say(self, line: str) -> None: ...
 
-        def progress(self, total: int, unit: str = "") -> contextlib.AbstractContextManager[Callable[[str, str], None]]:
+        def progress(
+            self, total: int, unit: str = "", status: Callable[[], str] | None = None
+        ) -> contextlib.AbstractContextManager[Callable[[str, str], None]]:
             return contextlib.nullcontext(lambda name, problem: None)
 
     def seconds(recompute: bool) -> float:
         started = time.perf_counter()
-        summary = run(Request(suite, in_process=True, recompute=recompute), catalogue, Silent(), lambda seed: None)
+        summary = run(Request(suite, in_process=True, recompute=recompute), catalogue, Silent(), lambda seconds: None)
         assert not summary.not_ok
         return time.perf_counter() - started
 

@@ -3,17 +3,20 @@
 import sys
 import time
 import traceback
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from benchmark.cells.planning import Cell
+from benchmark.cells.stages import PlannedStage
 from benchmark.cells.store import CellRecord, Outcome
 from benchmark.cells.studies import open_study
 from benchmark.data.cohort import Cohort
-from benchmark.data.features import bound_to_pool
+from benchmark.data.features import bound_to_pool, features_of
 from benchmark.data.parts import Index
 from benchmark.data.preparation import load_prepared
+from benchmark.data.stages import StageKey
 from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
@@ -25,22 +28,61 @@ from benchmark.system.provenance import code_digest
 TRACEBACK_LINES = 15
 
 
-def encode(folder: str, modality: str, encoder: str, plugins: tuple[str, ...], pool: Index | None = None) -> None:
-    """Make sure that the features of a prepared cohort are in the cache, `pool` (positions) being what a split allows of it."""
-    cohort = _cohort(folder, plugins)
-    (cohort if pool is None else bound_to_pool(cohort, pool)).features(modality, encoder)
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """What an encoder is to do with a cohort: give its features, or (`stage`) first learn on the pool.
+
+    pool : positions of the pool's cases that a split allows, for an encoder that learns on them.
+    """
+
+    modality: str
+    encoder: str
+    pool: Index | None = None
+    stage: StageKey | None = None
+
+    def build(self, cohort: Cohort) -> None:
+        """Keep the features, or the stage. Raises what the encoder raises."""
+        bound = cohort if self.pool is None else bound_to_pool(cohort, self.pool)
+        if self.stage is None:
+            bound.features(self.modality, self.encoder)
+        else:
+            features_of(bound).pretrained(self.modality, self.encoder)
+
+
+@dataclass(frozen=True)
+class Built:
+    """How building what cells need ended in a worker: outcome "ok", or another with its reason and traceback."""
+
+    outcome: Outcome = "ok"
+    reason: str = ""
+    traceback: str = ""
+
+
+def build(need: PlannedStage | Encoding, folder: str, plugins: tuple[str, ...], *, debug: bool = False) -> Built:
+    """Build a stage, or the features of an encoder or the weights that it learns on the pool, unless they are there.
+
+    Whatever goes wrong is answered, or raised in `debug`.
+    """
+    try:
+        need.build(_cohort(folder, plugins))
+    except (Exception, SystemExit) as error:
+        if debug:
+            raise
+        return Built(*outcome_of(error), traceback_tail())
+    return Built()
 
 
 def compute(cell: Cell, *, debug: bool = False) -> CellRecord:
     """Fit and predict one cell; whatever goes wrong becomes its outcome, or is raised in `debug`."""
     started = time.perf_counter()
     try:
-        return _computed(cell)
+        record = _computed(cell)
+        return replace(record, measured={**record.measured, "total_seconds": time.perf_counter() - started})
     except (Exception, SystemExit) as error:  # the outcome of the cell, whatever it is
         if debug:
             raise
         tail = "" if isinstance(error, InvalidPredictions) else traceback_tail()
-        return failure(cell, *_outcome(error), tail, {"total_seconds": time.perf_counter() - started})
+        return failure(cell, *outcome_of(error), tail, {"total_seconds": time.perf_counter() - started})
 
 
 def failure(cell: Cell, outcome: Outcome, reason: str, tail: str = "", measured: dict[str, Any] | None = None) -> CellRecord:
@@ -62,7 +104,7 @@ def _storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _outcome(error: BaseException) -> tuple[Outcome, str]:
+def outcome_of(error: BaseException) -> tuple[Outcome, str]:
     """The outcome that an error is, and the reason.
 
     A RuntimeError of torch's or xgboost's allocator is a lack of memory as well; a loss that is no number is invalid.
@@ -85,7 +127,7 @@ def traceback_tail() -> str:
 def _computed(cell: Cell) -> CellRecord:
     path = cell.row.method.entry.path
     forget(path)
-    anew = cell.state == "fresh" and cell.stored is not None and cell.stored.outcome == "ok"
+    anew = cell.state == "fresh" and cell.stored_outcome == "ok"
     make = partial(method_of, cell.row.method, partial(open_study, cell.address, cell.key, anew=anew))
     if code_digest(path) != cell.ingredients["method code"] or (
         cell.row.method.budget is not None and plain(read_space(cell.row.method)) != cell.ingredients["tuning"]["space"]
@@ -93,7 +135,8 @@ def _computed(cell: Cell) -> CellRecord:
         raise BenchmarkError(f"{path.name} was edited during the run: run again")
     cohort = bound_to_pool(_cohort(cell.row.folder, cell.row.plugins), cell.split.pool)
     views = views_of(cohort, cell.split, cell.row.method.modalities)
-    fitted = fit_and_predict(cell.row.method, views, cell.training_seed, make)
+    stages = {stage.declared.name: stage.key.arrays() for stage in cell.stages}
+    fitted = fit_and_predict(cell.row.method, views, cell.training_seed, make, stages=stages)
     threshold, chosen, history = saved_attributes(fitted.method)
     return CellRecord(
         address=cell.address,

@@ -5,11 +5,10 @@ import os
 import signal
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
-from itertools import islice, takewhile
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from benchmark.suites.suite import Limits
 from benchmark.system.terminal import print_any_letter
@@ -17,6 +16,8 @@ from benchmark.system.threads import limit_threads
 
 R = TypeVar("R")
 T = TypeVar("T")
+OwnLimits = tuple[float | None, float | None]
+"""Seconds and GiB of memory in place of those of a cell; None for each that stays."""
 
 
 class CellExecutor(AbstractContextManager["CellExecutor"]):
@@ -25,7 +26,14 @@ class CellExecutor(AbstractContextManager["CellExecutor"]):
     in_flight: int
 
     @abstractmethod
-    def submit(self, fn: Callable[..., R], /, *args: Any, fits: int | None = 1) -> Future[R]:
+    def submit(
+        self,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        fits: int | None = 1,
+        limits: OwnLimits = (None, None),
+    ) -> Future[R]:
         """Run a function with `fits` times the time limit of a cell, for it may fit its method so often; None: without a limit.
 
         The future fails with TimeoutError past the limit, or with another exception where the worker died.
@@ -40,7 +48,14 @@ class InProcess(CellExecutor):
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         return None
 
-    def submit(self, fn: Callable[..., R], /, *args: Any, fits: int | None = 1) -> Future[R]:
+    def submit(
+        self,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        fits: int | None = 1,
+        limits: OwnLimits = (None, None),
+    ) -> Future[R]:
         """A future that is done."""
         future: Future[R] = Future()
         try:
@@ -57,14 +72,9 @@ class LocalProcesses(CellExecutor):
         from pebble import ProcessPool
 
         self.in_flight = 2 * jobs
-        self._seconds = limits.seconds
+        self._limits = limits
         limit_threads()
-        self._pool = ProcessPool(
-            max_workers=jobs,
-            initializer=_initialise,
-            initargs=(int(limits.memory_gib * 2**30),),
-            context=multiprocessing.get_context("spawn"),
-        )
+        self._pool = ProcessPool(max_workers=jobs, initializer=_initialise, context=multiprocessing.get_context("spawn"))
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is None:
@@ -73,36 +83,65 @@ class LocalProcesses(CellExecutor):
             self._pool.stop()
         self._pool.join()
 
-    def submit(self, fn: Callable[..., R], /, *args: Any, fits: int | None = 1) -> Future[R]:
+    def submit(
+        self,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        fits: int | None = 1,
+        limits: OwnLimits = (None, None),
+    ) -> Future[R]:
         """Run a function in a worker; past the time limit the worker is killed and the future holds a TimeoutError."""
-        limit = None if fits is None else fits * self._seconds
-        return cast(Future[R], self._pool.schedule(fn, args=list(args), timeout=limit))
+        seconds, memory_gib = limits
+        most = (None if fits is None else fits * self._limits.seconds) if seconds is None else seconds
+        memory = int((self._limits.memory_gib if memory_gib is None else memory_gib) * 2**30)
+        return cast(Future[R], self._pool.schedule(_bounded, args=[memory, fn, *args], timeout=most))
 
 
-def _initialise(memory_bytes: int) -> None:
-    """Prepare a worker process: bound its memory, leave Ctrl-C to the parent, print any letter."""
+def _initialise() -> None:
+    """Prepare a worker process: leave Ctrl-C to the parent, print any letter."""
     print_any_letter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _bounded(memory_bytes: int, fn: Callable[..., R], *args: Any) -> R:
+    """Call a function with so much memory at most for the process."""
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, hard))
+    return fn(*args)
 
 
-def completed(items: Iterable[T | None], submit: Callable[[T], Future[R]], in_flight: int) -> Iterator[tuple[T, Future[R]]]:
-    """Each item and its future, in the order in which they complete; at most `in_flight` are submitted at a time.
+class InFlight(Generic[T, R]):
+    """What is submitted and has not ended: item by future."""
 
-    None among the items holds back what follows until one more is complete.
-    """
-    waiting = iter(items)
-    running: dict[Future[R], T] = {}
-    while True:
-        ready = takewhile(lambda item: item is not None, islice(waiting, in_flight - len(running)))
-        running |= {submit(item): item for item in ready if item is not None}
-        if not running:
-            return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            yield running.pop(future), future
+    def __init__(self, submit: Callable[[T], Future[R]], most: int) -> None:
+        self._submit, self._most = submit, most
+        self._items: dict[Future[R], T] = {}
+
+    @property
+    def running(self) -> list[T]:
+        """The items at which a worker is now."""
+        return [item for future, item in self._items.items() if future.running()]
+
+    def completed(self, give: Callable[[], T | None], every: float | None = None) -> Iterator[tuple[T, Future[R]] | None]:
+        """Each item and its future, in the order in which they complete; `give` gives the next item to submit.
+
+        It gives None where nothing is left, or where what is left waits for the end of another item. None is yielded when
+        `every` seconds went by in which nothing completed.
+        """
+        while True:
+            while len(self._items) < self._most and (item := give()) is not None:
+                self._items[self._submit(item)] = item
+            if not self._items:
+                return
+            done = wait(self._items, timeout=every, return_when=FIRST_COMPLETED).done
+            if not done:
+                yield None
+            for future in done:
+                yield self._items.pop(future), future
 
 
 def default_jobs() -> int:

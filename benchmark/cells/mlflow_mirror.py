@@ -11,7 +11,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,8 +31,9 @@ from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.metrics import score
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
+from benchmark.system.background import Background
 from benchmark.system.errors import BenchmarkError
-from benchmark.system.locations import ROOT, results_folder
+from benchmark.system.locations import results_folder
 
 LIMIT_SECONDS = 90.0
 CONNECT_SECONDS = 2.0
@@ -80,56 +80,30 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
     """Mirrors a run's results in a child process; leaving the block ends a child that still works."""
 
     def __init__(self, suite: str, plugins: Sequence[str], *, enabled: bool) -> None:
-        self._command = [sys.executable, "-m", "benchmark", "sync", "--suite", suite]
-        self._command += [word for path in plugins for word in ("--plugin", path)]
-        self._enabled = enabled
-        self._child: subprocess.Popen[str] | None = None
+        self._child, self._enabled = Background(("sync", "--suite", suite), plugins), enabled
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._end()
+        self._child.end()
 
     def start(self) -> None:
         """Begin to mirror what is stored by now, unless a mirroring is still at work; returns at once."""
-        if self._enabled and (self._child is None or self._child.poll() is not None):
-            with contextlib.suppress(OSError):  # `finish` tries again, and says why
-                self._child = self._spawn()
+        if self._enabled:
+            self._child.start()
 
     def finish(self) -> str:
         """Mirror everything, within the time limit; returns the line to tell the user."""
         if not self._enabled:
             return "mlflow: not mirrored (--no-sync)"
         until = time.monotonic() + LIMIT_SECONDS
-        if self._child is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.communicate(timeout=LIMIT_SECONDS)
-        self._end()
+        self._child.settle(LIMIT_SECONDS)
         try:
-            self._child = self._spawn()
-            output, errors = self._child.communicate(timeout=max(until - time.monotonic(), 1.0))
+            output, errors, code = self._child.run(max(until - time.monotonic(), 1.0))
         except subprocess.TimeoutExpired:
-            self._end()
             return f"mlflow: not finished within {LIMIT_SECONDS:.0f} s; `python -m benchmark sync` brings it level"
         except OSError as error:
             return f"mlflow: not mirrored ({error}); `python -m benchmark sync` brings it level"
         last = (output.strip() or errors.strip()).splitlines()[-1:]
-        return last[0] if last else f"mlflow: sync ended with code {self._child.returncode}"
-
-    def _spawn(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self._command,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    def _end(self) -> None:
-        if self._child is not None and self._child.poll() is None:
-            self._child.kill()
-            self._child.communicate()
+        return last[0] if last else f"mlflow: sync ended with code {code}"
 
 
 def mirror_results(suite: Suite, catalogue: Catalogue) -> str:

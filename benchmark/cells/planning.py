@@ -3,18 +3,21 @@
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from benchmark.cells.store import CellAddress, CellRecord, Store
+from benchmark.cells.stages import PlannedStage, RowStages, trained_alike
+from benchmark.cells.store import CellAddress, CellRecord, Outcome, Store
 from benchmark.cells.task import Task, make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.contracts import SplitProtocol
 from benchmark.data.features import encoder_identity
 from benchmark.data.splits import Split
+from benchmark.learning.stages import TRAINING
 from benchmark.learning.tuning import search
 from benchmark.learning.tuning.space import plain, read_space
 from benchmark.registry.cards import DatasetCard, ProtocolCard
@@ -45,17 +48,36 @@ class PlannedRow:
         return 1 if self.method.budget is None else self.method.budget.fits
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What a plan knows of a stored cell: its probabilities stay on disk, for those of many cells would fill the memory.
+
+    `seconds` to fit and to predict, None where they were not measured; `changed` if it gave something else when recomputed.
+    """
+
+    key: str
+    outcome: Outcome
+    seconds: float | None
+    changed: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One planned cell, and what the store knows of it."""
+    """One planned cell, the stages that it builds on, and what the store knows of it."""
 
     address: CellAddress
     row: PlannedRow
     split: Split
     training_seed: int
-    ingredients: Mapping[str, Any]
+    own: Mapping[str, Any]
     key: str
-    stored: CellRecord | None
+    stored: Stored | None
+    stages: tuple[PlannedStage, ...] = ()
+
+    @property
+    def ingredients(self) -> dict[str, Any]:
+        """All that it depends on: what its row does, and its own."""
+        return {**self.row.ingredients, **self.own}
 
     @property
     def state(self) -> State:
@@ -63,6 +85,11 @@ class Cell:
         if self.stored is None:
             return "missing"
         return "fresh" if self.stored.key == self.key else "stale"
+
+    @property
+    def stored_outcome(self) -> Outcome | None:
+        """The outcome that is stored, be it fresh or stale."""
+        return None if self.stored is None else self.stored.outcome
 
 
 @dataclass(frozen=True)
@@ -80,9 +107,7 @@ class Plan:
         return [
             cell
             for cell in self.cells
-            if recompute
-            or (again and cell.stored is not None and cell.stored.outcome in again)
-            or (not again and cell.state != "fresh")
+            if recompute or (again and cell.stored_outcome in again) or (not again and cell.state != "fresh")
         ]
 
 
@@ -93,11 +118,14 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     protocols = [catalogue.protocol(name) for name in suite.protocols]
     for dataset in (name for name in suite.datasets if name in cohorts):
         cohort = cohorts[dataset]
-        rows = [describe_row(catalogue.dataset(dataset), method, cohort, catalogue) for method in methods]
+        describe = partial(describe_row, catalogue.dataset(dataset), cohort=cohort, catalogue=catalogue)
+        rows = [describe(method) for method in methods]
         rows = [
             replace(row, not_applicable=row.not_applicable or suite.why_skipped(dataset, row.method.spelled)) for row in rows
         ]
         not_applicable += [row for row in rows if row.not_applicable]
+        rows = [row for row in rows if not row.not_applicable]
+        stages = _stages(rows, catalogue, describe)
         for protocol in protocols:
             try:
                 splits = splits_of(protocol, cohort)
@@ -106,7 +134,7 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
             else:
                 task = make_task(cohort, protocol.spelled, splits)
                 tasks.append(task)
-                cells += [cell for row in rows if not row.not_applicable for cell in _cells(row, task, splits, store)]
+                cells += [cell for row, own in zip(rows, stages, strict=True) for cell in _cells(row, own, task, splits, store)]
     there = list(dict.fromkeys(cell.split.seed for cell in cells))
     for seed in seeds:
         if cells and seed not in there:
@@ -114,6 +142,16 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     wanted = [seed for seed in there if not seeds or seed in seeds]
     ordered = tuple(cell for seed in wanted for cell in cells if cell.split.seed == seed)
     return Plan(ordered, tuple(tasks), tuple(not_applicable), tuple(impossible))
+
+
+def _stages(rows: Sequence[PlannedRow], catalogue: Catalogue, describe: Callable[..., PlannedRow]) -> list[RowStages]:
+    """The stages of the rows of a dataset; a whole training is one where several of them have it."""
+    alike = trained_alike(row.method for row in rows)
+
+    def ingredients(method: ConfiguredMethod) -> Mapping[str, Any]:
+        return describe(method).ingredients
+
+    return [RowStages(row.dataset, row.method, catalogue, ingredients, shared=alike[row.method.trained_as] > 1) for row in rows]
 
 
 def splits_of(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]:
@@ -190,13 +228,11 @@ def training_seed(dataset: str, protocol: str, method: str, split: Split) -> int
     return int(np.random.SeedSequence([split.seed, *names]).generate_state(1)[0] >> 1)
 
 
-def why_not_fresh(cell: Cell) -> list[str]:
+def why_not_fresh(cell: Cell, stored: CellRecord | None) -> list[str]:
     """What differs between a planned cell and the stored one, in words; empty for a fresh cell."""
-    if cell.stored is None:
+    if stored is None:
         return ["it was never computed here"]
-    if cell.state == "fresh":
-        return []
-    before, now = cell.stored.ingredients, cell.ingredients
+    before, now = stored.ingredients, cell.ingredients
     return [_difference(name, before.get(name), now.get(name)) for name in now if before.get(name) != now.get(name)]
 
 
@@ -212,22 +248,32 @@ def _short(value: Any) -> str:
     return text[:12] if len(text) == 64 else text
 
 
-def _cells(row: PlannedRow, task: Task, splits: Sequence[Split], store: Store) -> Iterator[Cell]:
+def _cells(row: PlannedRow, stages: RowStages, task: Task, splits: Sequence[Split], store: Store) -> Iterator[Cell]:
     expected = {part.name for part in task.expected(stochastic=row.method.stochastic)}
-    stored = store.row(row.dataset, task.protocol, row.method.spelled)
+    known = {name: _known(record) for name, record in store.row(row.dataset, task.protocol, row.method.spelled).items()}
     for split in splits:
         if split.name in expected:
             seed = training_seed(row.dataset, task.protocol, row.method.trained_as, split)
-            ingredients = {**row.ingredients, "split": task.by_name[split.name].digest, "seed": seed}
+            planned = stages.of(split, seed)
+            own: dict[str, Any] = {"split": task.by_name[split.name].digest, "seed": seed}
+            if declared := {each.declared.name: each.key.digest for each in planned if each.declared.name != TRAINING}:
+                own["stages"] = declared
             yield Cell(
                 address=CellAddress(row.dataset, task.protocol, row.method.spelled, split.name),
                 row=row,
                 split=split,
                 training_seed=seed,
-                ingredients=ingredients,
-                key=provenance.digest(ingredients),
-                stored=stored.get(split.name),
+                own=own,
+                key=provenance.digest({**row.ingredients, **own}),
+                stored=known.get(split.name),
+                stages=planned,
             )
+
+
+def _known(record: CellRecord) -> Stored:
+    times = [record.measured.get(name) for name in ("fit_seconds", "predict_seconds")]
+    seconds = None if None in times else sum(map(float, filter(None, times)))
+    return Stored(record.key, record.outcome, seconds, bool(record.measured.get("changed_on_recomputation")))
 
 
 def _configuration(configured: ConfiguredMethod) -> dict[str, Any]:

@@ -35,7 +35,7 @@ MEMBERS: tuple[Kind, ...] = ("dataset", "protocol", "method")
 """The kinds of components that join a suite."""
 PREDICTION = ["dataset", "protocol", "method", "source", "split", "seed", "site", "case", "label", "probability", "threshold"]
 """What is known of each prediction, by `load_predictions`."""
-PER_SPLIT = ("split", "seed")
+PER_SPLIT = ("split", "seed", "stages")
 """The ingredients in which the cells of one row differ."""
 
 

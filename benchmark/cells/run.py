@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -10,17 +11,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from benchmark.cells.compute import compute, encode, failure
-from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
-from benchmark.cells.first_cells import FirstCells
+from benchmark.cells.compute import Built, compute, failure
+from benchmark.cells.executors import InFlight, InProcess, LocalProcesses
+from benchmark.cells.forecast import RowName, forecast, in_order
+from benchmark.cells.interim import Clock, Interim
+from benchmark.cells.needs import Needs
 from benchmark.cells.planning import Cell, Plan, PlannedRow, plan
-from benchmark.cells.store import CUT_SHORT, CellAddress, CellRecord, Store
+from benchmark.cells.schedule import FirstCells, Need, Schedule
+from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store
 from benchmark.cells.studies import end_interrupted
 from benchmark.cells.task import write_task
 from benchmark.data.cohort import Cohort
-from benchmark.data.features import is_pretrained_on_pool
 from benchmark.data.intake import read_remarks
 from benchmark.data.preparation import load_cohort, prepared_folder
 from benchmark.registry.catalogue import Catalogue
@@ -30,6 +33,8 @@ from benchmark.system.errors import BenchmarkError, NotFetchedError, place_of
 from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
 
+TICK = 1.0
+"""Seconds after which a run looks at the clock although nothing ended."""
 NAMED = 5
 """Methods that a line names."""
 
@@ -40,8 +45,13 @@ class Reporter(Protocol):
     def say(self, line: str) -> None:
         """Print one line."""
 
-    def progress(self, total: int, unit: str = "cells") -> AbstractContextManager[Callable[[str, str], None]]:
-        """A block in which each finished piece of work is reported by its name and its problem ("" where there is none)."""
+    def progress(
+        self, total: int, unit: str = "cells", status: Callable[[], str] | None = None
+    ) -> AbstractContextManager[Callable[[str, str], None]]:
+        """A block in which each finished piece of work is reported by its name and its problem ("" where there is none).
+
+        `status` says in words how far the work is; by default the time left is.
+        """
 
 
 @dataclass(frozen=True)
@@ -113,10 +123,11 @@ def run(
     request: Request,
     catalogue: Catalogue,
     reporter: Reporter,
-    after_seed: Callable[[int], None],
+    on_interim: Callable[[float], None],
     prepared: tuple[Plan, Summary] | None = None,
 ) -> Summary:
-    """Compute what this machine's cells lack. `after_seed` is called when every method has completed a seed.
+    """Compute what this machine's cells lack. `on_interim` is called whenever an interim table is due, with the seconds
+    since the start.
 
     `prepared` is what `prepare_plan` gave, where that was called before. Raises `StoreError` where results cannot be written;
     what was computed before is kept.
@@ -137,22 +148,124 @@ def run(
     else:
         fresh = sum(cell.state == "fresh" for cell in planned.cells)
         reporter.say(f"{len(cells)} of {len(planned.cells)} cells to compute ({fresh} are fresh)")
-        run_id = _record_run(request, catalogue)
-        try:
-            with InProcess() if request.in_process else LocalProcesses(request.jobs, request.suite.limits) as executor:
-                _encode(cells, catalogue, executor, reporter)
-                debug = request.debug and request.in_process
-                with reporter.progress(len(cells)) as advance:
-                    first = FirstCells(planned.cells, cells)
-                    for record in _completed(cells, executor, store, run_id, after_seed, first, debug=debug):
-                        summary.computed += 1
-                        advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
-                summary.given_up = first.given_up
-        finally:  # no worker is left: what a killed one tried runs no more
-            end_interrupted({cell.address.row for cell in cells if cell.row.fits > 1})
+        _Running(request, catalogue, reporter, planned, summary).compute(cells, on_interim)
     stored = ((store.read(cell.address), cell.key) for cell in planned.cells)
     summary.not_ok = [record for record, key in stored if record is not None and record.key == key and record.outcome != "ok"]
     return summary
+
+
+class _Running:
+    """A run at work: the order of its cells, what it shows while it goes on, and where it stores them."""
+
+    def __init__(self, request: Request, catalogue: Catalogue, reporter: Reporter, planned: Plan, summary: Summary) -> None:
+        self._request, self._catalogue, self._reporter = request, catalogue, reporter
+        self._planned, self._summary = planned, summary
+        self._store, self._clock = Store(), Clock()
+        synthetic = {name for name in summary.cohorts if catalogue.dataset(name).card.synthetic}
+        self._synthetic = frozenset(synthetic)
+        shown = sorted(planned.tasks, key=lambda task: task.dataset in synthetic)
+        self._interim = Interim(planned.cells, shown, request.suite.primary_metric)
+        self._forecast = forecast(planned.cells)
+        self._left: Counter[RowName] = Counter()
+        self._needs_left = 0.0
+
+    def compute(self, cells: Sequence[Cell], on_interim: Callable[[float], None]) -> None:
+        """Compute the cells and what they need, and store each as it ends."""
+        debug = self._request.debug and self._request.in_process
+        needs = Needs(cells, self._summary.cohorts, self._catalogue, debug=debug)
+        ordered = in_order(cells, self._forecast, {cell: needs.seconds(cell) for cell in cells}, self._synthetic)
+        first = FirstCells(self._planned.cells, ordered)
+        schedule = Schedule(ordered, needs.by_key, needs.of, first)
+        self._left = Counter(cell.address.row for cell in cells)
+        self._needs_left = sum(need.seconds for need in needs.by_key.values())
+        run_id = _record_run(self._request, self._catalogue)
+        request = self._request
+        try:
+            with InProcess() if request.in_process else LocalProcesses(request.jobs, request.suite.limits) as executor:
+                work = partial(compute, debug=debug)
+
+                def submit(item: Cell | Need) -> Future[Any]:
+                    return item.submit(executor) if isinstance(item, Need) else executor.submit(work, item, fits=item.row.fits)
+
+                flight = InFlight(submit, executor.in_flight)
+                with self._reporter.progress(len(cells), status=lambda: self._status(flight.running)) as advance:
+                    for done in flight.completed(schedule.next, every=TICK):
+                        for cell, record in [] if done is None else self._ended(schedule, *done, debug=debug):
+                            marks = {"run": run_id, "stages": needs.stages_of(cell), **self._reproduced(cell, record)}
+                            self._store.write(replace(record, measured={**record.measured, **marks}))
+                            self._take(record)
+                            advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
+                        if self._clock.is_due():
+                            self._show()
+                            on_interim(self._clock.seconds)
+        except KeyboardInterrupt:
+            self._show()
+            raise
+        finally:  # no worker is left: what a killed one tried runs no more
+            end_interrupted({cell.address.row for cell in cells if cell.row.fits > 1})
+        self._summary.given_up = first.given_up
+
+    def _ended(
+        self, schedule: Schedule, item: Cell | Need, future: Future[Any], *, debug: bool
+    ) -> Iterator[tuple[Cell, CellRecord]]:
+        """The cells that end with an item, with their records: itself, or those that wait for a need that cannot be met."""
+        if debug:
+            future.result()
+        if isinstance(item, Cell):
+            ended = [(item, _record(future, item))]
+        else:
+            self._needs_left -= item.seconds
+            built = _built(future)
+            if built.outcome == "ok":
+                schedule.met(item)
+                return
+            reason = f"{item.name}: {built.reason}"
+            ended = [(cell, failure(cell, built.outcome, reason, built.traceback)) for cell in schedule.failed(item)]
+        for cell, record in ended:
+            schedule.ended(record)
+            yield cell, record
+
+    def _take(self, record: CellRecord) -> None:
+        self._summary.computed += 1
+        self._interim.add(record)
+        self._left[record.address.row] -= 1
+        if record.outcome == "ok":
+            self._forecast.took(record)
+
+    def _show(self) -> None:
+        """Print the interim table."""
+        lines = list(self._interim.lines())
+        if lines:
+            minutes = f"{self._clock.seconds / 60:.1f} min" if self._clock.seconds >= 60 else f"{self._clock.seconds:.0f} s"
+            title = f"interim after {minutes}: {self._request.suite.primary_metric.upper()} so far, no tests yet"
+            self._reporter.say("\n".join([title, *lines]))
+
+    def _status(self, running: Sequence[Cell | Need]) -> str:
+        """Rows that are complete, the time that is left, and what is running."""
+        complete, rows = self._interim.complete
+        left = self._forecast.left(self._left, self._needs_left, self._request.jobs)
+        named = [
+            item.name if isinstance(item, Need) else f"{item.address.method} on {item.address.dataset}" for item in running
+        ]
+        at = f"; now {', '.join(dict.fromkeys(named))}" if named else ""
+        return f"{complete} of {rows} rows complete, about {duration(left)} left{at}"
+
+    def _reproduced(self, cell: Cell, record: CellRecord) -> dict[str, bool]:
+        """A mark for a cell that was computed again under the same key and gave another answer, now or before.
+
+        A limit of time or memory and a death of the worker are no answer of the method.
+        """
+        before = self._store.read(cell.address) if cell.state == "fresh" else None
+        if before is None:
+            return {}
+        answers = [(each.outcome, each.probabilities) for each in (before, record) if each.outcome not in CUT_SHORT]
+        changed = len(answers) == 2 and answers[0] != answers[1]
+        return {"changed_on_recomputation": True} if changed or before.measured.get("changed_on_recomputation") else {}
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _not_applicable(rows: Iterable[PlannedRow]) -> Iterator[str]:
@@ -166,83 +279,27 @@ def _not_applicable(rows: Iterable[PlannedRow]) -> Iterator[str]:
         yield f"{dataset}: {named} not applicable: {reason}{some}"
 
 
-def _encode(cells: Iterable[Cell], catalogue: Catalogue, executor: CellExecutor, reporter: Reporter) -> None:
-    """Fill the feature cache before the cells, outside their time limits; a failure shows in the cells that need it.
-
-    An encoder that is trained on the pool runs once for each part of the pool that a split allows.
-    """
-    needed: dict[tuple[str, str, bytes], Future[None]] = {}
-    for cell in cells:
-        for modality, name in cell.row.encoders.items():
-            pool = cell.split.pool if _sees_the_pool(name, catalogue) else None
-            key = (cell.row.dataset, name, b"" if pool is None else pool.tobytes())
-            if key not in needed:
-                needed[key] = executor.submit(encode, cell.row.folder, modality, name, catalogue.plugins, pool, fits=None)
-    for (dataset, name, _), future in needed.items():
-        started = time.perf_counter()
-        error, seconds = future.exception(), time.perf_counter() - started
-        if error is not None or seconds > 2:
-            reporter.say(f"{dataset}: encoder {name}" + (f" done in {seconds:.0f} s" if error is None else f": {error}"))
-
-
-def _sees_the_pool(encoder: str, catalogue: Catalogue) -> bool:
-    try:
-        return is_pretrained_on_pool(encoder, catalogue)
-    except BenchmarkError:  # there is no such encoder, as the cells will say
-        return False
-
-
-def _completed(
-    cells: Sequence[Cell],
-    executor: CellExecutor,
-    store: Store,
-    run_id: str,
-    after_seed: Callable[[int], None],
-    first: FirstCells,
-    *,
-    debug: bool,
-) -> Iterator[CellRecord]:
-    """Compute cells, store each as it ends, and call `after_seed` when a seed is complete."""
-    work = partial(compute, debug=debug)
-    left = {cell.split.seed: set[CellAddress]() for cell in cells}
-    for cell in cells:
-        left[cell.split.seed].add(cell.address)
-    turns = first.in_turn(cells)
-    for cell, future in completed(turns, lambda cell: executor.submit(work, cell, fits=cell.row.fits), executor.in_flight):
-        if debug:
-            future.result()
-        record = _record(future, cell)
-        store.write(replace(record, measured={**record.measured, "run": run_id, **_reproduced(cell, record)}))
-        yield record
-        left[cell.split.seed].discard(cell.address)
-        if first.ended(record):
-            left = {seed: {other for other in rest if other.method != record.address.method} for seed, rest in left.items()}
-        if not left[cell.split.seed]:
-            after_seed(cell.split.seed)
-
-
-def _reproduced(cell: Cell, record: CellRecord) -> dict[str, bool]:
-    """A mark for a cell that was computed again under the same key and gave another answer, now or before.
-
-    A limit of time or memory and a death of the worker are no answer of the method.
-    """
-    before = cell.stored
-    if before is None or cell.state != "fresh":
-        return {}
-    answers = [(each.outcome, each.probabilities) for each in (before, record) if each.outcome not in CUT_SHORT]
-    changed = len(answers) == 2 and answers[0] != answers[1]
-    return {"changed_on_recomputation": True} if changed or before.measured.get("changed_on_recomputation") else {}
-
-
 def _record(future: Future[CellRecord], cell: Cell) -> CellRecord:
     """The record of a cell whose worker answered, ran out of time, or died."""
     if (error := future.exception()) is None:
         return future.result()
+    outcome, reason = _cut_short(error, "the suite's limit per cell")
+    return failure(cell, outcome, reason)
+
+
+def _built(future: Future[Built]) -> Built:
+    """How building something ended, if with a worker that ran out of time or died."""
+    if (error := future.exception()) is None:
+        return future.result()
+    return Built(*_cut_short(error, "its limit"))
+
+
+def _cut_short(error: BaseException, limit: str) -> tuple[Outcome, str]:
     if isinstance(error, TimeoutError):
-        return failure(cell, "timeout", "more time than the suite's limit per cell")
+        return "timeout", f"more time than {limit}"
     if isinstance(error, MemoryError):
-        return failure(cell, "out-of-memory", "more memory than the suite's limit per cell")
-    return failure(cell, "crashed", f"the worker process died: {error}")
+        return "out-of-memory", f"more memory than {limit}"
+    return "crashed", f"the worker process died: {error}"
 
 
 def _record_run(request: Request, catalogue: Catalogue) -> str:

@@ -25,21 +25,27 @@ def run(options: Options) -> int:
         raise BenchmarkError(f"'{options.cell}' is not DATASET/PROTOCOL/METHOD or DATASET/PROTOCOL/METHOD/SPLIT")
     catalogue = catalogue_of(options.suite, options.plugin)
     dataset, protocol, method = (canonical(kind, name, catalogue) for kind, name in zip(MEMBERS, parts, strict=False))
-    suite = replace(
-        load_suite(options.suite), datasets=(dataset,), protocols=(protocol,), ranked=(method,), descriptive=(), skipped={}
-    )
-    planned = plan(suite, catalogue, {dataset: load_cohort(dataset, catalogue)}, Store())
-    if planned.not_applicable:
-        print(f"{options.cell}: not applicable: {planned.not_applicable[0].not_applicable}")
+    suite = load_suite(options.suite)
+    methods = tuple(dict.fromkeys([method, *suite.methods]))  # whose trainings it may share
+    suite = replace(suite, datasets=(dataset,), protocols=(protocol,), skipped={}, ranked=methods, descriptive=())
+    store = Store()
+    planned = plan(suite, catalogue, {dataset: load_cohort(dataset, catalogue)}, store)
+    skipped = [row for row in planned.not_applicable if row.method.spelled == method]
+    if skipped:
+        print(f"{options.cell}: not applicable: {skipped[0].not_applicable}")
         return 0
     if planned.impossible:
         raise BenchmarkError(planned.impossible[0])
-    cells = [cell for cell in planned.cells if len(parts) == 3 or cell.address.split == parts[3]]
-    check_known("split", parts[3:], [cell.address.split for cell in planned.cells])
+    own = [cell for cell in planned.cells if cell.address.method == method]
+    cells = [cell for cell in own if len(parts) == 3 or cell.address.split == parts[3]]
+    check_known("split", parts[3:], [cell.address.split for cell in own])
     for cell in cells:
-        print("\n  ".join([f"{cell.address}: {cell.state}, key {cell.key[:12]}", *why_not_fresh(cell)]))
-        if cell.stored is not None:
-            print(f"  stored outcome: {cell.stored.outcome} {cell.stored.reason}".rstrip())
-            if cell.stored.traceback and len(cells) == 1:
-                print("\n".join(f"    {line}" for line in cell.stored.traceback.splitlines()))
+        stored = store.read(cell.address)
+        print("\n  ".join([f"{cell.address}: {cell.state}, key {cell.key[:12]}", *why_not_fresh(cell, stored)]))
+        for stage in cell.stages:
+            print(f"  builds on the {stage.key}, {'built' if stage.key.is_built else 'not built'}: {stage.key.digest[:12]}")
+        if stored is not None:
+            print(f"  stored outcome: {stored.outcome} {stored.reason}".rstrip())
+            if stored.traceback and len(cells) == 1:
+                print("\n".join(f"    {line}" for line in stored.traceback.splitlines()))
     return 0

@@ -17,31 +17,44 @@ class ConsoleReporter:
         """Print one line."""
         print(line, flush=True)
 
-    def progress(self, total: int, unit: str = "cells") -> AbstractContextManager[Advance]:
-        """A bar with the time left, or a line every quarter of a minute; problems are printed at once."""
-        return _bar(total) if sys.stdout.isatty() else nullcontext(_Lines(total, unit).advance)
+    def progress(
+        self, total: int, unit: str = "cells", status: Callable[[], str] | None = None
+    ) -> AbstractContextManager[Advance]:
+        """A bar, or a line every quarter of a minute: the time left, or what `status` says. Problems are printed at once."""
+        return _bar(total, status) if sys.stdout.isatty() else nullcontext(_Lines(total, unit, status).advance)
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Advance]:
+def _bar(total: int, status: Callable[[], str] | None) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    left = () if status else (TextColumn("left"), TimeRemainingColumn())
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), *left)
     with Progress(*columns, TextColumn("{task.description}", markup=False)) as bar:
-        task = bar.add_task("", total=total)
+        task, shown = bar.add_task(status() if status else "", total=total), time.monotonic()
 
         def advance(name: str, problem: str) -> None:
             if problem:
                 bar.console.print(_line(name, problem), markup=False, highlight=False)
-            bar.update(task, advance=1, description=name)
+            nonlocal shown
+            bar.update(task, advance=1)
+            if status is None:
+                bar.update(task, description=name)
+            elif time.monotonic() - shown >= 1:
+                shown = time.monotonic()
+                bar.update(task, description=status())
 
         yield advance
 
 
 class _Lines:
-    def __init__(self, total: int, unit: str) -> None:
+    def __init__(self, total: int, unit: str, status: Callable[[], str] | None) -> None:
         self.total, self.unit, self.done = total, unit, 0
         self.started = self.last = time.monotonic()
+        self.status = status or self.time_left
+
+    def time_left(self) -> str:
+        return f"about {(time.monotonic() - self.started) / self.done * (self.total - self.done):.0f} s left"
 
     def advance(self, name: str, problem: str) -> None:
         self.done += 1
@@ -50,8 +63,7 @@ class _Lines:
             print(_line(name, problem), flush=True)
         if now - self.last >= EVERY_SECONDS or self.done == self.total:
             self.last = now
-            left = (now - self.started) / self.done * (self.total - self.done)
-            print(f"{self.done} of {self.total} {self.unit}, about {left:.0f} s left", flush=True)
+            print(f"{self.done} of {self.total} {self.unit}, {self.status()}", flush=True)
 
 
 def _line(name: str, problem: str) -> str:

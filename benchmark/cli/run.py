@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import JOBS, PARTS, SUITE, Options, argument, chosen_jobs, chosen_suite, remember
 from benchmark.registry.catalogue import Catalogue
+from benchmark.suites.suite import DEFAULT
 from benchmark.system.errors import BenchmarkError, check_known
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from benchmark.cells.store import CellRecord
     from benchmark.data.cohort import Cohort
     from benchmark.leaderboard.standings import Standings
+    from benchmark.suites.suite import Suite
 
 
 ARGUMENTS = (
@@ -31,6 +33,8 @@ ARGUMENTS = (
     argument("--dry-run", action="store_true", help="only print what would be computed and about how long it takes"),
     argument("--no-sync", action="store_true", help="do not mirror the results to MLflow"),
 )
+MIRRORED_AFTER = 120.0
+"""Seconds of a run in which MLflow is left alone: the first tables come sooner so."""
 CAUSES = 10
 """Different causes of failed cells that are printed."""
 
@@ -41,6 +45,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
     from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
+    from benchmark.system.background import Background
     from benchmark.system.files import exclusive
     from benchmark.system.locations import results_folder
     from benchmark.system.threads import use_device
@@ -69,12 +74,17 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
         whole = current_suite(options.suite, catalogue)
         mirror = Mirror(options.suite, catalogue.plugins, enabled=not options.no_sync)
 
-        def after_seed(seed: int) -> None:
-            write_leaderboard(whole, catalogue, rank(whole, catalogue))
-            mirror.start()
+        board = Background(("rank", "--suite", options.suite), catalogue.plugins)
 
-        with mirror:
-            summary = running.run(request, catalogue, reporter, after_seed, prepared)
+        def on_interim(seconds: float) -> None:
+            board.start()
+            if seconds > MIRRORED_AFTER:
+                mirror.start()
+
+        reporter.say(_published(whole, catalogue))
+        with mirror, board:
+            summary = running.run(request, catalogue, reporter, on_interim, prepared)
+            board.end()
             tables = rank(whole, catalogue)
             path = write_leaderboard(whole, catalogue, tables)
             try:
@@ -97,6 +107,17 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     for line in (*summary.broken.values(), *summary.skipped.values()):
         reporter.say(f"not run: {line}")
     return 1 if summary.not_ok or summary.broken else 0
+
+
+def _published(suite: Suite, catalogue: Catalogue) -> str:
+    """Where the suite's published results stand, complete before anything is computed here."""
+    from benchmark.cells.rows import gather
+
+    rows = sum(len(table.complete) for table in gather(suite, catalogue, local=False))
+    if not rows:
+        return f"no results of {suite.name} are published yet"
+    where = "leaderboard.md" if suite.name == DEFAULT else "results/"
+    return f"{rows} complete rows of {suite.name} are published: {where} shows them, `rank --no-local` without this machine's"
 
 
 def _audit(protocols: Sequence[str], catalogue: Catalogue, cohorts: Mapping[str, Cohort]) -> None:
@@ -123,7 +144,7 @@ def _check_prepared(options: Options, summary: Summary) -> None:
 
 def _not_ok(records: Sequence[CellRecord]) -> Iterator[str]:
     """The cells that are not ok, those with one outcome and cause in one line."""
-    from benchmark.cells.first_cells import described
+    from benchmark.cells.schedule import described
 
     alike: dict[tuple[str, str, str], list[CellRecord]] = {}
     for record in records:
@@ -158,34 +179,26 @@ def _summary(table: Standings) -> str:
 
 def _dry_run(request: Request, catalogue: Catalogue) -> int:
     """Say what would be computed, and how long that takes by this machine's cells, else by the published rows'."""
-    from benchmark.cells.rows import mean_seconds, published_seconds
-    from benchmark.cells.run import prepare_plan
+    from benchmark.cells.forecast import forecast
+    from benchmark.cells.run import duration, prepare_plan
 
     reporter = ConsoleReporter()
     planned, _ = prepare_plan(request.suite, request.seeds, catalogue, reporter)
     cells = planned.to_run(retry=request.retry, recompute=request.recompute)
-    counts = Counter(cell.address.row for cell in cells)
-    stored = [(cell.address.row, cell.stored) for cell in planned.cells if cell.stored is not None]
-    here = {row: mean_seconds([record for other, record in stored if other == row]) for row in counts}
-    published = {table: published_seconds(*table) for table in {row[:2] for row in counts}}
-    known = {row: published[row[:2]].get(row[2]) if here[row] is None else here[row] for row in counts}
+    counts, expected = Counter(cell.address.row for cell in cells), forecast(planned.cells)
     for row, count in counts.items():
-        seconds = known[row]
+        seconds = expected.known.get(row)
         reporter.say(f"{'  '.join(row)}: {count} cells, {'time unknown' if seconds is None else f'{seconds:.2g} s each'}")
-    timed = {row: seconds for row, seconds in known.items() if seconds is not None}
+    timed = {row: expected.known[row] for row in counts if row in expected.known}
     work = sum(seconds * counts[row] for row, seconds in timed.items()) / min(request.jobs, len(cells) or 1)
     unknown = sum(counts[row] for row in counts if row not in timed)
-    foreign = sum(counts[row] for row in timed if here[row] is None)
-    duration = f"about {_duration(max([work, *timed.values()]))} with {request.jobs} jobs"
+    foreign = sum(counts[row] for row in timed if row in expected.foreign)
+    length = f"about {duration(max([work, *timed.values()]))} with {request.jobs} jobs"
     parts = [
         f"{len(cells)} of {len(planned.cells)} cells to compute",
-        ("at least " if unknown else "") + duration if unknown < len(cells) else "",
+        ("at least " if unknown else "") + length if unknown < len(cells) else "",
         f"{foreign} of them timed on the machine of the published rows" if foreign else "",
         f"{unknown} of rows that were never timed" if unknown else "",
     ]
     reporter.say(", ".join(filter(None, parts)))
     return 0
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

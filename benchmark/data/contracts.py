@@ -45,7 +45,7 @@ class PretrainedEncoder(Protocol):
         """Digest of what else it depends on."""
 
     def pretrain(self, pool: Cohort) -> Mapping[str, NDArray[Any]]:
-        """Named arrays, the trained weights."""
+        """Named arrays, the trained weights, which are kept as a stage."""
 
     def encode(self, cohort: Cohort, weights: Mapping[str, NDArray[Any]]) -> Features:
         """Features of every case of the view."""

@@ -1,33 +1,31 @@
 """The feature cache: a frozen encoder runs once per cohort, and its features are memory-mapped from disk.
 
 An encoder whose class says `pretrained_on_pool = True` is trained first, on the cases of the pool that a split allows: its
-`pretrain(pool)` gives named arrays, kept on disk once per pool, and its `encode(cohort, weights)` receives them.
+`pretrain(pool)` gives named arrays, which are kept as a stage, and its `encode(cohort, weights)` receives them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.contracts import Encoder, PretrainedEncoder
 from benchmark.data.parts import Index, mapped
+from benchmark.data.stages import Arrays, StageKey, rows_digest
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 from benchmark.system.files import build_once, check_sealed, safe, write_durably
 from benchmark.system.locations import data_folder
 
-Weights = Mapping[str, NDArray[Any]]
-"""What pre-training gives: named arrays."""
+PRETRAINING = "pretraining"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +39,7 @@ class Pool:
     @property
     def key(self) -> str:
         """Digest of the cases to see."""
-        return "" if self.rows is None else sha256(self.rows.astype("<i8").tobytes()).hexdigest()[:16]
+        return "" if self.rows is None else rows_digest(self.rows)[:16]
 
 
 class FeatureCache:
@@ -72,24 +70,47 @@ class FeatureCache:
         whole = self._held[key]
         return whole if rows is None else whole.take(rows)
 
-    def _folder(self, modality: str, spelled: str) -> Path:
-        identity = encoder_identity(spelled, modality, self._catalogue)
+    def is_cached(self, modality: str, spelled: str) -> bool:
+        """Whether the features are there. Raises `BenchmarkError` as computing them would."""
+        return self._place(modality, spelled).is_dir()
+
+    def stage(self, modality: str, spelled: str) -> StageKey | None:
+        """The stage in which an encoder is trained on the pool; None for the others. Raises `BenchmarkError` without a pool."""
         pool = self._pool_to_see(spelled)
-        folder = (
-            data_folder() / "features" / self._digest[:16] / (_label(spelled, identity) + (f"-pool-{pool.key}" if pool else ""))
-        )
+        if pool is None:
+            return None
+        identity = encoder_identity(spelled, modality, self._catalogue)
+        ingredients = {"data": pool.digest, "encoder": identity, "modality": modality, "seen": {"pool": pool.key}}
+        return StageKey(spelled, PRETRAINING, self._name, ingredients)
+
+    def pretrained(self, modality: str, spelled: str) -> Arrays:
+        """The weights of an encoder that is trained on the pool, trained where that was not done yet."""
+        stage, pool = self.stage(modality, spelled), self._pool_to_see(spelled)
+        assert stage is not None and pool is not None and pool.rows is not None
+        if not stage.is_built:
+            view = pool.load().only({modality}).blind().take(pool.rows)
+            learner: PretrainedEncoder = self._catalogue.encoder(spelled).make()
+            stage.build(lambda: learner.pretrain(view), view.case_ids.tolist())
+        return stage.arrays()
+
+    def _place(self, modality: str, spelled: str) -> Path:
+        pool = self._pool_to_see(spelled)
+        label = _label(spelled, encoder_identity(spelled, modality, self._catalogue))
+        return data_folder() / "features" / self._digest[:16] / (label + (f"-pool-{pool.key}" if pool else ""))
+
+    def _folder(self, modality: str, spelled: str) -> Path:
+        """The features' folder, filled where it is not there yet."""
 
         def write(aside: Path) -> None:
             encoder: Encoder = self._catalogue.encoder(spelled).make()
             cohort = self._load().only({modality}).blind()
-            if pool is None:
+            if self._pool_to_see(spelled) is None:
                 features = encoder.encode(cohort)
             else:
-                learner = cast(PretrainedEncoder, encoder)
-                features = learner.encode(cohort, _pretrained(learner, pool, modality, spelled, identity))
+                features = cast(PretrainedEncoder, encoder).encode(cohort, self.pretrained(modality, spelled))
             _write(features, aside, len(cohort), spelled)
 
-        return build_once(folder, write)
+        return build_once(self._place(modality, spelled), write)
 
     def _pool_to_see(self, spelled: str) -> Pool | None:
         """The pool that an encoder is trained on; None for the others. Raises `BenchmarkError` where there is none."""
@@ -124,6 +145,13 @@ def bound_to_pool(cohort: Cohort, rows: Index) -> Cohort:
     return replace(bound(cohort), pool=None if cohort.pool is None else bound(cohort.pool))
 
 
+def features_of(cohort: Cohort) -> FeatureCache:
+    """The feature cache behind a whole cohort. Raises `BenchmarkError` where it has none, or is a method's view."""
+    if not isinstance(cohort.feature_source, FeatureCache):
+        raise BenchmarkError(f"{cohort.name}: no encoders at hand: use benchmark.data.preparation.load_cohort")
+    return cohort.feature_source
+
+
 def is_pretrained_on_pool(spelled: str, catalogue: Catalogue) -> bool:
     """Whether an encoder is trained on the pool of the split."""
     return bool(catalogue.encoder(spelled).entry.constants.get("pretrained_on_pool", False))
@@ -132,19 +160,6 @@ def is_pretrained_on_pool(spelled: str, catalogue: Catalogue) -> bool:
 def _label(spelled: str, identity: str) -> str:
     """A folder's name for an encoder; a spelling with a path in it may be longer than a file name can be."""
     return f"{safe(spelled)[:100]}-{identity[:16]}"
-
-
-def _pretrained(encoder: PretrainedEncoder, pool: Pool, modality: str, spelled: str, identity: str) -> Weights:
-    """The encoder's weights after pre-training on the pool, trained where that was not done yet."""
-    folder = data_folder() / "features" / pool.digest[:16] / f"{_label(spelled, identity)}-trained-{pool.key}"
-
-    def write(aside: Path) -> None:
-        view = pool.load().only({modality}).blind()
-        _write_arrays(encoder.pretrain(view if pool.rows is None else view.take(pool.rows)), aside)
-
-    build_once(folder, write)
-    check_sealed(folder, "`clean --features --yes`")
-    return {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
 
 
 def encoder_identity(spelled: str, modality: str, catalogue: Catalogue) -> str:
@@ -186,7 +201,7 @@ def _write(features: Features, folder: Path, cases: int, spelled: str) -> None:
     (folder / "features.json").write_text(json.dumps({"grid": features.grid}), encoding="utf-8")
 
 
-def _write_arrays(arrays: Weights, folder: Path) -> None:
+def _write_arrays(arrays: Arrays, folder: Path) -> None:
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
 

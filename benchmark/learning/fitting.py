@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from benchmark.data.cohort import Cohort
 from benchmark.data.parts import Index
 from benchmark.data.splits import Split
+from benchmark.data.stages import Arrays
 from benchmark.learning.method import Method
+from benchmark.learning.stages import Declared, Seen, declared_stages, stage_seed
 from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError
@@ -76,16 +78,24 @@ def fit_and_predict(
     seed: int,
     make: Callable[[], Method] | None = None,
     *,
+    stages: Mapping[str, Arrays] | None = None,
     forgetting: bool = True,
     during: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Fitted:
     """Fit a fresh instance with all generators seeded, and predict the test part.
 
     `make` gives the instance, by default the configured method itself. Its module is imported anew, so that it keeps nothing
-    from an earlier fit, unless `forgetting` is false. `during` is entered with the name of each call of the method's code.
-    Raises what the method raises, and `InvalidPredictions`.
+    from an earlier fit, unless `forgetting` is false. `stages` are the results of its stages; without them they are built
+    here. `during` is entered with the name of each call of the method's code. Raises what the method raises, and
+    `InvalidPredictions`.
     """
-    instance = fresh(method, seed, make, forgetting=forgetting)
+    if forgetting:
+        forget(method.entry.path)
+    if stages is None:
+        stages = _built_here(method, views, seed)
+    instance = fresh(method, seed, make, forgetting=False)
+    if stages:
+        instance.stages = stages  # type: ignore[attr-defined]
     started = time.perf_counter()
     with during("fit"):
         instance.fit(views.train, views.validation, seed)
@@ -118,6 +128,24 @@ def fresh(method: ConfiguredMethod, seed: int, make: Callable[[], Method] | None
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.set_num_threads(1)
     return instance
+
+
+def build_stage(method: ConfiguredMethod, declared: Declared, seen: Seen, seed: int, earlier: Mapping[str, Arrays]) -> Arrays:
+    """The result of a method's stage on the cases that it may see, from the stages `earlier` than it. Raises what it raises."""
+    instance = fresh(method, seed, None, forgetting=False)
+    instance.stages = earlier  # type: ignore[attr-defined]
+    arrays: Arrays = getattr(instance, declared.name)(seen, seed)
+    return arrays
+
+
+def _built_here(method: ConfiguredMethod, views: Views, seed: int) -> dict[str, Arrays]:
+    """The results of the stages that a method declares, each built with a seed of its own."""
+    stages: dict[str, Arrays] = {}
+    for declared in declared_stages(method.entry.load()):
+        narrowed, earlier = declared.narrowed(method), {name: stages[name] for name in declared.after}
+        own_seed = stage_seed("", seed, narrowed.spelled, declared.name, {})
+        stages[declared.name] = build_stage(narrowed, declared, declared.seen(views.train, views.validation), own_seed, earlier)
+    return stages
 
 
 def checked(probabilities: Any, cases: int) -> Probabilities:

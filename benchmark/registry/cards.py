@@ -31,6 +31,7 @@ class DatasetCard(Card):
     `site` the dataset's word for a site, `inputs` modality -> what it holds, `barred` column -> why it is no input,
     `scope` the leaderboard's sentence on what the inputs are. The class has `build(sources) -> Cohort`, and `files() -> list of
     paths` if it reads files of its own that `sources.toml` does not list: an edit of theirs has the cohort prepared anew.
+    `synthetic` says that its patients are made: real ones come first.
     """
 
     _: KW_ONLY
@@ -49,6 +50,7 @@ class DatasetCard(Card):
     modalities: frozenset[str] | set[str]
     cases: int | None = None
     sites: int | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)

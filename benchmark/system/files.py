@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -110,6 +111,10 @@ def build_once(folder: Path, write: Callable[[Path], None]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not folder.is_dir():
+            for left in folder.parent.glob(
+                f".{glob.escape(folder.name)}.[0-9]*"
+            ):  # by writers that were killed: the lock is ours
+                shutil.rmtree(left, ignore_errors=True)
             aside = folder.with_name(f".{folder.name}.{os.getpid()}")
             aside.mkdir()
             try:

@@ -33,6 +33,8 @@ CONTRACTS = frozenset(
         "data.preparation",
         "data.sources",
         "data.splits",
+        "data.stages",
+        "learning.stages",
     )
 ) | {"benchmark"}
 """Modules whose edit makes no result stale: they pass data on."""

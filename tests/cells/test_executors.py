@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cells import interim
 from benchmark.cells.executors import InProcess, LocalProcesses, default_jobs
 from benchmark.cells.planning import plan
 from benchmark.cells.run import Request, run
@@ -47,7 +50,9 @@ class Quiet:
         self.lines.append(line)
 
     @contextlib.contextmanager
-    def progress(self, total: int, unit: str = "cells") -> Iterator[Callable[[str, str], None]]:
+    def progress(
+        self, total: int, unit: str = "cells", status: Callable[[], str] | None = None
+    ) -> Iterator[Callable[[str, str], None]]:
         yield lambda name, problem: None
 
 
@@ -66,7 +71,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellRecord]:
         for name in VARIABLES:
             patch.setenv(name, "1")
         catalogue = made.catalogue(made.broken)
-        run(Request(suite(*OUTCOMES), seeds=(39,)), catalogue, Quiet(), lambda seed: None)
+        run(Request(suite(*OUTCOMES), seeds=(39,)), catalogue, Quiet(), lambda seconds: None)
         return {method: Store().row("made", "holdout", method).get("holdout-seed39") for method in OUTCOMES}
 
 
@@ -81,7 +86,7 @@ def test_each_cell_has_its_own_outcome_whatever_the_others_do(outcomes: dict[str
 
 def test_a_worker_that_ends_by_sys_exit_costs_its_cell_alone(made: MadeBenchmark) -> None:
     catalogue = made.catalogue(made.broken)
-    run(Request(suite("dying[by=quit]", "majority"), seeds=(39,)), catalogue, Quiet(), lambda seed: None)
+    run(Request(suite("dying[by=quit]", "majority"), seeds=(39,)), catalogue, Quiet(), lambda seconds: None)
     found = {method: Store().row("made", "holdout", method) for method in ("dying[by=quit]", "majority")}
     assert found["majority"]["holdout-seed39"].outcome == "ok"
     assert found["dying[by=quit]"]["holdout-seed39"].outcome == "failed"
@@ -94,7 +99,7 @@ def test_predictions_do_not_depend_on_the_number_of_workers(
     parts: list[dict[str, bytes]] = []
     for jobs, in_process in ((1, True), (1, False), (2, False)):
         monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path / f"{jobs}{in_process}"))
-        run(Request(suite("dicey", "steady"), jobs=jobs, in_process=in_process), catalogue, Quiet(), lambda seed: None)
+        run(Request(suite("dicey", "steady"), jobs=jobs, in_process=in_process), catalogue, Quiet(), lambda seconds: None)
         planned = plan(suite("dicey", "steady"), catalogue, {"made": load_cohort("made", catalogue)}, Store())
         parts.append({str(cell.address): Store().path(cell.address).read_bytes().split(b"\n")[1] for cell in planned.cells})
     assert len(parts[0]) == 5
@@ -104,18 +109,25 @@ def test_predictions_do_not_depend_on_the_number_of_workers(
 def test_a_second_run_computes_nothing(made: MadeBenchmark) -> None:
     catalogue, reporter = made.catalogue(made.broken), Quiet()
     request = Request(suite("steady", "failing"), in_process=True)
-    assert run(request, catalogue, Quiet(), lambda seed: None).computed == 5
-    again = run(request, catalogue, reporter, lambda seed: None)
+    assert run(request, catalogue, Quiet(), lambda seconds: None).computed == 5
+    again = run(request, catalogue, reporter, lambda seconds: None)
     assert again.computed == 0
     assert [record.outcome for record in again.not_ok] == ["failed"] * 4
     assert any("all 5 cells are fresh" in line for line in reporter.lines)
 
 
-def test_the_end_of_each_seed_is_told_once_and_in_order(made: MadeBenchmark) -> None:
-    told: list[int] = []
-    request = Request(suite("dicey", "failing"), in_process=True)
-    run(request, made.catalogue(made.broken), Quiet(), told.append)
-    assert told == [39, 40, 41, 42]
+def test_interim_tables_are_due_at_their_times_and_each_once(made: MadeBenchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    seconds = itertools.count()
+    monkeypatch.setattr(interim, "monotonic", lambda: next(seconds))  # a second goes by whenever the clock is looked at
+    monkeypatch.setattr(interim, "DUE", (12.0, 3600.0))
+    request, reporter = Request(suite("dicey", "failing"), in_process=True), Quiet()
+    run(request, made.catalogue(made.broken), reporter, told.append)
+    assert len(told) == 1
+    assert 12 <= told[0] < 60
+    shown = next(line for line in reporter.lines if line.startswith("interim after"))
+    assert "AUC so far, no tests yet\n  made x holdout, " in shown
+    assert re.search(r"1 of 2 rows, seed 39\n    dicey  0\.\d{3}$", shown)
 
 
 # Workers

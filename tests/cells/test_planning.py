@@ -91,6 +91,10 @@ def two_methods(folder: Path, depth: int = 3) -> Path:
     return folder / "one.py"
 
 
+def reasons(cell: Cell) -> list[str]:
+    return why_not_fresh(cell, Store().read(cell.address))
+
+
 def test_a_change_of_one_methods_code_makes_its_cells_stale_and_no_others(made: MadeBenchmark, tmp_path: Path) -> None:
     def planned() -> Plan:
         return made.plan(["one", "two"], plugins=[tmp_path / "one.py", tmp_path / "two.py"])
@@ -100,7 +104,7 @@ def test_a_change_of_one_methods_code_makes_its_cells_stale_and_no_others(made: 
     assert states(planned()) == {"one": {"fresh"}, "two": {"fresh"}}
     two_methods(tmp_path, depth=4)
     assert states(planned()) == {"one": {"stale"}, "two": {"fresh"}}
-    assert {reason.split(" changed")[0] for cell in planned().cells[:1] for reason in why_not_fresh(cell)} == {"method code"}
+    assert {reason.split(" changed")[0] for cell in planned().cells[:1] for reason in reasons(cell)} == {"method code"}
 
 
 def test_a_remark_in_the_code_leaves_cells_fresh(planned: Planner, made: MadeBenchmark) -> None:
@@ -114,14 +118,14 @@ def test_changed_data_make_cells_stale_and_the_reason_is_given(planned: Planner,
     made.edit("BRIGHTER = ()", "BRIGHTER = (0,)")
     cell = planned(["majority"]).cells[0]
     assert cell.state == "stale"
-    assert [reason.split(" changed")[0] for reason in why_not_fresh(cell)] == ["data", "dataset code"]
+    assert [reason.split(" changed")[0] for reason in reasons(cell)] == ["data", "dataset code"]
 
 
 def test_another_version_of_a_library_makes_cells_stale_and_names_it(planned: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
     store(planned(["steady"]).cells)
     monkeypatch.setattr("benchmark.system.provenance.version", lambda name: "99.0")
-    reasons = why_not_fresh(planned(["steady"]).cells[0])
-    assert any("libraries changed" in reason and "numpy" in reason and "99.0" in reason for reason in reasons)
+    said = reasons(planned(["steady"]).cells[0])
+    assert any("libraries changed" in reason and "numpy" in reason and "99.0" in reason for reason in said)
 
 
 def test_the_suite_is_not_part_of_a_cell(planned: Planner) -> None:
@@ -142,7 +146,7 @@ def test_recompute_runs_fresh_cells_too_and_retry_only_the_named_outcomes(planne
     store(cells[5:10])
     made = planned(["steady"])
     assert len(made.to_run(recompute=True)) == 20
-    assert [cell.stored.outcome for cell in made.to_run(retry=["timeout"])] == ["timeout"] * 3
+    assert [cell.stored_outcome for cell in made.to_run(retry=["timeout"])] == ["timeout"] * 3
     assert len(made.to_run(retry=["timeout", "failed"])) == 5
 
 

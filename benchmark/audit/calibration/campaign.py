@@ -16,7 +16,7 @@ from benchmark.audit.calibration import copies, repetition
 from benchmark.audit.calibration.copies import Copies
 from benchmark.audit.calibration.repetition import Repetition
 from benchmark.audit.calibration.worlds import World
-from benchmark.cells.executors import CellExecutor, InProcess, LocalProcesses, completed
+from benchmark.cells.executors import CellExecutor, InFlight, InProcess, LocalProcesses
 from benchmark.cells.run import Reporter
 from benchmark.data import splits
 from benchmark.suites.suite import Limits
@@ -91,8 +91,9 @@ def carry_out(wanted: Sequence[tuple[Simulation, int]], jobs: int, reporter: Rep
             def submit(item: tuple[Simulation, int]) -> Future[Repetition]:
                 return executor.submit(item[0].repeat, item[1], fits=None)
 
+            in_flight = InFlight(submit, executor.in_flight)
             with reporter.progress(len(missing), "repetitions") as advance, executor:
-                for (simulation, number), future in completed(missing, submit, executor.in_flight):
+                for (simulation, number), future in filter(None, in_flight.completed(partial(next, iter(missing), None))):
                     label, error = f"{simulation.name}, repetition {number}", future.exception()
                     if error is not None:
                         raise BenchmarkError(f"{label}: {type(error).__name__}: {error}") from error

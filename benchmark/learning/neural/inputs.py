@@ -39,6 +39,12 @@ class Tokens:
             self.grid,
         )
 
+    @property
+    def shape(self) -> TokenShape:
+        """The sizes of the features."""
+        tokens, width = (0, 0) if self.tokens is None else self.tokens.shape[-2:]
+        return TokenShape(self.pooled.shape[-1], tokens, width, self.grid)
+
     def zeroed(self) -> Tokens:
         """All features at the training part's mean, which is zero; the mask stays as it is."""
         return replace(
@@ -106,8 +112,7 @@ class Drafts:
     @property
     def shape(self) -> TokenShape:
         """The sizes of the features."""
-        tokens, width = (0, 0) if self.features.tokens is None else self.features.tokens.shape[-2:]
-        return TokenShape(self.features.pooled.shape[-1], tokens, width, self.features.grid)
+        return self.features.shape
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,15 @@ class Shapes:
     table: int | None
     image: TokenShape | None
     text: TokenShape | None
+
+    @classmethod
+    def of(cls, batch: Batch) -> Shapes:
+        """The sizes of a batch."""
+        return cls(
+            None if batch.table is None else batch.table.shape[1],
+            None if batch.image is None else batch.image.shape,
+            None if batch.text is None else batch.text.shape,
+        )
 
     @property
     def vectors(self) -> list[int]:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.data.cohort import Cohort, Features
+from benchmark.data.stages import Arrays
 from benchmark.learning.design_matrix import DesignMatrix
 from benchmark.learning.neural.inputs import Batch, Drafts, Shapes, Tokens
 from benchmark.learning.neural.loop import History, Recipe, Training, fit_module, probabilities
 from benchmark.learning.replication import replicate
+from benchmark.learning.stages import TRAINING, Seen, stage
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.threads import device
 
@@ -45,6 +47,8 @@ class NeuralMethod(Recipe):
     text_encoder: str = ""
     image: str = "own"
     text: str = "own"
+    stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Name -> result of the stages that this row builds on."""
     on_epoch: Callable[[int, float], None] | None = field(default=None, init=False, repr=False, compare=False)
     """Called after each epoch with its number from 0 and the validation AUC; what it raises ends the fit."""
 
@@ -63,7 +67,32 @@ class NeuralMethod(Recipe):
         return {}
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
-        """Train, and stop by the validation part. Raises `InvalidTraining` where the loss is no finite number."""
+        """Train, and stop by the validation part. Raises `InvalidTraining` where the loss is no finite number.
+
+        A training that other rows share is taken from the stage of that name.
+        """
+        held_out = self._prepare(train, validation, seed)
+        if TRAINING in self.stages:
+            self._restore(self.stages[TRAINING], self.inputs(train))
+        else:
+            self._learn(train, held_out, validation, seed)
+        scores = self.history["validation_auc"]
+        best = int(np.argmax(scores))
+        self.chosen = {"best_epoch": best + 1, "epochs": len(scores), "validation_auc": scores[best]}
+        with torch.inference_mode():
+            self.chosen |= self.finish(self._module, self.inputs(train), held_out)
+
+    @stage(sees={"train", "validation", "pool"}, labels=True)
+    def training(self, seen: Seen, seed: int) -> Arrays:
+        """The trained module, the figures of its training, and where its generators stand: what `fit` goes on from."""
+        held_out = self._prepare(seen.train, seen.validation, seed)
+        self._learn(seen.train, held_out, seen.validation, seed)
+        arrays = {f"module.{name}": value.cpu().numpy() for name, value in self._module.state_dict().items()}
+        arrays |= {f"history.{name}": np.array(values) for name, values in self.history.items()}
+        return arrays | {f"generator.{name}": state.numpy() for name, state in _generators().items()}
+
+    def _prepare(self, train: Cohort, validation: Cohort, seed: int) -> Batch:
+        """Fit imputation, categories and scales; returns the validation cases as the module sees them."""
         self._preparation = Preparation(
             train,
             self.table_features,
@@ -72,17 +101,28 @@ class NeuralMethod(Recipe):
             tokens=self.needs_tokens,
             seed=seed,
         )
+        return self.inputs(validation)
+
+    def _learn(self, train: Cohort, held_out: Batch, validation: Cohort, seed: int) -> None:
         learning = LearningCases(self._preparation, train, self.smote, seed)
-        held_out = self.inputs(validation)
         torch.manual_seed(seed)
         self._module = self.module(learning.shapes).to(device())
         data = Training(learning.epoch, learning.labels, held_out, tensor(np.asarray(validation.labels)))
         self.history: History = fit_module(self._module, data, self, self.weights, seed, self.on_epoch)
-        scores = self.history["validation_auc"]
-        best = int(np.argmax(scores))
-        self.chosen = {"best_epoch": best + 1, "epochs": len(scores), "validation_auc": scores[best]}
-        with torch.inference_mode():
-            self.chosen |= self.finish(self._module, self.inputs(train), held_out)
+
+    def _restore(self, kept: Arrays, cases: Batch) -> None:
+        """Go on from a training that was kept, with the shapes of these cases."""
+        parts: dict[str, dict[str, NDArray[Any]]] = {}
+        for name, array in kept.items():
+            part, _, inner = name.partition(".")
+            parts.setdefault(part, {})[inner] = array
+        self._module = self.module(Shapes.of(cases)).to(device())
+        self._module.load_state_dict({name: torch.from_numpy(array) for name, array in parts["module"].items()})
+        self._module.eval()
+        self.history = {name: array.tolist() for name, array in parts["history"].items()}
+        torch.set_rng_state(torch.from_numpy(parts["generator"]["cpu"]))
+        if "cuda" in parts["generator"]:
+            torch.cuda.set_rng_state(torch.from_numpy(parts["generator"]["cuda"]), device())
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
         """P(label = 1), (n,)."""
@@ -95,6 +135,12 @@ class NeuralMethod(Recipe):
     def probabilities(self, cases: Batch) -> NDArray[np.floating[Any]]:
         """The fitted module's P(label = 1) of prepared cases, (n,)."""
         return probabilities(self._module, cases).numpy().astype(np.float64)
+
+
+def _generators() -> dict[str, Tensor]:
+    """The states of torch's generators that a module draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    return states if device() == "cpu" else {**states, "cuda": torch.cuda.get_rng_state(device())}
 
 
 class Preparation:

@@ -1,0 +1,98 @@
+"""What cells wait for: features of encoders, weights that encoders learn on a pool, stages of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+
+from benchmark.cells.compute import Built, Encoding, build
+from benchmark.cells.executors import CellExecutor, OwnLimits
+from benchmark.cells.forecast import ENCODING
+from benchmark.cells.planning import Cell
+from benchmark.cells.schedule import Need
+from benchmark.cells.stages import PlannedStage
+from benchmark.data.cohort import Cohort
+from benchmark.data.features import bound_to_pool, features_of, is_pretrained_on_pool
+from benchmark.data.stages import StageKey, rows_digest
+from benchmark.registry.catalogue import Catalogue
+from benchmark.system.errors import BenchmarkError
+
+PRETRAINING_SECONDS = 3600.0
+"""The limit of an encoder's training on a pool whose class does not say `pretraining_seconds`."""
+
+
+class Needs:
+    """What some cells wait for, so far as it is not there yet.
+
+    by_key : every need, each with the keys of those before it.
+    """
+
+    def __init__(self, cells: Iterable[Cell], cohorts: Mapping[str, Cohort], catalogue: Catalogue, *, debug: bool) -> None:
+        self._cohorts, self._catalogue, self._debug = cohorts, catalogue, debug
+        self._learned: dict[Hashable, StageKey] = {}
+        self._known: set[Hashable] = set()
+        self.by_key: dict[Hashable, Need] = {}
+        self._of: dict[Cell, tuple[Hashable, ...]] = {}
+        self._digests: dict[Cell, list[str]] = {}
+        for cell in cells:
+            features = [self._features(cell, *each) for each in cell.row.encoders.items()]
+            for stage in cell.stages:
+                self._stage(cell, stage, features)
+            keys = (*features, *(stage.key.digest for stage in cell.stages))
+            self._of[cell] = tuple(key for key in keys if key in self.by_key)
+            learned = [self._learned[key].digest for key in features if key in self._learned]
+            self._digests[cell] = [*learned, *(stage.key.digest for stage in cell.stages)]
+
+    def of(self, cell: Cell) -> tuple[Hashable, ...]:
+        """The keys of what a cell waits for."""
+        return self._of[cell]
+
+    def stages_of(self, cell: Cell) -> list[str]:
+        """The digests of all stages that a cell builds on, those of its encoders included."""
+        return self._digests[cell]
+
+    def seconds(self, cell: Cell) -> float:
+        """About how long the encoders take for which a cell waits."""
+        return sum(self.by_key[key].seconds for key in self._of[cell])
+
+    def _features(self, cell: Cell, modality: str, encoder: str) -> Hashable:
+        """The key of an encoder's features; one that is trained on the pool runs for each part of it that a split allows."""
+        cohort, pool = self._cohorts[cell.row.dataset], None
+        with suppress(BenchmarkError):  # of an encoder that there is not, as building its features will say
+            pool = cell.split.pool if is_pretrained_on_pool(encoder, self._catalogue) else None
+        key = ("features", cell.row.dataset, modality, encoder, "" if pool is None else rows_digest(pool))
+        if key in self._known:
+            return key
+        self._known.add(key)
+        stage = None
+        with suppress(Exception):  # an encoder is somebody's code, and its weights may be missing: building says so
+            source = features_of(cohort if pool is None else bound_to_pool(cohort, pool))
+            stage = source.stage(modality, encoder)
+            if stage is not None:
+                self._learned[key] = stage
+            if source.is_cached(modality, encoder):
+                return key
+        seconds = ENCODING * len(cohort)
+        before: tuple[Hashable, ...] = ()
+        if stage is not None and not stage.is_built:
+            most = float(self._catalogue.encoder(encoder).entry.constants.get("pretraining_seconds", PRETRAINING_SECONDS))
+            work = partial(self._build, cell, Encoding(modality, encoder, pool, stage), (most, None))
+            self.by_key[stage.digest] = Need(stage.digest, str(stage), work, (), seconds)
+            before = (stage.digest,)
+        work = partial(self._build, cell, Encoding(modality, encoder, pool), (None, None))
+        self.by_key[key] = Need(key, f"encoder {encoder} on {cell.row.dataset}", work, before, seconds)
+        return key
+
+    def _stage(self, cell: Cell, stage: PlannedStage, features: Iterable[Hashable]) -> None:
+        if stage.key.digest not in self._known and not stage.key.is_built:
+            before = tuple(key for key in (*features, *(each.key.digest for each in stage.after)) if key in self.by_key)
+            work = partial(self._build, cell, stage, (stage.declared.seconds, stage.declared.memory_gib))
+            self.by_key[stage.key.digest] = Need(stage.key.digest, f"{stage.key} on {cell.row.dataset}", work, before)
+        self._known.add(stage.key.digest)
+
+    def _build(self, cell: Cell, need: PlannedStage | Encoding, limits: OwnLimits, executor: CellExecutor) -> Future[Built]:
+        fits = None if isinstance(need, Encoding) else 1
+        work = partial(build, debug=self._debug)
+        return executor.submit(work, need, cell.row.folder, self._catalogue.plugins, fits=fits, limits=limits)

@@ -1,0 +1,129 @@
+"""Stages of a plan: which there are, what each depends on, and how a worker builds one."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmark.data.cohort import Cohort
+from benchmark.data.features import bound_to_pool
+from benchmark.data.splits import Split
+from benchmark.data.stages import StageKey, rows_digest
+from benchmark.learning.fitting import build_stage, views_of
+from benchmark.learning.stages import Declared, declared_stages, defining, stage_seed, whole_training
+from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
+from benchmark.registry.entries import forget
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.provenance import code_digest
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedStage:
+    """A stage of a row on a split: `owner` builds it with `seed`, after the stages `after`."""
+
+    key: StageKey
+    declared: Declared
+    owner: ConfiguredMethod
+    split: Split
+    seed: int
+    after: tuple[PlannedStage, ...] = ()
+
+    def build(self, cohort: Cohort) -> None:
+        """Keep its result, unless that is there. Raises what the method raises, and `BenchmarkError` for edited code."""
+        if self.key.is_built:
+            return
+        path = self.owner.entry.path
+        forget(path)
+        if code_digest(path) != self.key.ingredients["method code"]:
+            raise BenchmarkError(f"{path.name} was edited during the run: run again")
+        views = views_of(bound_to_pool(cohort, self.split.pool), self.split, self.owner.modalities)
+        earlier = {stage.declared.name: stage.key.arrays() for stage in self.after}
+        seen = self.declared.seen(views.train, views.validation)
+        self.key.build(partial(build_stage, self.owner, self.declared, seen, self.seed, earlier), seen.case_ids)
+
+
+Ingredients = Callable[[ConfiguredMethod], Mapping[str, Any]]
+"""A method -> all that its row depends on, whichever the split."""
+
+
+class RowStages:
+    """The stages of a row of a plan, by split.
+
+    ingredients : what a method's row on the row's dataset depends on.
+    shared : whether another row of the suite has the same training.
+    """
+
+    def __init__(
+        self, dataset: str, method: ConfiguredMethod, catalogue: Catalogue, ingredients: Ingredients, *, shared: bool
+    ) -> None:
+        self._dataset, self._ingredients = dataset, ingredients
+        self._known: dict[str, Mapping[str, Any]] = {}
+        self._own: list[tuple[Declared, ConfiguredMethod]] = []
+        self._training: tuple[Declared, ConfiguredMethod] | None = None
+        if method.entry.error or method.budget is not None:
+            return
+        try:
+            cls = method.entry.load()
+            for declared in declared_stages(cls):
+                self._own.append((declared, declared.narrowed(_owner(method, declared, cls, catalogue))))
+        except Exception:  # a broken method is reported by its cells, not by planning
+            return
+        self._training = _shared_training(method, catalogue) if shared else None
+
+    def of(self, split: Split, training_seed: int) -> tuple[PlannedStage, ...]:
+        """The stages on a split, each after those that it builds on, the whole training last."""
+        planned: dict[str, PlannedStage] = {}
+        for declared, owner in self._own:
+            after = tuple(planned[name] for name in declared.after)
+            planned[declared.name] = self._planned(declared, owner, split, after)
+        if self._training is not None:
+            declared, owner = self._training
+            planned[declared.name] = self._planned(declared, owner, split, tuple(planned.values()), training_seed)
+        return tuple(planned.values())
+
+    def _planned(
+        self,
+        declared: Declared,
+        owner: ConfiguredMethod,
+        split: Split,
+        after: tuple[PlannedStage, ...],
+        seed: int | None = None,
+    ) -> PlannedStage:
+        seen = {part: rows_digest(getattr(split, part)) for part in sorted(declared.sees)}
+        if seed is None:
+            seed = stage_seed(self._dataset, split.seed, owner.spelled, declared.name, seen)
+        if owner.spelled not in self._known:
+            self._known[owner.spelled] = self._ingredients(owner)
+        before = [stage.key.digest for stage in after]
+        ingredients = {**self._known[owner.spelled], "seen": seen, "seed": seed, "after": before}
+        key = StageKey(owner.spelled, declared.name, self._dataset, ingredients)
+        return PlannedStage(key, declared, owner, split, seed, after)
+
+
+def trained_alike(methods: Iterable[ConfiguredMethod]) -> Counter[str]:
+    """How many of the methods have each training."""
+    return Counter(method.trained_as for method in methods if method.budget is None)
+
+
+def _owner(method: ConfiguredMethod, declared: Declared, cls: type[Any], catalogue: Catalogue) -> ConfiguredMethod:
+    """The method whose class defines a stage, with the same parameters: itself, or a registered one that it derives from."""
+    base = defining(cls, declared)
+    source = Path(inspect.getfile(base)).resolve()
+    owners = (entry for entry in catalogue.methods if entry.path.resolve() == source and entry.class_name == base.__name__)
+    entry = next(owners, method.entry)
+    return method if entry is method.entry else ConfiguredMethod(entry, method.parameters)
+
+
+def _shared_training(method: ConfiguredMethod, catalogue: Catalogue) -> tuple[Declared, ConfiguredMethod] | None:
+    """The whole training of a method as a stage, and whose it is; None where it cannot be one."""
+    try:
+        owner = catalogue.method(method.trained_as)
+        declared = whole_training(owner.entry.load())
+    except Exception:  # as its cells will say
+        return None
+    return None if declared is None or owner.modalities != method.modalities else (declared, owner)

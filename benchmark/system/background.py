@@ -1,0 +1,64 @@
+"""A command of the suite in a child process, beside a run that it must never hold up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmark.system.locations import ROOT
+
+
+class Background(contextlib.AbstractContextManager["Background"]):
+    """`python -m benchmark WORDS` in a child process; leaving the block ends a child that still works."""
+
+    def __init__(self, words: Sequence[str], plugins: Sequence[str] = ()) -> None:
+        self._command = [sys.executable, "-m", "benchmark", *words, *(word for path in plugins for word in ("--plugin", path))]
+        self._child: subprocess.Popen[str] | None = None
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self.end()
+
+    def start(self) -> None:
+        """Begin, unless an earlier start is still at work; returns at once. A child that cannot be started is let be."""
+        if self._child is None or self._child.poll() is not None:
+            with contextlib.suppress(OSError):
+                self._child = self._spawn()
+
+    def settle(self, seconds: float) -> None:
+        """Wait so long for a child that works, then end it."""
+        if self._child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.communicate(timeout=seconds)
+        self.end()
+
+    def run(self, seconds: float) -> tuple[str, str, int]:
+        """Run it within so many seconds; returns output, errors and exit code. Raises `TimeoutExpired` and `OSError`."""
+        self._child = self._spawn()
+        try:
+            output, errors = self._child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.end()
+            raise
+        return output, errors, self._child.returncode
+
+    def end(self) -> None:
+        """End a child that still works."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.kill()
+            self._child.communicate()
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
