@@ -9,8 +9,11 @@ from benchmark.audit.findings import Finding
 from benchmark.cells.mlflow_mirror import is_away, shown, tracking_uri
 from benchmark.data.features import encoder_identity
 from benchmark.data.fetching import why_unavailable
+from benchmark.data.stages import MEND, stages_folder, stored_stages
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.files import check_sealed
 from benchmark.system.locations import ROOT, data_folder, output_folder
 
 GIB = 2**30
@@ -81,6 +84,21 @@ def _encoders(catalogue: Catalogue) -> Iterator[Finding]:
             yield Finding(f"encoder {entry.name}", "warning", str(error))
 
 
+def _stages(catalogue: Catalogue) -> Iterator[Finding]:
+    """Trainings that rows share, and how much of the disk they take."""
+    stored = list(stored_stages())
+    size = sum(path.stat().st_size for path in stages_folder().rglob("*") if path.is_file())
+    damaged = []
+    for stage in stored:
+        try:
+            check_sealed(stages_folder() / stage.digest, MEND)
+        except BenchmarkError as error:
+            damaged.append(str(error))
+    yield from (Finding("stages", "warning", problem) for problem in damaged)
+    if not damaged:
+        yield Finding("stages", "good", f"{len(stored)} trainings are kept, {size / 2**20:.0f} MiB ({MEND} deletes them)")
+
+
 def _folders(catalogue: Catalogue) -> Iterator[Finding]:
     for name, variable, folder in (("results", "OUTPUT", output_folder()), ("data", "DATA", data_folder())):
         existing = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
@@ -108,6 +126,7 @@ CHECKS: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (
     _components,
     _datasets,
     _encoders,
+    _stages,
     _folders,
     _mlflow,
 )

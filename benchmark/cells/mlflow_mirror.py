@@ -25,6 +25,7 @@ from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather, predictions_
 from benchmark.cells.store import CellRecord, Store
 from benchmark.cells.studies import trials_of
 from benchmark.cells.task import Task
+from benchmark.data.stages import stored_stages
 from benchmark.registry.budget import budget_of
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.metric_names import METRICS
@@ -215,8 +216,20 @@ class _Session:
         metrics = [(f"mean_{key}", float(np.mean(list(each.values()))), now, 0) for key, each in values.items() if each]
         values["fit_seconds"] = {each.address.split: float(each.measured.get("fit_seconds", np.nan)) for each in records}
         metrics += [(key, value, now, steps[name]) for key, each in values.items() for name, value in each.items()]
+        kept = (
+            {stage.digest: stage for stage in stored_stages()} if any(each.measured.get("stages") for each in records) else {}
+        )
+        stages = {each.address.split: [kept[key] for key in each.measured.get("stages", ()) if key in kept] for each in records}
+        metrics += [
+            ("stage_seconds", sum(stage.seconds for stage in each), now, steps[name]) for name, each in stages.items() if each
+        ]
         ingredients = records[0].ingredients if records else {}
         tags = [(f"key {record.address.split}", record.key) for record in records]
+        tags += [
+            (f"stages {name}", ", ".join(f"{stage} ({stage.digest[:12]})" for stage in each))
+            for name, each in stages.items()
+            if each
+        ]
         tags += [(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name not in PER_SPLIT]
         self._log(run, metrics, ingredients.get("configuration", {}), tags)
         predictions = predictions_of(task, row)[["case", "split", "label", "probability"]]

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark.cells.store import Store
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
 from benchmark.data.splits import Split
@@ -103,6 +104,15 @@ class RowStages:
         ingredients = {**self._known[owner.spelled], "seen": seen, "seed": seed, "after": before}
         key = StageKey(owner.spelled, declared.name, self._dataset, ingredients)
         return PlannedStage(key, declared, owner, split, seed, after)
+
+
+def used_by() -> dict[str, list[str]]:
+    """Digest of a stage -> the rows (dataset, protocol, method joined by "/") whose stored cells build on it."""
+    rows: dict[str, set[str]] = {}
+    for record in Store().records():
+        for digest in record.measured.get("stages", ()):
+            rows.setdefault(digest, set()).add("/".join(record.address.row))
+    return {digest: sorted(names) for digest, names in rows.items()}
 
 
 def trained_alike(methods: Iterable[ConfiguredMethod]) -> Counter[str]:

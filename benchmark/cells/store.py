@@ -7,6 +7,7 @@ the measured part. Probabilities stand in test-index order; ids, labels and spli
 
 import hashlib
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -110,6 +111,13 @@ class Store:
             else:
                 _leave_out(path)
         return found
+
+    def records(self) -> Iterator[CellRecord]:
+        """Every sound cell."""
+        for path in sorted(self.folder.glob("*/*/*/*.json")):
+            record = _parse(path.read_bytes())
+            if record is not None and self.path(record.address) == path:
+                yield record
 
     def task_path(self, dataset: str, protocol: str) -> Path:
         """Where the task of a dataset under a protocol lies (ids, labels, sites, splits)."""

@@ -19,6 +19,7 @@ ARGUMENTS = (
     argument("--torn", action="store_true", help="files that were set aside, and partly written files"),
     argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)"),
     argument("--features", action="store_true", help="the feature cache"),
+    argument("--stages", action="store_true", help="trainings that rows share"),
     argument("--member", metavar="NAME", help="take out what joined the suite by `run --method`; its cells are kept"),
     argument("--yes", action="store_true", help="delete; without it, only print what would be deleted"),
 )
@@ -45,18 +46,19 @@ def run(options: Options) -> int:
 
 
 def _targets(options: Options) -> Iterator[Path]:
-    if not any((options.stale, options.cells, options.torn, options.prepared, options.features)):
-        raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared, --features or --member")
-    if (options.prepared or options.features or options.torn) and (options.dataset or options.protocol or options.method):
-        raise BenchmarkError("--dataset, --protocol and --method choose cells: --prepared, --features and --torn take all")
+    folders = [name for name in ("prepared", "features", "stages") if getattr(options, name)]
+    if not any((options.stale, options.cells, options.torn, folders)):
+        raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared, --features, --stages or --member")
+    if (folders or options.torn) and (options.dataset or options.protocol or options.method):
+        whole = "--prepared, --features, --stages and --torn take all"
+        raise BenchmarkError(f"--dataset, --protocol and --method choose cells: {whole}")
     if options.stale or options.cells:
         yield from _cells(options)
     if options.torn:
         cells = results_folder() / "cells"
         yield from sorted([*cells.rglob("*.torn"), *cells.rglob(".*.part")])
-    for name in ("prepared", "features"):
-        folder = data_folder() / name
-        if getattr(options, name) and folder.is_dir():
+    for folder in (data_folder() / name for name in folders):
+        if folder.is_dir():
             yield from sorted(folder.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""`show`: the card of a dataset or a method, how a cohort was read, a suite, splits, or stored predictions."""
+"""`show`: the card of a dataset or a method, how a cohort was read, a suite, splits, stored predictions, or stages."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,15 +11,15 @@ from benchmark.system.errors import BenchmarkError
 
 LEVELS = 6
 """Levels of a category that are printed."""
-SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "splits", "predictions")
+SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "splits", "predictions", "stages")
 
 
 ARGUMENTS = (
     argument("subject", choices=SUBJECTS, help="what to show"),
     argument("name", nargs="?", help="its name (a card or a suite)"),
-    argument("--dataset", metavar="D", help="for splits and predictions"),
+    argument("--dataset", metavar="D", help="for splits, predictions and stages"),
     argument("--protocol", metavar="P", help="for splits and predictions"),
-    argument("--method", metavar="M", help="for predictions"),
+    argument("--method", metavar="M", help="for predictions, and for stages their owner"),
     argument("--suite", default=DEFAULT, metavar="NAME", help="for predictions: the suite whose rows are shown"),
     argument("--columns", action="store_true", help="for a dataset: how each column of its cohort was read"),
     PLUGIN,
@@ -29,7 +29,7 @@ ARGUMENTS = (
 
 def run(options: Options) -> int:
     """Exit code 0."""
-    special = {"suite": _suite, "splits": _splits, "predictions": _predictions}
+    special = {"suite": _suite, "splits": _splits, "predictions": _predictions, "stages": _stages}
     if options.columns:
         return _columns(options)
     content: Any = special.get(options.subject, _card)(options)
@@ -133,6 +133,27 @@ def _predictions(options: Options) -> list[dict[str, Any]]:
     columns = ["case", "split", "seed", "label", "probability"]
     rows = frame[columns].astype({"case": str, "split": str}).to_dict("records")
     return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def _stages(options: Options) -> list[dict[str, Any]]:
+    """The stages on this machine, with the rows whose cells, stored here, build on them."""
+    from benchmark.cells.stages import used_by
+    from benchmark.data.stages import stored_stages
+
+    users, wanted = used_by(), {"owner": options.method, "dataset": options.dataset}
+    return [
+        {
+            "digest": stage.digest,
+            "method": stage.owner,
+            "stage": stage.stage,
+            "dataset": stage.dataset,
+            "cases_seen": list(stage.cases_seen),
+            "seconds": stage.seconds,
+            "used_by": users.get(stage.digest, []),
+        }
+        for stage in stored_stages()
+        if all(value in (None, getattr(stage, name)) for name, value in wanted.items())
+    ]
 
 
 def _needed(options: Options, name: str) -> str:

@@ -39,6 +39,9 @@ class StoredStage:
     cases_seen: tuple[str, ...]
     seconds: float
 
+    def __str__(self) -> str:
+        return f"{self.stage} of {self.owner}"
+
 
 @dataclass(frozen=True)
 class StageKey:
