@@ -125,10 +125,17 @@ def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) 
 
 
 def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[TableRows]:
-    """The stored rows of a suite, table by table; a table without any row is left out."""
+    """The stored rows of a suite, table by table, those of real patients first; a table without any row is left out."""
     store = Store() if local else None
-    tables = [_table(suite, catalogue, *names, store) for names in product(suite.datasets, suite.protocols)]
+    datasets = sorted(suite.datasets, key=lambda name: is_synthetic(name, catalogue))
+    tables = [_table(suite, catalogue, *names, store) for names in product(datasets, suite.protocols)]
     return [table for table in tables if table is not None]
+
+
+def is_synthetic(dataset: str, catalogue: Catalogue) -> bool:
+    """Whether a dataset's patients are made."""
+    entry = catalogue.dataset(dataset).entry
+    return entry.error is None and entry.card.synthetic
 
 
 def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFrame:

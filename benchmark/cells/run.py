@@ -19,6 +19,7 @@ from benchmark.cells.forecast import RowName, forecast, in_order
 from benchmark.cells.interim import Clock, Interim
 from benchmark.cells.needs import Needs
 from benchmark.cells.planning import Cell, Plan, PlannedRow, plan
+from benchmark.cells.rows import is_synthetic
 from benchmark.cells.schedule import FirstCells, Need, Schedule
 from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store
 from benchmark.cells.studies import end_interrupted
@@ -161,9 +162,8 @@ class _Running:
         self._request, self._catalogue, self._reporter = request, catalogue, reporter
         self._planned, self._summary = planned, summary
         self._store, self._clock = Store(), Clock()
-        synthetic = {name for name in summary.cohorts if catalogue.dataset(name).card.synthetic}
-        self._synthetic = frozenset(synthetic)
-        shown = sorted(planned.tasks, key=lambda task: task.dataset in synthetic)
+        self._synthetic = {name for name in summary.cohorts if is_synthetic(name, catalogue)}
+        shown = sorted(planned.tasks, key=lambda task: task.dataset in self._synthetic)
         self._interim = Interim(planned.cells, shown, request.suite.primary_metric)
         self._forecast = forecast(planned.cells)
         self._left: Counter[RowName] = Counter()

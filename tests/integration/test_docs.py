@@ -132,6 +132,17 @@ def test_a_scikit_learn_classifier_is_a_row_in_ten_lines(made: MadeBenchmark):
     assert len(stored) == 3
 
 
+def test_the_stage_of_the_guide_is_shared_by_the_rows_that_differ_after_it(made: MadeBenchmark):
+    path = made.folder / "lesion_axes.py"
+    path.write_text(block("add-a-method.md", "class LesionAxes"), encoding="utf-8")
+    rows = ["lesion-axes", "lesion-axes[strength=0.1]", "lesion-axes[axes=1]"]
+    words = [word for row in rows for word in ("--method", row)]
+    made.run("--plugin", str(path), "--dataset", "made", "--protocol", "repeated-cv", "--seeds", "39", *words)
+    shown = made.json("show", "stages", "--json")
+    assert {each["method"]: len(each["used_by"]) for each in shown} == {"lesion-axes": 2, "lesion-axes[axes=1]": 1}
+    assert "conforms" in made.cli("check", str(path), "--shape", "complete").stdout
+
+
 def test_a_pytorch_module_is_a_row_in_40_lines_beyond_module_and_losses(made: MadeBenchmark):
     code = block("add-a-method.md", "class Bilinear(nn.Module)")
     module = code[code.index("class Bilinear(nn.Module)") : code.index("@register_method(")]
