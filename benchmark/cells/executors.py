@@ -124,7 +124,7 @@ class InFlight(Generic[T, R]):
     @property
     def running(self) -> list[T]:
         """The items at which a worker is now."""
-        return [item for future, item in self._items.items() if future.running()]
+        return [item for future, item in list(self._items.items()) if future.running()]
 
     def completed(self, give: Callable[[], T | None], every: float | None = None) -> Iterator[tuple[T, Future[R]] | None]:
         """Each item and its future, in the order in which they complete; `give` gives the next item to submit.

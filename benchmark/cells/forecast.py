@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from benchmark.cells.planning import Cell
 from benchmark.cells.rows import published_seconds
 from benchmark.cells.store import CellRecord
+from benchmark.learning.stages import TRAINING
 
 RowName = tuple[str, str, str]
 GUESSES = {"control": 0.05, "classical": 0.5, "neural": 5.0, "proposed": 6.0, "adapted": 15.0}
 """Family -> seconds per cell of 600 cases; of others as for "neural"."""
 GUESSED_CASES = 600
+AFTER_TRAINING = 0.1
+"""The part of a cell's time that is left to it where its training is a stage, by a guess."""
 ENCODING = 0.1
 """Seconds in which an encoder is guessed to see a case."""
 
@@ -24,18 +27,36 @@ class Forecast:
 
     known : row -> seconds per cell, measured here before or on the machine of the published rows.
     foreign : the rows that were only measured there.
+    guessed, family : of every row.
+    staged : the rows whose training is a stage.
     """
 
     known: Mapping[RowName, float]
     foreign: Collection[RowName]
     guessed: Mapping[RowName, float]
     family: Mapping[RowName, str]
+    staged: Collection[RowName]
     taken: dict[RowName, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Seconds, all in all, of the cells that ended in this run."""
 
     def expected(self, row: RowName) -> float:
         """Seconds per cell before the run began."""
+        return self.of_training(row) * (AFTER_TRAINING if row in self.staged else 1.0)
+
+    def of_training(self, row: RowName) -> float:
+        """Likewise with its training, where that is a stage."""
         return self.known.get(row, self.guessed[row])
+
+    def work(self, cells: Iterable[Cell]) -> float:
+        """Seconds of work before the run began, the trainings that are to be built included."""
+        trainings: dict[str, float] = {}
+        total = 0.0
+        for cell in cells:
+            total += self.expected(cell.address.row)
+            for stage in cell.stages:
+                if not stage.key.is_built:
+                    trainings[stage.key.digest] = self.of_training(cell.address.row)
+        return total + sum(trainings.values())
 
     def seconds(self, row: RowName) -> float:
         """Seconds per cell by what is known now: the row's own mean, else what is expected times how far its family was off."""
@@ -50,12 +71,13 @@ class Forecast:
     def left(self, cells: Mapping[RowName, int], other: float, jobs: int) -> float:
         """Seconds until so many cells of each row are done by `jobs` workers, with other work of that many seconds."""
         each = {row: self.seconds(row) for row, count in cells.items() if count}
-        work = sum(each[row] * cells[row] for row in each) + other
+        work = sum(each[row] * cells[row] for row in each) + other * self._factor("")
         return max([work / jobs, *each.values()])
 
     def _factor(self, family: str) -> float:
         """How far the expected times of a family were off, so far as its cells ended; else all families together."""
-        for rows in ([row for row in self.taken if self.family[row] == family], list(self.taken)):
+        taken = list(self.taken)  # a copy: the progress bar asks from a thread of its own
+        for rows in ([row for row in taken if self.family[row] == family], taken):
             expected = sum(self.expected(row) * len(self.taken[row]) for row in rows)
             if expected > 0:
                 return sum(sum(self.taken[row]) for row in rows) / expected
@@ -77,6 +99,7 @@ def forecast(cells: Sequence[Cell]) -> Forecast:
         there.keys(),
         {row: _guess(cell, family[row]) for row, cell in methods.items()},
         family,
+        {row for row, cell in methods.items() if any(stage.declared.name == TRAINING for stage in cell.stages)},
     )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from benchmark.cells.compute import Built, Encoding, build
 from benchmark.cells.executors import CellExecutor, OwnLimits
-from benchmark.cells.forecast import ENCODING
+from benchmark.cells.forecast import ENCODING, Forecast
 from benchmark.cells.planning import Cell
 from benchmark.cells.schedule import Need
 from benchmark.cells.stages import PlannedStage
@@ -23,14 +23,25 @@ PRETRAINING_SECONDS = 3600.0
 """The limit of an encoder's training on a pool whose class does not say `pretraining_seconds`."""
 
 
+def learned(cell: Cell, cohort: Cohort, catalogue: Catalogue) -> list[StageKey]:
+    """The stages in which a cell's encoders are trained on the pool."""
+    stages = []
+    for modality, encoder in cell.row.encoders.items():
+        with suppress(Exception):  # an encoder is somebody's code: building its features says what is wrong
+            stages.append(features_of(bound_to_pool(cohort, cell.split.pool)).stage(modality, encoder))
+    return [stage for stage in stages if stage is not None]
+
+
 class Needs:
     """What some cells wait for, so far as it is not there yet.
 
     by_key : every need, each with the keys of those before it.
     """
 
-    def __init__(self, cells: Iterable[Cell], cohorts: Mapping[str, Cohort], catalogue: Catalogue, *, debug: bool) -> None:
-        self._cohorts, self._catalogue, self._debug = cohorts, catalogue, debug
+    def __init__(
+        self, cells: Iterable[Cell], cohorts: Mapping[str, Cohort], catalogue: Catalogue, expected: Forecast, *, debug: bool
+    ) -> None:
+        self._cohorts, self._catalogue, self._forecast, self._debug = cohorts, catalogue, expected, debug
         self._learned: dict[Hashable, StageKey] = {}
         self._known: set[Hashable] = set()
         self.by_key: dict[Hashable, Need] = {}
@@ -49,12 +60,12 @@ class Needs:
         """The keys of what a cell waits for."""
         return self._of[cell]
 
-    def stages_of(self, cell: Cell) -> list[str]:
-        """The digests of all stages that a cell builds on, those of its encoders included."""
-        return self._digests[cell]
+    def marks(self, cell: Cell) -> dict[str, list[str]]:
+        """`stages`: the digests of all stages that a cell builds on, those of its encoders included, if there are any."""
+        return {"stages": self._digests[cell]} if self._digests[cell] else {}
 
     def seconds(self, cell: Cell) -> float:
-        """About how long the encoders take for which a cell waits."""
+        """About how long that takes for which a cell waits."""
         return sum(self.by_key[key].seconds for key in self._of[cell])
 
     def _features(self, cell: Cell, modality: str, encoder: str) -> Hashable:
@@ -89,7 +100,8 @@ class Needs:
         if stage.key.digest not in self._known and not stage.key.is_built:
             before = tuple(key for key in (*features, *(each.key.digest for each in stage.after)) if key in self.by_key)
             work = partial(self._build, cell, stage, (stage.declared.seconds, stage.declared.memory_gib))
-            self.by_key[stage.key.digest] = Need(stage.key.digest, f"{stage.key} on {cell.row.dataset}", work, before)
+            name, seconds = f"{stage.key} on {cell.row.dataset}", self._forecast.of_training(cell.address.row)
+            self.by_key[stage.key.digest] = Need(stage.key.digest, name, work, before, seconds)
         self._known.add(stage.key.digest)
 
     def _build(self, cell: Cell, need: PlannedStage | Encoding, limits: OwnLimits, executor: CellExecutor) -> Future[Built]:

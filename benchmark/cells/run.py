@@ -78,6 +78,7 @@ class Summary:
     not_ok: list[CellRecord] = field(default_factory=list)
     cohorts: dict[str, Cohort] = field(default_factory=dict)
     given_up: Mapping[str, str] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
 
 
 def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, reporter: Reporter) -> tuple[Plan, Summary]:
@@ -161,7 +162,7 @@ class _Running:
     def __init__(self, request: Request, catalogue: Catalogue, reporter: Reporter, planned: Plan, summary: Summary) -> None:
         self._request, self._catalogue, self._reporter = request, catalogue, reporter
         self._planned, self._summary = planned, summary
-        self._store, self._clock = Store(), Clock()
+        self._store, self._clock = Store(), summary.clock
         self._synthetic = {name for name in summary.cohorts if is_synthetic(name, catalogue)}
         shown = sorted(planned.tasks, key=lambda task: task.dataset in self._synthetic)
         self._interim = Interim(planned.cells, shown, request.suite.primary_metric)
@@ -172,7 +173,7 @@ class _Running:
     def compute(self, cells: Sequence[Cell], on_interim: Callable[[float], None]) -> None:
         """Compute the cells and what they need, and store each as it ends."""
         debug = self._request.debug and self._request.in_process
-        needs = Needs(cells, self._summary.cohorts, self._catalogue, debug=debug)
+        needs = Needs(cells, self._summary.cohorts, self._catalogue, self._forecast, debug=debug)
         ordered = in_order(cells, self._forecast, {cell: needs.seconds(cell) for cell in cells}, self._synthetic)
         first = FirstCells(self._planned.cells, ordered)
         schedule = Schedule(ordered, needs.by_key, needs.of, first)
@@ -191,7 +192,7 @@ class _Running:
                 with self._reporter.progress(len(cells), status=lambda: self._status(flight.running)) as advance:
                     for done in flight.completed(schedule.next, every=TICK):
                         for cell, record in [] if done is None else self._ended(schedule, *done, debug=debug):
-                            marks = {"run": run_id, "stages": needs.stages_of(cell), **self._reproduced(cell, record)}
+                            marks = {"run": run_id, **needs.marks(cell), **self._reproduced(cell, record)}
                             self._store.write(replace(record, measured={**record.measured, **marks}))
                             self._take(record)
                             advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")

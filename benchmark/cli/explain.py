@@ -15,6 +15,7 @@ ARGUMENTS = (
 
 def run(options: Options) -> int:
     """Exit code 0."""
+    from benchmark.cells.needs import learned
     from benchmark.cells.planning import plan, why_not_fresh
     from benchmark.cells.rows import MEMBERS, catalogue_of
     from benchmark.cells.store import Store
@@ -29,7 +30,8 @@ def run(options: Options) -> int:
     methods = tuple(dict.fromkeys([method, *suite.methods]))  # whose trainings it may share
     suite = replace(suite, datasets=(dataset,), protocols=(protocol,), skipped={}, ranked=methods, descriptive=())
     store = Store()
-    planned = plan(suite, catalogue, {dataset: load_cohort(dataset, catalogue)}, store)
+    cohort = load_cohort(dataset, catalogue)
+    planned = plan(suite, catalogue, {dataset: cohort}, store)
     skipped = [row for row in planned.not_applicable if row.method.spelled == method]
     if skipped:
         print(f"{options.cell}: not applicable: {skipped[0].not_applicable}")
@@ -42,8 +44,8 @@ def run(options: Options) -> int:
     for cell in cells:
         stored = store.read(cell.address)
         print("\n  ".join([f"{cell.address}: {cell.state}, key {cell.key[:12]}", *why_not_fresh(cell, stored)]))
-        for stage in cell.stages:
-            print(f"  builds on the {stage.key}, {'built' if stage.key.is_built else 'not built'}: {stage.key.digest[:12]}")
+        for stage in (*learned(cell, cohort, catalogue), *(own.key for own in cell.stages)):
+            print(f"  builds on the {stage}, {'built' if stage.is_built else 'not built'}: {stage.digest[:12]}")
         if stored is not None:
             print(f"  stored outcome: {stored.outcome} {stored.reason}".rstrip())
             if stored.traceback and len(cells) == 1:

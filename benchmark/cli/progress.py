@@ -26,23 +26,34 @@ class ConsoleReporter:
 
 @contextmanager
 def _bar(total: int, status: Callable[[], str] | None) -> Iterator[Advance]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
 
-    left = () if status else (TextColumn("left"), TimeRemainingColumn())
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), *left)
-    with Progress(*columns, TextColumn("{task.description}", markup=False)) as bar:
-        task, shown = bar.add_task(status() if status else "", total=total), time.monotonic()
+    class Status(ProgressColumn):
+        """What `status` says, asked anew each second."""
+
+        max_refresh = 1.0
+
+        def render(self, task: Task) -> Text:
+            return Text(status() if status else "")
+
+    last = (TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), *((Status(),) if status else last)) as bar:
+        task = bar.add_task("", total=total)
 
         def advance(name: str, problem: str) -> None:
             if problem:
                 bar.console.print(_line(name, problem), markup=False, highlight=False)
-            nonlocal shown
-            bar.update(task, advance=1)
-            if status is None:
-                bar.update(task, description=name)
-            elif time.monotonic() - shown >= 1:
-                shown = time.monotonic()
-                bar.update(task, description=status())
+            bar.update(task, advance=1, description=name)
 
         yield advance
 

@@ -190,7 +190,7 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
         seconds = expected.known.get(row)
         reporter.say(f"{'  '.join(row)}: {count} cells, {'time unknown' if seconds is None else f'{seconds:.2g} s each'}")
     timed = {row: expected.known[row] for row in counts if row in expected.known}
-    work = sum(seconds * counts[row] for row, seconds in timed.items()) / min(request.jobs, len(cells) or 1)
+    work = expected.work(cell for cell in cells if cell.address.row in timed) / min(request.jobs, len(cells) or 1)
     unknown = sum(counts[row] for row in counts if row not in timed)
     foreign = sum(counts[row] for row in timed if row in expected.foreign)
     length = f"about {duration(max([work, *timed.values()]))} with {request.jobs} jobs"
