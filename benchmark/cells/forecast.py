@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from benchmark.cells.planning import Cell
 from benchmark.cells.rows import published_seconds
@@ -15,6 +16,8 @@ RowName = tuple[str, str, str]
 GUESSES = {"control": 0.05, "classical": 0.5, "neural": 5.0, "proposed": 6.0, "adapted": 15.0}
 """Family -> seconds per cell of 600 cases; of others as for "neural"."""
 GUESSED_CASES = 600
+TELLING = 0.5
+"""Seconds per cell from which on a row says how fast this machine is."""
 AFTER_TRAINING = 0.1
 """The part of a cell's time that is left to it where its training is a stage, by a guess."""
 ENCODING = 0.1
@@ -61,7 +64,7 @@ class Forecast:
     def seconds(self, row: RowName) -> float:
         """Seconds per cell by what is known now: the row's own mean, else what is expected times how far its family was off."""
         if row in self.taken:
-            return sum(self.taken[row]) / len(self.taken[row])
+            return median(self.taken[row])
         return self.expected(row) * self._factor(self.family[row])
 
     def took(self, record: CellRecord) -> None:
@@ -75,12 +78,15 @@ class Forecast:
         return max([work / jobs, *each.values()])
 
     def _factor(self, family: str) -> float:
-        """How far the expected times of a family were off, so far as its cells ended; else all families together."""
-        taken = list(self.taken)  # a copy: the progress bar asks from a thread of its own
+        """How far the expected times of a family were off, so far as its cells ended; else those of all families.
+
+        Rows of very short cells say nothing of it: what is not the method's own work is most of their time.
+        """
+        # a copy: the progress bar asks from a thread of its own
+        taken = [row for row in list(self.taken) if self.expected(row) >= TELLING]
         for rows in ([row for row in taken if self.family[row] == family], taken):
-            expected = sum(self.expected(row) * len(self.taken[row]) for row in rows)
-            if expected > 0:
-                return sum(sum(self.taken[row]) for row in rows) / expected
+            if rows:
+                return sum(map(self.seconds, rows)) / sum(map(self.expected, rows))
         return 1.0
 
 

@@ -15,15 +15,17 @@ from benchmark.statistics.metrics import score
 DUE = (30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds after its start at which a run shows what it has; after the last one every `EVERY`."""
 EVERY = 300.0
+FEW = 5
+"""Rows of a table that make the first one that is shown."""
 SHOWN = 10
 """Rows of a table that the terminal shows."""
 
 
 class Clock:
-    """Says when the interim tables are due."""
+    """Says when the interim tables are due, in seconds since the run `started`."""
 
-    def __init__(self) -> None:
-        self._started, self._next = monotonic(), 0
+    def __init__(self, started: float) -> None:
+        self._started, self._next = started, 0
 
     @property
     def seconds(self) -> float:
@@ -64,6 +66,11 @@ class Interim:
             self._values[record.address] = float(values[self._metric][0])
 
     @property
+    def is_worth_showing(self) -> bool:
+        """Whether some rows are complete for a first seed."""
+        return any(len(self._rows(name, seed)) >= FEW for name, seed in self._first_seeds())
+
+    @property
     def complete(self) -> tuple[int, int]:
         """How many rows of a table have all their cells, and how many rows there are."""
         counts = self._counts()
@@ -76,9 +83,8 @@ class Interim:
             if record is not None and address not in self._values:
                 self.add(record)
         self._unread = None
-        for name, task in self._tasks.items():
-            seed = task.splits[0].seed if task.splits else 0
-            rows = self._rows(name, seed)
+        for name, seed in self._first_seeds():
+            rows, task = self._rows(name, seed), self._tasks[name]
             planned = len({cell.address.row for cell in self._cells if cell.address.row[:2] == name})
             if rows and planned:
                 yield f"  {' x '.join(name)}, {len(task.case_ids)} cases: {len(rows)} of {planned} rows, seed {seed}"
@@ -87,6 +93,9 @@ class Interim:
                 yield from (f"    {method.ljust(width)}  {rows[method]:.3f}" for method in best[:SHOWN])
                 if len(best) > SHOWN:
                     yield f"    and {len(best) - SHOWN} more, down to {rows[best[-1]]:.3f}"
+
+    def _first_seeds(self) -> list[tuple[tuple[str, str], int]]:
+        return [(name, task.splits[0].seed) for name, task in self._tasks.items() if task.splits]
 
     def _rows(self, table: tuple[str, str], seed: int) -> Mapping[str, float]:
         """Method -> mean of the metric over its cells of a seed, where all of them are done."""

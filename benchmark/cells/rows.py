@@ -138,6 +138,15 @@ def is_synthetic(dataset: str, catalogue: Catalogue) -> bool:
     return entry.error is None and entry.card.synthetic
 
 
+def published_rows(suite: Suite) -> int:
+    """How many rows of a suite have published predictions."""
+    rows = product(suite.datasets, suite.protocols, suite.methods)
+    return sum(
+        any((folder / f"{safe(method)}.parquet").is_file() for folder in reference_folders(dataset, protocol))
+        for dataset, protocol, method in rows
+    )
+
+
 def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFrame:
     """Every stored prediction of a suite's complete rows.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 from benchmark.cells.compute import Built, compute, failure
@@ -57,7 +58,10 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What to run of a suite (already validated and narrowed), and how; `debug` lets a cell's exception through in-process."""
+    """What to run of a suite (already validated and narrowed), and how.
+
+    `debug` lets a cell's exception through in-process; `started` is when it was asked for, on the monotonic clock.
+    """
 
     suite: Suite
     seeds: tuple[int, ...] = ()
@@ -66,6 +70,7 @@ class Request:
     retry: tuple[str, ...] = ()
     recompute: bool = False
     debug: bool = False
+    started: float = field(default_factory=monotonic)
 
 
 @dataclass
@@ -78,7 +83,6 @@ class Summary:
     not_ok: list[CellRecord] = field(default_factory=list)
     cohorts: dict[str, Cohort] = field(default_factory=dict)
     given_up: Mapping[str, str] = field(default_factory=dict)
-    clock: Clock = field(default_factory=Clock)
 
 
 def prepare_plan(suite: Suite, seeds: Sequence[int], catalogue: Catalogue, reporter: Reporter) -> tuple[Plan, Summary]:
@@ -162,7 +166,8 @@ class _Running:
     def __init__(self, request: Request, catalogue: Catalogue, reporter: Reporter, planned: Plan, summary: Summary) -> None:
         self._request, self._catalogue, self._reporter = request, catalogue, reporter
         self._planned, self._summary = planned, summary
-        self._store, self._clock = Store(), summary.clock
+        self._store, self._clock, self._shown = Store(), Clock(request.started), False
+        self._due = False
         self._synthetic = {name for name in summary.cohorts if is_synthetic(name, catalogue)}
         shown = sorted(planned.tasks, key=lambda task: task.dataset in self._synthetic)
         self._interim = Interim(planned.cells, shown, request.suite.primary_metric)
@@ -196,7 +201,7 @@ class _Running:
                             self._store.write(replace(record, measured={**record.measured, **marks}))
                             self._take(record)
                             advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
-                        if self._clock.is_due():
+                        if self._is_due():
                             self._show()
                             on_interim(self._clock.seconds)
         except KeyboardInterrupt:
@@ -232,6 +237,14 @@ class _Running:
         self._left[record.address.row] -= 1
         if record.outcome == "ok":
             self._forecast.took(record)
+
+    def _is_due(self) -> bool:
+        """Whether an interim table is due; the first one waits until it has some rows."""
+        self._due |= self._clock.is_due()
+        if not self._due or not (self._shown or self._interim.is_worth_showing):
+            return False
+        self._due, self._shown = False, True
+        return True
 
     def _show(self) -> None:
         """Print the interim table."""

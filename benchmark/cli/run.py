@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
@@ -41,6 +42,7 @@ CAUSES = 10
 
 def run(options: Options, replaces: Sequence[str] = ()) -> int:
     """Exit code 0, or 1 where some cells are not ok; the rows of a suite that a new one `replaces` leave it."""
+    started = monotonic()
     from benchmark.cells import run as running
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
@@ -53,6 +55,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     use_device(options.device)
     request_of = partial(
         running.Request,
+        started=started,
         seeds=tuple(options.seeds),
         jobs=chosen_jobs(options),
         in_process=options.in_process,
@@ -81,7 +84,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
             if seconds > MIRRORED_AFTER:
                 mirror.start()
 
-        reporter.say(_published(whole, catalogue))
+        reporter.say(_published(whole))
         with mirror, board:
             summary = running.run(request, catalogue, reporter, on_interim, prepared)
             board.end()
@@ -109,15 +112,15 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     return 1 if summary.not_ok or summary.broken else 0
 
 
-def _published(suite: Suite, catalogue: Catalogue) -> str:
+def _published(suite: Suite) -> str:
     """Where the suite's published results stand, complete before anything is computed here."""
-    from benchmark.cells.rows import gather
+    from benchmark.cells.rows import published_rows
 
-    rows = sum(len(table.complete) for table in gather(suite, catalogue, local=False))
+    rows = published_rows(suite)
     if not rows:
         return f"no results of {suite.name} are published yet"
-    where = "leaderboard.md" if suite.name == DEFAULT else "results/"
-    return f"{rows} complete rows of {suite.name} are published: {where} shows them, `rank --no-local` without this machine's"
+    where = "leaderboard.md" if suite.name == DEFAULT else f"results/{suite.name}.md"
+    return f"{rows} rows of {suite.name} are published: {where} has them beside this machine's, `rank --no-local` them alone"
 
 
 def _audit(protocols: Sequence[str], catalogue: Catalogue, cohorts: Mapping[str, Cohort]) -> None:

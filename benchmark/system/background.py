@@ -11,6 +11,9 @@ from typing import Any
 
 from benchmark.system.locations import ROOT
 
+POLITE = 5
+"""How much lower its priority is than the run's."""
+
 
 class Background(contextlib.AbstractContextManager["Background"]):
     """`python -m benchmark WORDS` in a child process; leaving the block ends a child that still works."""
@@ -52,7 +55,7 @@ class Background(contextlib.AbstractContextManager["Background"]):
             self._child.communicate()
 
     def _spawn(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             self._command,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
             text=True,
@@ -62,3 +65,6 @@ class Background(contextlib.AbstractContextManager["Background"]):
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + POLITE)
+        return child

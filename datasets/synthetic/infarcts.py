@@ -89,7 +89,7 @@ def _grow(rng: np.random.Generator, code: int, size: int) -> set[int]:
     seed = int(candidates[np.searchsorted(weights, rng.random() * weights[-1], side="right")])
     times = rng.standard_exponential(len(tissue.voxels))
     times[tissue.codes != code] *= BORDER
-    delay = times.tolist()
+    delay = times.item
     reached: set[int] = set()
     front = [(0.0, seed)]
     while front and len(reached) < size:
@@ -99,7 +99,7 @@ def _grow(rng: np.random.Generator, code: int, size: int) -> set[int]:
         reached.add(voxel)
         for neighbour in tissue.neighbours[voxel]:
             if neighbour not in reached:
-                heapq.heappush(front, (time + delay[neighbour], neighbour))
+                heapq.heappush(front, (time + delay(neighbour), neighbour))
     return reached
 
 

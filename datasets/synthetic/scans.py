@@ -48,9 +48,14 @@ def _scan(patient: Patient) -> Floats:
     signal[1][brain.periventricular > 1 - np.clip(load, 0, 0.7)] += HYPERINTENSITY
     front = np.linspace(-1, 1, signal.shape[2], dtype=np.float32)[:, None]
     signal *= hospital.gain * (1 + 0.04 * rng.standard_normal()) * (1 + hospital.bias * front)
-    signal += np.float32(hospital.noise) * rng.standard_normal(signal.shape, dtype=np.float32)
+    noise = rng.standard_normal(signal.shape, dtype=np.float32)
+    noise *= np.float32(hospital.noise)
+    signal += noise
     # A magnitude image has no negative values.
-    return np.minimum(np.abs(signal) * 255 + 0.5, 255)
+    np.abs(signal, out=signal)
+    signal *= 255
+    signal += 0.5
+    return np.minimum(signal, 255, out=signal)
 
 
 @lru_cache(maxsize=1)
