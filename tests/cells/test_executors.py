@@ -120,12 +120,12 @@ def test_interim_tables_are_due_at_their_times_and_each_once(made: MadeBenchmark
     told: list[float] = []
     seconds = itertools.count()
     monkeypatch.setattr(interim, "monotonic", lambda: next(seconds))  # a second goes by whenever the clock is looked at
-    monkeypatch.setattr(interim, "DUE", (30.0, 3600.0))
+    monkeypatch.setattr(interim, "DUE", (12.0, 3600.0))
     monkeypatch.setattr(interim, "FEW", 1)
     request, reporter = Request(suite("dicey", "failing"), in_process=True, started=0.0), Quiet()
     run(request, made.catalogue(made.broken), reporter, told.append)
     assert len(told) == 1
-    assert 30 <= told[0] < 60
+    assert 12 <= told[0] < 60
     shown = next(line for line in reporter.lines if line.startswith("interim after"))
     assert "AUC so far, no tests yet\n  made x holdout, " in shown
     assert re.search(r"1 of 2 rows, seed 39\n    dicey  0\.\d{3}$", shown)
