@@ -364,10 +364,12 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
             for record in records
         },
     }
-    schema = pa.schema([("probability", pa.float64())], metadata={"strokebench": json.dumps(meta, sort_keys=False)})
-    values = {"probability": np.concatenate([record.probabilities for record in records])}
+    values = pa.table({"probability": np.concatenate([record.probabilities for record in records])})
     buffer = io.BytesIO()
-    pq.write_table(pa.table(values, schema=schema), buffer, compression="zstd")
+    # metadata of the schema would be stored twice, the second time in base 64; hardly a probability occurs twice
+    with pq.ParquetWriter(buffer, values.schema, compression="zstd", store_schema=False, use_dictionary=False) as writer:
+        writer.write_table(values)
+        writer.add_key_value_metadata({"strokebench": json.dumps(meta)})
     path = folder / f"{safe(method)}.parquet"
     write_if_changed(path, buffer.getvalue())
     return path

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.system.locations import ROOT
@@ -230,6 +231,7 @@ def test_publishing_again_after_a_recomputation_changes_no_byte_of_a_row(made):
     made.run(*row, "--recompute")
     made.cli("publish", *made.options, *row)
     assert path.read_bytes() == before
+    assert set(pq.read_metadata(path).metadata) == {b"strokebench"}, "what the row depends on is stored once"
 
 
 def test_explain_says_why(made):
