@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tools.speed_training import figures as training_figures
@@ -22,12 +22,11 @@ ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20
 TWO = ("--no-sync", "--jobs", "2")
 Tell = Callable[[str, float, str, str], None]
-DATASET = """
+DATASETS = """
 import numpy as np
 from dataclasses import dataclass
 import pandas as pd
-from benchmark.data.cohort import Cohort
-from benchmark.registry.cards import register_dataset, register_method
+from benchmark import Cohort, register_dataset
 """
 COHORT = """
 @register_dataset(
@@ -45,6 +44,10 @@ class Cohort{i}:
         return Cohort("speed", ids, labels, np.array(["a", "b", "c"])[rng.integers(3, size=600)], ids, pd.DataFrame({{"x": x}}))
 """
 METHOD = """
+import numpy as np
+from dataclasses import dataclass
+from benchmark import register_method
+
 @register_method("no-op-{i}", family="control", reference="none", fit_modalities={{"table"}}, predict_modalities={{"table"}})
 @dataclass
 class NoOp{i}:
@@ -58,16 +61,17 @@ class NoOp{i}:
 
 
 def made_benchmark(folder: Path, datasets: int, methods: int) -> list[str]:
-    """A plug-in with so many datasets and methods, and its suite; returns the options that choose them."""
-    plugin, suite = folder / "made.py", folder / "made.toml"
-    plugin.write_text(
-        DATASET + "".join(COHORT.format(i=i) for i in range(datasets)) + "".join(METHOD.format(i=i) for i in range(methods))
-    )
+    """Plug-ins with so many datasets and methods, each method in a file of its own, and their suite; returns their options."""
+    suite, plugins = folder / "made.toml", [folder / "datasets.py"]
+    plugins[0].write_text(DATASETS + "".join(COHORT.format(i=i) for i in range(datasets)))
+    for i in range(methods):
+        plugins.append(folder / f"no_op_{i}.py")
+        plugins[-1].write_text(METHOD.format(i=i))
     names = [f'"speed-{i}"' for i in range(datasets)], [f'"no-op-{i}"' for i in range(methods)]
     suite.write_text(
         f'title = "made"\nprotocols = ["repeated-cv"]\ndatasets = [{", ".join(names[0])}]\nranked = [{", ".join(names[1])}]\n'
     )
-    return ["--suite", str(suite), "--plugin", str(plugin)]
+    return ["--suite", str(suite), *(word for plugin in plugins for word in ("--plugin", str(plugin)))]
 
 
 def benchmark(*words: str, **environment: str) -> float:
@@ -96,13 +100,16 @@ def interpreter() -> float:
 
 
 def engine_per_cell(folder: Path) -> float:
-    """Milliseconds per cell of the engine itself: a no-op method, in-process, every cell stored durably."""
+    """Milliseconds that one more cell costs the engine: a no-op method in a file of its own, in-process, stored durably.
+
+    It is the slope from runs of 10 methods on 5 splits to runs of them on 20: what happens once per run or row drops out.
+    """
     from benchmark.cells.rows import catalogue_of, current_suite
     from benchmark.cells.run import Request, run
 
-    options = made_benchmark(folder, 1, 10)
-    catalogue = catalogue_of(options[1], [options[3]])
-    suite = current_suite(options[1], catalogue)
+    _, name, *plugins = made_benchmark(folder, 1, 10)
+    catalogue = catalogue_of(name, plugins[1::2])
+    suite = current_suite(name, catalogue)
 
     class Silent:
         def say(self, line: str) -> None: ...
@@ -112,16 +119,17 @@ def engine_per_cell(folder: Path) -> float:
         ) -> contextlib.AbstractContextManager[Callable[[str, str], None]]:
             return contextlib.nullcontext(lambda name, problem: None)
 
-    def seconds(recompute: bool) -> float:
+    def timed(protocol: str) -> tuple[float, int]:
+        """Seconds of a run that computes all cells, and how many these are."""
+        request = Request(replace(suite, protocols=(protocol,)), in_process=True, recompute=True)
         started = time.perf_counter()
-        summary = run(Request(suite, in_process=True, recompute=recompute), catalogue, Silent(), lambda seconds: None)
+        summary = run(request, catalogue, Silent(), lambda seconds: None)
         assert not summary.not_ok
-        return time.perf_counter() - started
+        return time.perf_counter() - started, summary.computed
 
-    seconds(recompute=False)
-    nothing = min(seconds(recompute=False) for _ in range(3))
-    everything = min(seconds(recompute=True) for _ in range(3))
-    return (everything - nothing) / 200 * 1000
+    rounds = [(timed("repeated-cv[repeats=1]"), timed("repeated-cv")) for _ in range(6)][1:]
+    (few, cells), (many, more) = min(few for few, _ in rounds), min(many for _, many in rounds)
+    return (many - few) / (more - cells) * 1000
 
 
 def rank_seconds(folder: Path) -> float:
@@ -202,7 +210,7 @@ def commands(tell: Tell) -> None:
     tell("--help above the bare interpreter", best_of(5, lambda: benchmark("--help")) - bare, "s", "< 0.3 s")
     tell("list", best_of(5, lambda: benchmark("list")), "s", "< 1 s")
     for what, measure, unit, goal in (
-        ("engine per cell, no-op method, in-process, durable", engine_per_cell, "ms", "< 5 ms"),
+        ("engine per further cell, no-op method, durable", engine_per_cell, "ms", "< 5 ms"),
         ("rank of 40 methods x 6 tables x 20 splits", rank_seconds, "s", "< 3 s"),
     ):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Figures of training speed: a step beside torch's own optimiser and the bare matrix products, and cells side by side."""
+"""Figures of training speed: a step beside torch's own optimiser and its bare matrix products, and cells side by side."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ for row in sys.argv[1:]:
 
 
 def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int, int, int]) -> dict[str, float]:
-    """Median ms of a training step of the suite's loop, of the plain RAdam loop, and of the matrix products alone.
+    """Median ms of a training step of the suite's loop, of the plain RAdam loop, and of all its matrix products alone.
 
     All three are interleaved in one process of one thread, on the same module sizes and batches; image and text are (pooled,
     tokens, width).
@@ -42,8 +42,9 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
     import torch
 
     from benchmark.learning.neural.inputs import Batch, Shapes, Tokens, TokenShape
-    from benchmark.learning.neural.loop import Recipe, RectifiedAdam, Training, _epoch
+    from benchmark.learning.neural.loop import Recipe, RectifiedAdam, Training, _epoch, as_output
     from benchmark.registry.discovery import discover
+    from tools.matrix_products import MatrixProducts
 
     torch.set_num_threads(1)
     settings: Any = discover().method(method).make()
@@ -65,33 +66,27 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
     data = Training(lambda rng: inputs, labels, inputs, labels)
     rng = np.random.default_rng(0)
     radam = torch.optim.RAdam(plain.parameters(), lr=1e-4)
-    products = _matrix_products(settings.module(shapes), inputs)
+
+    def loss(module: Any, step: int) -> Any:
+        part = torch.arange(step * BATCH, (step + 1) * BATCH)
+        made = as_output(module(inputs.at(part)))
+        total = torch.nn.functional.binary_cross_entropy_with_logits(made.logits, labels[part])
+        return sum((weights.get(name, 1.0) * term for name, term in made.terms.items()), start=total)
 
     def plain_steps() -> None:
-        plain.train()
-        for i in range(STEPS):
-            part = torch.arange(i * BATCH, (i + 1) * BATCH)
-            made_of = plain(inputs.at(part))
-            logits, terms = (made_of, {}) if isinstance(made_of, torch.Tensor) else (made_of.logits, made_of.terms)
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels[part])
-            for name, term in terms.items():
-                loss = loss + weights.get(name, 1.0) * term
+        for step in range(STEPS):
             radam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss(plain.train(), step).backward()
             torch.nn.utils.clip_grad_norm_(plain.parameters(), 1.0)
             radam.step()
 
-    def product_steps() -> None:
-        for _ in range(STEPS):
-            for x, weight, gradient in products:
-                x @ weight.T
-                gradient @ weight
-                gradient.T @ x
+    with MatrixProducts() as products:
+        loss(settings.module(shapes).train(), 0).backward()
 
     kinds: dict[str, Callable[[], object]] = {
         "ours": lambda: _epoch(ours, data, recipe, weights, fused, rng),
         "plain": plain_steps,
-        "products": product_steps,
+        "products": lambda: [products.repeat() for _ in range(STEPS)],
     }
     taken: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(ROUNDS):
@@ -100,28 +95,6 @@ def step_milliseconds(method: str, image: tuple[int, int, int], text: tuple[int,
             steps()
             taken[name].append((time.perf_counter() - started) / STEPS * 1000)
     return {name: median(values[2:]) for name, values in taken.items()}
-
-
-def _matrix_products(module: Any, inputs: Any) -> list[tuple[Any, Any, Any]]:
-    """(input, weight, output's gradient) of every linear map of a forward pass, as many rows as it really sees.
-
-    Attention's own projections and products are not among them: what is compared with is a lower bound.
-    """
-    import torch
-
-    seen: list[tuple[Any, Any, Any]] = []
-
-    def note(layer: Any, given: Any, made: Any) -> None:
-        rows = given[0].reshape(-1, given[0].shape[-1]).shape[0]
-        weight = layer.weight.detach()
-        seen.append((torch.randn(rows, weight.shape[1]), weight, torch.randn(rows, weight.shape[0])))
-
-    for layer in module.modules():
-        if isinstance(layer, torch.nn.Linear):
-            layer.register_forward_hook(note)
-    module.train()
-    module(inputs.at(torch.arange(BATCH)))
-    return seen
 
 
 def cells_side_by_side() -> tuple[float, float]:
