@@ -58,35 +58,38 @@ WORDS = 16
 )
 @dataclass(frozen=True)
 class Specimen:
-    """72 labelled cases and a pool of 10, always the same; every modality tells something of the label.
+    """72 labelled cases, or as many as are asked for, and a pool of 10, always the same; every modality tells of the label.
 
     shape : one of `SHAPES`.
     permuted : modalities, joined by "+", that are dealt anew among the cases and so tell nothing of the label.
     canary : the number of a draw of labels that nothing tells, but two columns in the test rows of `single_cut`; the opposite
         number has the same labels with the opposite code. 0 for none.
+    cases : how many are labelled.
     """
 
     shape: str = "complete"
     permuted: str = ""
     canary: int = 0
+    cases: int = CASES
 
     def build(self, sources: Sources) -> Cohort:
         """The cohort, in memory. Raises `UnknownNameError` for a shape or modality that there is not."""
         check_known("shape", [self.shape], SHAPES)
         rng = np.random.default_rng(20)
-        severity = rng.normal(size=CASES + POOL)
-        labels = (severity + 0.5 * rng.normal(size=CASES + POOL) < 0).astype(np.int8)
+        severity = rng.normal(size=self.cases + POOL)
+        labels = (severity + 0.5 * rng.normal(size=self.cases + POOL) < 0).astype(np.int8)
         everyone = self._cohort(severity)
         for modality in filter(None, self.permuted.split("+")):
             everyone = everyone.permuted(modality, np.random.default_rng(21))
-        labelled, pool = everyone.take(np.arange(CASES)), everyone.take(np.arange(CASES, CASES + POOL))
-        made = replace(labelled, labels=labels[:CASES], pool=replace(pool, encoders={}), rows=None)
+        labelled, pool = everyone.take(np.arange(self.cases)), everyone.take(np.arange(self.cases, self.cases + POOL))
+        made = replace(labelled, labels=labels[: self.cases], pool=replace(pool, encoders={}), rows=None)
         return _with_canary(made, self.canary) if self.canary else made
 
     def _cohort(self, severity: NDArray[np.float64]) -> Cohort:
         """Every modality of the shape, without labels, (n,) severities; each is drawn as if it were alone."""
         cases = np.arange(len(severity))
-        ids = np.array([f"specimen-{case:03d}" for case in cases])
+        digits = max(3, len(str(len(cases) - 1)))
+        ids = np.array([f"specimen-{case:0{digits}d}" for case in cases])
         everywhere = self.shape != "missing-modalities"
         present = {name: (cases % 6 != 2 * number % 6) | everywhere for number, name in enumerate(MODALITIES)}
         parts: dict[str, Any] = {}
