@@ -87,15 +87,15 @@ class StageKey:
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "ingredients": self.ingredients,
             }
-            (aside / ARRAYS).write_bytes(content)
-            (aside / CARD).write_text(json.dumps(card, indent=1, default=str), encoding="utf-8")
             measured = {"seconds": round(time.perf_counter() - started, 3)}
-            (aside / MEASURED).write_text(json.dumps(measured), encoding="utf-8")
+            try:
+                (aside / ARRAYS).write_bytes(content)
+                (aside / CARD).write_text(json.dumps(card, indent=1, default=str), encoding="utf-8")
+                (aside / MEASURED).write_text(json.dumps(measured), encoding="utf-8")
+            except OSError as error:
+                raise BenchmarkError(f"{self} cannot be kept in {stages_folder()}: {error.strerror or error}") from error
 
-        try:
-            build_once(self.folder, write)
-        except OSError as error:
-            raise BenchmarkError(f"{self} cannot be kept in {stages_folder()}: {error.strerror or error}") from error
+        build_once(self.folder, write)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What was kept. Raises `BenchmarkError` where a file is missing, cut or changed."""

@@ -2,11 +2,13 @@
 
 import difflib
 import re
+import sysconfig
 import traceback
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-_ENGINE = Path(__file__).resolve().parents[1]
+_NOT_OWN = (Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")))
+"""The engine and Python's own library."""
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 
@@ -16,7 +18,7 @@ def raised_at(shown: str) -> str:
     own = [
         (path, line)
         for path, line in frames
-        if path.suffix == ".py" and "site-packages" not in path.parts and not path.is_relative_to(_ENGINE)
+        if path.suffix == ".py" and "site-packages" not in path.parts and not any(map(path.is_relative_to, _NOT_OWN))
     ]
     return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""
 
