@@ -184,7 +184,7 @@ def test_explain_names_the_stage_and_whether_it_is_built(made: MadeBenchmark) ->
         ("raise KeyError('no such column')", "failed", "stage pretraining of sharing on made: KeyError: 'no such column'"),
         ("seen.validation", "failed", "BenchmarkError: stage pretraining reads validation cases without declaring it"),
         ("seen.train.labels[0]", "failed", "stage pretraining of sharing on made: TypeError: 'NoneType'"),
-        ("__import__('pathlib').Path('/no').read_text()", "failed", "'/no' (sharing.py, line 23)"),
+        ("__import__('pathlib').Path('/no').read_text()", "failed", "'/no' (sharing.py, line 20)"),
         ("raise MemoryError", "out-of-memory", "stage pretraining of sharing on made: more memory than the limit"),
     ],
 )
