@@ -1,7 +1,7 @@
 """A configuration of a method on a specimen, called as a cell calls it: with the views, the seeds and the checks of a cell."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -17,6 +17,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
 from benchmark.data.preparation import load_cohort
 from benchmark.data.splits import Split
+from benchmark.data.stages import Arrays
 from benchmark.learning.fitting import Fitted, Probabilities, Views, checked, fit_and_predict, views_of
 from benchmark.learning.method import Method
 from benchmark.learning.tuning.search import method_of
@@ -62,10 +63,14 @@ class Candidate:
         """Fresh views of the specimen, or of the one with permuted modalities."""
         return views_of(self.cohort(permuted), self.split, self.row.method.modalities)
 
-    def fit(self, views: Views, seed: int = SEED) -> Fitted:
-        """A fresh instance, fitted and asked for the test part. Raises `Misbehaviour` or `InvalidPredictions`."""
+    def fit(self, views: Views, seed: int = SEED, stages: Mapping[str, Arrays] | None = None) -> Fitted:
+        """A fresh instance, fitted (from `stages` that were built before) and asked for the test part.
+
+        Raises `Misbehaviour` or `InvalidPredictions`.
+        """
         method = self.row.method
-        return fit_and_predict(method, views, seed, partial(method_of, method), forgetting=False, during=calling)
+        make = partial(method_of, method)
+        return fit_and_predict(method, views, seed, make, stages=stages, forgetting=False, during=calling)
 
     def predict(self, method: Method, cases: Cohort) -> Probabilities:
         """The method's probabilities, (n,). Raises likewise."""

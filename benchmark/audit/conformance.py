@@ -19,9 +19,10 @@ from benchmark.audit.attempt import (
 )
 from benchmark.audit.findings import Finding, State, has_error
 from benchmark.cells.planning import describe_row
+from benchmark.cells.stages import shared_training
 from benchmark.data.modalities import MODALITIES
 from benchmark.data.splits import single_cut
-from benchmark.learning.fitting import InvalidPredictions, Probabilities, blind_view, saved_attributes
+from benchmark.learning.fitting import InvalidPredictions, Probabilities, blind_view, build_stage, saved_attributes
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import read_space
 from benchmark.registry.cards import MethodCard
@@ -202,6 +203,26 @@ def _seed(candidate: Candidate, first: Attempt) -> Results:
         )
 
 
+def _shared_training(candidate: Candidate, first: Attempt) -> Results:
+    constants = candidate.row.method.entry.constants
+    shared = shared_training(candidate.row.method, candidate.catalogue)
+    if shared is None or not constants.keys() & {"evaluation_only", "trained_as"}:
+        yield "good", "no other row shares its training"
+        return
+    views, (declared, owner) = candidate.views(), shared
+    with calling("the training as a stage"):
+        arrays = build_stage(owner, declared, declared.seen(views.train, views.validation), SEED, {})
+    changed = _difference(first.probabilities, candidate.fit(views, stages={declared.name: arrays}).probabilities, 0)
+    if changed:
+        yield (
+            "error",
+            f"predictions from the training of {owner.spelled}, which it shares, differ from its own ({changed})",
+            "a field of `evaluation_only` must change nothing of the training",
+        )
+    else:
+        yield "good", f"the training of {owner.spelled}, which it shares, gives the bytes of its own"
+
+
 def _labels(candidate: Candidate, first: Attempt) -> Results:
     views = candidate.views()
     flipped = {name: replace(view, labels=1 - view.labels) for name, view in vars(views).items() if view.labels is not None}
@@ -314,6 +335,7 @@ CHECKS: Mapping[str, Callable[[Candidate, Attempt], Results]] = MappingProxyType
         "probabilities": _probabilities,
         "determinism": _determinism,
         "seed": _seed,
+        "shared training": _shared_training,
         "labels": _labels,
         "independence": _independence,
         "modalities": _modalities,
@@ -325,5 +347,5 @@ CHECKS: Mapping[str, Callable[[Candidate, Attempt], Results]] = MappingProxyType
     }
 )
 """What is checked of a method that can be loaded, applies, and gives probabilities."""
-COMPARING = frozenset({"seed", "labels", "earlier cells", "independence", "modalities"})
+COMPARING = frozenset({"seed", "shared training", "labels", "earlier cells", "independence", "modalities"})
 """Checks that compare predictions, and so mean nothing where these differ between repeated runs."""

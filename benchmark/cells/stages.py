@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class RowStages:
                 self._own.append((declared, declared.narrowed(_owner(method, declared, cls, catalogue))))
         except Exception:  # a broken method is reported by its cells, not by planning
             return
-        self._training = _shared_training(method, catalogue) if shared else None
+        self._training = shared_training(method, catalogue) if shared else None
 
     def of(self, split: Split, training_seed: int) -> tuple[PlannedStage, ...]:
         """The stages on a split, each after those that it builds on, the whole training last."""
@@ -129,11 +129,17 @@ def _owner(method: ConfiguredMethod, declared: Declared, cls: type[Any], catalog
     return method if entry is method.entry else ConfiguredMethod(entry, method.parameters)
 
 
-def _shared_training(method: ConfiguredMethod, catalogue: Catalogue) -> tuple[Declared, ConfiguredMethod] | None:
-    """The whole training of a method as a stage, and whose it is; None where it cannot be one."""
+def shared_training(method: ConfiguredMethod, catalogue: Catalogue) -> tuple[Declared, ConfiguredMethod] | None:
+    """The whole training of a method as a stage, and whose it is; None where it cannot be one.
+
+    A method that is trained as another one must agree with it in every field that it does not name in `evaluation_only`.
+    """
     try:
         owner = catalogue.method(method.trained_as)
-        declared = whole_training(owner.entry.load())
+        declared, made, other = whole_training(owner.entry.load()), method.make(), owner.make()
     except Exception:  # as its cells will say
         return None
-    return None if declared is None or owner.modalities != method.modalities else (declared, owner)
+    own = set(method.entry.constants.get("evaluation_only", ()))
+    names = [item.name for item in fields(other) if item.init and item.name not in own]
+    alike = all(getattr(made, name, None) == getattr(other, name) for name in names)
+    return (declared, owner) if declared is not None and alike and owner.modalities == method.modalities else None

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from benchmark import register_method
+from benchmark import register_method, stage
 
 CALLS = []
 
@@ -34,6 +34,35 @@ class Curve:
 @dataclass
 class Good(Curve):
     stochastic = False
+
+
+@register_method("steep", family="conforms", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Steep(Curve):
+    evaluation_only = ()
+    stages = {}
+    stochastic = False
+    steepness = 2.0
+
+    @stage(sees={"train"}, labels=True)
+    def training(self, seen, seed):
+        Curve.fit(self, seen.train, None, seed)
+        return {"slope": np.array(self.steepness * self.slope)}
+
+    def fit(self, train, validation, seed):
+        Curve.fit(self, train, validation, seed)
+        self.slope = float(self.stages["training"]["slope"]) if self.stages else self.steepness * self.slope
+
+
+@register_method(
+    "falsely-sharing", family="shared training", reference="r", fit_modalities={"table"}, predict_modalities={"table"}
+)
+@dataclass
+class FalselySharing(Steep):
+    """Its own training is another one than that of the method that it names."""
+
+    trained_as = "steep"
+    steepness = 3.0
 
 
 @register_method("seeded", family="conforms", reference="r", fit_modalities={"table"}, predict_modalities={"table"})

@@ -29,7 +29,7 @@ SMALLER = {
     "proposed": {"epochs": 2},
 }
 """Fields that make a method, or those of a family, quick, and change nothing of how it treats its inputs."""
-REFITTING = {"determinism", "seed", "labels", "earlier cells", "modalities"}
+REFITTING = {"determinism", "seed", "shared training", "labels", "earlier cells", "modalities"}
 """Checks that fit again; all others look at one fit."""
 REBALANCING = {"smote", "class_weight"}
 """Fields of how a method weighs or draws its training cases, whatever modalities it sees."""
@@ -66,7 +66,7 @@ def tried(method: str) -> dict[str, Collection[str]]:
         return {shape: REFITTING if shape in ("complete", "missing-modalities") else () for shape in SHAPES}
     if parameters & REBALANCING:
         return {"complete": ("determinism", "seed", "labels"), "missing-modalities": ()}
-    complete = () if "size" in parameters else ("determinism", "modalities")
+    complete = () if "size" in parameters else ("determinism", "shared training", "modalities")
     others = ("table-only", "no-text", "missing-modalities") if parameters & {"features", "modalities"} else ()
     return {"complete": complete, **dict.fromkeys(others, ())}
 
