@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from benchmark import Batch, NeuralMethod, Shapes, register_method
+from benchmark.learning.layers.images import ImageNetwork
 from benchmark.learning.layers.perceptron import perceptron, widths
 
 
@@ -15,17 +17,34 @@ from benchmark.learning.layers.perceptron import perceptron, widths
     "concat",
     family="neural",
     reference="early fusion by concatenation, as the comparison of VDAFM (arXiv 2605.14710) names it",
-    differences="[A] hidden sizes 512:256, dropout 0.5",
+    differences="[A] hidden sizes 512:256, dropout 0.5; `image=cnn`: the convolutions of `image-cnn` in place of "
+    "the image's frozen vector, trained with the rest",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
+    variants={"image": {"cnn": set()}},
 )
 @dataclass
 class Concat(NeuralMethod):
-    """[E_v ; E_t ; x] -> MLP -> logit. hidden : widths of its layers."""
+    """[E_v ; E_t ; x] -> MLP -> logit.
+
+    hidden : widths of its layers. image : besides the controls, "cnn" for convolutions on the image itself as E_v.
+    """
+
+    edge = 16
 
     hidden: str = "512:256"
     dropout: float = 0.5
+
+    @property
+    def unencoded(self) -> frozenset[str]:
+        """The image, where convolutions see it."""
+        return frozenset({"image"} if self.image == "cnn" else ())
+
+    @property
+    def treatments(self) -> Mapping[str, str]:
+        """Convolutions see each case's own image."""
+        return {**super().treatments, **dict.fromkeys(self.unencoded, "own")}
 
     def search_space(self) -> dict[str, list[object]]:
         """The widths and dropouts of VDAFM's grid, and the learning rate [A]."""
@@ -41,13 +60,16 @@ class Concat(NeuralMethod):
 
 
 class Network(nn.Module):
-    """A perceptron on everything."""
+    """A perceptron on everything; images that no encoder saw go through convolutions first."""
 
     def __init__(self, shapes: Shapes, hidden: list[int], dropout: float) -> None:
         super().__init__()
-        self.classifier = perceptron([shapes.pooled, *hidden, 1], dropout)
+        self.images = ImageNetwork(shapes.views, width=8) if shapes.views else None
+        convolved = self.images.width if self.images else 0
+        self.classifier = perceptron([convolved + shapes.pooled, *hidden, 1], dropout)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
-        logits: Tensor = self.classifier(torch.cat(batch.vectors, dim=1)).squeeze(1)
+        convolved = [self.images(batch.views)] if self.images else []
+        logits: Tensor = self.classifier(torch.cat([*convolved, *batch.vectors], dim=1)).squeeze(1)
         return logits

@@ -192,9 +192,11 @@ def describe_row(
     """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
     path = method.entry.path
     configuration = _configuration(method)
+    made = _read(method.entry.make, method.fixed)
+    as_they_are = _read(getattr, made, "unencoded", ())
     encoders = {
         modality: str(name)
-        for modality in sorted(frozenset().union(*method.modalities) & cohort.modalities - {"table"})
+        for modality in sorted((frozenset().union(*method.modalities) & cohort.modalities).difference({"table"}, as_they_are))
         if (name := configuration.get(f"{modality}_encoder") or cohort.encoders.get(modality))
     }
     ingredients = {
@@ -206,6 +208,8 @@ def describe_row(
         "encoders": {name: _read(encoder_identity, name, modality, catalogue) for modality, name in encoders.items()},
         "libraries": provenance.library_versions(path) if path.is_file() else {},
     }
+    if hasattr(made, "weights_digest"):
+        ingredients["weights"] = _read(made.weights_digest)
     if device() != "cpu" and "torch" in ingredients["libraries"]:
         ingredients["device"] = device()
     if method.budget is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.modalities import known_modalities, known_parts
-from benchmark.data.parts import Bools, Flags, Floats, Frame, Index, Labels, Part, Words, join, lengths, take
+from benchmark.data.parts import Bools, Flags, Floats, Frame, Index, Labels, Part, View, Words, join, lengths, take
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -239,6 +239,16 @@ class Cohort:
         if self.feature_source is None:
             raise BenchmarkError(f"{self.name}: no encoders at hand: use benchmark.data.preparation.load_cohort")
         return self.feature_source(modality, encoder, self.rows)
+
+    def views(self, modality: str) -> Mapping[str, View]:
+        """The modality's views of these cases as they are, each read from disk when it is taken.
+
+        Raises `BenchmarkError` where the cohort does not hold the modality, or the modality has no views.
+        """
+        views = known_modalities()[modality].views(self.parts) if modality in self.modalities else {}
+        if not views:
+            raise BenchmarkError(f"{self.name}: no {modality} that a network could see as it is: use an encoder's features")
+        return views
 
 
 def every_part() -> Mapping[str, Part]:

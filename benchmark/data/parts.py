@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -174,18 +174,37 @@ class Flags(Part):
         return {name: np.array(flags, dtype=bool) for name, flags in super().read(folder, written).items()}
 
 
+class View(Protocol):
+    """Something of each case as it is: (n, channels, *spatial) of images, (n, leads, samples) of signals.
+
+    `view[index]`, with an array of positions, reads those cases alone, as float32; zero throughout where a case has nothing.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all cases."""
+
+    def __getitem__(self, index: Any, /) -> Floats: ...
+
+
 @dataclass(frozen=True)
 class Modality(ABC):
     """A kind of input: the parts of a cohort in which it lies, and how it is made for tests.
 
     alone, optional : whether datasets often have it alone, or lack it: made cohorts have such shapes.
     encoder : the encoder of made cohorts, "" where it needs none.
+    shares : the views that hold shares from 0 to 1, which networks see unscaled.
     """
 
     parts: tuple[Part, ...]
     alone: bool = False
     optional: bool = False
     encoder: str = ""
+    shares: frozenset[str] = frozenset()
+
+    def views(self, parts: Mapping[str, Any]) -> Mapping[str, View]:
+        """What networks can see as it is, of the values of a cohort's parts by name; by default nothing."""
+        return {}
 
     @abstractmethod
     def specimen(self, severity: NDArray[np.float64], present: Bools, rng: np.random.Generator) -> Mapping[str, Any]:

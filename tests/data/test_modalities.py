@@ -83,8 +83,15 @@ class Recordings:
     values: np.ndarray
     hertz: float
 
+    @property
+    def shape(self):
+        return self.values.shape
+
     def __len__(self):
         return len(self.values)
+
+    def __getitem__(self, index):
+        return self.values[index].astype(np.float32)
 
     def take(self, index):
         return Recordings(self.values[index], self.hertz)
@@ -107,6 +114,9 @@ class RecordingsPart(Part):
 
 
 class Signal(Modality):
+    def views(self, parts):
+        return {"leads": parts["signals"]} if "signals" in parts else {}
+
     def specimen(self, severity, present, rng):
         """Two leads whose amplitude follows severity."""
         time = np.arange(50) / 100
@@ -119,7 +129,8 @@ MODALITY = Signal((RecordingsPart("signals"),), optional=True)
 HEARTS = '''
 from dataclasses import dataclass
 import numpy as np
-from benchmark import Cohort, register_dataset, register_method
+import torch
+from benchmark import Cohort, NeuralMethod, register_dataset, register_method
 from benchmark.data.modalities.signal import Recordings
 
 @register_dataset("hearts", title="t", source="s", license="l", citation="c", label="l", label_time="t", positive="p",
@@ -149,6 +160,28 @@ class Amplitude:
     def amplitude(self, cases):
         assert cases.modalities == {"signal"} and cases.signals.hertz > 0
         return cases.signals.values.std(axis=(1, 2))
+
+@register_method("waves", family="f", reference="r", fit_modalities={"signal"}, predict_modalities={"signal"})
+@dataclass
+class Waves(NeuralMethod):
+    """A network on the leads as they are."""
+
+    unencoded = {"signal"}
+    epochs: int = 40
+    batch_size: int = 4
+    learning_rate: float = 0.05
+
+    def module(self, shapes):
+        assert shapes.views == {"leads": (2, 40)}
+        return Power()
+
+class Power(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = torch.nn.Linear(2, 1)
+
+    def forward(self, batch):
+        return self.map(batch.views["leads"].square().mean(2)).squeeze(1)
 '''
 FIRST_THIRD = """
 from dataclasses import dataclass
@@ -168,7 +201,7 @@ title = "Signals"
 datasets = ["hearts"]
 protocols = ["first-third"]
 primary_metric = "auc"
-ranked = ["amplitude", "majority"]
+ranked = ["amplitude", "majority", "waves"]
 [limits]
 seconds = 60
 memory_gib = 2
@@ -284,7 +317,7 @@ def test_one_file_adds_a_modality_and_one_a_protocol_and_both_run_through_cells_
     (table,) = ranked["tables"]
     assert (table["dataset"], table["protocol"]) == ("hearts", "first-third")
     means = {row["method"]: row["metrics"]["auc"]["mean"] for row in table["rows"]}
-    assert means == {"amplitude": 1.0, "majority": 0.5}
+    assert means == {"amplitude": 1.0, "majority": 0.5, "waves": 1.0}
 
 
 def test_made_cohorts_have_a_modality_that_one_file_adds(extended: Path) -> None:

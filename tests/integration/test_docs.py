@@ -143,6 +143,15 @@ def test_the_stage_of_the_guide_is_shared_by_the_rows_that_differ_after_it(made:
     assert "conforms" in made.cli("check", str(path), "--shape", "complete").stdout
 
 
+def test_a_network_on_images_is_a_row_in_40_lines(made: MadeBenchmark):
+    code = block("add-a-method.md", "class MaskCNN(NeuralMethod)")
+    assert len([line for line in code.splitlines() if line.strip()]) < 40
+    path = made.folder / "mask_cnn.py"
+    path.write_text(code, encoding="utf-8")
+    checked = made.cli("check", str(path), "--shape", "complete")
+    assert "conforms" in checked.stdout, checked.stdout
+
+
 def test_a_pytorch_module_is_a_row_in_40_lines_beyond_module_and_losses(made: MadeBenchmark):
     code = block("add-a-method.md", "class Bilinear(nn.Module)")
     module = code[code.index("class Bilinear(nn.Module)") : code.index("@register_method(")]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.parts import Bools, Floats, Frame, Index, Modality, Part, mapped
+from benchmark.data.parts import Bools, Floats, Frame, Index, Modality, Part, View, mapped
 from benchmark.data.remarks import Remarks
 
 LESION_VOLUME = "lesion_volume_ml"
@@ -155,7 +155,8 @@ def _view_taken_in(name: str, value: Any, remarks: Remarks) -> ImageView | None:
     """A view as it is kept; None where it is refused."""
     place = f"image view '{name}'"
     try:
-        view = value if isinstance(value, ImageView) else ImageView(np.asarray(value))
+        view = value if isinstance(value, ImageView) else ImageView(value)
+        view = view.holding(np.asarray(view.array))
     except ValueError:  # arrays of several shapes
         remarks.refuse(place, "images of different shapes: bring them to one grid")
         return None
@@ -259,6 +260,10 @@ class AtlasPart(Part):
 class Image(Modality):
     """What was imaged of a case, and what was measured on it."""
 
+    def views(self, parts: Mapping[str, Any]) -> Mapping[str, View]:
+        """Masks, volumes and slices, by their names."""
+        return dict(sorted(parts.get("images", {}).items()))
+
     def specimen(self, severity: NDArray[np.float64], present: Bools, rng: np.random.Generator) -> Mapping[str, Any]:
         """A lesion that is larger the more severe, FLAIR, four territories, and what was measured on them."""
         lesions, atlas = _lesions(severity, rng), _atlas()
@@ -293,4 +298,5 @@ def _lesions(severity: NDArray[np.float64], rng: np.random.Generator) -> NDArray
 MODALITY = Image(
     (ViewsPart("images", place=40, empty={}), Frame("derived", place=20), AtlasPart("atlas", place=60, of_cases=False)),
     encoder="territories",
+    shares=frozenset({MASK}),
 )

@@ -121,17 +121,17 @@ class MedicalNet(_Frozen):
         return weights_path(self.name, self.weights, "resnet_50_23dataset.pth", source)
 
     def _network(self) -> nn.Module:
-        from monai.networks.nets.resnet import resnet50
+        return loaded(medicalnet(), self._path(), f"encoder {self.name}").eval().requires_grad_(False)
 
-        network: nn.Module = resnet50(
-            spatial_dims=3,
-            n_input_channels=1,
-            conv1_t_stride=2,
-            feed_forward=False,
-            shortcut_type="B",
-            bias_downsample=False,
-        )
-        return loaded(network, self._path(), self.name)
+
+def medicalnet() -> nn.Module:
+    """MedicalNet's ResNet-50 with random weights, (n, 1, x, y, z) -> (n, 2048)."""
+    from monai.networks.nets.resnet import resnet50
+
+    network: nn.Module = resnet50(
+        spatial_dims=3, n_input_channels=1, conv1_t_stride=2, feed_forward=False, shortcut_type="B", bias_downsample=False
+    )
+    return network
 
 
 @register_encoder(
@@ -178,33 +178,34 @@ class Monai(_Frozen):
             network: nn.Module = factory(**arguments)
         except (TypeError, ValueError) as error:
             raise BenchmarkError(f"encoder monai: {self.network} cannot be made of {path}: {error}") from error
-        return loaded(network, self._path(), self.name)
+        return loaded(network, self._path(), f"encoder {self.name}").eval().requires_grad_(False)
 
 
-def loaded(network: nn.Module, path: Path, encoder: str) -> nn.Module:
-    """The network with the weights of a file, frozen; parameters of heads that it lacks are passed over.
+def loaded(network: nn.Module, path: Path, owner: str) -> nn.Module:
+    """The network with the weights of a file; parameters of heads that it lacks are passed over.
 
-    Raises `BenchmarkError` where a parameter is missing or of another shape: none is left as it was drawn.
+    `owner` is whose network it is, for messages. Raises `BenchmarkError` where a parameter is missing or of another shape: none
+    is left as it was drawn.
     """
-    state = _read(path, encoder)
+    state = _read(path, owner)
     own = network.state_dict()
     missing = sorted(name for name in own if name not in state and not name.endswith("num_batches_tracked"))
     if missing:
         raise BenchmarkError(
-            f"encoder {encoder}: {path} lacks {len(missing)} of the network's {len(own)} parameters, {missing[0]} for one: "
+            f"{owner}: {path} lacks {len(missing)} of the network's {len(own)} parameters, {missing[0]} for one: "
             "these are the weights of another network"
         )
     wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
     if wrong:
         raise BenchmarkError(
-            f"encoder {encoder}: {path}: {wrong[0]} has shape {tuple(state[wrong[0]].shape)}, the network's is "
+            f"{owner}: {path}: {wrong[0]} has shape {tuple(state[wrong[0]].shape)}, the network's is "
             f"{tuple(own[wrong[0]].shape)}: these are the weights of another network"
         )
     network.load_state_dict({name: state.get(name, own[name]) for name in own})
-    return network.eval().requires_grad_(False)
+    return network
 
 
-def _read(path: Path, encoder: str) -> Mapping[str, Tensor]:
+def _read(path: Path, owner: str) -> Mapping[str, Tensor]:
     """Parameter -> tensor; what other wrappers put around them (`state_dict`, `module.`) is taken off. Nothing is unpickled."""
     try:
         if path.suffix == ".safetensors":
@@ -214,12 +215,12 @@ def _read(path: Path, encoder: str) -> Mapping[str, Tensor]:
         else:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise BenchmarkError(f"encoder {encoder}: {path} holds more than tensors: it is not loaded") from error
+        raise BenchmarkError(f"{owner}: {path} holds more than tensors: it is not loaded") from error
     except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise BenchmarkError(f"encoder {encoder}: {path} is no file of weights: {str(error).splitlines()[0]}") from error
+        raise BenchmarkError(f"{owner}: {path} is no file of weights: {str(error).splitlines()[0]}") from error
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise BenchmarkError(f"encoder {encoder}: {path} is no state dict: save `network.state_dict()`")
+        raise BenchmarkError(f"{owner}: {path} is no state dict: save `network.state_dict()`")
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sized
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+CLIP = 5.0
+"""Standardised features end here [A]: a territory that few infarcts reach would else stand 30 deviations out."""
 
 
 @dataclass(frozen=True)
@@ -115,19 +120,36 @@ class Drafts:
         return self.features.shape
 
 
+class Unread(Protocol):
+    """Views of some cases that lie on disk; `shapes`: view -> (c, *spatial) or (leads, samples) of one case."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The size of each view."""
+
+    def at(self, index: Tensor) -> Mapping[str, Tensor]:
+        """Read those of the cases at `index`."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some cases as a module sees them; a modality that the method does not use is None.
 
-    table (b, p): imputed, one-hot, scaled; image, text: see `Tokens`.
+    table (b, p): imputed, one-hot, scaled; image, text: see `Tokens`. views : of modalities that the method wants as they are,
+    view -> (b, c, *spatial) or (b, leads, samples); those of all cases of a part are `unread`, and `at` reads them.
     """
 
     table: Tensor | None
     image: Tokens | None
     text: Tokens | None
+    views: Mapping[str, Tensor] = field(default_factory=dict)
+    unread: tuple[Unread, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.vectors[0])
+        parts: tuple[Sized, ...] = (*self.vectors, *self.views.values(), *self.unread)
+        return len(parts[0])
 
     @property
     def vectors(self) -> list[Tensor]:
@@ -141,7 +163,17 @@ class Batch:
             _at(self.table, index),
             None if self.image is None else self.image.at(index),
             None if self.text is None else self.text.at(index),
+            {name: view[index] for name, view in self.views.items()}
+            | {name: view for part in self.unread for name, view in part.at(index).items()},
         )
+
+    def portions(self, size: int) -> Iterator[Batch]:
+        """The cases in batches of at most `size` where views are to be read, else all together."""
+        if not self.unread:
+            yield self
+            return
+        for start in range(0, len(self), size):
+            yield self.at(torch.arange(start, min(start + size, len(self))))
 
     def noisy(self, deviation: float) -> Batch:
         """Gaussian noise of that standard deviation on everything."""
@@ -149,6 +181,7 @@ class Batch:
             None if self.table is None else self.table + deviation * torch.randn_like(self.table),
             None if self.image is None else self.image.noisy(deviation),
             None if self.text is None else self.text.noisy(deviation),
+            {name: view + deviation * torch.randn_like(view) for name, view in self.views.items()},
         )
 
     def blended(self, other: Batch, weight: float) -> Batch:
@@ -157,6 +190,7 @@ class Batch:
             _blended(self.table, other.table, weight),
             None if self.image is None or other.image is None else self.image.blended(other.image, weight),
             None if self.text is None or other.text is None else self.text.blended(other.text, weight),
+            {name: torch.lerp(other.views[name], view, weight) for name, view in self.views.items()},
         )
 
 
@@ -172,11 +206,15 @@ class TokenShape:
 
 @dataclass(frozen=True)
 class Shapes:
-    """The sizes that a module is built for; None for a modality that the method does not use."""
+    """The sizes that a module is built for; None for a modality that the method does not use.
+
+    views : view -> (c, *spatial) or (leads, samples), of modalities that the method wants as they are.
+    """
 
     table: int | None
     image: TokenShape | None
     text: TokenShape | None
+    views: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, batch: Batch) -> Shapes:
@@ -185,6 +223,8 @@ class Shapes:
             None if batch.table is None else batch.table.shape[1],
             None if batch.image is None else batch.image.shape,
             None if batch.text is None else batch.text.shape,
+            {name: tuple(view.shape[1:]) for name, view in batch.views.items()}
+            | {name: shape for part in batch.unread for name, shape in part.shapes.items()},
         )
 
     @property

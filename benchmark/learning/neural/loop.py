@@ -16,6 +16,9 @@ from torch.nn.utils import clip_grad_norm_
 from benchmark.learning.neural.inputs import Batch
 from benchmark.system.errors import InvalidTraining
 
+READ = 64
+"""Cases whose views are read at once to predict them."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -165,7 +168,8 @@ def probabilities(module: nn.Module, cases: Batch) -> Tensor:
     """P(label = 1) of each case, (n,) float32 on the CPU."""
     module.eval()
     with torch.inference_mode():
-        chances = torch.sigmoid(as_output(module(cases)).logits)
+        logits = [as_output(module(some)).logits for some in cases.portions(READ)]
+        chances = torch.sigmoid(torch.cat(logits))
     return (chances.mean(1) if chances.ndim == 2 else chances).cpu()
 
 

@@ -1,8 +1,8 @@
 """NeuralMethod: a method made of a PyTorch module; the rest is the suite's, from views of a cohort to tensors."""
 
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.stages import Arrays
 from benchmark.learning.design_matrix import DesignMatrix
-from benchmark.learning.neural.inputs import Batch, Drafts, Shapes, Tokens
+from benchmark.learning.neural.inputs import CLIP, Batch, Drafts, Shapes, Tokens, Unread
 from benchmark.learning.neural.loop import History, Recipe, Training, fit_module, probabilities
+from benchmark.learning.neural.views import UnreadViews, ViewScaler
 from benchmark.learning.replication import replicate
 from benchmark.learning.stages import TRAINING, Seen, stage
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.threads import device
 
-CLIP = 5.0
-"""Standardised features end here [A]: a territory that few infarcts reach would else stand 30 deviations out."""
 TREATMENTS = ("own", "permuted", "constant")
 """What a case's image or text may be: its own; that of a training case; the training part's mean, the same for all."""
 
@@ -31,7 +30,8 @@ class NeuralMethod(Recipe):
     """A method made of a module: subclass it, and return the module from `module(shapes)`.
 
     The module takes a `Batch` and gives logits (b,) or an `Output`. The views' modalities decide what a batch holds. The class
-    attribute `needs_tokens = True` asks for tokens beside pooled vectors. The fields that every such method has beside those of
+    attribute `needs_tokens = True` asks for tokens beside pooled vectors, `unencoded = {"image"}` for the modality's views as
+    they are (`Batch.views`) in place of what an encoder makes of it. The fields that every such method has beside those of
     `Recipe`, with the same values for every row:
 
     smote : neighbours of replication SMOTE on the training part; 0 for none.
@@ -54,6 +54,21 @@ class NeuralMethod(Recipe):
 
     needs_tokens: ClassVar[bool] = False
 
+    @property
+    def unencoded(self) -> Set[str]:
+        """The modalities whose views the module sees as they are; no encoder runs for them. A class attribute will do."""
+        return frozenset()
+
+    @property
+    def edge(self) -> int:
+        """Volumes are averaged to at most so many voxels along an axis, slices to twice as many; 0 leaves them as they are."""
+        return 0
+
+    @property
+    def treatments(self) -> Mapping[str, str]:
+        """Modality -> one of `TREATMENTS`."""
+        return {"image": self.image, "text": self.text}
+
     def module(self, shapes: Shapes) -> nn.Module:
         """The untrained module for inputs of these sizes."""
         raise NotImplementedError(f"{type(self).__name__} must define module(shapes)")
@@ -63,7 +78,10 @@ class NeuralMethod(Recipe):
         return {}
 
     def finish(self, module: nn.Module, train: Batch, validation: Batch) -> dict[str, Any]:
-        """What is done once after training, on training and validation cases; what it returns is stored with the cell."""
+        """What is done once after training, on training and validation cases; what it returns is stored with the cell.
+
+        Views are still unread there: `at` reads those of some cases.
+        """
         return {}
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
@@ -97,9 +115,11 @@ class NeuralMethod(Recipe):
             train,
             self.table_features,
             {"image": self.image_encoder, "text": self.text_encoder},
-            {"image": self.image, "text": self.text},
+            self.treatments,
             tokens=self.needs_tokens,
             seed=seed,
+            unencoded=self.unencoded,
+            edge=self.edge,
         )
         return self.inputs(validation)
 
@@ -154,6 +174,7 @@ class Preparation:
     treatments : modality -> one of `TREATMENTS`, for controls.
     tokens : whether tokens are wanted beside pooled vectors.
     seed : decides whose image or text a case is given where they are permuted.
+    unencoded : modalities whose views are wanted as they are; edge : see `NeuralMethod.edge`.
     """
 
     def __init__(
@@ -165,6 +186,8 @@ class Preparation:
         *,
         tokens: bool,
         seed: int,
+        unencoded: Set[str] = frozenset(),
+        edge: int = 0,
     ) -> None:
         for modality, treatment in treatments.items():
             if treatment not in TREATMENTS:
@@ -173,7 +196,9 @@ class Preparation:
         self._matrix = DesignMatrix(table).fit(train) if "table" in train.modalities else None
         self._scalers: dict[str, _Scaler] = {}
         self._donors: dict[str, Drafts] = {}
-        for modality in sorted(train.modalities - {"table"}):
+        self._view_scalers = {name: ViewScaler(train, name, edge) for name in sorted(train.modalities & unencoded)}
+        self._view_donors = {name: scaler.cases(train) for name, scaler in self._view_scalers.items()}
+        for modality in sorted(train.modalities - {"table"} - unencoded):
             features = self._features(train, modality)
             self._scalers[modality] = _Scaler(features, tokens=tokens)
             if treatments.get(modality) == "permuted":
@@ -192,24 +217,35 @@ class Preparation:
         """Standardised features of image and text, as far as the method uses them."""
         return {modality: self._drafts(cases, modality) for modality in self._scalers}
 
+    def views(self, cases: Cohort) -> tuple[UnreadViews, ...]:
+        """The views that the method wants as they are, unread, of one modality each."""
+        return tuple(self._views(cases, modality) for modality in self._view_scalers)
+
     def batch(self, cases: Cohort) -> Batch:
         """The cases with the mean of their drafts, as prediction sees them."""
-        return batch_of(self.table(cases), {modality: drafts.averaged() for modality, drafts in self.drafts(cases).items()})
+        averaged = {modality: drafts.averaged() for modality, drafts in self.drafts(cases).items()}
+        return batch_of(self.table(cases), averaged, self.views(cases))
 
     def _drafts(self, cases: Cohort, modality: str) -> Drafts:
         if modality in self._donors:
             donors = self._donors[modality]
-            return donors.at(torch.tensor([self._donor(str(case), modality, len(donors.present)) for case in cases.case_ids]))
+            return donors.at(torch.from_numpy(self._donors_of(cases, modality, len(donors.present))))
         drafts = self._scalers[modality].transform(self._features(cases, modality))
         return drafts.constant() if self._treatments.get(modality) == "constant" else drafts
+
+    def _views(self, cases: Cohort, modality: str) -> UnreadViews:
+        treatment, donors = self._treatments.get(modality), self._view_donors[modality]
+        if treatment == "permuted":
+            return donors.of(self._donors_of(cases, modality, len(donors)))
+        return replace(self._view_scalers[modality].cases(cases), constant=treatment == "constant")
 
     def _features(self, cases: Cohort, modality: str) -> Features:
         return cases.features(modality, self._encoders.get(modality) or None)
 
-    def _donor(self, case: str, modality: str, donors: int) -> int:
-        """Whose image or text a case is given: it depends on the case and the seed alone."""
-        rng = np.random.default_rng([self._seed, zlib.crc32(f"{modality} of {case}".encode())])
-        return int(rng.integers(donors))
+    def _donors_of(self, cases: Cohort, modality: str, donors: int) -> NDArray[np.intp]:
+        """(n,) whose image or text each case is given: it depends on the case and the seed alone."""
+        seeds = ([self._seed, zlib.crc32(f"{modality} of {case}".encode())] for case in cases.case_ids)
+        return np.array([np.random.default_rng(seed).integers(donors) for seed in seeds], dtype=np.intp)
 
 
 class LearningCases:
@@ -220,9 +256,12 @@ class LearningCases:
 
     def __init__(self, preparation: Preparation, train: Cohort, smote: int, seed: int) -> None:
         table, self._drafts = preparation.table(train), preparation.drafts(train)
+        self._views, self._seeds = preparation.views(train), np.random.default_rng([seed, zlib.crc32(b"augmentation")])
         labels = np.asarray(train.labels, dtype=np.float32)
         shapes = {modality: drafts.shape for modality, drafts in self._drafts.items()}
-        self.shapes = Shapes(None if table is None else table.shape[1], shapes.get("image"), shapes.get("text"))
+        width = None if table is None else table.shape[1]
+        views = {name: shape for part in self._views for name, shape in part.shapes.items()}
+        self.shapes = Shapes(width, shapes.get("image"), shapes.get("text"), views)
         if smote:
             # a column of row numbers says whose image and text a copy of the smaller class has
             numbered = np.column_stack([np.zeros((len(labels), 0)) if table is None else table, np.arange(len(labels))])
@@ -230,11 +269,17 @@ class LearningCases:
             whose = torch.from_numpy(rows[:, -1].astype(np.int64))
             table = None if table is None else rows[:, :-1]
             self._drafts = {modality: drafts.at(whose) for modality, drafts in self._drafts.items()}
+            self._views = tuple(views.of(whose.numpy()) for views in self._views)
         self._table, self.labels = table, tensor(labels)
 
     def epoch(self, rng: np.random.Generator) -> Batch:
-        """All cases, each with a draft drawn at random (the source paper's regulariser)."""
-        return batch_of(self._table, {modality: drafts.drawn(rng) for modality, drafts in self._drafts.items()})
+        """All cases, each with a draft drawn at random (the source paper's regulariser), views to be augmented when read.
+
+        Augmentation has seeds of its own: it is the same in each epoch, however the cases are dealt into batches.
+        """
+        drawn = {modality: drafts.drawn(rng) for modality, drafts in self._drafts.items()}
+        views = [views.augmented(int(self._seeds.integers(2**32))) for views in self._views]
+        return batch_of(self._table, drawn, views)
 
 
 class _Scaler:
@@ -276,10 +321,10 @@ def _standardised(vectors: NDArray[np.float32], moments: tuple[NDArray[np.float3
     return np.asarray(np.clip((vectors - mean) / deviation, -CLIP, CLIP))
 
 
-def batch_of(table: NDArray[np.float64] | None, tokens: Mapping[str, Tokens]) -> Batch:
-    """The table and the tokens of image and text on the chosen device; None for what there is not."""
+def batch_of(table: NDArray[np.float64] | None, tokens: Mapping[str, Tokens], unread: Sequence[Unread] = ()) -> Batch:
+    """The table and the tokens of image and text on the chosen device, None for what there is not, and views to be read."""
     placed = {modality: part.to(device()) for modality, part in tokens.items()}
-    return Batch(None if table is None else tensor(table), placed.get("image"), placed.get("text"))
+    return Batch(None if table is None else tensor(table), placed.get("image"), placed.get("text"), unread=tuple(unread))
 
 
 def tensor(values: NDArray[Any]) -> Tensor:
