@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from benchmark.cells.planning import Cell
 from benchmark.cells.store import CellAddress, CellRecord, Store
 from benchmark.cells.task import Task
+from benchmark.statistics.metric_names import LOWER_IS_BETTER
 from benchmark.statistics.metrics import score
 
 DUE = (30.0, 60.0, 120.0, 300.0, 600.0)
@@ -52,18 +53,13 @@ class Interim:
     def __init__(self, cells: Sequence[Cell], tasks: Sequence[Task], metric: str) -> None:
         self._cells, self._metric = cells, metric
         self._tasks = {(task.dataset, task.protocol): task for task in tasks}
+        self._done = {cell.address for cell in cells if cell.state == "fresh" and cell.stored_outcome == "ok"}
         self._values: dict[CellAddress, float] = {}
-        self._unread: list[CellAddress] | None = [
-            cell.address for cell in cells if cell.state == "fresh" and cell.stored_outcome == "ok"
-        ]
 
     def add(self, record: CellRecord) -> None:
-        """Take note of a cell that ended."""
+        """Take note of a cell that is stored; it is read when it is shown."""
         if record.outcome == "ok":
-            task = self._tasks[record.address.row[:2]]
-            labels = task.labels[task.by_name[record.address.split].test]
-            values = score(labels, np.array([record.probabilities]), [record.threshold])
-            self._values[record.address] = float(values[self._metric][0])
+            self._done.add(record.address)
 
     @property
     def is_worth_showing(self) -> bool:
@@ -72,23 +68,22 @@ class Interim:
 
     @property
     def complete(self) -> tuple[int, int]:
-        """How many rows of a table have all their cells, and how many rows there are."""
-        counts = self._counts()
-        return sum(done == planned for done, planned in counts.values()), len(counts)
+        """How many rows have all their cells, and how many rows there are."""
+        rows: dict[tuple[str, str, str], bool] = {}
+        for cell in self._cells:
+            rows[cell.address.row] = rows.get(cell.address.row, True) and cell.address in self._done
+        return sum(rows.values()), len(rows)
 
     def lines(self) -> Iterator[str]:
         """A short table for each task, of the rows that are complete for its first seed."""
-        for address in self._unread or ():
-            record = Store().read(address)
-            if record is not None and address not in self._values:
-                self.add(record)
-        self._unread = None
         for name, seed in self._first_seeds():
-            rows, task = self._rows(name, seed), self._tasks[name]
+            rows = {method: self._mean(cells) for method, cells in self._rows(name, seed).items()}
             planned = len({cell.address.row for cell in self._cells if cell.address.row[:2] == name})
-            if rows and planned:
-                yield f"  {' x '.join(name)}, {len(task.case_ids)} cases: {len(rows)} of {planned} rows, seed {seed}"
-                best = sorted(rows, key=lambda row: -rows[row])
+            if rows:
+                cases = len(self._tasks[name].case_ids)
+                yield f"  {' x '.join(name)}, {cases} cases: {len(rows)} of {planned} rows, seed {seed}"
+                sign = 1 if self._metric in LOWER_IS_BETTER else -1
+                best = sorted(rows, key=lambda row: (np.isnan(rows[row]), sign * rows[row]))
                 width = max(map(len, best[:SHOWN]))
                 yield from (f"    {method.ljust(width)}  {rows[method]:.3f}" for method in best[:SHOWN])
                 if len(best) > SHOWN:
@@ -97,19 +92,23 @@ class Interim:
     def _first_seeds(self) -> list[tuple[tuple[str, str], int]]:
         return [(name, task.splits[0].seed) for name, task in self._tasks.items() if task.splits]
 
-    def _rows(self, table: tuple[str, str], seed: int) -> Mapping[str, float]:
-        """Method -> mean of the metric over its cells of a seed, where all of them are done."""
-        values: dict[str, list[float | None]] = {}
+    def _rows(self, table: tuple[str, str], seed: int) -> dict[str, list[CellAddress]]:
+        """Method -> its cells of a seed, where all of them are done."""
+        cells: dict[str, list[CellAddress]] = {}
         for cell in self._cells:
             if cell.address.row[:2] == table and cell.split.seed == seed:
-                values.setdefault(cell.address.method, []).append(self._values.get(cell.address))
-        done = {method: [value for value in each if value is not None] for method, each in values.items() if None not in each}
-        return {method: float(np.nanmean(each)) for method, each in done.items() if not np.isnan(each).all()}
+                cells.setdefault(cell.address.method, []).append(cell.address)
+        return {method: each for method, each in cells.items() if self._done.issuperset(each)}
 
-    def _counts(self) -> dict[tuple[str, str, str], tuple[int, int]]:
-        counts: dict[tuple[str, str, str], tuple[int, int]] = {}
-        unread = set(self._unread or ())
-        for cell in self._cells:
-            done, planned = counts.get(cell.address.row, (0, 0))
-            counts[cell.address.row] = (done + (cell.address in self._values or cell.address in unread), planned + 1)
-        return counts
+    def _mean(self, cells: Sequence[CellAddress]) -> float:
+        """The mean of the metric over cells, as far as it is defined."""
+        for address in (address for address in cells if address not in self._values):
+            record = Store().read(address)
+            self._values[address] = np.nan if record is None else self._value(record)
+        values = np.array([self._values[address] for address in cells])
+        return float(np.nanmean(values)) if not np.isnan(values).all() else np.nan
+
+    def _value(self, record: CellRecord) -> float:
+        task = self._tasks[record.address.row[:2]]
+        labels = task.labels[task.by_name[record.address.split].test]
+        return float(score(labels, np.array([record.probabilities]), [record.threshold])[self._metric][0])
