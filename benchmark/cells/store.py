@@ -80,7 +80,7 @@ class Store:
 
     def write(self, record: CellRecord) -> None:
         """Store a cell durably, or not at all. Raises `StoreError`."""
-        content = asdict(record)
+        content = {**vars(record), "address": asdict(record.address)}
         measured = {name: content.pop(name) for name in ("reason", "traceback", "measured")}
         body = f'"deterministic": {_compact(content)},\n"measured": {_compact(measured)}}}\n'
         digest = hashlib.sha256(body.encode()).hexdigest()
