@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from benchmark.system.threads import device
 PIECE = 2**20
 """So many values are read or summed at once: they fit a processor's cache, and cases of large volumes fit the memory."""
 
+KEPT = 2**24
+"""A part's view that was averaged to at most so many values (64 MiB) is kept: later epochs need not read it again."""
+
 
 class ViewScaler:
     """Makes tensors of a modality's views, on the scale of the training part.
@@ -37,6 +41,7 @@ class ViewScaler:
 
     def __init__(self, train: Cohort, modality: str, edge: int = 0) -> None:
         self.modality = modality
+        self._kept: WeakKeyDictionary[Cohort, dict[str, tuple[Tensor, NDArray[np.bool_]]]] = WeakKeyDictionary()
         self._shares = known_modalities()[modality].shares
         views = self.cases(train).cohort.views(modality)
         self.shapes = {name: (view.shape[1], *coarser(view.shape[2:], edge)) for name, view in views.items()}
@@ -64,6 +69,19 @@ class ViewScaler:
 
     def _averaged(self, cohort: Cohort, name: str, view: View, rows: Index) -> Tensor:
         """The stored values on the coarser grid, (b, c, *spatial) float32 on the chosen device."""
+        shape = (len(view), *self.shapes[name])
+        if shape[1:] == tuple(view.shape[1:]) or math.prod(shape) > KEPT:
+            return self._read(cohort, name, view, rows).to(device())
+        kept = self._kept.setdefault(cohort, {})
+        values, known = kept.setdefault(name, (torch.zeros(shape), np.zeros(len(view), dtype=bool)))
+        new = np.unique(rows[~known[rows]])
+        if len(new):
+            values[torch.from_numpy(new)] = self._read(cohort, name, view, new)
+            known[new] = True
+        return values[torch.from_numpy(rows)].to(device())
+
+    def _read(self, cohort: Cohort, name: str, view: View, rows: Index) -> Tensor:
+        """Likewise, from the disk."""
         step = max(PIECE // math.prod(view.shape[1:]), 1)
         pieces = [np.asarray(view[rows[start : start + step]], np.float32) for start in range(0, len(rows), step)]
         values = torch.cat([averaged(torch.from_numpy(piece), self.shapes[name][1:]) for piece in pieces])
@@ -72,7 +90,7 @@ class ViewScaler:
             case = cohort.case_ids[rows[wrong][0]]
             more = f" and {wrong.sum() - 1} more" if wrong.sum() > 1 else ""
             raise BenchmarkError(f"{cohort.name}: {self.modality} view '{name}': NaN or infinite values (case {case}{more})")
-        return values.to(device())
+        return values
 
     def _moments_of(self, cohort: Cohort, name: str, view: View) -> tuple[Tensor, Tensor]:
         """Mean and deviation of each channel over the cases that have the view, (c, 1, ..); a constant one has deviation 1."""

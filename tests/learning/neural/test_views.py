@@ -103,6 +103,21 @@ def test_a_fit_reads_the_cases_of_a_batch_and_of_large_views_a_piece_and_never_a
     assert max(index.size for index in seen.asked) == PIECE // edge**3 == 4
 
 
+@pytest.mark.parametrize(("edge", "times"), [(4, 1), (0, 5)])
+def test_views_on_a_coarser_grid_are_read_once_and_give_the_same_values_again(edge: int, times: int) -> None:
+    array = np.random.default_rng(3).integers(1, 200, size=(N, 1, 8, 8, 8)).astype(np.uint8)
+    seen = Watched(array, [])
+    train = cohort(scan=seen)
+    unread = ViewScaler(train, "image", edge).cases(train)
+    rows = torch.tensor([4, 9, 4])
+    parts = [unread.of(np.arange(N)).at(rows)["scan"] for _ in range(4)]
+    assert np.bincount(np.concatenate([np.atleast_1d(index) for index in seen.asked]))[9] == times, "once to scale"
+    assert all(torch.equal(part, parts[0]) for part in parts)
+    grid = array[[4, 9, 4]].astype(np.float32)
+    grid = grid.reshape(3, 1, 4, 2, 4, 2, 4, 2).mean(axis=(3, 5, 7)) if edge else grid
+    assert np.corrcoef(parts[0].numpy().ravel(), grid.ravel())[0, 1] > 1 - 1e-6
+
+
 def test_a_batch_of_an_epoch_holds_the_views_of_its_cases_alone() -> None:
     train = cohort()
     batch = prepared(train).batch(train)
