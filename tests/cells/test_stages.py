@@ -166,6 +166,23 @@ def test_an_edit_of_the_code_makes_a_new_stage(made: MadeBenchmark) -> None:
     assert len(built(made)) == 6
 
 
+def test_mlflow_has_the_seconds_of_a_stage_and_its_name_at_every_row_that_used_it(made: MadeBenchmark) -> None:
+    from mlflow import MlflowClient
+
+    path = sharing(made)
+    run(made, path, *ROWS)
+    made.cli("sync", *made.options, "--plugin", str(path))
+    client = MlflowClient(tracking_uri=f"sqlite:///{made.output}/results/mlflow/mlflow.db")
+    experiment = client.get_experiment_by_name("made-suite")
+    shown = built(made)
+    for row in ROWS[1::2]:
+        (mirrored,) = (each for each in client.search_runs([experiment.experiment_id]) if each.info.run_name == row)
+        seconds = [point.value for point in client.get_metric_history(mirrored.info.run_id, "stage_seconds")]
+        assert sorted(seconds) == pytest.approx(sorted(each["seconds"] for each in shown))
+        tags = {value for name, value in mirrored.data.tags.items() if name.startswith("stages ")}
+        assert tags == {f"pretraining of sharing ({each['digest'][:12]})" for each in shown}
+
+
 def test_explain_names_the_stage_and_whether_it_is_built(made: MadeBenchmark) -> None:
     path = sharing(made)
     run(made, path, *ROWS, "--seeds", "39")
