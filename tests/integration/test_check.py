@@ -42,7 +42,7 @@ def test_a_method_that_conforms_ends_with_0_and_the_count(made: MadeBenchmark) -
     lines = made.cli("check", "lesion-volume").stdout.splitlines()
     assert lines[0] == "lesion-volume"
     assert [line.strip() for line in lines if line.strip() in SHAPES] == list(SHAPES)
-    assert lines[-1] == "lesion-volume conforms (39 checks on 3 of 5 shapes)"
+    assert lines[-1] == "lesion-volume conforms (42 checks on 3 of 5 shapes)"
 
 
 def test_a_method_that_does_not_conform_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +59,7 @@ def test_what_is_wrong_with_a_card_is_said_once(capsys: pytest.CaptureFixture[st
 
 def test_a_warning_is_counted_and_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "idle", "--plugin", CONTRACT_METHODS, "--shape", "no-text"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "idle conforms (13 checks on 1 shape, 1 warning)"
+    assert capsys.readouterr().out.splitlines()[-1] == "idle conforms (14 checks on 1 shape, 1 warning)"
 
 
 def test_a_method_that_applies_nowhere_is_not_said_to_conform(capsys: pytest.CaptureFixture[str]) -> None:
