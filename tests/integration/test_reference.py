@@ -33,7 +33,7 @@ AWAITED = {("soop-nihss", "leave-one-site-out")}
 
 
 ROWS_AWAITED = ("stroke-prognosis-tokens", "synthetic-stroke")
-UNTESTED = frozenset(("variants", "hospitals", "large", "sensitivity", "tokens"))
+UNTESTED = frozenset(("images", "variants", "hospitals", "large", "sensitivity", "tokens"))
 """Pairs tested elsewhere, folds of hospitals, one repetition, one ranked row."""
 
 
