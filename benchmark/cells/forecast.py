@@ -16,6 +16,8 @@ RowName = tuple[str, str, str]
 GUESSES = {"control": 0.05, "classical": 0.5, "neural": 5.0, "proposed": 6.0, "adapted": 15.0}
 """Family -> seconds per cell of 600 cases; of others as for "neural"."""
 GUESSED_CASES = 600
+ENOUGH = 4
+"""Cells from which on the median of a row leaves out those in which a worker first imports its libraries."""
 TELLING = 0.5
 """Seconds per cell from which on a row says how fast this machine is."""
 AFTER_TRAINING = 0.1
@@ -63,7 +65,7 @@ class Forecast:
 
     def seconds(self, row: RowName) -> float:
         """Seconds per cell by what is known now: the row's own mean, else what is expected times how far its family was off."""
-        if row in self.taken:
+        if len(self.taken.get(row, ())) >= ENOUGH:
             return median(self.taken[row])
         return self.expected(row) * self._factor(self.family[row])
 
@@ -83,7 +85,7 @@ class Forecast:
         Rows of very short cells say nothing of it: what is not the method's own work is most of their time.
         """
         # a copy: the progress bar asks from a thread of its own
-        taken = [row for row in list(self.taken) if self.expected(row) >= TELLING]
+        taken = [row for row, times in list(self.taken.items()) if len(times) >= ENOUGH and self.expected(row) >= TELLING]
         for rows in ([row for row in taken if self.family[row] == family], taken):
             if rows:
                 return sum(map(self.seconds, rows)) / sum(map(self.expected, rows))

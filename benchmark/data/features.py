@@ -32,6 +32,7 @@ PRETRAINING = "pretraining"
 class Pool:
     """A dataset's pool, and which of its cases a pool-trained encoder may see: none before a split says so."""
 
+    dataset: str
     digest: str
     load: Callable[[], Cohort]
     rows: Index | None = None
@@ -81,7 +82,7 @@ class FeatureCache:
             return None
         identity = encoder_identity(spelled, modality, self._catalogue)
         ingredients = {"data": pool.digest, "encoder": identity, "modality": modality, "seen": {"pool": pool.key}}
-        return StageKey(spelled, PRETRAINING, self._name, ingredients)
+        return StageKey(spelled, PRETRAINING, pool.dataset, ingredients)
 
     def pretrained(self, modality: str, spelled: str) -> Arrays:
         """The weights of an encoder that is trained on the pool, trained where that was not done yet."""

@@ -49,7 +49,7 @@ def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
         raise BenchmarkError(f"{folder} was edited: `clean --prepared --yes`, then run again")
     if cohort.pool is None:
         return replace(cohort, feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder)))
-    pool = Pool(data_key(cohort.pool), lambda: _read(folder / "pool"))
+    pool = Pool(cohort.name, data_key(cohort.pool), lambda: _read(folder / "pool"))
     return replace(
         cohort,
         feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder), pool),

@@ -69,11 +69,11 @@ class ViewScaler:
 
     def _averaged(self, cohort: Cohort, name: str, view: View, rows: Index) -> Tensor:
         """The stored values on the coarser grid, (b, c, *spatial) float32 on the chosen device."""
-        shape = (len(view), *self.shapes[name])
+        shape = (view.shape[0], *self.shapes[name])
         if shape[1:] == tuple(view.shape[1:]) or math.prod(shape) > KEPT:
             return self._read(cohort, name, view, rows).to(device())
         kept = self._kept.setdefault(cohort, {})
-        values, known = kept.setdefault(name, (torch.zeros(shape), np.zeros(len(view), dtype=bool)))
+        values, known = kept.setdefault(name, (torch.zeros(shape), np.zeros(view.shape[0], dtype=np.bool_)))
         new = np.unique(rows[~known[rows]])
         if len(new):
             values[torch.from_numpy(new)] = self._read(cohort, name, view, new)
