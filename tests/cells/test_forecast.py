@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from benchmark.cells.forecast import Forecast
+from benchmark.cells.forecast import Forecast, in_order
 from benchmark.cells.store import CellAddress, CellRecord
 
 QUICK, SLOW, OTHER = (("made", "repeated-cv", name) for name in ("quick", "slow", "other"))
@@ -41,3 +44,24 @@ def test_a_machine_that_is_twice_as_slow_doubles_what_is_left_of_that_family() -
     assert made.seconds(SLOW) == pytest.approx(120)
     assert made.seconds(OTHER) == pytest.approx(4), "no row of its family has ended: all families together"
     assert made.left({QUICK: 10, SLOW: 1}, 0, jobs=2) == pytest.approx(120), "no less than one cell takes"
+
+
+class Waiting:
+    """As much of a planned cell as its order depends on."""
+
+    def __init__(self, dataset: str, method: str, seed: int) -> None:
+        self.address, self.split = CellAddress(dataset, "p", method, f"seed{seed}"), SimpleNamespace(seed=seed)
+
+
+def test_seeds_come_first_then_what_is_soon_done_and_of_alike_rows_real_patients() -> None:
+    seconds = {("made", "p", "a"): 1.0, ("real", "p", "a"): 1.5, ("real", "p", "net"): 2.0, ("real", "p", "long"): 500.0}
+    expected = Forecast(seconds, (), seconds, dict.fromkeys(seconds, ""), ())
+    cells: list[Any] = [
+        Waiting(row[0], row[2], seed) for seed in (39, 40) for row in sorted(seconds, key=seconds.get, reverse=True)
+    ]
+    encoded = {cell: 90.0 for cell in cells if cell.address.method == "net"}
+    ordered = [
+        (cell.split.seed, cell.address.dataset, cell.address.method) for cell in in_order(cells, expected, encoded, {"made"})
+    ]
+    first = [(39, "real", "a"), (39, "made", "a"), (39, "real", "net"), (39, "real", "long")]
+    assert ordered == [*first, *((40, *rest) for _, *rest in first)]
