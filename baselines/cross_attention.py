@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark import Batch, NeuralMethod, Shapes, register_method
-from benchmark.learning.layers.perceptron import Dropout, perceptron
+from benchmark.learning.layers.perceptron import perceptron
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.layers.tokens import Attention, TokenProjection, all_see, masked_mean
 
@@ -17,9 +17,10 @@ from benchmark.learning.layers.tokens import Attention, TokenProjection, all_see
     "cross-attention",
     family="neural",
     reference="co-attention layer of ViLBERT, Lu et al. 2019, arXiv 1908.02265, figure 2b",
-    differences="frozen encoders' tokens in place of detector and BERT; [A] one layer, pre-norm, no self-attention after it, "
-    "width 64 and 2 heads (`size=paper`: 256 and 8), mean over each modality's tokens, a hidden layer of 256, dropout 0.5 "
-    "before and after it alone",
+    differences="frozen encoders' tokens in place of detector and BERT, pre-norm layers with a normalisation after each in "
+    "place of post-norm ones; [A] one layer each way, no self-attention after it, feed-forward width 2d, width 64 and 2 heads "
+    "(`size=paper`: 256 and 8), mean over each modality's tokens, a learned vector per place, a hidden layer of 256, dropout "
+    "0.5 after it alone",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -27,7 +28,7 @@ from benchmark.learning.layers.tokens import Attention, TokenProjection, all_see
 )
 @dataclass
 class CrossAttention(NeuralMethod):
-    """v' = v + attend(v to t), t' = t + attend(t to v); [mean v' ; mean t' ; x] -> MLP -> logit.
+    """v' = norm(layer(v to t)), t' = norm(layer(t to v)); [mean v' ; mean t' ; x] -> MLP -> logit.
 
     width, heads : of attention; hidden : width of the MLP's layer.
     """
@@ -73,14 +74,14 @@ class Network(nn.Module):
         width, dropout = settings.width, settings.dropout
         self.image, self.text = (TokenProjection(shape, width, "all") for shape in (shapes.image, shapes.text))
         self.to_text, self.to_image = (CrossLayer(width, settings.heads) for _ in range(2))
-        pooled = 2 * width + shapes.table
-        self.classifier = nn.Sequential(Dropout(dropout), perceptron([pooled, settings.hidden, 1], dropout))
+        self.image_norm, self.text_norm = (nn.LayerNorm(width) for _ in range(2))
+        self.classifier = perceptron([2 * width + shapes.table, settings.hidden, 1], dropout)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
         assert batch.image is not None and batch.text is not None and batch.table is not None
         (v, v_present), (t, t_present) = self.image(batch.image), self.text(batch.text)
-        v_t, t_v = self.to_text(v, t, t_present), self.to_image(t, v, v_present)
+        v_t, t_v = self.image_norm(self.to_text(v, t, t_present)), self.text_norm(self.to_image(t, v, v_present))
         pooled = torch.cat([masked_mean(v_t, v_present), masked_mean(t_v, t_present), batch.table], dim=1)
         logits: Tensor = self.classifier(pooled).squeeze(1)
         return logits

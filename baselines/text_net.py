@@ -13,7 +13,7 @@ from benchmark.learning.layers.perceptron import perceptron, widths
 @register_method(
     "text-net",
     family="neural",
-    reference="text network without table or image, as the comparison of VDAFM (arXiv 2605.14710) has one of each modality",
+    reference="text network without table or image; the comparison of VDAFM (arXiv 2605.14710) has no counterpart",
     differences="[A] a perceptron on the report's pooled vector: hidden sizes 512:256, dropout 0.5; the encoder stays frozen",
     fit_modalities={"text"},
     predict_modalities={"text"},

@@ -42,7 +42,7 @@ ROWS = (
     "random-forest[features=table+derived]",
     "lightgbm[features=table+derived]",
     "mlp[table_features=table+derived]",
-    "film[image_encoder=territories]",
+    "film[image=pooled,image_encoder=territories]",
     "vdafm[modalities=image+table,image_encoder=territories]",
     "vdafm[modalities=table]",
     "vdafm[modalities=image,image_encoder=territories]",

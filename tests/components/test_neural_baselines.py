@@ -22,6 +22,7 @@ from baselines import (
     table_net,
     text_net,
 )
+from benchmark.learning.layers.tokens import all_see
 from benchmark.learning.neural import Batch, Shapes, Tokens
 from benchmark.learning.neural.inputs import TokenShape
 from benchmark.learning.neural.loop import probabilities
@@ -31,8 +32,8 @@ CASES, TABLE, IMAGE, TEXT = 5, 3, 6, 4
 SHAPES = Shapes(TABLE, TokenShape(IMAGE, 7, 8), TokenShape(TEXT, 3, 10))
 METHODS = {
     "cross-attention": cross_attention.CrossAttention(),
-    "daft": daft.DAFTMethod(),
-    "film": film.FiLM(),
+    "daft": daft.DAFT(image="pooled"),
+    "film": film.FiLM(image="pooled"),
     "ft-transformer": ft_transformer.FTTransformerMethod(),
     "gated": gated.Gated(),
     "image-net": image_net.ImageNet(),
@@ -96,38 +97,6 @@ def test_low_rank_fusion_is_the_full_outer_product_through_the_weight_tensor_tha
     np.testing.assert_allclose(array(fusion(vectors)), expected, atol=1e-5)
 
 
-def test_film_scales_and_shifts_each_normalised_feature() -> None:
-    block = film.ModulatedBlock(4)
-    features, gamma, beta = (torch.randn(CASES, 4) for _ in range(3))
-    entered = np.maximum(array(block.enter[0](features)), 0)
-    inner = array(block.inner[0](torch.from_numpy(entered).float()))
-    normed = (inner - inner.mean(1, keepdims=True)) / np.sqrt(inner.var(1, keepdims=True) + 1e-5)
-    expected = entered + np.maximum((1 + array(gamma)) * normed + array(beta), 0)
-    np.testing.assert_allclose(array(block(features, gamma, beta)), expected, atol=1e-5)
-
-
-def test_film_takes_scale_and_shift_from_the_table_alone() -> None:
-    network = METHODS["film"].module(SHAPES).eval()
-    seen: list[Tensor] = []
-    network.generator.register_forward_hook(lambda module, given, made: seen.append(given[0]))
-    batch = made_batch()
-    network(batch)
-    assert torch.equal(seen[0], batch.table)
-    nn.init.zeros_(network.generator[-1].weight), nn.init.zeros_(network.generator[-1].bias)
-    unmodulated = network(batch)
-    assert torch.equal(network(replace(batch, table=torch.randn(CASES, TABLE))), unmodulated)
-
-
-def test_daft_scales_and_shifts_by_a_bottleneck_over_image_features_and_table() -> None:
-    block = daft.DAFT(width=4, table=TABLE, bottleneck=7)
-    features, table = torch.randn(CASES, 4), torch.randn(CASES, TABLE)
-    enter, leave = array(block.auxiliary[0].weight), array(block.auxiliary[2].weight)
-    assert enter.shape == (7, 4 + TABLE)
-    told = np.maximum(np.column_stack([array(features), array(table)]) @ enter.T, 0) @ leave.T
-    expected = told[:, :4] * array(features) + told[:, 4:]
-    np.testing.assert_allclose(array(block(features, table)), expected, atol=1e-6)
-
-
 def test_late_average_is_the_mean_of_three_networks_sigmoids_each_of_one_modality() -> None:
     network = METHODS["late-average"].module(SHAPES).eval()
     batch = made_batch()
@@ -152,6 +121,29 @@ def test_cross_layer_gives_each_token_a_mean_of_the_others_values_weighted_by_so
     between = own + layer.attention.out(torch.from_numpy(taken).float())
     expected = between + layer.perceptron(layer.norm(between))
     torch.testing.assert_close(layer(own, other, there), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", TOKEN_METHODS)
+def test_the_means_are_of_normalised_states_and_dropout_spares_what_enters_the_classifier(name: str) -> None:
+    network, batch = METHODS[name].module(SHAPES).train(), made_batch()
+    assert batch.image is not None and batch.text is not None and batch.table is not None
+    entering: list[Tensor] = []
+    network.classifier[0].register_forward_hook(lambda module, given, made: entering.append(given[0]))
+    network(batch)
+    (v, v_present), (t, t_present) = network.image(batch.image), network.text(batch.text)
+    if name == "self-attention":
+        states, present = torch.cat([v, t], dim=1), torch.cat([v_present, t_present], dim=1)
+        for layer in network.layers:
+            states = layer(states, all_see(present))
+        v, t = states[:, : v.shape[1]], states[:, v.shape[1] :]
+    else:
+        v, t = network.to_text(v, t, t_present), network.to_image(t, v, v_present)
+    means = []
+    for states, present in ((array(v), array(v_present)), (array(t), array(t_present))):
+        normed = (states - states.mean(2, keepdims=True)) / np.sqrt(states.var(2, keepdims=True) + 1e-5)
+        means.append((normed * present[..., None]).sum(1) / present.sum(1, keepdims=True))
+    expected = np.column_stack([*means, array(batch.table)])
+    np.testing.assert_allclose(array(entering[0]), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", TOKEN_METHODS)

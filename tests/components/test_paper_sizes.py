@@ -21,13 +21,13 @@ SHAPES = Shapes(TABLE, TokenShape(180, PLACES, 60, (5, 6, 5)), TokenShape(384, S
 VIEWS = {"flair": (3, 189, 189), "mask": (1, 40, 48, 34)}
 SECONDS, GIB = 60, 12
 PARAMETERS: dict[str, int] = {
-    "cross-attention[size=paper]": 1_348_609,
+    "cross-attention[size=paper]": 1_349_633,
     "earthmind[size=paper]": 1_245_825,
     "ft-transformer[size=paper]": 901_057,
     "fusion[size=paper]": 5_841_281,
     "image-cnn[size=paper]": 46_375_353,
     "joint-transformer[size=paper]": 1_228_673,
-    "self-attention[size=paper]": 820_481,
+    "self-attention[size=paper]": 820_993,
     "sparsemm[size=paper]": 1_228_673,
     "table-net[size=paper]": 684_832,
 }

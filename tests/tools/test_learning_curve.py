@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools import learning_curve
 
-ROWS = ("logistic-regression", "film[image_encoder=territories]")
+ROWS = ("logistic-regression", "film[image=pooled,image_encoder=territories]")
 
 
 def test_every_row_has_an_auc_below_the_optimum_and_who_knows_the_form_is_ahead(monkeypatch, capsys) -> None:

@@ -28,10 +28,15 @@ class ImageNetwork(nn.Module):
     width : channels of the first convolution.
     of_volumes : gives a network that each channel of the volumes goes through in place of the 3-D network,
         (n, 1, x, y, z) -> (n, f), and f.
+    last_block : see `convolutions`.
     """
 
     def __init__(
-        self, shapes: Mapping[str, tuple[int, ...]], width: int, of_volumes: Callable[[], tuple[nn.Module, int]] | None = None
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        width: int,
+        of_volumes: Callable[[], tuple[nn.Module, int]] | None = None,
+        last_block: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.width = 0
@@ -43,14 +48,14 @@ class ImageNetwork(nn.Module):
             if len(grid) == 3 and of_volumes is not None:
                 network, features = of_volumes()
             else:
-                network, features = convolutions(1 if each else channels, grid, width)
+                network, features = convolutions(1 if each else channels, grid, width, last_block)
             self.branches.append(ChannelByChannel(network) if each else network)
             self.width += features * channels if each else features
 
-    def forward(self, views: Mapping[str, Tensor]) -> Tensor:
-        """View -> (b, c, *spatial) becomes (b, width)."""
+    def forward(self, views: Mapping[str, Tensor], *conditions: Tensor) -> Tensor:
+        """View -> (b, c, *spatial) becomes (b, width). conditions (b, p): what the last blocks take beside their maps."""
         together = [torch.cat([views[name] for name in names], dim=1) for names in self._groups]
-        return torch.cat([branch(images) for branch, images in zip(self.branches, together, strict=True)], dim=1)
+        return torch.cat([branch(images, *conditions) for branch, images in zip(self.branches, together, strict=True)], dim=1)
 
 
 def _groups(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, ...]]:
@@ -65,22 +70,39 @@ def _groups(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, ...]]:
 
 
 class ChannelByChannel(nn.Module):
-    """A network of one input channel over each channel of images, its features side by side."""
+    """A network of one input channel over each channel of images, under the same conditions, its features side by side."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(b, c, *spatial) -> (b, c * features)."""
-        features: Tensor = self.network(images.flatten(0, 1)[:, None])
+    def forward(self, images: Tensor, *conditions: Tensor) -> Tensor:
+        """(b, c, *spatial), conditions (b, p) -> (b, c * features)."""
+        repeated = (condition.repeat_interleave(images.shape[1], dim=0) for condition in conditions)
+        features: Tensor = self.network(images.flatten(0, 1)[:, None], *repeated)
         return features.reshape(len(images), -1)
 
 
-def convolutions(channels: int, grid: tuple[int, ...], width: int) -> tuple[nn.Module, int]:
+class Conditioned(nn.Module):
+    """A network, then a block that takes its maps and what they depend on beside the images."""
+
+    def __init__(self, network: nn.Module, block: nn.Module) -> None:
+        super().__init__()
+        self.network, self.block = network, block
+
+    def forward(self, images: Tensor, *conditions: Tensor) -> Tensor:
+        """Images, conditions (n, p) -> the block's maps side by side, (n, features)."""
+        maps: Tensor = self.block(self.network(images), *conditions)
+        return maps.flatten(1)
+
+
+def convolutions(
+    channels: int, grid: tuple[int, ...], width: int, last_block: Callable[[int, int], nn.Module] | None = None
+) -> tuple[nn.Module, int]:
     """Convolutions of stride 2, each normalised over the batch, down to the coarsest grid: (n, c, *grid) -> (n, features).
 
-    The second value is the number of features.
+    The second value is the number of features. last_block : gives, for so many axes and channels, a block that keeps the size
+    of the last maps and may look at something else beside them.
     """
     solid = len(grid) == 3
     convolution: Any = nn.Conv3d if solid else nn.Conv2d
@@ -91,7 +113,10 @@ def convolutions(channels: int, grid: tuple[int, ...], width: int) -> tuple[nn.M
         wider = width * 2 ** min(halvings, DOUBLINGS)
         layers += [convolution(channels, wider, 3, stride=2, padding=1, bias=False), normalised(wider), nn.ReLU()]
         channels, grid, halvings = wider, tuple(math.ceil(length / 2) for length in grid), halvings + 1
-    return nn.Sequential(*layers, nn.Flatten()), channels * math.prod(grid)
+    features = channels * math.prod(grid)
+    if last_block is None:
+        return nn.Sequential(*layers, nn.Flatten()), features
+    return Conditioned(nn.Sequential(*layers), last_block(len(grid), channels)), features
 
 
 class ResNet(nn.Module):
