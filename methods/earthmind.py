@@ -24,11 +24,12 @@ ALIGNMENTS = ("infonce", "mse")
     family="adapted",
     reference="EarthMind (adapted), arXiv 2506.01667 v1",
     differences="kept: modality alignment, modality mutual attention, spatial attention prompting (SAP; where images carry "
-    "lesion masks; on soop that mask is also the image's source). Changed: each modality is resampled to M "
-    "learned queries, since scans and words have no pairing; CLS and the table decide. Dropped: language "
-    "model, segmentation decoder, region encoder, pre-training. [A] width 64, M 16, one layer, 4 heads "
-    "(`size=paper`: 256, 32, 1, 8), alignment of the resampled tokens' means, KL(mask || attention), "
-    "feed-forward width 2d, dropout 0.5 in the classifier, a learned vector per place",
+    "lesion masks; on soop that mask is also the image's source). Changed: each modality is resampled to M learned queries, "
+    "since scans and words have no pairing; CLS and the table decide. Dropped: language model, segmentation decoder, region "
+    "encoder, pre-training. [A] width 64, M 16, one layer, 4 heads (`size=paper`: 256, 32, 1, 8), alignment of the resampled "
+    "tokens' means, weights 0.1 of both losses, in SAP the lesion's share of each token as the mask (the released code: "
+    "whether it has any) and CLS in place of the segmentation token, feed-forward width 2d, dropout 0.5 in the classifier, a "
+    "learned vector per place",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -145,10 +146,13 @@ def mutual_attention(a: Tensor, b: Tensor, gates: Tensor) -> Tensor:
 
 
 def spatial_prompt(attention: Tensor, lesion: Tensor) -> Tensor:
-    """KL(lesion || attention), both (b, t) and normalised over the tokens; the mean over the cases with a lesion."""
+    """sum_i m_i log(m_i / a_i) for the lesion's shares m, normalised over the tokens, and attention a as it is: (b, t) each.
+
+    Attention to other tokens than these is missing in a, so that looking elsewhere costs too. The mean over the cases with a
+    lesion. The released code, too, adds 1e-6 to a.
+    """
     total = lesion.sum(dim=1, keepdim=True)
     target = lesion / total.clamp(min=1e-12)
-    attention = (attention / attention.sum(dim=1, keepdim=True).clamp(min=1e-12)).clamp(min=1e-12)
-    divergence = (torch.xlogy(target, target) - target * attention.log()).sum(dim=1)
+    divergence = (torch.xlogy(target, target) - target * (attention + 1e-6).log()).sum(dim=1)
     lesioned = total[:, 0] > 0
     return (divergence * lesioned).sum() / lesioned.sum().clamp(min=1)

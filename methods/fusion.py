@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,12 +24,14 @@ EDGE = 2
     family="adapted",
     reference="FUSION (adapted), arXiv 2504.09925",
     differences="kept: text-guided image encoding (text hidden from the image in the encoder's first half), multi-level "
-    "connector, latent tokens re-queried over windows between decoder layers, dual-supervised mapping loss. "
-    "Changed: a transformer over frozen tokens stands for the vision encoder, one with a CLS for the language "
-    "model, which reads image tokens without changing them; CLS and the table decide. Dropped: language model, "
-    "image crops, three-stage pre-training. [A] width 32, encoder of 3 layers, decoder of 2, 2 heads "
-    "(`size=paper`: 256, 4, 4, 8), windows of 2 tokens per axis (8 consecutive tokens without a grid), latent "
-    "questions conditioned by adding the mean text state, feed-forward width 2d, dropout 0.5 in the "
+    "connector, latent tokens and their windows of the image encoded without text, after connector and v2t, re-queried "
+    "between decoder layers, dual-supervised mapping loss. Changed: a transformer over frozen tokens stands for the vision "
+    "encoder, one with a CLS for the language model, which reads image tokens without changing them; the mean text state is "
+    "added to the latents' question (the released code joins the question's last token to it), and latents take what they "
+    "attend to without a perceptron; the mapping loss spares its targets; CLS and the table decide. Dropped: language model, "
+    "image crops, three-stage pre-training. [A] width 32, encoder of 3 layers, decoder of 2, 2 heads (`size=paper`: 256, 4, "
+    "4, 8), the first of 3 encoder layers is the first half, whose mean lacks the layers' input (the released code has it), "
+    "windows of 2 tokens per axis (8 consecutive tokens without a grid), feed-forward width 2d, dropout 0.5 in the "
     "classifier, a learned vector per place",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
@@ -84,7 +86,6 @@ class Network(nn.Module):
         self.v2t = perceptron([3 * width, width, width], 0)
         self.encoder = Encoder(width, heads, settings.encoder_layers, settings.dropout)
         self.windows = Windows(self.image.count, self.image.grid)
-        self.latents = nn.Linear(width, width)
         self.decoder = nn.ModuleList(TransformerLayer(width, heads, settings.dropout) for _ in range(layers))
         self.requeries = nn.ModuleList(Requery(width, heads) for _ in range(layers - 1))
         self.cls = nn.Parameter(torch.randn(width))
@@ -95,11 +96,9 @@ class Network(nn.Module):
         """Logits (b,) and, in training, the loss `mapping`."""
         assert batch.image and batch.text
         (image, image_present), (text, text_present) = self.image(batch.image), self.text(batch.text)
-        levels, unguided = self.encoder(image, image_present, self.t2v(text), text_present)
-        mapped = self.v2t(levels)
-        v2t, text_again = mapped[:, : image.shape[1]], mapped[:, image.shape[1] :]
-        latents, filled = self.windows.pool(unguided, image_present)
-        cls = self._decoded((self.latents(latents), filled), (v2t, image_present), (text, text_present))
+        guided, unguided = (self.v2t(levels) for levels in self.encoder(image, image_present, self.t2v(text), text_present))
+        v2t, text_again = guided.split([image.shape[1], text.shape[1]], dim=1)
+        cls = self._decoded(unguided, (v2t, image_present), (text, text_present))
         table = [] if batch.table is None else [batch.table]
         logits = self.classifier(torch.cat([cls, *table], dim=1)).squeeze(1)
         if not self.training:
@@ -108,12 +107,16 @@ class Network(nn.Module):
             logits, {"mapping": mapping_loss((text, text_again, text_present), (image, self.t2v(v2t), image_present))}
         )
 
-    def _decoded(self, latents: States, image: States, text: States) -> Tensor:
-        """The CLS (b, d) after the decoder over [image ; latents ; text ; CLS]; between layers the latents ask again."""
-        (asking, filled), (v2t, image_present), (context, text_present) = latents, image, text
+    def _decoded(self, unguided: Tensor, image: States, text: States) -> Tensor:
+        """The CLS (b, d) after the decoder over [image ; latents ; text ; CLS]; between layers the latents ask again.
+
+        unguided : the image in the text's space, encoded without the text; of it the latents are made, and of it they ask.
+        """
+        (v2t, image_present), (context, text_present) = image, text
+        asking, filled = self.windows.pool(unguided, image_present)
+        window, inside = self.windows.gather(unguided, image_present)
         own, present = with_cls(torch.cat([asking, context], dim=1), torch.cat([filled, text_present], dim=1), self.cls)
         allowed = all_see(torch.cat([image_present, present], dim=1))
-        window, inside = self.windows.gather(v2t, image_present)
         parts = [filled.shape[1], text_present.shape[1], 1]
         for layer, requery in zip(self.decoder[:-1], self.requeries, strict=True):
             own = layer(torch.cat([v2t, own], dim=1), allowed, last=sum(parts))
@@ -137,15 +140,31 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(TransformerLayer(width, heads, dropout) for _ in range(layers))
 
     def forward(self, image: Tensor, image_present: Tensor, text: Tensor, text_present: Tensor) -> tuple[Tensor, Tensor]:
-        """Levels (b, t, 3 d) of all tokens, [last ; mean of the first half ; of the second], and the unguided image tokens."""
+        """Levels (b, t, 3 d) of all tokens, and those of the image tokens encoded without any text.
+
+        Both encodings have the first half in common, for there the image does not see the text.
+        """
         states, present = torch.cat([image, text], dim=1), torch.cat([image_present, text_present], dim=1)
-        outputs: list[Tensor] = []
-        half = len(self.layers) // 2
-        for number, layer in enumerate(self.layers):
-            states = layer(states, without_guidance(present, image.shape[1]) if number < half else all_see(present))
-            outputs.append(states)
-        first, second = (torch.stack(part).mean(dim=0) for part in (outputs[:half], outputs[half:]))
-        return torch.cat([states, first, second], dim=-1), outputs[half - 1][:, : image.shape[1]]
+        images, half = image.shape[1], len(self.layers) // 2
+        first = outputs_of(self.layers[:half], states, without_guidance(present, images))
+        alone = [output[:, :images] for output in first]
+        guided = outputs_of(self.layers[half:], first[-1], all_see(present))
+        unguided = outputs_of(self.layers[half:], alone[-1], all_see(image_present))
+        return levels(first, guided), levels(alone, unguided)
+
+
+def outputs_of(layers: Iterable[nn.Module], states: Tensor, allowed: Tensor) -> list[Tensor]:
+    """What each of the layers gives, one after the other, (b, t, d) each."""
+    outputs = []
+    for layer in layers:
+        states = layer(states, allowed)
+        outputs.append(states)
+    return outputs
+
+
+def levels(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+    """[last ; mean of the first half ; mean of the second half] of the layers' outputs (b, t, d): (b, t, 3 d)."""
+    return torch.cat([second[-1], *(torch.stack([*half]).mean(dim=0) for half in (first, second))], dim=-1)
 
 
 def without_guidance(present: Tensor, images: int) -> Tensor:

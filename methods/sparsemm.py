@@ -26,12 +26,12 @@ CASES = 256
     family="adapted",
     reference="SparseMM (adapted), arXiv 2506.05344",
     differences="kept: visual head scores (on training cases alone), budgets of window, uniform share and share by score, "
-    "choice of keys by the last queries' attention, surplus redistributed; all of it at prediction alone, "
-    "without training. Changed: the backbone is `joint-transformer`, whose CLS stands for the words that a "
-    "language model writes: it votes, and it reads the kept tokens. On soop the lesion tokens, the scores' "
-    "target, come from the mask that the image is. Dropped: language model, pre-training, faster decoding. [A] "
-    "window 4, rho 0.1, mean budget 0.33 of the tokens, average pooling over 5 keys, a quarter of the heads "
-    "silenced by `masked`, lesion tokens are those with any lesion; the backbone's as there",
+    "choice of keys by the last queries' attention, surplus redistributed; all of it at prediction alone, without training. "
+    "Changed: the backbone is `joint-transformer`, whose CLS stands for the words that a language model writes: it votes, and "
+    "it reads the kept tokens. On soop the lesion tokens, the scores' target, come from the mask that the image is. Dropped: "
+    "language model, pre-training, faster decoding. [A] window 4, rho 0.1, mean budget 0.33 of the tokens, average pooling "
+    "over 5 keys in which an absent token counts as one without attention, tokens of the window see one another both ways, a "
+    "quarter of the heads silenced by `masked`, lesion tokens are those with any lesion; the backbone's as there",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -183,12 +183,12 @@ def _parts(scores: Tensor) -> Tensor:
 def kept_keys(attention: Tensor, present: Tensor, budget: Sequence[int], window: int, pool: int) -> Tensor:
     """The tokens that each head keeps, (b, h, n) bool, of those that are there, (b, n).
 
-    The last `window` tokens, and of the others those to which these pay most attention (b, h, n, n), averaged over the
-    `window` queries and over `pool` neighbouring keys (SnapKV, Li et al. 2024, arXiv 2404.14469).
+    The last `window` tokens, and of those before them the ones to which these pay most attention (b, h, n, n), averaged over
+    the `window` queries and over `pool` neighbouring keys before the window (SnapKV, Li et al. 2024, arXiv 2404.14469).
     """
     latest = present & (present.flip(1).cumsum(dim=1).flip(1) <= window)
     asking = latest / latest.sum(dim=1, keepdim=True)
-    paid = torch.einsum("bq,bhqk->bhk", asking, attention)
+    paid = torch.einsum("bq,bhqk->bhk", asking, attention).masked_fill(latest[:, None], 0)
     paid = avg_pool1d(paid, pool, stride=1, padding=pool // 2)
     paid = paid.masked_fill(latest[:, None], torch.inf).masked_fill(~present[:, None], -torch.inf)
     rank = paid.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)

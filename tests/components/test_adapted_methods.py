@@ -151,14 +151,16 @@ def test_mutual_attention_gates_each_pair_of_tokens_by_a_sigmoid() -> None:
             assert float(found[case, i]) == pytest.approx(1 / (1 + math.exp(-asked / math.sqrt(4))), rel=1e-5)
 
 
-def test_spatial_prompting_is_the_divergence_of_attention_from_the_lesion() -> None:
-    from scipy.stats import entropy
+def test_spatial_prompting_is_the_divergence_of_attention_as_it_is_from_the_lesion() -> None:
+    from scipy.special import rel_entr
 
-    attention = torch.tensor([[0.1, 0.2, 0.1, 0.2], [0.3, 0.1, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1]])
+    attention = torch.tensor([[0.1, 0.2, 0.1, 0.2], [0.3, 0.1, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1]])  # the rest goes elsewhere
     lesion = torch.tensor([[0.0, 0.5, 0.0, 1.0], [0.2, 0.2, 0.2, 0.2], [0.0, 0.0, 0.0, 0.0]])
-    expected = np.mean([entropy(lesion[i].numpy(), attention[i].numpy()) for i in range(2)])  # normalises both; natural log
-    assert float(earthmind.spatial_prompt(attention, lesion)) == pytest.approx(expected, rel=1e-5)
-    assert float(earthmind.spatial_prompt(lesion[:2] * 3, lesion[:2])) == pytest.approx(0, abs=1e-6)
+    shares = lesion[:2] / lesion[:2].sum(dim=1, keepdim=True)
+    expected = np.mean([rel_entr(shares[i].numpy(), attention[i].numpy()).sum() for i in range(2)])
+    assert float(earthmind.spatial_prompt(attention, lesion)) == pytest.approx(expected, rel=1e-4)
+    assert float(earthmind.spatial_prompt(shares, lesion[:2])) == pytest.approx(0, abs=1e-4)
+    assert float(earthmind.spatial_prompt(shares / 2, lesion[:2])) == pytest.approx(math.log(2), rel=1e-4)
     assert float(earthmind.spatial_prompt(attention[2:], lesion[2:])) == 0  # no lesion, no prompt
 
 
@@ -210,29 +212,55 @@ def test_the_text_does_not_reach_the_image_in_the_first_half_of_the_encoder() ->
     encoder = fusion.Encoder(8, 2, 4, 0.0).eval()
     image, text = torch.randn(2, 5, 8), torch.randn(2, 3, 8)
     seen, told = torch.ones(2, 5, dtype=torch.bool), torch.ones(2, 3, dtype=torch.bool)
-    levels, unguided = encoder(image, seen, text, told)
-    other_levels, other_unguided = encoder(image, seen, torch.randn(2, 3, 8), told)
+    levels, _ = encoder(image, seen, text, told)
+    other_levels, _ = encoder(image, seen, torch.randn(2, 3, 8), told)
     first, second = slice(8, 16), slice(16, 24)
-    assert torch.equal(unguided, other_unguided)
     assert torch.equal(levels[:, :5, first], other_levels[:, :5, first])
     assert not torch.allclose(levels[:, :5, second], other_levels[:, :5, second], atol=1e-4)
     other_image = encoder(torch.randn(2, 5, 8), seen, text, told)[0]
     assert not torch.allclose(levels[:, 5:, first], other_image[:, 5:, first], atol=1e-4)  # the text sees the image
 
 
-def test_levels_are_the_last_output_and_the_means_of_both_halves() -> None:
-    encoder = fusion.Encoder(8, 2, 4, 0.0).eval()
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_levels_are_the_last_output_and_the_means_of_both_halves_with_the_text_and_of_the_image_alone(count: int) -> None:
+    encoder = fusion.Encoder(8, 2, count, 0.0).eval()
     image, text = torch.randn(2, 5, 8), torch.randn(2, 3, 8)
-    seen, told = torch.ones(2, 5, dtype=torch.bool), torch.ones(2, 3, dtype=torch.bool)
-    states, there = torch.cat([image, text], dim=1), torch.ones(2, 8, dtype=torch.bool)
-    outputs = []
-    for number, layer in enumerate(encoder.layers):
-        states = layer(states, fusion.without_guidance(there, 5) if number < 2 else all_see(there))
-        outputs.append(states)
-    expected = torch.cat([outputs[3], (outputs[0] + outputs[1]) / 2, (outputs[2] + outputs[3]) / 2], dim=-1)
-    levels, unguided = encoder(image, seen, text, told)
-    torch.testing.assert_close(levels, expected)
-    torch.testing.assert_close(unguided, outputs[1][:, :5])
+    seen, told = torch.tensor([[True] * 5, [True, True, False, True, True]]), torch.ones(2, 3, dtype=torch.bool)
+    there, half = torch.cat([seen, told], dim=1), count // 2
+
+    def expected(states: Tensor, allowed: list[Tensor]) -> Tensor:
+        outputs = []
+        for layer, seeing in zip(encoder.layers, allowed, strict=True):
+            states = layer(states, seeing)
+            outputs.append(states)
+        means = [sum(part) / len(part) for part in (outputs[:half], outputs[half:])]
+        return torch.cat([outputs[-1], *means], dim=-1)
+
+    guided, unguided = encoder(image, seen, text, told)
+    masks = [fusion.without_guidance(there, 5)] * half + [all_see(there)] * (count - half)
+    torch.testing.assert_close(guided, expected(torch.cat([image, text], dim=1), masks))
+    torch.testing.assert_close(unguided, expected(image, [all_see(seen)] * count))
+    assert torch.equal(unguided, encoder(image, seen, torch.randn(2, 3, 8), told)[1])
+
+
+def test_latents_and_their_windows_are_of_the_image_alone_after_connector_and_v2t(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, batch = fusion.Fusion(layers=3).module(SHAPES).eval(), cases()
+    assert isinstance(module, fusion.Network) and batch.image and batch.text
+    image, seen = module.image(batch.image)
+    text, told = module.text(batch.text)
+    unguided = module.v2t(module.encoder(image, seen, module.t2v(text), told)[1])
+    latents, _ = module.windows.pool(unguided, seen)
+    windows, inside = module.windows.gather(unguided, seen)
+    entered: list[Tensor] = []
+    module.decoder[0].register_forward_hook(lambda layer, given, made: entered.append(given[0]))
+    for requery in module.requeries:
+        requery.register_forward_hook(lambda layer, given, made: entered.extend(given[2:]))
+    module(batch)
+    sequence, *asked = entered
+    torch.testing.assert_close(sequence[:, CELLS : CELLS + 8], latents)
+    assert [torch.equal(part, expected) for part, expected in zip(asked, (windows, inside) * 2, strict=True)] == [True] * 4
+    guided = module.v2t(module.encoder(image, seen, module.t2v(text), told)[0])
+    torch.testing.assert_close(sequence[:, :CELLS], guided[:, :CELLS])
 
 
 def test_mapping_loss_is_one_minus_the_cosine_in_each_space_and_spares_its_targets() -> None:
@@ -293,6 +321,21 @@ def test_each_head_keeps_the_latest_tokens_and_the_most_attended() -> None:
     assert kept[0, 1].nonzero().flatten().tolist() == [4, 6, 8]
     pooled = sparsemm.kept_keys(attention, there, [5, 5], window=2, pool=3)
     assert pooled[0, 1].nonzero().flatten().tolist() == [3, 4, 5, 6, 8]  # neighbours of the most attended
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kept_keys_are_those_of_snapkv_where_the_windows_keys_leave_before_pooling(seed: int) -> None:
+    torch.manual_seed(seed)
+    count, window, pool, budget = 24, 4, 5, 11
+    attention = (3 * torch.randn(2, 3, count, count)).softmax(dim=-1)
+    attention[..., -window:] *= 10  # what lies in the window is attended to most, as a rule
+    before = attention[:, :, -window:, :-window].mean(dim=2)
+    scores = torch.nn.functional.avg_pool1d(before, pool, stride=1, padding=pool // 2)
+    expected = torch.zeros(2, 3, count, dtype=torch.bool)
+    expected.scatter_(2, scores.topk(budget - window, dim=-1).indices, True)
+    expected[..., -window:] = True
+    there = torch.ones(2, count, dtype=torch.bool)
+    assert torch.equal(sparsemm.kept_keys(attention, there, [budget] * 3, window, pool), expected)
 
 
 def test_a_full_budget_is_the_dense_backbone_to_the_last_bit() -> None:
