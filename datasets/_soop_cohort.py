@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark import LESION_VOLUME, Cohort, ImageView, Slice
-from benchmark.learning.writers.measurement import write_reports
+from benchmark.data.modalities.text import TOPICS, Reports
+from benchmark.learning.writers.measurement import write_reports, write_topics
 from datasets._soop_files import SoopFiles
 
 WORDS = {"sex": {"F": "female", "M": "male"}, "race": {"b": "Black or African American", "w": "White"}}
@@ -67,8 +68,12 @@ def _view(files: SoopFiles, index: NDArray[np.intp], columns: Sequence[str], mad
         columns=[LESION_VOLUME, *files.atlas.names],
         dtype=np.float64,
     )
-    drafts = write_reports([str(ids[i]) for i in measured], [f for f in findings if f is not None], label_made_of=made_of)
-    reports = dict(zip(measured, drafts, strict=True))
+    written_of = ([str(ids[i]) for i in measured], [f for f in findings if f is not None])
+
+    def written(write: Callable[..., Reports]) -> Reports:
+        drafts = dict(zip(measured, write(*written_of, label_made_of=made_of), strict=True))
+        return tuple(drafts.get(i, ()) for i in range(len(ids)))
+
     table = files.table.loc[index].reset_index(drop=True)
     return Cohort(
         name="soop",
@@ -76,7 +81,8 @@ def _view(files: SoopFiles, index: NDArray[np.intp], columns: Sequence[str], mad
         sites=files.scanners[index],
         groups=ids,
         table=table[list(columns)],
-        reports=tuple(reports.get(i, ()) for i in range(len(ids))),
+        reports=written(write_reports),
+        report_sets={TOPICS: written(write_topics)},
         images={
             "mask": ImageView(files.masks, index, 1 / 255, axes="LAS"),
             "flair": ImageView(files.pictures, index, 1 / 255, slices=SLICES),

@@ -29,7 +29,8 @@ INPUTS = ("age", "bmi", "nihss", "priorstroke", "sex", "race")
         "taken)",
         "image": "expert's lesion mask in MNI space (4 mm), three FLAIR slices, lesion volume and damaged share of 32 arterial "
         "territories at 1 mm",
-        "text": "drafts written from the mask by measurement; NIHSS is not spoken of",
+        "text": "drafts written from the mask by measurement, four on all topics (set `wording`) and one on each of four "
+        "topics (set `topics`); NIHSS is not spoken of",
     },
     barred={
         "etiology": "TOAST class, decided after the work-up: not known at admission",

@@ -27,7 +27,8 @@ INPUTS = ("age", "bmi", "priorstroke", "sex", "race")
         "table": "age (89+ read as 89), body mass index, prior stroke, sex, race",
         "image": "expert's lesion mask in MNI space (4 mm), three FLAIR slices, lesion volume and damaged share of 32 arterial "
         "territories at 1 mm",
-        "text": "drafts written from the mask by measurement; NIHSS is not spoken of",
+        "text": "drafts written from the mask by measurement, four on all topics (set `wording`) and one on each of four "
+        "topics (set `topics`); NIHSS is not spoken of",
     },
     barred={
         "nihss": "the label is made of it",

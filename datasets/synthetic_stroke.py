@@ -15,7 +15,8 @@ import pandas as pd
 
 from benchmark import LESION_VOLUME, Cohort, ImageView, Sources, register_dataset
 from benchmark.data.modalities import MODALITIES
-from benchmark.learning.writers.measurement import measure_voxels, write_reports
+from benchmark.data.modalities.text import TOPICS
+from benchmark.learning.writers.measurement import measure_voxels, write_reports, write_topics
 from datasets.synthetic.admission import admission_table
 from datasets.synthetic.brain import ATLAS_NAMES, artery_atlas, load_brain
 from datasets.synthetic.oracle import oracle_facts
@@ -42,7 +43,8 @@ VERSION = "v1"
         "image": "lesion mask (view `mask`) and DWI-like and FLAIR-like volumes (view `mri`) at 4 mm; lesion volume and "
         "damaged fraction of 30 arterial territories",
         "table": "13 simulated variables known when treatment begins: age, sex, history, NIHSS, blood pressure, glucose, times",
-        "text": "four report drafts measured from lesion mask and atlas, to the main artery only: a function of the image",
+        "text": "report drafts measured from lesion mask and atlas, to the main artery only: a function of the image; four on "
+        "all topics (set `wording`) and one on each of four topics (set `topics`)",
     },
     barred={},
     scope="Simulated patients: these figures are never clinical evidence. They show whether a method comes near a known "
@@ -89,6 +91,7 @@ class SyntheticStroke:
             groups=ids,
             table=table,
             reports=write_reports(ids.tolist(), findings, seed=self.seed),
+            report_sets={TOPICS: write_topics(ids.tolist(), findings, seed=self.seed)},
             images={
                 "mask": ImageView(draw_masks(patients), scale=1 / 255),
                 "mri": ImageView(draw_scans(patients), scale=1 / 255),

@@ -25,7 +25,9 @@ from benchmark.learning.layers.perceptron import Dropout, perceptron, widths
     differences="image and text vectors come from the suite's encoders (the paper: MedicalNet, BioBERT); learning rate 5e-4 as "
     "in all neural rows here (the paper: 1e-4); [A] ReLU between the two FC, temperature 0.07, batch 64, "
     "feed-forward width 2d, encoder dropout 0.1, fused vector of 16 before the table joins, one hidden layer of d in the "
-    "classifier; semantic loss as in equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); "
+    "classifier; one draft on each of four topics in place of the five prompts (an NIHSS cannot be measured on a mask), one "
+    "drawn per epoch [A] and the mean embedding of all at prediction [A] (`reports=wording`: drafts on all topics that differ "
+    "in words); semantic loss as in equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); "
     "`zeroed` sets a modality's inputs to zero at prediction, `modalities` retrains without the others",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
@@ -49,12 +51,14 @@ from benchmark.learning.layers.perceptron import Dropout, perceptron, widths
         },
         "image": {"permuted": set(), "constant": set()},
         "text": {"permuted": set(), "constant": set()},
+        "reports": {"wording": set()},
     },
 )
 @dataclass
 class VDAFM(NeuralMethod):
     """Loss: L_cls + lambda_semantic L_sem + lambda_contrastive 0.95^epoch L_con.
 
+    reports : the set of report drafts: one for each topic where the cohort has such, as the source paper has prompts.
     hidden : widths of the two dimension reductions; the last is the model's width d.
     layers, heads : of the joint encoder over the two tokens.
     dropout : of the dimension reductions and the classifier.
@@ -78,6 +82,7 @@ class VDAFM(NeuralMethod):
     fused: int = 16
     zeroed: str = ""
     modalities: str = "image+table+text"
+    reports: str = "topics"
 
     def __post_init__(self) -> None:
         """Refuse what the options cannot mean. Raises `BenchmarkError`."""

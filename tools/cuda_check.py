@@ -99,7 +99,7 @@ def made_cohort(cases: int, catalogue: Catalogue) -> Cohort:
         made: Features = catalogue.encoder(encoder).make().encode(cohort)
         return made
 
-    def features(modality: str, encoder: str | None, rows: Index | None) -> Features:
+    def features(modality: str, encoder: str | None, rows: Index | None, *reports: str) -> Features:
         whole = encoded(encoder or cohort.encoders[modality])
         return whole if rows is None else whole.take(rows)
 

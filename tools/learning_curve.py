@@ -99,7 +99,7 @@ def made_cohort(patients: list[Patient]) -> Cohort:
     return replace(
         cohort,
         rows=np.arange(len(ids)),
-        feature_source=lambda modality, encoder, rows: features if rows is None else features.take(rows),
+        feature_source=lambda modality, encoder, rows, *reports: features if rows is None else features.take(rows),
     )
 
 

@@ -143,6 +143,12 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (REFUSED, "reports=[(chr(0xDCE9),), *reports[1:]]"),
     (REFUSED, "reports='a small infarct'"),
     (REFUSED, "reports=reports[1:]"),
+    (NOTED, "report_sets={'topics': [('',), *reports[1:]]}"),
+    (REFUSED, "report_sets={'wording': reports}"),
+    (REFUSED, "report_sets={'one, two': reports}"),
+    (REFUSED, "report_sets={'topics': reports[1:]}"),
+    (REFUSED, "report_sets={'topics': [(7,), *reports[1:]]}"),
+    (REFUSED, "report_sets=reports"),
     # images
     (ALIKE, "images={'mask': ImageView(mask.astype(bool)), 'flair': ImageView(flair)}"),
     (ALIKE, "images={'mask': ImageView(3 * mask), 'flair': ImageView(flair)}"),

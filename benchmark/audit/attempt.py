@@ -56,7 +56,7 @@ class Candidate:
         for modality, encoder in self.row.encoders.items():
             with calling(f"encoder {encoder}"):
                 for part in filter(None, (cohort, cohort.pool)):
-                    part.features(modality, encoder)
+                    part.reading(self.row.reports).features(modality, encoder)
         return cohort
 
     def views(self, permuted: frozenset[str] = frozenset()) -> Views:

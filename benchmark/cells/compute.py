@@ -14,6 +14,7 @@ from benchmark.cells.store import CellRecord, Outcome
 from benchmark.cells.studies import open_study
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool, features_of
+from benchmark.data.modalities.text import WORDING
 from benchmark.data.parts import Index
 from benchmark.data.preparation import load_prepared
 from benchmark.data.stages import StageKey
@@ -33,20 +34,23 @@ class Encoding:
     """What an encoder is to do with a cohort: give its features, or (`stage`) first learn on the pool.
 
     pool : positions of the pool's cases that a split allows, for an encoder that learns on them.
+    reports : the set of reports that an encoder of text reads.
     """
 
     modality: str
     encoder: str
     pool: Index | None = None
     stage: StageKey | None = None
+    reports: str = WORDING
 
     def build(self, cohort: Cohort) -> None:
         """Keep the features, or the stage. Raises what the encoder raises."""
         bound = cohort if self.pool is None else bound_to_pool(cohort, self.pool)
+        source = features_of(bound).reading(self.reports)
         if self.stage is None:
-            bound.features(self.modality, self.encoder)
+            source(self.modality, self.encoder, None)
         else:
-            features_of(bound).pretrained(self.modality, self.encoder)
+            source.pretrained(self.modality, self.encoder)
 
 
 @dataclass(frozen=True)

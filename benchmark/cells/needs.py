@@ -14,7 +14,8 @@ from benchmark.cells.planning import Cell
 from benchmark.cells.schedule import Need
 from benchmark.cells.stages import PlannedStage
 from benchmark.data.cohort import Cohort
-from benchmark.data.features import bound_to_pool, features_of, is_pretrained_on_pool
+from benchmark.data.features import TEXT, bound_to_pool, features_of, is_pretrained_on_pool
+from benchmark.data.modalities.text import WORDING
 from benchmark.data.stages import StageKey, rows_digest
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system.errors import BenchmarkError
@@ -28,7 +29,8 @@ def learned(cell: Cell, cohort: Cohort, catalogue: Catalogue) -> list[StageKey]:
     stages = []
     for modality, encoder in cell.row.encoders.items():
         with suppress(Exception):  # an encoder is somebody's code: building its features says what is wrong
-            stages.append(features_of(bound_to_pool(cohort, cell.split.pool)).stage(modality, encoder))
+            source = features_of(bound_to_pool(cohort, cell.split.pool)).reading(cell.row.reports)
+            stages.append(source.stage(modality, encoder))
     return [stage for stage in stages if stage is not None]
 
 
@@ -73,13 +75,14 @@ class Needs:
         cohort, pool = self._cohorts[cell.row.dataset], None
         with suppress(BenchmarkError):  # of an encoder that there is not, as building its features will say
             pool = cell.split.pool if is_pretrained_on_pool(encoder, self._catalogue) else None
-        key = ("features", cell.row.dataset, modality, encoder, "" if pool is None else rows_digest(pool))
+        reports = cell.row.reports if modality == TEXT else WORDING
+        key = ("features", cell.row.dataset, modality, encoder, reports, "" if pool is None else rows_digest(pool))
         if key in self._known:
             return key
         self._known.add(key)
         stage = None
         with suppress(Exception):  # an encoder is somebody's code, and its weights may be missing: building says so
-            source = features_of(cohort if pool is None else bound_to_pool(cohort, pool))
+            source = features_of(cohort if pool is None else bound_to_pool(cohort, pool)).reading(reports)
             stage = source.stage(modality, encoder)
             if stage is not None:
                 self._learned[key] = stage
@@ -89,10 +92,10 @@ class Needs:
         before: tuple[Hashable, ...] = ()
         if stage is not None and not stage.is_built:
             most = float(self._catalogue.encoder(encoder).entry.constants.get("pretraining_seconds", PRETRAINING_SECONDS))
-            work = partial(self._build, cell, Encoding(modality, encoder, pool, stage), (most, None))
+            work = partial(self._build, cell, Encoding(modality, encoder, pool, stage, reports), (most, None))
             self.by_key[stage.digest] = Need(stage.digest, str(stage), work, (), seconds)
             before = (stage.digest,)
-        work = partial(self._build, cell, Encoding(modality, encoder, pool), (None, None))
+        work = partial(self._build, cell, Encoding(modality, encoder, pool, reports=reports), (None, None))
         self.by_key[key] = Need(key, f"encoder {encoder} on {cell.row.dataset}", work, before, seconds)
         return key
 

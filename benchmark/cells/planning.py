@@ -15,7 +15,8 @@ from benchmark.cells.store import CellAddress, CellRecord, Outcome, Store
 from benchmark.cells.task import Task, make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.contracts import SplitProtocol
-from benchmark.data.features import encoder_identity
+from benchmark.data.features import encoder_identity, report_digests
+from benchmark.data.modalities.text import WORDING, set_to_read
 from benchmark.data.splits import Split
 from benchmark.learning.stages import TRAINING
 from benchmark.learning.tuning import search
@@ -24,7 +25,7 @@ from benchmark.registry.cards import DatasetCard, ProtocolCard
 from benchmark.registry.catalogue import Catalogue, Configured, ConfiguredMethod
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
-from benchmark.system.errors import BenchmarkError, DataError
+from benchmark.system.errors import BenchmarkError, DataError, UnknownNameError
 from benchmark.system.threads import device
 
 State = Literal["fresh", "stale", "missing"]
@@ -32,7 +33,10 @@ State = Literal["fresh", "stale", "missing"]
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A configured method on one dataset: what all its cells have in common."""
+    """A configured method on one dataset: what all its cells have in common.
+
+    encoders : modality -> the encoder that runs for it. reports : the set of reports that its encoder of text reads.
+    """
 
     dataset: str
     folder: str
@@ -41,6 +45,7 @@ class PlannedRow:
     ingredients: Mapping[str, Any]
     plugins: tuple[str, ...]
     not_applicable: str = ""
+    reports: str = WORDING
 
     @property
     def fits(self) -> int:
@@ -194,6 +199,7 @@ def describe_row(
     configuration = _configuration(method)
     made = _read(method.entry.make, method.fixed)
     as_they_are = _read(getattr, made, "unencoded", ())
+    reports, no_reports = _reports(configuration, method, cohort)
     encoders = {
         modality: str(name)
         for modality in sorted((frozenset().union(*method.modalities) & cohort.modalities).difference({"table"}, as_they_are))
@@ -208,6 +214,8 @@ def describe_row(
         "encoders": {name: _read(encoder_identity, name, modality, catalogue) for modality, name in encoders.items()},
         "libraries": provenance.library_versions(path) if path.is_file() else {},
     }
+    if reports != WORDING:
+        ingredients["reports"] = {reports: report_digests(cohort)[reports]}
     if hasattr(made, "weights_digest"):
         ingredients["weights"] = _read(made.weights_digest)
     if device() != "cpu" and "torch" in ingredients["libraries"]:
@@ -223,7 +231,27 @@ def describe_row(
     not_applicable = (
         "" if method.entry.error else method.why_not_applicable(dataset.spelled, cohort.modalities, cohort.absent, len(cohort))
     )
-    return PlannedRow(dataset.spelled, cohort.folder, method, encoders, ingredients, catalogue.plugins, not_applicable)
+    return PlannedRow(
+        dataset.spelled,
+        cohort.folder,
+        method,
+        encoders,
+        ingredients,
+        catalogue.plugins,
+        not_applicable or no_reports,
+        reports,
+    )
+
+
+def _reports(configuration: Mapping[str, Any], method: ConfiguredMethod, cohort: Cohort) -> tuple[str, str]:
+    """The set of reports that a row reads, and why it cannot; a row that sees no text reads none but `wording`."""
+    named = configuration.get("reports")
+    if not isinstance(named, str) or "text" not in frozenset().union(*method.modalities) & cohort.modalities:
+        return WORDING, ""
+    try:
+        return set_to_read(named, cohort.report_sets), ""
+    except UnknownNameError as error:
+        return WORDING, f"{cohort.name}: {error}"
 
 
 def training_seed(dataset: str, protocol: str, method: str, split: Split) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.modalities import known_modalities, known_parts
+from benchmark.data.modalities.text import WORDING, set_to_read
 from benchmark.data.parts import Bools, Flags, Floats, Frame, Index, Labels, Part, View, Words, join, lengths, take
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
@@ -57,8 +58,14 @@ class Features:
         )
 
 
-FeatureSource = Callable[[str, "str | None", "Index | None"], Features]
-"""(modality, encoder or None for the dataset's default, positions in the dataset or None for all) -> features."""
+class FeatureSource(Protocol):
+    """Where the features of a dataset's cases come from."""
+
+    def __call__(self, modality: str, encoder: str | None, rows: Index | None, /, *reports: str) -> Features:
+        """Those of the cases at `rows`, positions in the dataset, or of all.
+
+        The encoder is the dataset's default where it is None; a set of reports is named where it is not the cohort's own.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +84,7 @@ class Cohort:
     groups : (n,) strings: what no split may part (the patient). None in a blind view.
     table : typed columns (float64 for numbers, `category` for categories), NaN where missing; or None.
     reports : per case a tuple of text drafts, or None.
+    report_sets : further sets of drafts by name, from which a row chooses one in place of `reports`; see `reading`.
     images : named views, each lazily loaded to (n, c, *spatial) float32; empty where there are none.
     derived : named features computed from the image (lesion volume, territory fractions); the image modality. Or None.
     atlas : the territories on which `derived` and the reports were measured, or None.
@@ -102,6 +110,7 @@ class Cohort:
     if TYPE_CHECKING:  # parts of the shipped modalities, for which `parts` stands
         table: pd.DataFrame | None = None
         reports: Reports | None = None
+        report_sets: Mapping[str, Reports] = {}
         images: Views = {}
         derived: pd.DataFrame | None = None
         atlas: Atlas | None = None
@@ -197,13 +206,30 @@ class Cohort:
         allowed = rows if rows is not None else self.rows
         message = f"{self.name}: these features belong to no view of the method's: it may use {', '.join(sorted(modalities))}"
 
-        def bounded(modality: str, encoder: str | None, rows: Index | None) -> Features:
+        def bounded(modality: str, encoder: str | None, rows: Index | None, *reports: str) -> Features:
             inside = allowed is None or (rows is not None and bool(np.isin(rows, allowed).all()))
             if modality not in modalities or not inside:
                 raise BenchmarkError(message)
-            return source(modality, encoder, rows)
+            return source(modality, encoder, rows, *reports)
 
         return replace(self, feature_source=bounded)
+
+    def reading(self, name: str) -> Cohort:
+        """The same view, whose reports, and the features of its text, are those of the named set; the pool is left as it is.
+
+        `wording` is the set of its own drafts, which also stand for `topics` where it has none. Raises `UnknownNameError` for
+        any other set that the view does not hold.
+        """
+        name, source = set_to_read(name, self.report_sets), self.feature_source
+        if name == WORDING:
+            return self
+
+        def read(modality: str, encoder: str | None, rows: Index | None, *further: str) -> Features:
+            assert source is not None and not further
+            return source(modality, encoder, rows, name)
+
+        features = None if source is None else read
+        return replace(self, reports=self.report_sets[name], report_sets={}, feature_source=features)
 
     def join(self, other: Cohort) -> Cohort:
         """Both views of the same dataset as one, in the order of the dataset's cases (train + validation)."""

@@ -7,16 +7,18 @@ An encoder whose class says `pretrained_on_pool = True` is trained first, on the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.contracts import Encoder, PretrainedEncoder
+from benchmark.data.modalities.text import WORDING, set_to_read
 from benchmark.data.parts import Index, mapped
 from benchmark.data.stages import Arrays, StageKey, rows_digest
 from benchmark.registry.catalogue import Catalogue
@@ -26,15 +28,20 @@ from benchmark.system.files import build_once, check_sealed, safe, write_durably
 from benchmark.system.locations import data_folder
 
 PRETRAINING = "pretraining"
+TEXT = "text"
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """A dataset's pool, and which of its cases a pool-trained encoder may see: none before a split says so."""
+    """A dataset's pool, and which of its cases a pool-trained encoder may see: none before a split says so.
+
+    sets : name -> digest of each further set of its reports.
+    """
 
     dataset: str
     digest: str
     load: Callable[[], Cohort]
+    sets: Mapping[str, str]
     rows: Index | None = None
 
     @property
@@ -44,7 +51,7 @@ class Pool:
 
 
 class FeatureCache:
-    """Features of a cohort by modality, encoder and cases; content-addressed by cohort, encoder, weights and pool.
+    """Features of a cohort by modality, encoder, cases and set of reports; content-addressed by these, weights and pool.
 
     It holds no cohort: what an encoder has to see is loaded by `load` where features are not cached yet.
     """
@@ -52,7 +59,8 @@ class FeatureCache:
     def __init__(self, cohort: Cohort, catalogue: Catalogue, load: Callable[[], Cohort], pool: Pool | None = None) -> None:
         self._name, self._digest, self._encoders = cohort.name, data_key(cohort), dict(cohort.encoders)
         self._catalogue, self._load, self._pool = catalogue, load, pool
-        self._held: dict[tuple[str, str, str], Features] = {}
+        self._sets, self._set = report_digests(cohort), WORDING
+        self._held: dict[tuple[str, str, str, str], Features] = {}
 
     def bound(self, rows: Index) -> FeatureCache:
         """The same cache, whose pool-trained encoders are trained on the pool's cases at `rows`."""
@@ -60,12 +68,21 @@ class FeatureCache:
         other._pool = None if self._pool is None else replace(self._pool, rows=rows)
         return other
 
-    def __call__(self, modality: str, encoder: str | None, rows: Index | None) -> Features:
+    def reading(self, name: str) -> FeatureCache:
+        """The same cache, whose encoders of text read the named set of reports. Raises `UnknownNameError`."""
+        other = copy(self)
+        other._set = set_to_read(name, self._sets)
+        return other
+
+    def __call__(self, modality: str, encoder: str | None, rows: Index | None, *reports: str) -> Features:
         """The features of the cases at `rows` (all if None); computed and stored where they are not cached yet."""
+        if reports:
+            return self.reading(*reports)(modality, encoder, rows)
         spelled = encoder or self._encoders.get(modality)
         if spelled is None:
             raise BenchmarkError(f"{self._name}: the dataset names no default encoder of {modality}: name one")
-        key = (modality, spelled, self._pool.key if self._pool and is_pretrained_on_pool(spelled, self._catalogue) else "")
+        pool = self._pool.key if self._pool and is_pretrained_on_pool(spelled, self._catalogue) else ""
+        key = (modality, spelled, pool, self._read_set(modality))
         if key not in self._held:
             self._held[key] = _read(self._folder(modality, spelled))
         whole = self._held[key]
@@ -82,6 +99,8 @@ class FeatureCache:
             return None
         identity = encoder_identity(spelled, modality, self._catalogue)
         ingredients = {"data": pool.digest, "encoder": identity, "modality": modality, "seen": {"pool": pool.key}}
+        if modality == TEXT and self._set in pool.sets:
+            ingredients["reports"] = {self._set: pool.sets[self._set]}
         return StageKey(spelled, PRETRAINING, pool.dataset, ingredients)
 
     def pretrained(self, modality: str, spelled: str) -> Arrays:
@@ -89,7 +108,7 @@ class FeatureCache:
         stage, pool = self.stage(modality, spelled), self._pool_to_see(spelled)
         assert stage is not None and pool is not None and pool.rows is not None
         if not stage.is_built:
-            view = pool.load().only({modality}).blind().take(pool.rows)
+            view = pool.load().reading(self._set).only({modality}).blind().take(pool.rows)
             learner: PretrainedEncoder = self._catalogue.encoder(spelled).make()
             stage.build(lambda: learner.pretrain(view), view.case_ids.tolist())
         return stage.arrays()
@@ -97,14 +116,20 @@ class FeatureCache:
     def _place(self, modality: str, spelled: str) -> Path:
         pool = self._pool_to_see(spelled)
         label = _label(spelled, encoder_identity(spelled, modality, self._catalogue))
-        return data_folder() / "features" / self._digest[:16] / (label + (f"-pool-{pool.key}" if pool else ""))
+        read = self._read_set(modality)
+        label += (f"-pool-{pool.key}" if pool else "") + (f"-reports-{read}" if read else "")
+        return data_folder() / "features" / self._digest[:16] / label
+
+    def _read_set(self, modality: str) -> str:
+        """The set of reports that features of the modality are made of, with its digest; empty where it is no further set."""
+        return "" if modality != TEXT or self._set == WORDING else f"{self._set}-{self._sets[self._set][:16]}"
 
     def _folder(self, modality: str, spelled: str) -> Path:
         """The features' folder, filled where it is not there yet."""
 
         def write(aside: Path) -> None:
             encoder: Encoder = self._catalogue.encoder(spelled).make()
-            cohort = self._load().only({modality}).blind()
+            cohort = self._load().reading(self._set).only({modality}).blind()
             if self._pool_to_see(spelled) is None:
                 features = encoder.encode(cohort)
             else:
@@ -132,8 +157,20 @@ class FeatureCache:
 
 
 def data_key(cohort: Cohort) -> str:
-    """What features are made of: the cohort's content, and what that digest does not cover."""
-    return provenance.digest([cohort.content_digest, {part.name: part.undigested(value) for part, value in cohort.contents()}])
+    """What features are made of: the cohort's content, and what that digest does not cover; further reports have their own."""
+    undigested = {part.name: part.undigested(value) for part, value in cohort.contents() if not part.by_name}
+    return provenance.digest([cohort.content_digest, undigested])
+
+
+def report_digests(cohort: Cohort) -> Mapping[str, str]:
+    """Name -> digest of each further set of reports, the pool's included."""
+    if cohort not in _REPORT_DIGESTS:
+        sides = [side.report_sets for side in (cohort, cohort.pool) if side is not None]
+        _REPORT_DIGESTS[cohort] = {name: provenance.digest([side.get(name) for side in sides]) for name in cohort.report_sets}
+    return _REPORT_DIGESTS[cohort]
+
+
+_REPORT_DIGESTS: WeakKeyDictionary[Cohort, Mapping[str, str]] = WeakKeyDictionary()
 
 
 def bound_to_pool(cohort: Cohort, rows: Index) -> Cohort:

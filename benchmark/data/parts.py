@@ -69,12 +69,14 @@ class Part:
     place : when it enters the content digest. Keys of published results rest on that digest, so the places of what existed
         then never change, and a later part comes last, where it changes no cohort that lacks it. None: it does not enter.
     of_cases : whether it holds something of each case; else it is the whole dataset's, and its pool's too.
+    by_name : whether rows choose one of its values by name: what does not use that value does not depend on it.
     empty : what a cohort without it answers; never changed.
     """
 
     name: str
     place: int | None = LAST
     of_cases: bool = True
+    by_name: bool = False
     empty: Mapping[str, Any] | None = None
 
     def take_in(self, value: Any, remarks: Remarks) -> Any:

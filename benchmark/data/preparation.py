@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.data.cohort import Cohort, every_part
 from benchmark.data.contracts import Dataset, ReadsFiles
-from benchmark.data.features import FeatureCache, Pool, data_key
+from benchmark.data.features import FeatureCache, Pool, data_key, report_digests
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.intake import take_in, write_remarks
 from benchmark.data.reading import opened_files
@@ -49,7 +49,7 @@ def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
         raise BenchmarkError(f"{folder} was edited: `clean --prepared --yes`, then run again")
     if cohort.pool is None:
         return replace(cohort, feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder)))
-    pool = Pool(cohort.name, data_key(cohort.pool), lambda: _read(folder / "pool"))
+    pool = Pool(cohort.name, data_key(cohort.pool), lambda: _read(folder / "pool"), report_digests(cohort.pool))
     return replace(
         cohort,
         feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder), pool),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark import Cohort, ImageView
+from benchmark.data.modalities.text import Reports
 from benchmark.data.parts import join
 from benchmark.system.errors import UnknownNameError
 
@@ -59,15 +60,15 @@ def near_copies(cohort: Cohort, rng: np.random.Generator) -> Cohort:
     """Likewise, but measured and written once more: numbers, voxels and words differ a little."""
 
     def again(copied: Cohort) -> Cohort:
-        assert copied.derived is not None and copied.reports is not None
+        assert copied.derived is not None
         derived = copied.derived * (1 + 1e-4 * rng.normal(size=copied.derived.shape))
         images = {}
         for name, view in copied.images.items():
             voxels = np.asarray(view.array[view.rows])
             noise = rng.integers(-2, 3, size=voxels.shape, dtype=np.int8) * (voxels > 0)
             images[name] = ImageView(np.clip(voxels + noise, 0, 255).astype(voxels.dtype), scale=view.scale)
-        reports = tuple(tuple(f"{draft} Second reading." for draft in drafts) for drafts in copied.reports)
-        return replace(copied, derived=derived, images=images, reports=reports)
+        read_again = _rewritten(copied, lambda case, draft: f"{draft} Second reading.")
+        return replace(read_again, derived=derived, images=images)
 
     return _joined(cohort, rng, again)
 
@@ -85,24 +86,14 @@ def pool_copies(cohort: Cohort, rng: np.random.Generator) -> Cohort:
 def outcome_words(cohort: Cohort, rng: np.random.Generator) -> Cohort:
     """A last sentence in a third of the reports, as discharge letters have it."""
     said = {0: "Discharged to a nursing home, mRS 4.", 1: "Discharged home, mRS 1."}
-    spoken = rng.random(len(cohort)) < 1 / 3
-    assert cohort.reports is not None
-    reports = tuple(
-        tuple(f"{draft} {said[int(label)]}" for draft in drafts) if speaks else drafts
-        for drafts, label, speaks in zip(cohort.reports, _labels(cohort), spoken, strict=True)
-    )
-    return replace(cohort, reports=reports)
+    spoken, labels = rng.random(len(cohort)) < 1 / 3, _labels(cohort)
+    return _rewritten(cohort, lambda case, draft: f"{draft} {said[int(labels[case])]}" if spoken[case] else draft)
 
 
 def outcome_word(cohort: Cohort, rng: np.random.Generator) -> Cohort:
     """A harmless word that stands in almost every report of one class only: whoever wrote it knew."""
     written = (_labels(cohort) == 1) ^ (rng.random(len(cohort)) < 0.01)
-    assert cohort.reports is not None
-    reports = tuple(
-        tuple(f"{draft} Reassuring." for draft in drafts) if word else drafts
-        for drafts, word in zip(cohort.reports, written, strict=True)
-    )
-    return replace(cohort, reports=reports)
+    return _rewritten(cohort, lambda case, draft: f"{draft} Reassuring." if written[case] else draft)
 
 
 def image_mark(cohort: Cohort, rng: np.random.Generator) -> Cohort:
@@ -139,6 +130,17 @@ def _labels(cohort: Cohort) -> NDArray[np.int8]:
 def _with_column(cohort: Cohort, name: str, values: ArrayLike) -> Cohort:
     assert cohort.table is not None
     return replace(cohort, table=cohort.table.assign(**{name: np.asarray(values, dtype=np.float64)}))
+
+
+def _rewritten(cohort: Cohort, write: Callable[[int, str], str]) -> Cohort:
+    """The drafts of every set written anew: by the case's position and what the draft was."""
+
+    def anew(reports: Reports) -> Reports:
+        return tuple(tuple(write(case, draft) for draft in drafts) for case, drafts in enumerate(reports))
+
+    assert cohort.reports is not None
+    sets = {name: anew(reports) for name, reports in cohort.report_sets.items()}
+    return replace(cohort, reports=anew(cohort.reports), report_sets=sets)
 
 
 def _joined(cohort: Cohort, rng: np.random.Generator, again: Callable[[Cohort], Cohort]) -> Cohort:

@@ -23,6 +23,7 @@ from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.system.locations import ROOT
+from datasets.synthetic.planted import planted
 from tests.made_benchmark import MadeBenchmark
 
 CARD = DatasetCard(
@@ -192,6 +193,49 @@ def test_a_planted_leak_is_caught_by_its_code(name: str, n: int, shipped: Catalo
     if name == "one row of another patient" and n == 60:
         state = "invalidates"  # two of sixty cases are more than one in a hundred
     assert state in {each.state for each in seen(code, plant(clean(n)), shipped)}
+
+
+OF_TEXT = [name for name, (code, _, _) in PLANTED.items() if code in {"SB115", "SB116", "SB123", "SB132", "SB161"}]
+
+
+def further(planted: Cohort, own: Cohort) -> Cohort:
+    """The cohort whose own drafts are clean, and whose further set of reports is the planted one."""
+    return replace(
+        own,
+        report_sets={"topics": planted.reports},
+        pool=replace(own.pool, report_sets={"topics": planted.pool.reports}),
+    )
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_a_leak_in_a_further_set_of_reports_is_caught_likewise(name: str, shipped: Catalogue) -> None:
+    code, state, plant = PLANTED[name]
+    cohort, other = clean(400), clean(400, seed=9)  # other words in the set, so that its leak is no copy of own drafts
+    found = seen(code, further(plant(replace(other, labels=cohort.labels)), cohort), shipped)
+    assert state in {each.state for each in found}
+    assert all("'topics'" in each.what for each in found)
+    assert seen(code, further(other, cohort), shipped) == []
+
+
+@pytest.mark.parametrize("name", ["outcome-words", "outcome-word", "near-copies", "copies", "pool-copies"])
+def test_a_leak_that_is_planted_in_the_synthetic_cohort_stands_in_every_set_of_reports(name: str) -> None:
+    cohort = clean(60)
+    cohort = further(cohort, replace(cohort, derived=cohort.table[["age", "nihss"]]))
+    cohort = replace(cohort, pool=replace(cohort.pool, derived=cohort.pool.table[["age", "nihss"]], sites=cohort.pool.sites))
+    leaking = planted(cohort, name, 1)
+    assert leaking.report_sets == {"topics": leaking.reports}
+    assert leaking.pool.report_sets == {"topics": leaking.pool.reports}
+    assert (leaking.reports, leaking.pool.reports) != (cohort.reports, cohort.pool.reports)
+
+
+def test_other_words_of_a_further_set_are_audited_anew(made: MadeBenchmark) -> None:
+    catalogue, cohort = made.catalogue(), made.cohort()
+    assert audit_dataset(cohort, catalogue, [], short=True).made > 0
+    assert audit_dataset(cohort, catalogue, [], short=True).made == 0
+    for words in ("a sentence", "another sentence"):
+        further = replace(cohort, report_sets={"topics": ((words,),) * len(cohort)})
+        assert audit_dataset(further, catalogue, [], short=True).made > 0
+        assert audit_dataset(further, catalogue, [], short=True).made == 0
 
 
 COHORT_CHECKS = [code for code, check in CHECKS.items() if not check.of_splits]

@@ -352,3 +352,57 @@ def test_rows_that_differ_at_prediction_alone_repeat_one_training() -> None:
         "xgboost[features=table+derived]": "xgboost[features=table+derived]",
     }
     assert {name: catalogue.method(name).trained_as for name in same} == same
+
+
+# Sets of reports
+
+READERS = ("vdafm", "vdafm[text=permuted]")
+OTHERS = ("vdafm[reports=wording]", "vdafm[modalities=image]", "concat", "text-net", "logistic-regression", "of-text", "steady")
+
+
+def with_topics(cohort: Cohort, words: str = "on a topic", theirs: str = "on a topic") -> Cohort:
+    """The cohort and its pool with a further set of reports."""
+    pool = replace(cohort.pool, report_sets={"topics": ((theirs,),) * len(cohort.pool)})
+    return replace(cohort, report_sets={"topics": ((words,),) * len(cohort)}, pool=pool)
+
+
+def keys(cohort: Cohort, catalogue: Catalogue, methods: Sequence[str]) -> dict[str, set[str]]:
+    """Method -> the keys of its cells and of their stages."""
+    suite = Suite("s", "t", ("made",), ("repeated-cv",), tuple(methods))
+    found: dict[str, set[str]] = {}
+    for cell in plan(suite, catalogue, {"made": cohort}, Store()).cells:
+        found.setdefault(cell.address.method, set()).update({cell.key, *(stage.key.digest for stage in cell.stages)})
+    return found
+
+
+def test_a_further_set_of_reports_changes_the_keys_of_the_rows_that_read_it_and_of_no_others(catalogue: Catalogue) -> None:
+    cohort, methods = load_cohort("made", catalogue), (*READERS, *OTHERS)
+    plain, further, other, in_pool = (
+        keys(each, catalogue, methods)
+        for each in (
+            *(cohort, with_topics(cohort), with_topics(cohort, words="in other words")),
+            with_topics(cohort, theirs="in other words"),
+        )
+    )
+    assert plain.keys() == set(methods)
+    for name in OTHERS:
+        assert plain[name] == further[name] == other[name] == in_pool[name]
+    for name in READERS:
+        sets = (plain[name], further[name], other[name], in_pool[name])
+        assert all(not one & another for i, one in enumerate(sets) for another in sets[:i])
+
+
+def test_the_set_that_a_row_reads_is_an_ingredient_where_it_is_a_further_one(catalogue: Catalogue) -> None:
+    plain = load_cohort("made", catalogue)
+    further = with_topics(plain)
+    read = {(name, each is further): describe("made", name, each, catalogue) for name in READERS for each in (plain, further)}
+    read |= {(name, True): describe("made", name, further, catalogue) for name in OTHERS}
+    assert {key for key, row in read.items() if row.reports == "topics"} == {(name, True) for name in READERS}
+    assert {key for key, row in read.items() if "reports" in row.ingredients} == {(name, True) for name in READERS}
+    assert read["vdafm", True].ingredients["reports"].keys() == {"topics"}
+
+
+def test_a_row_of_a_set_of_reports_that_a_dataset_lacks_does_not_apply(catalogue: Catalogue) -> None:
+    row = describe("made", "vdafm[reports=prompts]", with_topics(load_cohort("made", catalogue)), catalogue)
+    assert row.not_applicable == "made: unknown set of reports 'prompts': known: topics, wording"
+    assert describe("made", "vdafm", load_cohort("made", catalogue), catalogue).not_applicable == ""

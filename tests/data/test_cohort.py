@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.modalities.image import Atlas, ImageView
-from benchmark.system.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 N = 12
 
@@ -27,6 +27,7 @@ def made(n: int = N, pool: Cohort | None = None, prefix: str = "case") -> Cohort
         groups=np.array([f"patient-{i // 2}" for i in range(n)]),
         table=pd.DataFrame({"age": np.arange(n) * 1.0, "sex": pd.Categorical(["f", "m"] * (n // 2))}),
         reports=tuple((f"draft a of {i}", f"draft b of {i}") for i in range(n)),
+        report_sets={"topics": tuple((f"topic of {i}",) for i in range(n)), "other": tuple(() for _ in range(n))},
         images={"scan": ImageView(voxels, scale=0.5)},
         derived=pd.DataFrame({"volume": np.arange(n) * 10.0}),
         present={"image": np.arange(n) % 4 != 0, "text": np.ones(n, dtype=bool)},
@@ -38,9 +39,9 @@ def made(n: int = N, pool: Cohort | None = None, prefix: str = "case") -> Cohort
     )
 
 
-def features(modality: str, encoder: str | None, rows: np.ndarray | None) -> Features:
-    """Token (0, 0) of case i is i."""
-    tokens = np.arange(N, dtype=np.float32).reshape(N, 1, 1, 1)
+def features(modality: str, encoder: str | None, rows: np.ndarray | None, *reports: str) -> Features:
+    """Token (0, 0) of case i is i, of a further set of reports -i."""
+    tokens = np.arange(N, dtype=np.float32).reshape(N, 1, 1, 1) * (-1 if reports == ("topics",) else 1)
     whole = Features(tokens, np.ones((N, 1, 1), dtype=bool), tokens[:, :, 0] + 100)
     return whole if rows is None else whole.take(rows)
 
@@ -52,6 +53,8 @@ def contents(view: Cohort) -> list[int]:
         "table": [int(age) for age in view.table["age"]],
         "derived": [int(volume / 10) for volume in view.derived["volume"]],
         "report": [int(drafts[1].split()[-1]) for drafts in view.reports],
+        "topic": [int(drafts[0].split()[-1]) for drafts in view.report_sets["topics"]],
+        "features of topics": [-int(token) for token in view.reading("topics").features("text").tokens[:, 0, 0, 0]],
         "image": [int(image.flat[0] * 2 / 8) for image in view.images["scan"].load()],
         "feature": view.features("text").tokens[:, 0, 0, 0].astype(int).tolist(),
     }
@@ -224,6 +227,42 @@ def test_a_sealed_view_gives_features_of_its_own_cases_and_modalities_alone():
     for modality, rows in (("text", None), ("text", np.array([5])), ("text", np.array([1, 5])), ("image", np.array([1]))):
         with pytest.raises(BenchmarkError, match="belong to no view"):
             view.feature_source(modality, None, rows)
+
+
+def test_a_view_that_reads_a_further_set_has_its_drafts_and_its_features():
+    view = made(pool=made()).take([3, 1]).reading("topics")
+    assert view.reports == (("topic of 3",), ("topic of 1",))
+    assert view.take([1]).features("text").tokens[:, 0, 0, 0].tolist() == [-1]
+    assert view.report_sets == {} and view.reading("topics").reports == view.reports
+    assert made().reading("wording").reports == made().reports
+
+
+def test_own_drafts_stand_for_topics_that_a_cohort_lacks_and_for_no_other_set():
+    bare = replace(made(), report_sets={})
+    assert bare.reading("topics").reports == bare.reports
+    assert bare.reading("topics").features("text").tokens[5, 0, 0, 0] == 5
+    with pytest.raises(UnknownNameError, match="unknown set of reports 'prompts': known: wording"):
+        bare.reading("prompts")
+    with pytest.raises(UnknownNameError, match="unknown set of reports 'prompts': known: other, topics, wording"):
+        made().reading("prompts")
+
+
+def test_no_set_of_reports_is_reached_through_a_view_without_text():
+    view = made().take([1, 2]).only({"image", "table"}).sealed()
+    assert view.report_sets == {}
+    with pytest.raises(BenchmarkError, match="holds no text"):
+        view.reading("topics").features("text")
+    for rows in (np.array([1]), None):
+        with pytest.raises(BenchmarkError, match="belong to no view"):
+            view.feature_source("text", None, rows, "topics")
+
+
+def test_a_sealed_view_gives_a_further_sets_features_of_its_own_cases_alone():
+    view = made().take([1, 2]).only({"text"}).sealed().blind()
+    assert view.reading("topics").features("text").tokens[:, 0, 0, 0].tolist() == [-1, -2]
+    for rows in (None, np.array([5])):
+        with pytest.raises(BenchmarkError, match="belong to no view"):
+            view.reading("topics").feature_source("text", None, rows)
 
 
 def test_parts_sealed_together_can_be_joined():

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from benchmark.data.cohort import Cohort, every_part
+from benchmark.data.features import data_key
 from benchmark.data.modalities import MODALITIES, known_modalities
 from benchmark.data.modalities.image import Atlas, ImageView
 from benchmark.data.preparation import load_cohort
@@ -216,6 +217,26 @@ def test_digests_of_a_cohort_of_all_modalities_are_those_of_the_first_keys(tmp_p
     assert (cohort.task_digest, cohort.content_digest) == DIGESTS[spelled]
 
 
+FURTHER = EVERYTHING.replace(
+    "images=images,", 'images=images, report_sets={"topics": (("X", "10"), ("IX",), (), ("I",))},'
+).replace('reports=(("two",), ("one",)))', 'reports=(("two",), ("one",)), report_sets={"topics": (("II",), ("I", " "))})')
+
+
+def test_further_sets_of_reports_are_prepared_with_the_cohort_and_its_pool_and_change_no_digest(tmp_path: Path) -> None:
+    cohorts = []
+    for name, text in (("plain.py", EVERYTHING), ("further.py", FURTHER)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        cohorts.append(load_cohort("everything", discover([str(tmp_path / name)])))
+    plain, further = cohorts
+    assert plain.report_sets == {}
+    assert further.report_sets == {"topics": (("I",), ("X", "10"), (), ("IX",))}
+    assert further.pool.report_sets == {"topics": (("I",), ("II",))}
+    assert (further.task_digest, further.content_digest) == DIGESTS["everything"]
+    assert (further.reports, further.pool.reports) == (plain.reports, plain.pool.reports)
+    assert (data_key(further), data_key(further.pool)) == (data_key(plain), data_key(plain.pool))
+    assert further.modalities == plain.modalities
+
+
 def test_every_file_of_the_folder_is_a_modality_and_no_two_parts_share_a_name_or_a_place() -> None:
     assert MODALITIES == ("image", "table", "text")
     parts = [part for modality in known_modalities().values() for part in modality.parts]
@@ -236,6 +257,7 @@ def small() -> Cohort:
         labels=np.array([0, 1, 1], dtype=np.int8),
         table=pd.DataFrame({"x": [1.0, 2.0, 3.0]}),
         reports=(("one",), (), ("three",)),
+        report_sets={"topics": (("1",), (), ("3",))},
         images={"scan": ImageView(np.arange(3, dtype=np.uint8)[:, None, None])},
         derived=pd.DataFrame({"volume": [3.0, 2.0, 1.0]}),
         atlas=Atlas(np.ones((1, 1, 1), dtype=np.uint8), ("MCA left",), 1.0),

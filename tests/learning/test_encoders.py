@@ -214,6 +214,42 @@ def test_taken_features_are_those_of_the_cases_taken(counting: Catalogue) -> Non
     assert features.lesion_share[:, 0].tolist() == lengths
 
 
+TOPICS = """report_sets={"topics": tuple((f"on topic {i}, case {'x' * j}",) for j, _ in enumerate(words))},
+            images={"scan":"""
+
+
+def test_each_set_of_reports_has_features_of_its_own(counting: Catalogue, made: MadeBenchmark, tmp_path: Path) -> None:
+    plain = load_cohort("made", counting).features("text", "counting")
+    places = {path.parent.name for path in (data_folder() / "features").rglob("features.json")}
+    made.edit('images={"scan":', TOPICS.replace("{i}", "1"))
+    catalogue = made.catalogue(tmp_path / "counting.py")
+    cohort = load_cohort("made", catalogue)
+    assert cohort.features("text", "counting").pooled.tolist() == plain.pooled.tolist()
+    assert len(log(tmp_path)) == 1, "the cohort's own drafts were encoded again"
+    topics = cohort.reading("topics")
+    lengths = [len(drafts[0]) for drafts in topics.reports]
+    assert topics.features("text", "counting").tokens[:, 0, 0, 0].tolist() == lengths
+    assert cohort.features("text", "counting").pooled.tolist() == plain.pooled.tolist()
+    load_cohort("made", catalogue).take([4, 2]).reading("topics").features("text", "counting")
+    assert log(tmp_path) == ["made text None"] * 2
+    now = {path.parent.name for path in (data_folder() / "features").rglob("features.json")}
+    assert places < now and all("-reports-topics-" in name for name in now - places)
+
+
+def test_other_words_of_a_further_set_are_encoded_anew_and_nothing_else(
+    counting: Catalogue, made: MadeBenchmark, tmp_path: Path
+) -> None:
+    before = 'images={"scan":'
+    for written in (1, 234):
+        made.edit(before, TOPICS.replace("{i}", str(written)))
+        before = TOPICS.replace("{i}", str(written))
+        cohort = load_cohort("made", made.catalogue(tmp_path / "counting.py"))
+        cohort.features("text", "counting")
+        first = cohort.reading("topics").features("text", "counting").tokens[0, 0, 0, 0]
+        assert first == len(f"on topic {written}, case ")
+    assert len(log(tmp_path)) == 1 + 2
+
+
 def test_an_encoder_of_another_modality_is_refused(counting: Catalogue) -> None:
     with pytest.raises(BenchmarkError, match="unknown image encoder 'counting'"):
         load_cohort("made", counting).features("image", "counting")

@@ -207,6 +207,20 @@ POISON = """labelled = self._draw(0, self.cases)
 """
 
 
+def test_it_is_trained_once_more_for_a_further_set_of_reports_and_reads_it_in_the_pool(
+    made: MadeBenchmark, tmp_path: Path
+) -> None:
+    (tmp_path / "learning.py").write_text(ENCODER)
+    made.edit('images={"scan":', """report_sets={"topics": (("four",),) * len(words)}, images={"scan":""")
+    cohort = load_cohort("made", made.catalogue(tmp_path / "learning.py"))
+    bound = bound_to_pool(cohort, np.arange(10))
+    assert bound.reading("topics").features("text", "learning").pooled[0, 0, 0] == 4
+    assert bound.pool.reading("topics").features("text", "learning").pooled[0, 0, 0] == 4
+    assert len(log(tmp_path)) == 1
+    assert bound.features("text", "learning").pooled[0, 0, 0] > 4
+    assert len(log(tmp_path)) == 2
+
+
 def test_without_a_split_it_is_refused(learning: Catalogue) -> None:
     with pytest.raises(BenchmarkError, match=r"trained on the pool that a split allows.*bound_to_pool"):
         load_cohort("made", learning).features("text", "learning")

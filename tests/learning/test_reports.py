@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import product
 
 import numpy as np
 import pytest
 
 from benchmark.data.modalities.image import Atlas
-from benchmark.learning.writers.measurement import DEFAULT_TOPICS, TOPICS, Findings, aspects_like, measure_voxels, write_reports
+from benchmark.learning.writers.measurement import (
+    DEFAULT_TOPICS,
+    TOPICS,
+    Findings,
+    aspects_like,
+    measure_voxels,
+    write_reports,
+    write_topics,
+)
 from benchmark.system.errors import BenchmarkError
 
 SHAPE = (11, 6, 5)
@@ -156,3 +165,61 @@ def test_nihss_is_impossible_where_the_label_is_made_of_it() -> None:
 def test_an_unknown_topic_is_named_with_those_that_are_known() -> None:
     with pytest.raises(BenchmarkError, match="unknown text topic 'oedema': known: core-volume, "):
         write_reports(["a"], [found()], topics=("oedema",))
+
+
+# One draft for each topic
+
+SPOKEN = (
+    {"Infarct core volume is about 12 ml.", "The infarct core measures roughly 12 ml.", "Estimated core volume: 12 ml."},
+    {"The ASPECTS-like score is 9 of 10.", "An ASPECTS-like score of 9 is obtained.", "ASPECTS-like score: 9."},
+    {
+        " ".join(said)
+        for said in product(
+            ("The lesion is left-sided.", "Laterality: left-sided.", "The infarct is left-sided."),
+            (
+                "A considerable part of the left frontal pars of middle cerebral artery territory is affected.",
+                "The left frontal pars of middle cerebral artery territory is involved: a considerable part.",
+                "There is infarction in the left frontal pars of middle cerebral artery territory, a considerable part of it.",
+            ),
+            (
+                "A trace of the brain stem territory is affected.",
+                "The brain stem territory is involved: a trace.",
+                "There is infarction in the brain stem territory, a trace of it.",
+            ),
+        )
+    },
+    {
+        "Marked mass effect is to be expected.",
+        "With this extent marked mass effect is likely.",
+        "The extent suggests marked mass effect.",
+    },
+)
+"""What can be said of `found()` on each topic."""
+
+
+def test_each_topic_has_a_draft_of_all_its_sentences_and_of_no_others() -> None:
+    for drafts in write_topics([f"case-{i}" for i in range(30)], [found()] * 30):
+        assert len(drafts) == len(DEFAULT_TOPICS)
+        assert all(draft in said for draft, said in zip(drafts, SPOKEN, strict=True))
+
+
+def test_drafts_on_topics_are_the_first_report_cut_by_topic() -> None:
+    cases, findings = [f"case-{i}" for i in range(20)], [found(volume=3.0 * i, nihss=i) for i in range(20)]
+    for topics in (DEFAULT_TOPICS, TOPICS):
+        cut = write_topics(cases, findings, seed=4, topics=topics)
+        whole = write_reports(cases, findings, seed=4, topics=topics, drafts=1)
+        assert tuple((" ".join(drafts),) for drafts in cut) == whole
+    assert len({drafts for drafts in write_topics(cases, [found()] * 20)}) > 10
+
+
+def test_a_topic_with_nothing_to_say_gives_no_draft() -> None:
+    (with_score,), (without,) = (write_topics(["a"], [found(nihss=score)], topics=TOPICS) for score in (7.0, None))
+    assert len(with_score) == 5 and "NIHSS" in with_score[-1]
+    assert without == with_score[:4]
+
+
+def test_a_topic_that_the_label_is_made_of_or_that_there_is_not_has_no_draft() -> None:
+    with pytest.raises(BenchmarkError, match="'nihss' is impossible where the label is made of it"):
+        write_topics(["a"], [found(nihss=7.0)], topics=TOPICS, label_made_of={"nihss"})
+    with pytest.raises(BenchmarkError, match="unknown text topic 'aspect'"):
+        write_topics(["a"], [found()], topics=("aspect",))

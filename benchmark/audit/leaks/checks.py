@@ -12,6 +12,7 @@ from benchmark.audit.leaks.canary import canary
 from benchmark.audit.leaks.subject import Observation, Subject
 from benchmark.cells.audited import Audited, AuditFinding, read_audited, write_audited
 from benchmark.data.cohort import Cohort
+from benchmark.data.features import report_digests
 from benchmark.registry.catalogue import Catalogue, ConfiguredProtocol
 from benchmark.system import provenance
 from benchmark.system.errors import DataError
@@ -133,11 +134,12 @@ class Audit:
 def audit_dataset(cohort: Cohort, catalogue: Catalogue, protocols: Iterable[str], *, short: bool = False) -> Audit:
     """The findings on a dataset and on its splits under the protocols.
 
-    Checks that were made of the same content by the same code are read from `results/audit/`; the others are made and stored.
+    Checks that were made of the same content and sets of reports by the same code are read from `results/audit/`; the others
+    are made and stored.
     `short` leaves out those that take long. A protocol that the cohort does not allow is passed over.
     """
     card = catalogue.dataset(cohort.name).card
-    version = provenance.digest([provenance.code_digest(Path(__file__)), vars(card)])[:16]
+    version = provenance.digest([provenance.code_digest(Path(__file__)), vars(card), dict(report_digests(cohort))])[:16]
     stored = read_audited(cohort.name)
     if stored is None or (stored.content, stored.version) != (cohort.content_digest, version):
         stored = Audited(cohort.name, cohort.content_digest, version)

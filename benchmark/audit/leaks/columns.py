@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.audit.leaks.pictures import small_images
 from benchmark.audit.leaks.subject import FOLDS, Observation, Subject, called
-from benchmark.audit.leaks.writing import texts, words_by_case
+from benchmark.audit.leaks.writing import sets_of, texts, words_by_case
 from benchmark.cells.audited import State
 
 SEPARATES = 0.95
@@ -61,7 +61,11 @@ def separating_columns(subject: Subject) -> Iterator[Observation]:
 
 def separating_words(subject: Subject) -> Iterator[Observation]:
     """Words of the reports that separate the classes by being there or not."""
-    written = texts(subject.cohort)
+    for which, cohort in sets_of(subject.cohort):
+        yield from _separating_words(subject, f"report{which}", texts(cohort))
+
+
+def _separating_words(subject: Subject, where: str, written: NDArray[np.object_]) -> Iterator[Observation]:
     if not enough(subject.labels) or not any(re.search(r"\w", text) for text in written):
         return
     held, words = words_by_case(written)
@@ -69,7 +73,7 @@ def separating_words(subject: Subject) -> Iterator[Observation]:
     aucs = 0.5 + np.abs(shares[1] - shares[0]) / 2
     best = np.argsort(-aucs, kind="stable")[:10]
     yield from _separating(
-        [_separation(f"the word '{words[i]}' in the report", float(aucs[i]), subject.labels, len(words)) for i in best]
+        [_separation(f"the word '{words[i]}' in the {where}", float(aucs[i]), subject.labels, len(words)) for i in best]
     )
 
 

@@ -12,7 +12,7 @@ from benchmark.audit.leaks.chance import EqualPairs, codes_of, equal_keys, equal
 from benchmark.audit.leaks.neighbours import FEWEST, NearCopies, near_copies
 from benchmark.audit.leaks.pictures import hashes, small_images
 from benchmark.audit.leaks.subject import Observation, Subject, called, having
-from benchmark.audit.leaks.writing import letters, texts, units
+from benchmark.audit.leaks.writing import letters, sets_of, texts, units
 from benchmark.cells.audited import State
 
 FEW = 0.01
@@ -54,11 +54,12 @@ def same_images(subject: Subject) -> Iterator[Observation]:
 
 def same_texts(subject: Subject) -> Iterator[Observation]:
     """Reports that are equal but for case, blanks and punctuation."""
-    written = texts(subject.cohort)
-    there = np.flatnonzero(written != "")
-    if len(there):
-        equal = equal_pairs(codes_of(units(written[there])), subject.groups[there])
-        yield from _equal(subject, "reports", equal, there)
+    for which, cohort in sets_of(subject.cohort):
+        written = texts(cohort)
+        there = np.flatnonzero(written != "")
+        if len(there):
+            equal = equal_pairs(codes_of(units(written[there])), subject.groups[there])
+            yield from _equal(subject, f"reports{which}", equal, there)
 
 
 def near_rows(subject: Subject) -> Iterator[Observation]:
@@ -87,7 +88,11 @@ def near_images(subject: Subject) -> Iterator[Observation]:
 
 def near_texts(subject: Subject) -> Iterator[Observation]:
     """Reports in free words that are almost the same letter by letter."""
-    written = texts(subject.cohort)
+    for which, cohort in sets_of(subject.cohort):
+        yield from _near_texts(subject, f"reports{which}", texts(cohort))
+
+
+def _near_texts(subject: Subject, what: str, written: NDArray[np.object_]) -> Iterator[Observation]:
     there = np.flatnonzero(written != "")
     if len(there) > MOST_TEXTS:
         there = np.sort(np.random.default_rng(0).permutation(there)[:MOST_TEXTS])
@@ -104,7 +109,7 @@ def near_texts(subject: Subject) -> Iterator[Observation]:
     if np.median(alike) < FREE_TEXT:
         found = np.flatnonzero(alike > SAME_TEXT)
         near = NearCopies(found, which[found], 1 - alike[found], np.nan)
-        yield from _near(subject, "reports", near, there, "a cosine of 1 - {:.2g}")
+        yield from _near(subject, what, near, there, "a cosine of 1 - {:.2g}")
 
 
 def _equal(subject: Subject, what: str, equal: EqualPairs, rows: NDArray[np.intp]) -> Iterator[Observation]:

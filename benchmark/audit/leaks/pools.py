@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmark.audit.leaks.chance import EqualPairs, codes_of, equal_keys, equal_pairs
 from benchmark.audit.leaks.pictures import hashes
 from benchmark.audit.leaks.subject import Observation, Subject, group_names
-from benchmark.audit.leaks.writing import texts, units
+from benchmark.audit.leaks.writing import sets_of, texts, units
 from benchmark.data.cohort import Cohort
 
 
@@ -46,12 +46,14 @@ def texts_in_pool(subject: Subject) -> Iterator[Observation]:
     cohort, pool = subject.cohort, subject.cohort.pool
     if pool is None:
         return
-    written = [texts(side) for side in (cohort, pool)]
-    rows = [np.flatnonzero(each != "") for each in written]
-    both = np.concatenate([each[chosen] for each, chosen in zip(written, rows, strict=True)])
-    if all(map(len, rows)):
-        equal = equal_pairs(codes_of(units(both)), _groups(cohort, pool, rows), _of_pool(rows))
-        yield from _found(subject, pool, "reports", equal, rows)
+    theirs = dict(sets_of(pool))
+    for which, ours in sets_of(cohort):
+        written = [texts(side) for side in (ours, theirs[which])] if which in theirs else []
+        rows = [np.flatnonzero(each != "") for each in written]
+        if rows and all(map(len, rows)):
+            both = np.concatenate([each[chosen] for each, chosen in zip(written, rows, strict=True)])
+            equal = equal_pairs(codes_of(units(both)), _groups(cohort, pool, rows), _of_pool(rows))
+            yield from _found(subject, pool, f"reports{which}", equal, rows)
 
 
 def _groups(cohort: Cohort, pool: Cohort, rows: list[NDArray[np.intp]]) -> NDArray[np.intp]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,13 @@ def texts(cohort: Cohort) -> NDArray[np.object_]:
     reports = cohort.reports or ((),) * len(cohort)
     joined = [". ".join(" ".join(draft.casefold().split()) for draft in drafts) for drafts in reports]
     return np.array(joined, dtype=object)
+
+
+def sets_of(cohort: Cohort) -> Iterator[tuple[str, Cohort]]:
+    """The cohort as it is read by each of its sets of reports, and what to add to `reports` to name the set."""
+    yield "", cohort
+    for name in cohort.report_sets:
+        yield f" of set '{name}'", cohort.reading(name)
 
 
 def units(written: NDArray[np.object_]) -> pd.DataFrame:

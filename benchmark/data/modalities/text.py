@@ -1,8 +1,13 @@
-"""Text: per case a tuple of drafts of one report, empty where there is none."""
+"""Text: per case a tuple of drafts of one report, empty where there is none.
+
+A cohort may hold further sets of drafts, each by its name, from which a row chooses one; the set of a cohort's own drafts,
+`reports`, is named `wording`. Further sets enter no content digest, so that adding one changes no row that does not use it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +18,12 @@ from numpy.typing import NDArray
 from benchmark.data.columns import is_undecodable
 from benchmark.data.parts import Bools, Modality, Part
 from benchmark.data.remarks import Remarks
+from benchmark.system.errors import UnknownNameError
 
 Reports = tuple[tuple[str, ...], ...]
+WORDING, TOPICS = "wording", "topics"
+"""The sets of a cohort's own drafts, and of one draft for each topic."""
+SET_NAME = re.compile(r"[\w-]{1,40}")
 PLACES = ("ACA left", "ACA right", "MCA left", "MCA right")
 
 
@@ -57,6 +66,47 @@ class Drafts(Part):
         yield self.name, value
 
 
+class DraftSets(Part):
+    """Further sets of drafts by name."""
+
+    def take_in(self, value: Any, remarks: Remarks) -> dict[str, Reports] | None:
+        """Each set as `Drafts` takes it in."""
+        if not isinstance(value, Mapping):
+            remarks.refuse(self.name, f"is a {type(value).__name__}: give a mapping of names to drafts")
+            return None
+        sets: dict[str, Reports] = {}
+        for name, drafts in value.items():
+            place = f"{self.name}['{name}']"
+            if name == WORDING:
+                remarks.refuse(place, "is the name of the cohort's own drafts: give them in `reports`")
+            elif not SET_NAME.fullmatch(str(name)):
+                remarks.refuse(place, "a set's name has at most 40 letters, digits, - and _")
+            elif (taken := Drafts(place).take_in(drafts, remarks)) is not None:
+                sets[str(name)] = taken
+        return sets
+
+    def read(self, folder: Path, written: Any) -> dict[str, Reports]:
+        """The sets."""
+        return {name: tuple(map(tuple, drafts)) for name, drafts in super().read(folder, written).items()}
+
+    def digested(self, value: Mapping[str, Reports] | None) -> Iterator[tuple[str, object]]:
+        """The drafts of each set."""
+        return ((f"{self.name}.{name}", drafts) for name, drafts in (value or {}).items())
+
+
+def set_to_read(name: str, sets: Collection[str]) -> str:
+    """The set of drafts that the name stands for, where a cohort has these `sets` beside `wording`.
+
+    A cohort without `topics` is read by its own drafts in their place. Raises `UnknownNameError` for any other name that is
+    not there.
+    """
+    if name in sets or name == WORDING:
+        return name
+    if name == TOPICS:
+        return WORDING
+    raise UnknownNameError("set of reports", name, [WORDING, *sets])
+
+
 def _drafts_of(case: Any) -> tuple[Any, ...]:
     """The drafts of a case as they came in."""
     if isinstance(case, str):
@@ -83,4 +133,5 @@ def _drafts(volume: float, place: str, count: int) -> tuple[str, ...]:
     return (first, f"{size.capitalize()} infarct of the {place}, {volume:.0f} ml.")[:count]
 
 
-MODALITY = Text((Drafts("reports", place=30),), optional=True, encoder="specimen-words")
+PARTS = (Drafts("reports", place=30), DraftSets("report_sets", place=None, by_name=True, empty={}))
+MODALITY = Text(PARTS, optional=True, encoder="specimen-words")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.data.cohort import Cohort, Features
+from benchmark.data.modalities.text import WORDING
 from benchmark.data.stages import Arrays
 from benchmark.learning.design_matrix import DesignMatrix
 from benchmark.learning.neural.inputs import CLIP, Batch, Drafts, Shapes, Tokens, Unread
@@ -38,6 +39,7 @@ class NeuralMethod(Recipe):
     table_features : blocks of the design matrix that stand for the table.
     image_encoder : of all neural rows, so that those of tokens and those of pooled vectors see the same of the image.
     text_encoder : in place of the dataset's default.
+    reports : the set of reports that is read: the cohort's own drafts, or a further set by its name.
     image, text : "own"; "permuted" gives each case those of a training case, "constant" the training mean: controls.
     """
 
@@ -45,6 +47,7 @@ class NeuralMethod(Recipe):
     table_features: str = "table"
     image_encoder: str = "lesion-grid"
     text_encoder: str = ""
+    reports: str = WORDING
     image: str = "own"
     text: str = "own"
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -120,6 +123,7 @@ class NeuralMethod(Recipe):
             seed=seed,
             unencoded=self.unencoded,
             edge=self.edge,
+            reports=self.reports,
         )
         return self.inputs(validation)
 
@@ -175,6 +179,7 @@ class Preparation:
     tokens : whether tokens are wanted beside pooled vectors.
     seed : decides whose image or text a case is given where they are permuted.
     unencoded : modalities whose views are wanted as they are; edge : see `NeuralMethod.edge`.
+    reports : the set of reports that is read.
     """
 
     def __init__(
@@ -188,11 +193,12 @@ class Preparation:
         seed: int,
         unencoded: Set[str] = frozenset(),
         edge: int = 0,
+        reports: str = WORDING,
     ) -> None:
         for modality, treatment in treatments.items():
             if treatment not in TREATMENTS:
                 raise BenchmarkError(f"{modality}={treatment}: give one of {', '.join(TREATMENTS)}")
-        self._encoders, self._treatments, self._seed = encoders, treatments, seed
+        self._encoders, self._treatments, self._seed, self._reports = encoders, treatments, seed, reports
         self._matrix = DesignMatrix(table).fit(train) if "table" in train.modalities else None
         self._scalers: dict[str, _Scaler] = {}
         self._donors: dict[str, Drafts] = {}
@@ -240,7 +246,7 @@ class Preparation:
         return replace(self._view_scalers[modality].cases(cases), constant=treatment == "constant")
 
     def _features(self, cases: Cohort, modality: str) -> Features:
-        return cases.features(modality, self._encoders.get(modality) or None)
+        return cases.reading(self._reports).features(modality, self._encoders.get(modality) or None)
 
     def _donors_of(self, cases: Cohort, modality: str, donors: int) -> NDArray[np.intp]:
         """(n,) whose image or text each case is given: it depends on the case and the seed alone."""

@@ -1,9 +1,9 @@
 """Report text from measurement: a lesion mask and an atlas give findings, findings give sentences.
 
 Such text is a function of the image, not a radiologist's reading: it can tell a method nothing that the mask does not
-hold, and leaderboards call it that. Topics are those of the source paper's five prompts: infarct core volume, an
-ASPECTS-like score, lesion areas, mass effect and the NIHSS range. The last one is no measurement of the image; it is off
-by default and impossible where the label is made of it.
+hold, and leaderboards call it that. A draft speaks of all topics (`write_reports`) or of one (`write_topics`). Topics are
+those of the source paper's five prompts: infarct core volume, an ASPECTS-like score, lesion areas, mass effect and the NIHSS
+range. The last one is no measurement of the image; it is off by default and impossible where the label is made of it.
 
 A sentence holds one finding, and figures are rounded to steps, so that a whole dataset has a few hundred distinct
 sentences (each is encoded once). Wording is drawn by a hash of seed, case and draft: it depends on no other case.
@@ -131,15 +131,39 @@ def write_reports(
     Sentences split at `(?<=[.!?])\s+`. `label_made_of` names what the dataset's label is computed from.
     Raises `BenchmarkError` for an unknown topic and for a topic that the label is made of.
     """
+    _check(topics, label_made_of)
+    return tuple(
+        tuple(_draft(measured, f"{seed}|{case}|{draft}", topics) for draft in range(drafts))
+        for case, measured in zip(case_ids, findings, strict=True)
+    )
+
+
+def write_topics(
+    case_ids: Sequence[str],
+    findings: Sequence[Findings],
+    *,
+    seed: int = 0,
+    topics: Sequence[str] = DEFAULT_TOPICS,
+    label_made_of: Collection[str] = (),
+) -> Reports:
+    """One draft of every case for each topic that there is something to say on: the first report of `write_reports`, cut.
+
+    Raises as `write_reports` does.
+    """
+    _check(topics, label_made_of)
+    by_topic = (
+        [_draft(measured, f"{seed}|{case}|0", [topic]) for topic in topics]
+        for case, measured in zip(case_ids, findings, strict=True)
+    )
+    return tuple(tuple(filter(None, drafts)) for drafts in by_topic)
+
+
+def _check(topics: Sequence[str], label_made_of: Collection[str]) -> None:
     for topic in topics:
         if topic not in TOPICS:
             raise BenchmarkError(f"unknown text topic '{topic}': known: {', '.join(TOPICS)}")
         if topic in label_made_of:
             raise BenchmarkError(f"text topic '{topic}' is impossible where the label is made of it: leave it out of `topics`")
-    return tuple(
-        tuple(_draft(measured, f"{seed}|{case}|{draft}", topics) for draft in range(drafts))
-        for case, measured in zip(case_ids, findings, strict=True)
-    )
 
 
 def _draft(findings: Findings, key: str, topics: Sequence[str]) -> str:
