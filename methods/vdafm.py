@@ -60,7 +60,7 @@ class VDAFM(NeuralMethod):
 
     reports : the set of report drafts: one for each topic where the cohort has such, as the source paper has prompts.
     hidden : widths of the two dimension reductions; the last is the model's width d.
-    layers, heads : of the joint encoder over the two tokens.
+    layers, heads : of the joint encoder over the two tokens; without layers the tokens stay as they are.
     dropout : of the dimension reductions and the classifier.
     fused : width of the fused vector that joins the table.
     semantic : "cosine" as in the equations, or "infonce".
@@ -158,7 +158,8 @@ class Network(nn.Module):
         self.perceiver = perceptron([d, d, d], settings.dropout)
         layer = nn.TransformerEncoderLayer(d, settings.heads, 2 * d, dropout=0.1, batch_first=True)
         layer.dropout, layer.dropout1, layer.dropout2 = Dropout(0.1), Dropout(0.1), Dropout(0.1)  # as they were, but faster
-        self.encoder = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False)
+        stacked = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False) if settings.layers else nn.Identity()
+        self.encoder = stacked
         self.text_to_vision = perceptron([d, d, d], settings.dropout)
         tokens = sum(part is not None for part in (shapes.image, shapes.text))
         self.fusion = nn.Linear(tokens * d, d) if tokens else None

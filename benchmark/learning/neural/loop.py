@@ -1,4 +1,4 @@
-"""The training loop: epochs of mixed, noisy batches, early stopping on the validation AUC, best weights restored; RAdam."""
+"""The training loop: epochs of mixed, noisy batches, early stopping on the validation part, best weights restored; RAdam."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -10,12 +10,15 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 
 from benchmark.learning.neural.inputs import Batch
-from benchmark.system.errors import InvalidTraining
+from benchmark.system.errors import BenchmarkError, InvalidTraining
 
+CHECKPOINTS = ("auc", "auc-after-warmup", "log-loss")
+"""Which epoch's weights are kept: that of the highest validation AUC, of all epochs or of those from the end of the warm-up on,
+or that of the lowest validation log loss."""
 READ = 64
 """Cases whose views are read at once to predict them."""
 
@@ -39,7 +42,8 @@ class Recipe:
 
     learning_rate : of RAdam, after `warmup` epochs of linear rise, then half a cosine to the last of `epochs`. The paper's
         1e-4 is too slow for 100 epochs of 7 to 13 steps [A].
-    patience : epochs without a better validation AUC after which training ends; the best epoch's weights are kept.
+    checkpoint : which epoch's weights are kept, one of `CHECKPOINTS` [A]: the paper does not say.
+    patience : epochs after the best one so far until training ends.
     batch_size : cases per step [A]. clip : greatest norm of the gradient.
     noise : standard deviation of Gaussian noise on all inputs, in half of the batches.
     mixup : parameter of MixUp's Beta distribution, in half of the batches; 0 for none.
@@ -53,6 +57,7 @@ class Recipe:
     clip: float = 1.0
     noise: float = 0.01
     mixup: float = 0.4
+    checkpoint: str = "auc"
 
 
 @dataclass(frozen=True)
@@ -131,13 +136,15 @@ def fit_module(
 ) -> History:
     """Train the module in place, and leave it with the weights of its best epoch, in evaluation mode.
 
-    Returns one list per figure, an entry per epoch: `loss` (all terms, weighted), each term unweighted, `validation_auc` and
-    `learning_rate`. Raises `InvalidTraining` that names the epoch where the loss is no finite number.
+    Returns one list per figure, an entry per epoch: `loss` (all terms, weighted), each term unweighted, `validation_auc`,
+    `validation_loss` and `learning_rate`. Raises `InvalidTraining` that names the epoch where the loss is no finite number, and
+    `BenchmarkError` for another checkpoint than there are.
     """
+    if recipe.checkpoint not in CHECKPOINTS:
+        raise BenchmarkError(f"checkpoint={recipe.checkpoint}: give one of {', '.join(CHECKPOINTS)}")
     rng = np.random.default_rng(seed)
     optimiser = RectifiedAdam(filter(lambda each: each.requires_grad, module.parameters()), recipe.learning_rate)
     history: History = {}
-    best, best_epoch = -math.inf, 0
     kept = deepcopy(module.state_dict())
     for epoch in range(recipe.epochs):
         rate = recipe.learning_rate * rate_factor(epoch, recipe.warmup, recipe.epochs)
@@ -151,17 +158,30 @@ def fit_module(
         if not bool(torch.isfinite(chances).all()):
             raise InvalidTraining(f"epoch {epoch + 1}: a predicted probability is no number: lower the learning rate")
         score = _auc(data.validation_labels, chances)
-        for name, value in {**losses, "validation_auc": score, "learning_rate": rate}.items():
+        loss = _log_loss(data.validation_labels, chances)
+        figures = {**losses, "validation_auc": score, "validation_loss": loss, "learning_rate": rate}
+        for name, value in figures.items():
             history.setdefault(name, []).append(float(f"{value:.6g}"))
         if on_epoch is not None:
             on_epoch(epoch, score)
-        if score > best:
-            best, best_epoch, kept = score, epoch, deepcopy(module.state_dict())
-        elif epoch - best_epoch >= recipe.patience:
+        best = best_epoch(history, recipe)
+        if best == epoch:
+            kept = deepcopy(module.state_dict())
+        elif epoch - best >= recipe.patience:
             break
     module.load_state_dict(kept)
     module.eval()
     return history
+
+
+def best_epoch(history: History, recipe: Recipe) -> int:
+    """The epoch, counted from 0, whose weights are kept of those in the history; the last one before any may be."""
+    first = min(recipe.warmup, recipe.epochs) - 1 if recipe.checkpoint == "auc-after-warmup" else 0
+    scores = np.array(history["validation_auc"])
+    if recipe.checkpoint == "log-loss":
+        scores = -np.array(history["validation_loss"])
+    first = min(max(first, 0), len(scores) - 1)
+    return first + int(scores[first:].argmax())
 
 
 def probabilities(module: nn.Module, cases: Batch) -> Tensor:
@@ -225,6 +245,10 @@ def augmented(batch: Batch, labels: Tensor, recipe: Recipe, rng: np.random.Gener
     if recipe.noise and rng.random() < 0.5:
         batch = batch.noisy(recipe.noise)
     return batch, labels
+
+
+def _log_loss(labels: Tensor, chances: Tensor) -> float:
+    return float(binary_cross_entropy(chances, labels.cpu()))
 
 
 def _auc(labels: Tensor, chances: Tensor) -> float:

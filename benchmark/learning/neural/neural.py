@@ -15,7 +15,7 @@ from benchmark.data.modalities.text import WORDING
 from benchmark.data.stages import Arrays
 from benchmark.learning.design_matrix import DesignMatrix
 from benchmark.learning.neural.inputs import CLIP, Batch, Drafts, Shapes, Tokens, Unread
-from benchmark.learning.neural.loop import History, Recipe, Training, fit_module, probabilities
+from benchmark.learning.neural.loop import History, Recipe, Training, best_epoch, fit_module, probabilities
 from benchmark.learning.neural.views import UnreadViews, ViewScaler
 from benchmark.learning.replication import replicate
 from benchmark.learning.stages import TRAINING, Seen, stage
@@ -40,6 +40,7 @@ class NeuralMethod(Recipe):
     image_encoder : of all neural rows, so that those of tokens and those of pooled vectors see the same of the image.
     text_encoder : in place of the dataset's default.
     reports : the set of reports that is read: the cohort's own drafts, or a further set by its name.
+    components : principal components of the training part, of unit variance, to which pooled vectors are reduced; 0 keeps them.
     image, text : "own"; "permuted" gives each case those of a training case, "constant" the training mean: controls.
     """
 
@@ -48,6 +49,7 @@ class NeuralMethod(Recipe):
     image_encoder: str = "lesion-grid"
     text_encoder: str = ""
     reports: str = WORDING
+    components: int = 0
     image: str = "own"
     text: str = "own"
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -98,7 +100,7 @@ class NeuralMethod(Recipe):
         else:
             self._learn(train, held_out, validation, seed)
         scores = self.history["validation_auc"]
-        best = int(np.argmax(scores))
+        best = best_epoch(self.history, self)
         self.chosen = {"best_epoch": best + 1, "epochs": len(scores), "validation_auc": scores[best]}
         with torch.inference_mode():
             self.chosen |= self.finish(self._module, self.inputs(train), held_out)
@@ -124,6 +126,7 @@ class NeuralMethod(Recipe):
             unencoded=self.unencoded,
             edge=self.edge,
             reports=self.reports,
+            components=self.components,
         )
         return self.inputs(validation)
 
@@ -178,8 +181,7 @@ class Preparation:
     treatments : modality -> one of `TREATMENTS`, for controls.
     tokens : whether tokens are wanted beside pooled vectors.
     seed : decides whose image or text a case is given where they are permuted.
-    unencoded : modalities whose views are wanted as they are; edge : see `NeuralMethod.edge`.
-    reports : the set of reports that is read.
+    unencoded : modalities whose views are wanted as they are; edge, components, reports : see `NeuralMethod`.
     """
 
     def __init__(
@@ -194,6 +196,7 @@ class Preparation:
         unencoded: Set[str] = frozenset(),
         edge: int = 0,
         reports: str = WORDING,
+        components: int = 0,
     ) -> None:
         for modality, treatment in treatments.items():
             if treatment not in TREATMENTS:
@@ -206,7 +209,7 @@ class Preparation:
         self._view_donors = {name: scaler.cases(train) for name, scaler in self._view_scalers.items()}
         for modality in sorted(train.modalities - {"table"} - unencoded):
             features = self._features(train, modality)
-            self._scalers[modality] = _Scaler(features, tokens=tokens)
+            self._scalers[modality] = _Scaler(features, tokens=tokens, components=components)
             if treatments.get(modality) == "permuted":
                 self._donors[modality] = self._scalers[modality].transform(features)
 
@@ -295,14 +298,17 @@ class _Scaler:
     nothing.
     """
 
-    def __init__(self, features: Features, *, tokens: bool) -> None:
-        self._pooled = _moments(features.pooled[features.mask.any(axis=2)])
+    def __init__(self, features: Features, *, tokens: bool, components: int) -> None:
+        there = features.pooled[features.mask.any(axis=2)]
+        self._pooled = _moments(there)
+        self._axes = _principal_axes(_standardised(there, self._pooled), components) if components else None
         self._tokens = _moments(features.tokens[features.mask]) if tokens else None
         self._places = 1 + int(np.flatnonzero(features.mask.any(axis=(0, 1))).max(initial=-1))
 
     def transform(self, features: Features) -> Drafts:
         present = np.asarray(features.mask.any(axis=2))
-        pooled = torch.from_numpy(_standardised(features.pooled, self._pooled) * present[..., None])
+        vectors = _standardised(features.pooled, self._pooled)
+        pooled = torch.from_numpy((vectors if self._axes is None else vectors @ self._axes) * present[..., None])
         if self._tokens is None:
             return Drafts(Tokens(pooled, grid=features.grid), torch.from_numpy(present))
         mask, share = np.array(features.mask[:, :, : self._places]), features.lesion_share
@@ -320,6 +326,13 @@ def _moments(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
     """Mean and deviation of each column; a constant column has deviation 1."""
     mean, deviation = vectors.mean(axis=0, dtype=np.float64), vectors.std(axis=0, dtype=np.float64)
     return mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
+
+
+def _principal_axes(vectors: NDArray[np.float32], components: int) -> NDArray[np.float32]:
+    """(p, k) axes of the most variance of vectors (n, p), along which they have unit variance; k at most the rank."""
+    _, deviations, axes = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    kept = min(components, int((deviations > 1e-3 * deviations[:1]).sum()))
+    return np.asarray(axes[:kept].T / deviations[:kept] * np.sqrt(len(vectors)), dtype=np.float32)
 
 
 def _standardised(vectors: NDArray[np.float32], moments: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:

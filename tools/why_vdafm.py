@@ -1,0 +1,248 @@
+"""Why the proposed model falls below its own table on `synthetic-stroke`, and which checkpoint the training loop keeps.
+
+`make why-vdafm` trains on fresh patients of the cohort's law (`tools/fresh_patients.py`), scores on 3,000 others, and prints
+the tables of docs/why-vdafm.md; on `soop` it scores on a fifth that is cut from each training part. No test part is read. Fits
+are kept in `results/why-vdafm/`, so that a second call goes on where the first ended.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from benchmark.data.cohort import Cohort
+from benchmark.data.preparation import load_cohort
+from benchmark.data.splits import Split, inner_cut
+from benchmark.learning.fitting import Views, fresh, views_of
+from benchmark.learning.neural import NeuralMethod
+from benchmark.learning.neural.loop import CHECKPOINTS, History, Recipe, best_epoch
+from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.discovery import discover
+from benchmark.system.locations import results_folder
+from tools.fresh_patients import cohort_of, joined, piece
+
+SEED, TESTED, FITS = 2003, 3000, 10
+SIZES = {600: (0, 751), 1500: (0, 751, 1875), 3000: (0, 751, 1875, 3750)}
+"""Training cases (about) -> where the pieces of a sample begin and end; a fifth of a sample is validation."""
+STARTS = tuple(TESTED + 3750 * fit for fit in range(FITS))
+LEVELS = (0, 750, 1500, 2250, 3000)
+FIXED = 20
+"""An epoch that is read whatever the validation part says: shown, never a candidate."""
+NEARLY_CONSTANT = 0.1
+
+CHECKPOINT_ROWS = ("mlp", "image-net", "concat", "joint-transformer", "vdafm")
+INPUT_ROWS = (
+    "vdafm",
+    "vdafm[image=permuted,text=permuted]",
+    "vdafm[image=constant,text=constant]",
+    "vdafm[modalities=table]",
+    "vdafm[components=30]",
+    "concat",
+    "concat[components=30]",
+    "image-net",
+    "image-net[components=30]",
+)
+SIZE_ROWS = ("ridge", "concat", "vdafm[layers=0]", "vdafm")
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training: a row, on the fit-th sample of so many cases of the law, or (`cases` = 0) on a training part of `soop`."""
+
+    row: str
+    cases: int
+    number: int
+
+
+def main() -> None:
+    """Train what is not trained yet, and print the tables."""
+    wanted = sys.argv[1:] or ["checkpoint", "inputs", "sizes"]
+    plans = {
+        "checkpoint": [Fit(row, cases, k) for row in CHECKPOINT_ROWS for cases in (600, 0) for k in range(FITS)],
+        "inputs": [Fit(row, 600, k) for row in INPUT_ROWS for k in range(FITS)],
+        "sizes": [Fit(row, cases, k) for cases in SIZES for row in SIZE_ROWS for k in range(FITS)],
+    }
+    fits = list(dict.fromkeys(fit for name in wanted for fit in plans[name]))
+    known = dict(computed(sorted(fits, key=lambda fit: (fit.cases, fit.number))))
+    for name in wanted:
+        print(f"\n## {name}\n")
+        TABLES[name](known)
+
+
+def computed(fits: Sequence[Fit]) -> Iterator[tuple[Fit, Mapping[str, Any]]]:
+    """Every fit with what was read from it, in two processes."""
+    folder = results_folder() / "why-vdafm"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = []
+    for fit in fits:
+        if (path := _path(folder, fit)).is_file():
+            yield fit, json.loads(path.read_text("utf-8"))
+        else:
+            missing.append(fit)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(_readings, fit, str(folder)): fit for fit in missing}
+        for future in as_completed(futures):
+            fit, readings = futures[future], future.result()
+            _path(folder, fit).write_text(json.dumps(readings), encoding="utf-8")
+            print(fit, {name: round(each["auc"], 3) for name, each in readings.items()}, file=sys.stderr, flush=True)
+            yield fit, readings
+
+
+def _path(folder: Path, fit: Fit) -> Path:
+    return folder / f"{fit.cases}-{fit.number}-{fit.row}.json"
+
+
+def _readings(fit: Fit, folder: str) -> dict[str, dict[str, float]]:
+    """Way of choosing the epoch -> AUC and deviation of the probabilities on the scored cases, and the epoch kept."""
+    catalogue = _catalogue()
+    cohort, split = _soop(fit.number) if fit.cases == 0 else _sample(fit.cases, fit.number, folder)
+    scored = np.asarray(cohort.labels)[split.test]
+    if fit.row == "ridge":
+        method = catalogue.method("concat")
+        return {"ridge": _score(scored, ridge(method.make(), views_of(cohort, split, method.modalities), split.seed), 0)}
+    method = catalogue.method(fit.row)
+    views = views_of(cohort, split, method.modalities)
+    instance = fresh(method, split.seed, None, forgetting=False)
+    assert isinstance(instance, NeuralMethod)
+    instance.patience, states = instance.epochs, []
+    instance.on_epoch = lambda *_: states.append(deepcopy(instance._module.state_dict()))
+    instance.fit(views.train, views.validation, split.seed)
+    cases, read = instance.inputs(views.test), {}
+    kept = {rule: stopped(instance.history, replace(Recipe(), checkpoint=rule)) for rule in CHECKPOINTS}
+    for rule, epoch in {**kept, "fixed": FIXED - 1, "last": len(states) - 1}.items():
+        instance._module.load_state_dict(states[epoch])
+        read[rule] = _score(scored, instance.probabilities(cases), epoch)
+    return read
+
+
+def stopped(history: History, recipe: Recipe) -> int:
+    """The epoch that is kept where training ends by the recipe's patience, of a training that went on to the last epoch."""
+    for epoch in range(len(history["loss"])):
+        so_far = {name: values[: epoch + 1] for name, values in history.items()}
+        best = best_epoch(so_far, recipe)
+        if epoch - best >= recipe.patience:
+            break
+    return best
+
+
+def ridge(method: NeuralMethod, views: Views, seed: int) -> Scores:
+    """P(label 1) by logistic regression with an L2 penalty, chosen by validation log loss, on what `concat` sees."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+
+    method._prepare(views.train, views.validation, seed)
+    batches = [method.inputs(cases) for cases in (views.train, views.validation, views.test)]
+    parts = [np.column_stack([vector.cpu().numpy() for vector in batch.vectors]) for batch in batches]
+    y, held_out = np.asarray(views.train.labels), np.asarray(views.validation.labels)
+    models = [LogisticRegression(C=c, max_iter=2000).fit(parts[0], y) for c in np.logspace(-5, 1, 13)]
+    best = min(models, key=lambda model: log_loss(held_out, model.predict_proba(parts[1])[:, 1]))
+    return np.asarray(best.predict_proba(parts[2])[:, 1])
+
+
+def _score(labels: NDArray[np.int8], chances: Scores, epoch: int) -> dict[str, float]:
+    return {"auc": float(roc_auc_score(labels, chances)), "deviation": float(np.std(chances)), "epoch": epoch + 1}
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> Catalogue:
+    return discover()
+
+
+@lru_cache(maxsize=1)
+def _sample(cases: int, number: int, folder: str) -> tuple[Cohort, Split]:
+    """The tested patients and a sample to learn from, a fifth of it validation."""
+    cuts = SIZES[cases]
+    ranges = [*pairwise(LEVELS), *((STARTS[number] + start, STARTS[number] + stop) for start, stop in pairwise(cuts))]
+    patients = [piece(start, stop, SEED, _catalogue(), Path(folder) / "patients") for start, stop in ranges]
+    cohort = cohort_of(joined(patients))
+    learning = np.arange(TESTED, len(cohort))
+    large, small = inner_cut(cohort.take(learning), 39 + number)
+    return cohort, Split("fresh", 39 + number, learning[large], learning[small], np.arange(TESTED), np.arange(0))
+
+
+def _soop(number: int) -> tuple[Cohort, Split]:
+    """A training part of `soop`, a fifth of which neither trains nor stops: it is scored in place of the test part."""
+    cohort = load_cohort("soop", _catalogue())
+    split = _catalogue().protocol("repeated-cv").make().splits(cohort)[number]
+    large, small = inner_cut(cohort.take(split.train), split.seed)
+    return cohort, replace(split, train=split.train[large], test=split.train[small])
+
+
+Known = Mapping[Fit, Mapping[str, Mapping[str, float]]]
+
+
+def _checkpoint_table(known: Known) -> None:
+    """Every rule on every row, the AUC gained over the first rule, and how many fits gave nearly constant predictions."""
+    gained: dict[str, list[list[float]]] = {rule: [] for rule in CHECKPOINTS[1:]}
+    print("| scored on | row | " + " | ".join([*CHECKPOINTS, f"epoch {FIXED}"]) + " | " + " | ".join(gained) + " |")
+    print("|---" * (2 + len(CHECKPOINTS) + 1 + len(gained)) + "|")
+    for cases, place in ((600, "fresh patients"), (0, "soop")):
+        for row in CHECKPOINT_ROWS:
+            fits = [known[Fit(row, cases, number)] for number in range(FITS)]
+            cells = [_spoken(fits, rule) for rule in (*CHECKPOINTS, "fixed")]
+            for rule, rows in gained.items():
+                rows.append([fit[rule]["auc"] - fit[CHECKPOINTS[0]]["auc"] for fit in fits])
+                cells.append(interval(rows[-1]))
+            print(f"| {place} | {row} | " + " | ".join(cells) + " |")
+    for rule, rows in gained.items():
+        print(f"\n{rule} over {CHECKPOINTS[0]}, the mean over rows and places: {interval(np.mean(rows, axis=0).tolist())}")
+
+
+def _inputs_table(known: Known) -> None:
+    """What `vdafm` makes of other inputs, under each rule."""
+    print("| row | " + " | ".join(f"{rule} | over vdafm" for rule in CHECKPOINTS) + " |")
+    print("|---" * (1 + 2 * len(CHECKPOINTS)) + "|")
+    for row in INPUT_ROWS:
+        cells = []
+        for rule in CHECKPOINTS:
+            aucs, own = ([known[Fit(name, 600, number)][rule]["auc"] for number in range(FITS)] for name in (row, "vdafm"))
+            cells += [f"{np.mean(aucs):.3f}", interval(np.subtract(aucs, own).tolist())]
+        print(f"| {row} | " + " | ".join(cells) + " |")
+
+
+def _sizes_table(known: Known) -> None:
+    """AUC by the number of training cases, under each rule."""
+    print("| row | rule | " + " | ".join(map(str, SIZES)) + " |")
+    print("|---" * (2 + len(SIZES)) + "|")
+    for row in SIZE_ROWS:
+        for rule in ("ridge",) if row == "ridge" else CHECKPOINTS:
+            cells = [interval([known[Fit(row, cases, number)][rule]["auc"] for number in range(FITS)]) for cases in SIZES]
+            print(f"| {row} | {rule} | " + " | ".join(cells) + " |")
+
+
+def _spoken(fits: Sequence[Mapping[str, Mapping[str, float]]], rule: str) -> str:
+    """Mean AUC; the mean epoch; how many fits were nearly constant."""
+    constant = sum(fit[rule]["deviation"] < NEARLY_CONSTANT for fit in fits)
+    auc, epoch = (np.mean([fit[rule][name] for fit in fits]) for name in ("auc", "epoch"))
+    return f"{auc:.3f} (epoch {epoch:.0f}, {constant} constant)"
+
+
+def interval(values: Sequence[float]) -> str:
+    """The mean of the fits, and its 95 % interval by Student's t."""
+    mean, half = np.mean(values), stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{mean:.3f} ({mean - half:.3f} to {mean + half:.3f})"
+
+
+TABLES: Mapping[str, Callable[[Known], None]] = {
+    "checkpoint": _checkpoint_table,
+    "inputs": _inputs_table,
+    "sizes": _sizes_table,
+}
+
+if __name__ == "__main__":
+    main()
