@@ -1,46 +1,62 @@
-"""Late average: three networks of one modality each, whose probabilities are averaged."""
+"""Late average: the mean probability of three networks of one modality each, every one trained and stopped by itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-import torch
-from torch import nn
+import numpy as np
+from numpy.typing import NDArray
 
-from benchmark import Batch, NeuralMethod, Output, Shapes, register_method
-from benchmark.learning.layers.perceptron import perceptron, widths
+from baselines.image_net import ImageNet
+from baselines.mlp import MLP
+from baselines.text_net import TextNet
+from benchmark import Cohort, NeuralMethod, register_method
+from benchmark.data.stages import Arrays
+from benchmark.learning.stages import TRAINING
+
+MEMBERS: Mapping[str, tuple[type[NeuralMethod], str]] = {
+    "image-net": (ImageNet, "image"),
+    "text-net": (TextNet, "text"),
+    "mlp": (MLP, "table"),
+}
+"""Method -> its class, and the modality that it sees."""
 
 
 @register_method(
     "late-average",
     family="neural",
     reference="late fusion by the mean of unimodal probabilities (Kittler et al. 1998, IEEE TPAMI 20:226-239, the sum rule)",
-    differences="[A] perceptrons of hidden sizes 512:256, dropout 0.5; trained together by the mean of their losses and "
-    "stopped at one epoch, the one where the mean probability ranks the validation part best",
+    differences="[A] the members are `image-net`, `text-net` and `mlp` as they are, each with its own best epoch, so that its "
+    "probability is the mean of those rows'",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
 )
 @dataclass
-class LateAverage(NeuralMethod):
-    """(sigmoid f_v(E_v) + sigmoid f_t(E_t) + sigmoid f_x(x)) / 3. hidden : widths of each network's layers."""
+class LateAverage:
+    """(p_image + p_text + p_table) / 3. A member is trained here where no stage holds its training."""
 
-    hidden: str = "512:256"
-    dropout: float = 0.5
+    members = ("image-net", "text-net", "mlp")
 
-    def module(self, shapes: Shapes) -> nn.Module:
-        """The three perceptrons."""
-        return Network(shapes, widths(self.hidden), self.dropout)
+    stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Member -> its training."""
+
+    def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
+        """Train the members, or take their trainings. Raises what they raise."""
+        self._fitted = {name: made() for name, (made, _) in MEMBERS.items()}
+        for name, member in self._fitted.items():
+            if name in self.stages:
+                member.stages = {TRAINING: self.stages[name]}
+            member.fit(_seen(train, name), _seen(validation, name), seed)
+        self.chosen = {f"{name} best_epoch": member.chosen["best_epoch"] for name, member in self._fitted.items()}
+
+    def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
+        """P(label = 1), (n,)."""
+        return np.mean([member.predict_proba(_seen(cases, name)) for name, member in self._fitted.items()], axis=0)
 
 
-class Network(nn.Module):
-    """A perceptron for each modality; they share nothing."""
-
-    def __init__(self, shapes: Shapes, hidden: list[int], dropout: float) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(perceptron([size, *hidden, 1], dropout) for size in shapes.vectors)
-
-    def forward(self, batch: Batch) -> Output:
-        """Logits (b, 3): of image, text and table."""
-        members = zip(self.members, batch.vectors, strict=True)
-        return Output(torch.cat([member(vector) for member, vector in members], dim=1))
+def _seen(cases: Cohort, member: str) -> Cohort:
+    """The cases as a member sees them."""
+    return cases.only({MEMBERS[member][1]})

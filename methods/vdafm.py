@@ -28,7 +28,9 @@ from benchmark.learning.layers.perceptron import Dropout, perceptron, widths
     "classifier; one draft on each of four topics in place of the five prompts (an NIHSS cannot be measured on a mask), one "
     "drawn per epoch [A] and the mean embedding of all at prediction [A] (`reports=wording`: drafts on all topics that differ "
     "in words); semantic loss as in equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); "
-    "`zeroed` sets a modality's inputs to zero at prediction, `modalities` retrains without the others",
+    "in training, mixed neighbours and replicated cases stand among the negatives of the contrastive loss as any others; "
+    "`image`, `text` and `table=constant` are zero in training and prediction, `zeroed` at prediction alone, `modalities` "
+    "retrains without the others",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -52,6 +54,8 @@ from benchmark.learning.layers.perceptron import Dropout, perceptron, widths
         "image": {"permuted": set(), "constant": set()},
         "text": {"permuted": set(), "constant": set()},
         "reports": {"wording": set()},
+        "table": {"constant": set()},
+        "checkpoint": {"auc": set()},
     },
 )
 @dataclass
@@ -158,8 +162,8 @@ class Network(nn.Module):
         self.perceiver = perceptron([d, d, d], settings.dropout)
         layer = nn.TransformerEncoderLayer(d, settings.heads, 2 * d, dropout=0.1, batch_first=True)
         layer.dropout, layer.dropout1, layer.dropout2 = Dropout(0.1), Dropout(0.1), Dropout(0.1)  # as they were, but faster
-        stacked = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False) if settings.layers else nn.Identity()
-        self.encoder = stacked
+        encoder = nn.TransformerEncoder(layer, settings.layers, enable_nested_tensor=False)
+        self.encoder = encoder if settings.layers else nn.Identity()
         self.text_to_vision = perceptron([d, d, d], settings.dropout)
         tokens = sum(part is not None for part in (shapes.image, shapes.text))
         self.fusion = nn.Linear(tokens * d, d) if tokens else None

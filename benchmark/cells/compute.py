@@ -139,7 +139,7 @@ def _computed(cell: Cell) -> CellRecord:
         raise BenchmarkError(f"{path.name} was edited during the run: run again")
     cohort = bound_to_pool(_cohort(cell.row.folder, cell.row.plugins), cell.split.pool)
     views = views_of(cohort, cell.split, cell.row.method.modalities)
-    stages = {stage.declared.name: stage.key.arrays() for stage in cell.stages}
+    stages = {stage.name: stage.key.arrays() for stage in cell.stages}
     fitted = fit_and_predict(cell.row.method, views, cell.training_seed, make, stages=stages, forgetting=False)
     threshold, chosen, history = saved_attributes(fitted.method)
     return CellRecord(

@@ -107,7 +107,7 @@ def forecast(cells: Sequence[Cell]) -> Forecast:
         there.keys(),
         {row: _guess(cell, family[row]) for row, cell in methods.items()},
         family,
-        {row for row, cell in methods.items() if any(stage.declared.name == TRAINING for stage in cell.stages)},
+        {row for row, cell in methods.items() if any(stage.name == TRAINING for stage in cell.stages)},
     )
 
 

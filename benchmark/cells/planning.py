@@ -151,7 +151,7 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
 
 def _stages(rows: Sequence[PlannedRow], catalogue: Catalogue, describe: Callable[..., PlannedRow]) -> list[RowStages]:
     """The stages of the rows of a dataset; a whole training is one where several of them have it."""
-    alike = trained_alike(row.method for row in rows)
+    alike = trained_alike((row.method for row in rows), catalogue)
 
     def ingredients(method: ConfiguredMethod) -> Mapping[str, Any]:
         return describe(method).ingredients
@@ -285,10 +285,11 @@ def _cells(row: PlannedRow, stages: RowStages, task: Task, splits: Sequence[Spli
     known = {name: _known(record) for name, record in store.row(row.dataset, task.protocol, row.method.spelled).items()}
     for split in splits:
         if split.name in expected:
-            seed = training_seed(row.dataset, task.protocol, row.method.trained_as, split)
-            planned = stages.of(split, seed)
+            seed_of = partial(training_seed, row.dataset, task.protocol, split=split)
+            seed = seed_of(row.method.seeded_as)
+            planned = stages.of(split, seed_of)
             own: dict[str, Any] = {"split": task.by_name[split.name].digest, "seed": seed}
-            if declared := {each.declared.name: each.key.digest for each in planned if each.declared.name != TRAINING}:
+            if declared := {each.name: each.key.digest for each in planned if each.name != TRAINING}:
                 own["stages"] = declared
             yield Cell(
                 address=CellAddress(row.dataset, task.protocol, row.method.spelled, split.name),

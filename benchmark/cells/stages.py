@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from benchmark.data.features import bound_to_pool
 from benchmark.data.splits import Split
 from benchmark.data.stages import StageKey, rows_digest
 from benchmark.learning.fitting import build_stage, views_of
-from benchmark.learning.stages import Declared, declared_stages, defining, stage_seed, whole_training
+from benchmark.learning.stages import TRAINING, Declared, declared_stages, defining, stage_seed, whole_training
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError
@@ -25,8 +26,9 @@ from benchmark.system.provenance import code_digest
 
 @dataclass(frozen=True, eq=False)
 class PlannedStage:
-    """A stage of a row on a split: `owner` builds it with `seed`, after the stages `after`."""
+    """A stage of a row on a split: `owner` builds it with `seed`, after the stages `after`; the row knows it by `name`."""
 
+    name: str
     key: StageKey
     declared: Declared
     owner: ConfiguredMethod
@@ -43,7 +45,7 @@ class PlannedStage:
         if code_digest(path) != self.key.ingredients["method code"]:
             raise BenchmarkError(f"{path.name} was edited during the run: run again")
         views = views_of(bound_to_pool(cohort, self.split.pool), self.split, self.owner.modalities)
-        earlier = {stage.declared.name: stage.key.arrays() for stage in self.after}
+        earlier = {stage.name: stage.key.arrays() for stage in self.after}
         seen = self.declared.seen(views.train, views.validation)
         self.key.build(partial(build_stage, self.owner, self.declared, seen, self.seed, earlier), seen.case_ids)
 
@@ -65,6 +67,7 @@ class RowStages:
         self._dataset, self._ingredients = dataset, ingredients
         self._known: dict[str, Mapping[str, Any]] = {}
         self._own: list[tuple[Declared, ConfiguredMethod]] = []
+        self._members: dict[str, tuple[Declared, ConfiguredMethod]] = {}
         self._training: tuple[Declared, ConfiguredMethod] | None = None
         if method.entry.error or method.budget is not None:
             return
@@ -75,20 +78,30 @@ class RowStages:
         except Exception:  # a broken method is reported by its cells, not by planning
             return
         self._training = shared_training(method, catalogue) if shared else None
+        for name in method.members:
+            if (training := shared_training(catalogue.method(name), catalogue)) is not None:
+                self._members[name] = training
 
-    def of(self, split: Split, training_seed: int) -> tuple[PlannedStage, ...]:
-        """The stages on a split, each after those that it builds on, the whole training last."""
+    def of(self, split: Split, seed_of: Callable[[str], int]) -> tuple[PlannedStage, ...]:
+        """The stages on a split, each after those that it builds on, the whole training last; a member's bears its name.
+
+        seed_of : the training seed of a method on the split.
+        """
         planned: dict[str, PlannedStage] = {}
         for declared, owner in self._own:
             after = tuple(planned[name] for name in declared.after)
-            planned[declared.name] = self._planned(declared, owner, split, after)
+            planned[declared.name] = self._planned(declared.name, declared, owner, split, after)
         if self._training is not None:
             declared, owner = self._training
-            planned[declared.name] = self._planned(declared, owner, split, tuple(planned.values()), training_seed)
+            before = tuple(planned.values())
+            planned[TRAINING] = self._planned(TRAINING, declared, owner, split, before, seed_of(owner.seeded_as))
+        for name, (declared, owner) in self._members.items():
+            planned[name] = self._planned(name, declared, owner, split, (), seed_of(owner.seeded_as))
         return tuple(planned.values())
 
     def _planned(
         self,
+        name: str,
         declared: Declared,
         owner: ConfiguredMethod,
         split: Split,
@@ -97,13 +110,13 @@ class RowStages:
     ) -> PlannedStage:
         seen = {part: rows_digest(getattr(split, part)) for part in sorted(declared.sees)}
         if seed is None:
-            seed = stage_seed(self._dataset, split.seed, owner.spelled, declared.name, seen)
+            seed = stage_seed(self._dataset, split.seed, owner.entry.name, declared.name, seen)
         if owner.spelled not in self._known:
             self._known[owner.spelled] = self._ingredients(owner)
         before = [stage.key.digest for stage in after]
         ingredients = {**self._known[owner.spelled], "seen": seen, "seed": seed, "after": before}
         key = StageKey(owner.spelled, declared.name, self._dataset, ingredients)
-        return PlannedStage(key, declared, owner, split, seed, after)
+        return PlannedStage(name, key, declared, owner, split, seed, after)
 
 
 def used_by() -> dict[str, list[str]]:
@@ -115,9 +128,11 @@ def used_by() -> dict[str, list[str]]:
     return {digest: sorted(names) for digest, names in rows.items()}
 
 
-def trained_alike(methods: Iterable[ConfiguredMethod]) -> Counter[str]:
-    """How many of the methods have each training."""
-    return Counter(method.trained_as for method in methods if method.budget is None)
+def trained_alike(methods: Iterable[ConfiguredMethod], catalogue: Catalogue) -> Counter[str]:
+    """How many of the methods have each training, be it as a member's."""
+    rows = [method for method in methods if method.budget is None]
+    members = (catalogue.method(name) for method in rows for name in method.members)
+    return Counter(method.trained_as for method in chain(rows, members))
 
 
 def _owner(method: ConfiguredMethod, declared: Declared, cls: type[Any], catalogue: Catalogue) -> ConfiguredMethod:

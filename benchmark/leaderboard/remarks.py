@@ -9,6 +9,8 @@ MOST_CAUSES = 3
 MOST_NAMED = 12
 HALF = 0.5
 """The threshold of rows that choose none."""
+NARROW = 0.1
+"""Probabilities of a smaller standard deviation are nearly the same for every case."""
 
 
 def progress(table: Standings) -> str:
@@ -49,6 +51,8 @@ def notes(table: Standings) -> list[str]:
             lines.append(f"{row.method}: uses its own thresholds, {min(cuts):.3f} to {max(cuts):.3f}, instead of {HALF}")
         if row.changed:
             lines.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
+    if narrow := _nearly_constant(table):
+        lines.append(f"cells in which the SD of the probabilities is below {NARROW}, nearly the same for every case: {narrow}")
     waiting = [name for name in table.rows.to_come if name not in table.rows.ranked]
     if waiting:
         more = f" and {len(waiting) - MOST_NAMED} more" if len(waiting) > MOST_NAMED else ""
@@ -56,6 +60,13 @@ def notes(table: Standings) -> list[str]:
     if table.rows.left_out:
         lines.append(f"not shown, because published for another version of this task: {listed(list(table.rows.left_out))}")
     return lines
+
+
+def _nearly_constant(table: Standings) -> str:
+    """The rows with cells whose probabilities hardly differ, and how many cells these are."""
+    counts = {row.method: sum(part.std() < NARROW for part in row.probabilities.values()) for row in table.rows.complete}
+    cells = {row.method: row.cells for row in table.rows.complete}
+    return ", ".join(f"`{method}` {count} of {cells[method]}" for method, count in counts.items() if count)
 
 
 def incomplete(table: Standings) -> tuple[list[str], list[list[str]]]:

@@ -143,7 +143,7 @@ def _built_here(method: ConfiguredMethod, views: Views, seed: int) -> dict[str, 
     stages: dict[str, Arrays] = {}
     for declared in declared_stages(method.entry.load()):
         narrowed, earlier = declared.narrowed(method), {name: stages[name] for name in declared.after}
-        own_seed = stage_seed("", seed, narrowed.spelled, declared.name, {})
+        own_seed = stage_seed("", seed, narrowed.entry.name, declared.name, {})
         stages[declared.name] = build_stage(narrowed, declared, declared.seen(views.train, views.validation), own_seed, earlier)
     return stages
 

@@ -96,7 +96,20 @@ class ConfiguredMethod(Configured[MethodCard]):
         """
         after = self.entry.constants.get("evaluation_only", ())
         shared = {name: value for name, value in self.parameters.items() if name not in after}
-        return spell(str(self.entry.constants.get("trained_as", self.entry.name)), shared)
+        return spell(self.seeded_as, shared)
+
+    @property
+    def seeded_as(self) -> str:
+        """The method that names its training seed: itself, whatever its parameters, or the one in `trained_as`.
+
+        So a variant draws what the plain row draws, and what differs between the two is the configuration.
+        """
+        return str(self.entry.constants.get("trained_as", self.entry.name))
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The methods whose trained models it combines, named in `members` of its class."""
+        return tuple(self.entry.constants.get("members", ()))
 
     def why_not_applicable(self, dataset: str, modalities: Iterable[str], absent: Mapping[str, int], cases: int) -> str:
         """Why it does not apply to a dataset of such modalities, `absent` in some cases; empty where it does."""

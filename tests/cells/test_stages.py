@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmark.audit import made_cohorts
+from benchmark.cells.store import Store
 from benchmark.data import stages
 from benchmark.data.stages import ARRAYS, stored_stages
 from tests.made_benchmark import MadeBenchmark
@@ -321,3 +324,16 @@ def test_a_training_that_no_other_row_shares_is_not_kept(made: MadeBenchmark) ->
     path = made.write("net.py", NETWORK)
     run(made, path, "--method", "net", "--method", "net[epochs=2]", "--seeds", "39")
     assert built(made) == []
+
+
+def test_late_average_is_the_mean_of_the_three_rows_whose_trainings_it_shares(made: MadeBenchmark) -> None:
+    members = ("image-net", "text-net", "mlp")
+    rows = [word for row in ("late-average", *members) for word in ("--method", f"{row}")]
+    words = ("--plugin", str(made_cohorts.__file__), "--dataset", "specimen", "--protocol", "holdout", "--seeds", "39")
+    made.run(*words, *rows)
+    by_row = {record.address.method: record for record in Store().records() if record.address.dataset == "specimen"}
+    mean = np.mean([by_row[name].probabilities for name in members], axis=0)
+    assert by_row["late-average"].probabilities == mean.tolist()
+    assert {each["method"]: each["used_by"] for each in built(made)} == {
+        name: [f"specimen/holdout/{row}" for row in sorted(("late-average", name))] for name in members
+    }

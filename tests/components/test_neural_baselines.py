@@ -16,7 +16,7 @@ from baselines import (
     ft_transformer,
     gated,
     image_net,
-    late_average,
+    late_fusion,
     low_rank_fusion,
     self_attention,
     table_net,
@@ -37,7 +37,7 @@ METHODS = {
     "ft-transformer": ft_transformer.FTTransformerMethod(),
     "gated": gated.Gated(),
     "image-net": image_net.ImageNet(),
-    "late-average": late_average.LateAverage(),
+    "late-fusion": late_fusion.LateFusion(),
     "low-rank-fusion": low_rank_fusion.LowRankFusion(),
     "self-attention": self_attention.SelfAttention(),
     "table-net": table_net.TableNet(),
@@ -48,7 +48,7 @@ USES = {
     "image": {"image-net", "film", "daft"},
     "text": {"text-net"},
 }
-ALL = {"cross-attention", "gated", "late-average", "low-rank-fusion", "self-attention"}
+ALL = {"cross-attention", "gated", "late-fusion", "low-rank-fusion", "self-attention"}
 TOKEN_METHODS = ("cross-attention", "self-attention")
 
 
@@ -97,8 +97,8 @@ def test_low_rank_fusion_is_the_full_outer_product_through_the_weight_tensor_tha
     np.testing.assert_allclose(array(fusion(vectors)), expected, atol=1e-5)
 
 
-def test_late_average_is_the_mean_of_three_networks_sigmoids_each_of_one_modality() -> None:
-    network = METHODS["late-average"].module(SHAPES).eval()
+def test_late_fusion_is_the_mean_of_three_networks_sigmoids_each_of_one_modality() -> None:
+    network = METHODS["late-fusion"].module(SHAPES).eval()
     batch = made_batch()
     assert batch.image is not None and batch.text is not None and batch.table is not None
     own = [member(x) for member, x in zip(network.members, (batch.image.pooled, batch.text.pooled, batch.table), strict=True)]

@@ -69,6 +69,15 @@ def test_thresholds_that_a_row_chose_are_told():
     ]
 
 
+def test_cells_that_predict_nearly_the_same_for_every_case_are_counted():
+    task = made_task()
+    own = row(task, "settled", 2.0)
+    first = task.splits[0].name
+    flat = {**own.probabilities, first: 0.4 + 0.05 * own.probabilities[first]}
+    told = notes(table(task, [own, replace(own, method="flat", probabilities=flat)]))
+    assert told == ["cells in which the SD of the probabilities is below 0.1, nearly the same for every case: `flat` 1 of 20"]
+
+
 def test_of_many_causes_three_are_told_with_the_number_of_the_others_and_of_splits_to_come():
     task = made_task()
     item = row(task, "broken", 1.0, splits=2)

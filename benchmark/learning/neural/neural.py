@@ -23,7 +23,7 @@ from benchmark.system.errors import BenchmarkError
 from benchmark.system.threads import device
 
 TREATMENTS = ("own", "permuted", "constant")
-"""What a case's image or text may be: its own; that of a training case; the training part's mean, the same for all."""
+"""What a case's image, text or table may be: its own; that of a training case; the training part's mean, the same for all."""
 
 
 @dataclass
@@ -41,7 +41,8 @@ class NeuralMethod(Recipe):
     text_encoder : in place of the dataset's default.
     reports : the set of reports that is read: the cohort's own drafts, or a further set by its name.
     components : principal components of the training part, of unit variance, to which pooled vectors are reduced; 0 keeps them.
-    image, text : "own"; "permuted" gives each case those of a training case, "constant" the training mean: controls.
+    image, text, table : "own"; "permuted" gives each case those of a training case, "constant" the training mean (of the table
+        no category), in training and prediction: controls.
     """
 
     smote: int = 1
@@ -52,6 +53,7 @@ class NeuralMethod(Recipe):
     components: int = 0
     image: str = "own"
     text: str = "own"
+    table: str = "own"
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Name -> result of the stages that this row builds on."""
     on_epoch: Callable[[int, float], None] | None = field(default=None, init=False, repr=False, compare=False)
@@ -72,7 +74,7 @@ class NeuralMethod(Recipe):
     @property
     def treatments(self) -> Mapping[str, str]:
         """Modality -> one of `TREATMENTS`."""
-        return {"image": self.image, "text": self.text}
+        return {"image": self.image, "text": self.text, "table": self.table}
 
     def module(self, shapes: Shapes) -> nn.Module:
         """The untrained module for inputs of these sizes."""
@@ -203,6 +205,7 @@ class Preparation:
                 raise BenchmarkError(f"{modality}={treatment}: give one of {', '.join(TREATMENTS)}")
         self._encoders, self._treatments, self._seed, self._reports = encoders, treatments, seed, reports
         self._matrix = DesignMatrix(table).fit(train) if "table" in train.modalities else None
+        self._rows = np.zeros((0, 0)) if self._matrix is None else self._matrix.transform(train)
         self._scalers: dict[str, _Scaler] = {}
         self._donors: dict[str, Drafts] = {}
         self._view_scalers = {name: ViewScaler(train, name, edge) for name in sorted(train.modalities & unencoded)}
@@ -220,7 +223,13 @@ class Preparation:
 
     def table(self, cases: Cohort) -> NDArray[np.float64] | None:
         """(n, p) float64; None where the method does not use the table."""
-        return None if self._matrix is None else self._matrix.transform(cases)
+        treatment = self._treatments.get("table")
+        if self._matrix is None:
+            return None
+        if treatment == "permuted":
+            return self._rows[self._donors_of(cases, "table", len(self._rows))]
+        own = self._matrix.transform(cases)
+        return np.zeros_like(own) if treatment == "constant" else own
 
     def drafts(self, cases: Cohort) -> dict[str, Drafts]:
         """Standardised features of image and text, as far as the method uses them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,15 @@ from benchmark.data.protocols.holdout import Holdout  # noqa: E402
 from benchmark.learning.fitting import views_of  # noqa: E402
 from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes, Tokens  # noqa: E402
 from benchmark.learning.neural.inputs import Drafts  # noqa: E402
-from benchmark.learning.neural.loop import Recipe, Training, augmented, fit_module, probabilities, rate_factor  # noqa: E402
+from benchmark.learning.neural.loop import (  # noqa: E402
+    Recipe,
+    Training,
+    augmented,
+    best_epoch,
+    fit_module,
+    probabilities,
+    rate_factor,
+)
 from benchmark.registry.discovery import discover  # noqa: E402
 from benchmark.system.errors import BenchmarkError, InvalidTraining  # noqa: E402
 from tests.made_benchmark import MadeBenchmark  # noqa: E402
@@ -68,6 +76,44 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
     history = _fit(module, data, on_epoch=watch)
     best = int(np.argmax(history["validation_auc"]))
     assert all(torch.equal(value, seen[best][1][name]) for name, value in module.state_dict().items())
+
+
+FIGURES = {"loss", "classification", "validation_auc", "validation_loss", "learning_rate"}
+HISTORY = {"validation_auc": [0.9, 0.5, 0.7, 0.8, 0.8], "validation_loss": [0.69, 0.6, 0.5, 0.4, 0.45]}
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "epochs", "kept"),
+    [("auc", 5, 0), ("auc-after-warmup", 1, 0), ("auc-after-warmup", 2, 1), ("auc-after-warmup", 5, 3), ("log-loss", 5, 3)],
+)
+def test_each_rule_keeps_its_epoch(checkpoint: str, epochs: int, kept: int) -> None:
+    so_far = {name: values[:epochs] for name, values in HISTORY.items()}
+    assert best_epoch(so_far, Recipe(warmup=3, checkpoint=checkpoint)) == kept
+
+
+def test_a_recipe_of_fewer_epochs_than_its_warm_up_keeps_the_last() -> None:
+    assert best_epoch(HISTORY, Recipe(warmup=15, epochs=5, checkpoint="auc-after-warmup")) == 4
+
+
+@pytest.mark.parametrize("checkpoint", ["auc-after-warmup", "log-loss"])
+def test_the_weights_and_what_is_stored_of_the_best_epoch_agree(checkpoint: str) -> None:
+    data, module = _training(noise=2.0), Linear()
+    recipe = replace(RECIPE, checkpoint=checkpoint, warmup=5)
+    losses: list[float] = []
+
+    def watch(epoch: int, score: float) -> None:
+        chances = probabilities(module, data.validation)
+        losses.append(float(torch.nn.functional.binary_cross_entropy(chances, data.validation_labels)))
+
+    history = _fit(module, data, recipe, on_epoch=watch)
+    np.testing.assert_allclose(history["validation_loss"], losses, rtol=1e-5)
+    own = torch.nn.functional.binary_cross_entropy(probabilities(module, data.validation), data.validation_labels)
+    assert losses[best_epoch(history, recipe)] == float(own)
+
+
+def test_another_checkpoint_is_refused() -> None:
+    with pytest.raises(BenchmarkError, match="checkpoint=last: give one of auc, auc-after-warmup, log-loss"):
+        _fit(Linear(), _training(), replace(RECIPE, checkpoint="last"))
 
 
 def test_training_stops_when_patience_is_out() -> None:
@@ -132,7 +178,7 @@ def test_a_cell_stores_its_history_and_one_whose_loss_is_no_number_is_invalid(
     rows = ["--method", "linear-net", "--method", "linear-net[factor=1e39]"]
     made.run("--plugin", str(plugin), *rows, "--protocol", "holdout", "--seeds", "39", code=1)
     good, bad = (Store().row("made", "holdout", name)["holdout-seed39"] for name in ("linear-net", "linear-net[factor=1e+39]"))
-    assert good.outcome == "ok" and set(good.history) == {"loss", "classification", "validation_auc", "learning_rate"}
+    assert good.outcome == "ok" and set(good.history) == FIGURES
     assert {len(values) for values in good.history.values()} == {4}
     assert good.chosen["validation_auc"] == max(good.history["validation_auc"])
     assert bad.outcome == "invalid" and "epoch 1" in bad.reason
@@ -295,7 +341,7 @@ def test_tokens_beyond_the_longest_training_case_are_left_out() -> None:
     mask = np.array([[[True, True, False, False]], [[True, False, False, False]], [[True, True, True, True]]])
     tokens = np.random.default_rng(0).normal(size=(3, 1, 4, 2)).astype(np.float32) * mask[..., None]
     whole = Features(tokens, mask, tokens.sum(axis=2))
-    made = _Scaler(whole.take(np.array([0, 1])), tokens=True).transform(whole).features
+    made = _Scaler(whole.take(np.array([0, 1])), tokens=True, components=0).transform(whole).features
     assert made.tokens is not None and made.mask is not None
     assert made.tokens.shape == (3, 1, 2, 2) and made.mask[:, 0].sum(1).tolist() == [2, 1, 2]
 
@@ -324,6 +370,36 @@ def test_controls_take_away_what_a_modality_tells(views: Callable[..., Any], mod
     assert all(bool((learnt.pooled == case).flatten(1).all(1).any()) for case in given.pooled)
     alone = permuted.drafts(test.take([3]))[modality].features
     assert torch.equal(alone.pooled[0], given.pooled[3])
+
+
+def test_controls_take_away_what_the_table_tells(views: Callable[..., Any]) -> None:
+    from benchmark.learning.neural.neural import Preparation
+
+    train, _, test = views()
+    rows = {
+        treatment: Preparation(train, "table", {}, {"table": treatment}, tokens=False, seed=1)
+        for treatment in ("own", "permuted", "constant")
+    }
+    own, learnt = rows["own"].table(test), rows["own"].table(train)
+    assert own is not None and own.any() and not rows["constant"].table(test).any()
+    given = rows["permuted"].table(test)
+    assert all((learnt == case).all(axis=1).any() for case in given) and not np.array_equal(given, own)
+    np.testing.assert_array_equal(rows["permuted"].table(test.take([3]))[0], given[3])
+
+
+def test_components_are_uncorrelated_of_unit_variance_and_learnt_on_the_training_part() -> None:
+    from benchmark.data.cohort import Features
+    from benchmark.learning.neural.neural import _Scaler
+
+    vectors = (np.random.default_rng(0).normal(size=(50, 8)) @ np.diag(range(1, 9)))[:, None].astype(np.float32)
+    vectors[:, :, 1] = 2 * vectors[:, :, 0]
+    whole = Features(vectors[:, :, None], np.ones((50, 1, 1), dtype=bool), vectors)
+    train = np.arange(40)
+    made = _Scaler(whole.take(train), tokens=False, components=20).transform(whole).features.pooled[:, 0].numpy()
+    assert made.shape == (50, 7)  # two columns say the same
+    np.testing.assert_allclose(np.cov(made[train].T, ddof=0), np.eye(7), atol=1e-4)
+    again = _Scaler(whole.take(train), tokens=False, components=3).transform(whole).features.pooled[:, 0].numpy()
+    np.testing.assert_allclose(again, made[:, :3], atol=1e-5)
 
 
 def test_an_unknown_treatment_is_refused(views: Callable[..., Any]) -> None:
