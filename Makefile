@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint env speed learning-curve
+.PHONY: run test lint env speed learning-curve why-vdafm
 
 run: env
 	$(BIN)/python -m benchmark run --suite stroke-prognosis
@@ -36,3 +36,8 @@ $(VENV)/.ready: requirements.lock
 # How many cases the planted interaction of the synthetic cohort needs (docs/learning-curve.md; about ten minutes).
 learning-curve: env
 	$(BIN)/python -m tools.learning_curve
+
+# Why vdafm falls below its own table on the synthetic cohort, and which checkpoint is kept (docs/why-vdafm.md; about four hours
+# of one core, kept in results/why-vdafm and gone on with; PARTS of it: checkpoint inputs sizes).
+why-vdafm: env
+	$(BIN)/python -m tools.why_vdafm $(PARTS)

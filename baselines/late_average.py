@@ -54,7 +54,7 @@ class LateAverage:
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.floating[Any]]:
         """P(label = 1), (n,)."""
-        return np.mean([member.predict_proba(_seen(cases, name)) for name, member in self._fitted.items()], axis=0)
+        return np.asarray(np.mean([member.predict_proba(_seen(cases, name)) for name, member in self._fitted.items()], axis=0))
 
 
 def _seen(cases: Cohort, member: str) -> Cohort:

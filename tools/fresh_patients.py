@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,10 +120,9 @@ def _joined(parts: Sequence[Features]) -> Features:
 
 def _write(patients: Piece, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    patients.table.astype({name: str for name in patients.table.select_dtypes("category")}).to_parquet(
-        place.with_suffix(".parquet")
-    )
-    arrays = {"labels": patients.labels, "logits": patients.logits}
+    words = dict.fromkeys(patients.table.select_dtypes("category"), "str")
+    patients.table.astype(words).to_parquet(place.with_suffix(".parquet"))
+    arrays: dict[str, Any] = {"labels": patients.labels, "logits": patients.logits}
     for modality, features in patients.features.items():
         parts = {item.name: getattr(features, item.name) for item in fields(features)}
         arrays |= {f"{modality}.{name}": np.asarray(value) for name, value in parts.items() if value is not None}

@@ -40,10 +40,12 @@ SIZES = {600: (0, 751), 1500: (0, 751, 1875), 3000: (0, 751, 1875, 3750)}
 """Training cases (about) -> where the pieces of a sample begin and end; a fifth of a sample is validation."""
 STARTS = tuple(TESTED + 3750 * fit for fit in range(FITS))
 LEVELS = (0, 750, 1500, 2250, 3000)
+PLACES = ((600, "fresh patients"), (0, "soop"))
 FIXED = 20
 """An epoch that is read whatever the validation part says: shown, never a candidate."""
 NEARLY_CONSTANT = 0.1
 
+REDUCED = "[components=30]"
 CHECKPOINT_ROWS = ("mlp", "image-net", "concat", "joint-transformer", "vdafm")
 INPUT_ROWS = (
     "vdafm",
@@ -56,8 +58,10 @@ INPUT_ROWS = (
     "image-net",
     "image-net[components=30]",
 )
+REDUCED_ROWS = ("vdafm", "concat", "image-net")
+"""Rows whose pooled vectors are also reduced on `soop`."""
 SIZE_ROWS = ("ridge", "concat", "vdafm[layers=0]", "vdafm")
-Scores = NDArray[np.float64]
+Scores = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def main() -> None:
     wanted = sys.argv[1:] or ["checkpoint", "inputs", "sizes"]
     plans = {
         "checkpoint": [Fit(row, cases, k) for row in CHECKPOINT_ROWS for cases in (600, 0) for k in range(FITS)],
-        "inputs": [Fit(row, 600, k) for row in INPUT_ROWS for k in range(FITS)],
+        "inputs": [Fit(row, 600, k) for row in INPUT_ROWS for k in range(FITS)]
+        + [Fit(f"{row}{reduced}", 0, k) for row in REDUCED_ROWS for reduced in ("", REDUCED) for k in range(FITS)],
         "sizes": [Fit(row, cases, k) for cases in SIZES for row in SIZE_ROWS for k in range(FITS)],
     }
     fits = list(dict.fromkeys(fit for name in wanted for fit in plans[name]))
@@ -191,7 +196,7 @@ def _checkpoint_table(known: Known) -> None:
     gained: dict[str, list[list[float]]] = {rule: [] for rule in CHECKPOINTS[1:]}
     print("| scored on | row | " + " | ".join([*CHECKPOINTS, f"epoch {FIXED}"]) + " | " + " | ".join(gained) + " |")
     print("|---" * (2 + len(CHECKPOINTS) + 1 + len(gained)) + "|")
-    for cases, place in ((600, "fresh patients"), (0, "soop")):
+    for cases, place in PLACES:
         for row in CHECKPOINT_ROWS:
             fits = [known[Fit(row, cases, number)] for number in range(FITS)]
             cells = [_spoken(fits, rule) for rule in (*CHECKPOINTS, "fixed")]
@@ -213,6 +218,14 @@ def _inputs_table(known: Known) -> None:
             aucs, own = ([known[Fit(name, 600, number)][rule]["auc"] for number in range(FITS)] for name in (row, "vdafm"))
             cells += [f"{np.mean(aucs):.3f}", interval(np.subtract(aucs, own).tolist())]
         print(f"| {row} | " + " | ".join(cells) + " |")
+    print("\n30 components over the whole vectors:\n")
+    print("| scored on | row | " + " | ".join(CHECKPOINTS) + " |")
+    print("|---" * (2 + len(CHECKPOINTS)) + "|")
+    for cases, place in PLACES:
+        for row in REDUCED_ROWS:
+            pairs = [(known[Fit(row, cases, number)], known[Fit(row + REDUCED, cases, number)]) for number in range(FITS)]
+            cells = [interval([less[rule]["auc"] - whole[rule]["auc"] for whole, less in pairs]) for rule in CHECKPOINTS]
+            print(f"| {place} | {row} | " + " | ".join(cells) + " |")
 
 
 def _sizes_table(known: Known) -> None:
