@@ -360,6 +360,7 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
                 "threshold": record.threshold,
                 "chosen": record.chosen,
                 "key": record.key,
+                **{name: record.ingredients[name] for name in PER_SPLIT[1:] if name in record.ingredients},
             }
             for record in records
         },
