@@ -42,7 +42,8 @@ class Recipe:
 
     learning_rate : of RAdam, after `warmup` epochs of linear rise, then half a cosine to the last of `epochs`. The paper's
         1e-4 is too slow for 100 epochs of 7 to 13 steps [A].
-    checkpoint : which epoch's weights are kept, one of `CHECKPOINTS` [A]: the paper does not say.
+    checkpoint : which epoch's weights are kept, one of `CHECKPOINTS` [A] (docs/why-vdafm.md): in the warm-up a network has
+        hardly learnt, and may still have the highest validation AUC by luck.
     patience : epochs after the best one so far until training ends.
     batch_size : cases per step [A]. clip : greatest norm of the gradient.
     noise : standard deviation of Gaussian noise on all inputs, in half of the batches.
@@ -57,7 +58,7 @@ class Recipe:
     clip: float = 1.0
     noise: float = 0.01
     mixup: float = 0.4
-    checkpoint: str = "auc"
+    checkpoint: str = "auc-after-warmup"
 
 
 @dataclass(frozen=True)

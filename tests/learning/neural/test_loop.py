@@ -74,7 +74,7 @@ def test_the_weights_of_the_best_epoch_are_kept() -> None:
         seen.append((score, {name: value.clone() for name, value in module.state_dict().items()}))
 
     history = _fit(module, data, on_epoch=watch)
-    best = int(np.argmax(history["validation_auc"]))
+    best = 1 + int(np.argmax(history["validation_auc"][1:]))  # from the end of the warm-up on
     assert all(torch.equal(value, seen[best][1][name]) for name, value in module.state_dict().items())
 
 
@@ -122,7 +122,7 @@ def test_training_stops_when_patience_is_out() -> None:
             return 0 * super().forward(batch)
 
     recipe = Recipe(**{**vars(RECIPE), "patience": 4})
-    assert len(_fit(Fixed(), _training(), recipe)["loss"]) == 5
+    assert len(_fit(Fixed(), _training(), recipe)["loss"]) == 6  # the second epoch, the last of the warm-up, and four more
 
 
 def test_a_loss_that_is_no_number_names_its_epoch() -> None:
