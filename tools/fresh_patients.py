@@ -71,7 +71,9 @@ def cohort_of(patients: Piece) -> Cohort:
         reports=(("seen as features",),) * n,
         encoders=ENCODERS,
         rows=np.arange(n),
-        feature_source=lambda modality, encoder, rows: patients.features[modality].take(np.arange(n) if rows is None else rows),
+        feature_source=lambda modality, encoder, rows, *reports: patients.features[modality].take(
+            np.arange(n) if rows is None else rows
+        ),
     )
 
 

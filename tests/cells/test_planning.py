@@ -406,6 +406,8 @@ def test_a_row_of_a_set_of_reports_that_a_dataset_lacks_does_not_apply(catalogue
     row = describe("made", "vdafm[reports=prompts]", with_topics(load_cohort("made", catalogue)), catalogue)
     assert row.not_applicable == "made: unknown set of reports 'prompts': known: topics, wording"
     assert describe("made", "vdafm", load_cohort("made", catalogue), catalogue).not_applicable == ""
+
+
 def test_a_variant_shares_the_training_seed_of_the_row_that_it_varies(planned: Planner) -> None:
     varied = ("vdafm", "vdafm[heads=4]", "vdafm[modalities=image]", "vdafm[tuned=tpe-10]")
     assert {discover().method(name).seeded_as for name in varied} == {"vdafm"}
