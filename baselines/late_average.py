@@ -38,7 +38,7 @@ MEMBERS: Mapping[str, tuple[type[NeuralMethod], str]] = {
 class LateAverage:
     """(p_image + p_text + p_table) / 3. A member is trained here where no stage holds its training."""
 
-    members = ("image-net", "text-net", "mlp")
+    combines = ("image-net", "text-net", "mlp")
 
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Member -> its training."""

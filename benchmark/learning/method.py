@@ -19,7 +19,7 @@ class Method(Protocol):
     Class attributes that the engine reads, all optional and literal: `stochastic = False` where the seed changes nothing
     (such a method runs once where seeds change the training only, unless its field `smote` is set); `max_cases = 5000` with
     `max_cases_reason = "..."`; `evaluation_only = ("field", ...)`, fields that change nothing of the training;
-    `trained_as = "method"`, whose training is repeated, with its seed; `members = ("method", ...)`, whose trained models are
+    `trained_as = "method"`, whose training is repeated, with its seed; `combines = ("method", ...)`, whose trained models are
     combined: `self.stages["method"]` is the training that each one's `NeuralMethod` goes on from. An attribute or a property
     `unencoded` names modalities of which it asks for no features. `weights_digest()`, optional, is the digest of the weights
     that it starts from, and part of the cell's key.

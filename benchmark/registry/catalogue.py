@@ -108,8 +108,8 @@ class ConfiguredMethod(Configured[MethodCard]):
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The methods whose trained models it combines, named in `members` of its class."""
-        return tuple(self.entry.constants.get("members", ()))
+        """The methods whose trained models it combines, named in `combines` of its class."""
+        return tuple(self.entry.constants.get("combines", ()))
 
     def why_not_applicable(self, dataset: str, modalities: Iterable[str], absent: Mapping[str, int], cases: int) -> str:
         """Why it does not apply to a dataset of such modalities, `absent` in some cases; empty where it does."""

@@ -416,3 +416,8 @@ def test_a_variant_shares_the_training_seed_of_the_row_that_it_varies(planned: P
     assert len(seeds) == 60
     for (method, split), seed in seeds.items():
         assert (seed == seeds["dicey", split]) == method.startswith("dicey")
+
+
+def test_late_average_alone_combines_other_methods() -> None:
+    combining = {method.spelled: method.members for method in discover().variants() if method.members}
+    assert combining == {"late-average": ("image-net", "text-net", "mlp")}
