@@ -89,7 +89,8 @@ def test_soop_nihss_labels_are_the_scores_of_the_file(nihss: Cohort, real_source
 
 def test_soop_nihss_holds_neither_score_nor_outcome(nihss: Cohort) -> None:
     assert tuple(nihss.table.columns) == ("age", "bmi", "priorstroke", "sex", "race")
-    drafts = [draft.lower() for part in (nihss, nihss.pool) for case in part.reports for draft in case]
+    written = [every for part in (nihss, nihss.pool) for every in (part.reports, part.report_sets["topics"])]
+    drafts = [draft.lower() for reports in written for case in reports for draft in case]
     assert not any("nihss" in draft or "rankin" in draft for draft in drafts)
 
 
@@ -104,7 +105,7 @@ def test_any_cases_are_all_738_with_a_rankin_score_120_of_them_without_an_image(
 def test_a_case_without_an_image_has_no_findings_no_draft_and_empty_views(any_cases: Cohort) -> None:
     without = any_cases.take(~any_cases.present["image"])
     assert without.derived.isna().all(axis=None)
-    assert set(without.reports) == {()}
+    assert set(without.reports) == set(without.report_sets["topics"]) == {()}
     assert not without.images["mask"].load().any()
     assert not without.images["flair"].load().any()
 
@@ -116,6 +117,7 @@ def test_cases_that_have_all_are_the_same_in_both_views(any_cases: Cohort, soop:
     pd.testing.assert_frame_equal(same.table, soop.table)
     pd.testing.assert_frame_equal(same.derived, soop.derived)
     assert same.reports == soop.reports
+    assert same.report_sets == soop.report_sets
 
 
 def test_another_choice_of_cases_is_refused(real_sources: Sources) -> None:
@@ -203,6 +205,12 @@ def test_reports_are_drafts_of_few_distinct_sentences_without_nihss(soop: Cohort
     assert len(drafts) == 4 * 1449
     assert len({sentence for draft in drafts for sentence in re.split(r"(?<=[.!?])\s+", draft)}) < 1000
     assert not any(re.search("nihss|rankin|mrs|etiolog", draft, re.IGNORECASE) for draft in drafts)
+
+
+def test_drafts_on_topics_are_the_first_draft_in_four_parts(soop: Cohort) -> None:
+    for part in (soop, soop.pool):
+        assert [" ".join(drafts) for drafts in part.report_sets["topics"]] == [drafts[0] for drafts in part.reports]
+        assert {len(drafts) for drafts in part.report_sets["topics"]} == {4}
 
 
 def test_the_pictures_panels_are_square_and_padded_at_the_sides(soop: Cohort) -> None:

@@ -220,6 +220,13 @@ def test_reports_speak_of_the_mask(built: Built) -> None:
                 assert all(side in draft.lower() for draft in cohort.reports[case])
 
 
+def test_drafts_on_topics_are_the_first_draft_in_four_parts(built: Built) -> None:
+    for cohort in (built.cohort, built.cohort.pool):
+        topics = cohort.report_sets["topics"]
+        assert {len(drafts) for drafts in topics} == {4}
+        assert [" ".join(drafts) for drafts in topics] == [drafts[0] for drafts in cohort.reports]
+
+
 def test_the_table_is_typed_plausible_and_lacks_some_values(built: Built) -> None:
     table = built.cohort.table
     assert {str(dtype) for dtype in table.dtypes} == {"float64", "category"}

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from torch.nn.functional import cosine_similarity  # noqa: E402
 
+from benchmark.cells.store import Store  # noqa: E402
+from benchmark.data.cohort import Cohort, Features  # noqa: E402
+from benchmark.data.modalities.image import ImageView  # noqa: E402
 from benchmark.learning.layers.losses import info_nce  # noqa: E402
 from benchmark.learning.neural import Batch, Shapes, Tokens  # noqa: E402
-from benchmark.learning.neural.inputs import TokenShape  # noqa: E402
+from benchmark.learning.neural.inputs import CLIP, TokenShape  # noqa: E402
 from benchmark.system.errors import BenchmarkError  # noqa: E402
 from methods.vdafm import VDAFM, Network, alignment, angle, without  # noqa: E402
+from tests.made_benchmark import MadeBenchmark  # noqa: E402
 
 SHAPES = Shapes(4, TokenShape(6), TokenShape(5))
 
@@ -159,3 +165,82 @@ def test_a_spelling_that_is_not_registered_is_not_trained_under_its_name() -> No
 def test_cosines_of_torch_are_those_of_the_tests() -> None:
     a, b = torch.randn(5, 3), torch.randn(5, 3)
     torch.testing.assert_close(cosine(a, b), cosine_similarity(a, b))
+
+
+# Sets of reports
+
+HEARD = """
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+import numpy as np
+from benchmark import Features, register_encoder
+
+@register_encoder("heard", modality="text", reference="none", weights="none")
+@dataclass(frozen=True)
+class Heard:
+    def weights_digest(self):
+        return ""
+
+    def encode(self, cohort):
+        with (Path(__file__).parent / "log").open("a") as log:
+            when = "late" if "fit_and_predict" in {frame.function for frame in inspect.stack()} else "early"
+            print(when, cohort.reports[0][0].split()[0], file=log)
+        lengths = np.array([len(drafts[0]) for drafts in cohort.reports], dtype=np.float32)
+        tokens = lengths[:, None, None, None]
+        return Features(tokens, np.ones((len(cohort), 1, 1), bool), tokens[:, :, 0])
+"""
+SMALL = "epochs=1,heads=2,hidden=8:4,image_encoder=territories"
+
+
+def test_topics_are_encoded_before_the_cells_and_predict_otherwise_than_own_drafts(made: MadeBenchmark) -> None:
+    made.edit(
+        'images={"scan":',
+        """report_sets={"topics": tuple((f"topic {'x' * (j % 7)}",) for j in range(len(words)))},
+            images={"scan":""",
+    )
+    made.write("heard.py", HEARD)
+    rows = [f"vdafm[{SMALL},{more}text_encoder=heard]" for more in ("", "reports=wording,", "text=permuted,")]
+    made.edit('ranked = ["steady", "dicey", "blunt"]', f"ranked = {json.dumps(rows)}", made.suite)
+    made.edit('protocols = ["repeated-cv", "leave-one-site-out"]', 'protocols = ["holdout"]', made.suite)
+    made.edit('descriptive = ["steady[steepness=0.01]"]', "descriptive = []", made.suite)
+    made.run("--plugin", str(made.folder / "heard.py"), "--seeds", "39", "--jobs", "1")
+    own = made.cohort().reports[0][0].split()[0]
+    assert sorted((made.folder / "log").read_text().splitlines()) == sorted([f"early {own}", "early topic"])
+    stored = list(Store().records())
+    assert [cell.outcome for cell in stored] == ["ok"] * 3
+    assert len({str(cell.probabilities) for cell in stored}) == 3
+
+
+def features(modality: str, encoder: str | None, rows: np.ndarray | None, *reports: str) -> Features:
+    """Pooled vectors of 40 cases: those of topics have four drafts, own drafts have one."""
+    drafts = 4 if reports == ("topics",) else 1
+    pooled = np.random.default_rng([drafts, modality == "text"]).normal(size=(40, drafts, 3)).astype(np.float32)
+    whole = Features(pooled[:, :, None], np.ones((40, drafts, 1), dtype=bool), pooled)
+    return whole if rows is None else whole.take(rows)
+
+
+def test_predictions_see_the_mean_vector_of_a_cases_four_topics() -> None:
+    cohort = Cohort(
+        name="made",
+        case_ids=np.array([f"case-{i:02}" for i in range(40)]),
+        labels=(np.arange(40) % 2).astype(np.int8),
+        table=pd.DataFrame({"age": np.arange(40.0) % 11}),
+        images={"scan": ImageView(np.zeros((40, 1, 2, 2, 2), dtype=np.uint8))},
+        reports=(("all",),) * 40,
+        report_sets={"topics": (("core", "score", "areas", "mass"),) * 40},
+        rows=np.arange(40),
+        feature_source=features,
+    )
+    train, validation = cohort.take(np.arange(30)), cohort.take(np.arange(30, 40))
+    seen = {}
+    for reports in ("topics", "wording"):
+        method = VDAFM(epochs=1, hidden="8:4", heads=2, reports=reports)
+        method.fit(train, validation, 1)
+        whole = features("text", None, None, *(["topics"] if reports == "topics" else []))
+        own = whole.pooled[:30].reshape(-1, 3)
+        expected = ((whole.pooled[30:] - own.mean(0)) / own.std(0)).clip(-CLIP, CLIP).mean(1)
+        seen[reports] = method.inputs(validation).text.pooled.cpu().numpy()
+        np.testing.assert_allclose(seen[reports], expected, atol=1e-5)
+    assert VDAFM().reports == "topics"
+    assert not np.allclose(seen["topics"], seen["wording"])
