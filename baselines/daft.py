@@ -24,8 +24,9 @@ from benchmark.learning.layers.perceptron import Dropout, perceptron
     "block follows `image-cnn`'s convolutions of stride 2 in place of three residual blocks; it keeps grid and channels "
     "(there it halves the one and doubles the other); the slices' channels go through it one by one; its maps are flattened "
     "for `image-cnn`'s classifier in place of a mean and one linear map; no text. [A] sizes and augmentation as in "
-    "`image-cnn`, 7 values in the bottleneck (the released code: a seventh of its inputs). `image=pooled`: no convolutions, "
-    "but 512 features [A] of the image's frozen pooled vector, dropout 0.5 on them, and linear maps in the block",
+    "`image-cnn`, 7 values in the bottleneck (the released command line: a seventh of the block's input channels and table "
+    "columns). `image=pooled`: no convolutions, but 512 features [A] of the image's frozen pooled vector, dropout 0.5 on "
+    "them, and linear maps in the block",
     fit_modalities={"image", "table"},
     predict_modalities={"image", "table"},
     validation="early-stopping",

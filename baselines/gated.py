@@ -16,7 +16,8 @@ from benchmark.learning.layers.perceptron import Dropout, perceptron
     "gated",
     family="neural",
     reference="GMU, Arevalo et al. 2017, arXiv 1702.01992, section 3.1, the unit for more than two modalities",
-    differences="[A] width 512, classifier with one hidden layer of 256 and dropout 0.5 in place of a maxout network",
+    differences="[A] width 512, dropout 0.5 on the fused vector, classifier with one hidden layer of 256 and dropout 0.5 in "
+    "place of a maxout network",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",

@@ -24,10 +24,10 @@ STAGES = 5
     reference="a convolutional network trained end to end; `size=paper`: 3-D ResNet-50 of MedicalNet, Chen et al. 2019, "
     "arXiv 1904.00625, as MONAI builds it",
     differences="[A] volumes averaged to at most 16 voxels along an axis and slices to 32 pixels (`size=paper`: 96 and 192); "
-    "convolutions of stride 2 with 8, 16 and then 32 channels and batch normalisation until no axis is longer than 3, one "
-    "3-D network for the volumes of a grid, one 2-D network for the slices of a view (in `size=paper` too; the ResNet-50 sees "
-    "the channels of the volumes one by one), a hidden layer of 64, dropout 0.5; per sample and epoch turns up to 10 degrees, "
-    "shifts up to 5 %, size, contrast and brightness up to 10 %, no mirror images",
+    "convolutions of stride 2 with 8, 16 and then 32 channels and batch normalisation until no axis is longer than 3, one 3-D "
+    "network for the volumes of a grid, one 2-D network for the slices of a view (in `size=paper` too; the ResNet-50 sees the "
+    "channels of the volumes one by one), a hidden layer of 64, dropout 0.5; per sample and epoch turns up to 10 degrees, "
+    "shifts up to 5 %, size and contrast up to 10 %, brightness up to 0.1 SD, no mirror images",
     fit_modalities={"image"},
     predict_modalities={"image"},
     validation="early-stopping",

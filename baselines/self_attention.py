@@ -16,11 +16,11 @@ from benchmark.learning.layers.tokens import TokenProjection, TransformerLayer, 
 @register_method(
     "self-attention",
     family="neural",
-    reference="Vaswani et al. 2017, arXiv 1706.03762; self-attention over image and text tokens in the manner of MultiTrans",
-    differences="MultiTrans is related work of VDAFM (arXiv 2605.14710), whose comparison has no such row; nothing of it is "
-    "reproduced. [A] one pre-norm layer and a normalisation after it, width 64 and 2 heads (`size=paper`: 256 and 8), mean "
-    "over each modality's tokens (no CLS: that is `joint-transformer`), a learned vector per place, a hidden layer of 256, "
-    "dropout 0.5 after it alone",
+    reference="self-attention over image and text tokens, Vaswani et al. 2017, arXiv 1706.03762",
+    differences="MultiTrans, related work of VDAFM (arXiv 2605.14710) and no row of its comparison, joins its inputs "
+    "likewise; nothing of it is reproduced. [A] one pre-norm layer and a normalisation after it, width 64 and 2 heads "
+    "(`size=paper`: 256 and 8), mean over each modality's tokens (no CLS: that is `joint-transformer`), a learned vector per "
+    "place, a hidden layer of 256, dropout 0.5 after it alone",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",

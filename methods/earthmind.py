@@ -23,13 +23,15 @@ ALIGNMENTS = ("infonce", "mse")
     "earthmind",
     family="adapted",
     reference="EarthMind (adapted), arXiv 2506.01667 v1",
-    differences="kept: modality alignment, modality mutual attention, spatial attention prompting (SAP; where images carry "
-    "lesion masks; on soop that mask is also the image's source). Changed: each modality is resampled to M learned queries, "
-    "since scans and words have no pairing; CLS and the table decide. Dropped: language model, segmentation decoder, region "
-    "encoder, pre-training. [A] width 64, M 16, one layer, 4 heads (`size=paper`: 256, 32, 1, 8), alignment of the resampled "
-    "tokens' means, weights 0.1 of both losses, in SAP the lesion's share of each token as the mask (the released code: "
-    "whether it has any) and CLS in place of the segmentation token, feed-forward width 2d, dropout 0.5 in the classifier, a "
-    "learned vector per place",
+    differences="kept: modality alignment, modality mutual attention, spatial attention prompting (SAP, weight 0.1; where "
+    "images carry lesion masks; on soop that mask is also the image's source). Changed: each modality is resampled to M "
+    "learned queries, since scans and words have no pairing; raw image tokens stand beside the gated ones; the gate has a "
+    "factor 1/sqrt(d); alignment is symmetric InfoNCE of the resampled tokens' means, temperature 0.1 and weight 0.1, whose "
+    "negatives include blends (MixUp) and copies (SMOTE) (the released code: MSE token by token, weight 1; `alignment=mse`: "
+    "MSE of the means, weight 0.1); CLS and the table decide. Dropped: language model, segmentation decoder, region encoder, "
+    "pre-training. [A] width 64, M 16, one layer, 4 heads (`size=paper`: 256, 32, 1, 8, larger but no paper's), in SAP the "
+    "lesion's share of each token as the mask (the released code: whether it has any) and CLS in place of the segmentation "
+    "token, feed-forward width 2d, dropout 0.5 in the classifier, a learned vector per place",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",

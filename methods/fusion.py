@@ -25,14 +25,15 @@ EDGE = 2
     reference="FUSION (adapted), arXiv 2504.09925",
     differences="kept: text-guided image encoding (text hidden from the image in the encoder's first half), multi-level "
     "connector, latent tokens and their windows of the image encoded without text, after connector and v2t, re-queried "
-    "between decoder layers, dual-supervised mapping loss. Changed: a transformer over frozen tokens stands for the vision "
-    "encoder, one with a CLS for the language model, which reads image tokens without changing them; the mean text state is "
+    "between decoder layers, dual-supervised mapping loss token by token. Changed: a transformer over frozen tokens stands "
+    "for the vision encoder, one with a CLS for the language model: it reads image tokens and leaves them as the connector "
+    "gave them, and latents, text and CLS all see one another (a language model looks back alone); the mean text state is "
     "added to the latents' question (the released code joins the question's last token to it), and latents take what they "
-    "attend to without a perceptron; the mapping loss spares its targets; CLS and the table decide. Dropped: language model, "
-    "image crops, three-stage pre-training. [A] width 32, encoder of 3 layers, decoder of 2, 2 heads (`size=paper`: 256, 4, "
-    "4, 8), the first of 3 encoder layers is the first half, whose mean lacks the layers' input (the released code has it), "
-    "windows of 2 tokens per axis (8 consecutive tokens without a grid), feed-forward width 2d, dropout 0.5 in the "
-    "classifier, a learned vector per place",
+    "attend to without a perceptron; targets of the mapping loss are detached (not in the released code); CLS and the table "
+    "decide. Dropped: language model, image crops, three-stage pre-training. [A] width 32, encoder of 3 layers, decoder of 2, "
+    "2 heads (`size=paper`: 256, 4, 4, 8), the first of 3 encoder layers is the first half, whose mean lacks the layers' "
+    "input (the released code has it), windows of 2 tokens per axis (8 consecutive tokens without a grid), feed-forward width "
+    "2d, dropout 0.5 in the classifier, a learned vector per place",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",

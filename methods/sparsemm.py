@@ -26,12 +26,13 @@ CASES = 256
     family="adapted",
     reference="SparseMM (adapted), arXiv 2506.05344",
     differences="kept: visual head scores (on training cases alone), budgets of window, uniform share and share by score, "
-    "choice of keys by the last queries' attention, surplus redistributed; all of it at prediction alone, without training. "
-    "Changed: the backbone is `joint-transformer`, whose CLS stands for the words that a language model writes: it votes, and "
-    "it reads the kept tokens. On soop the lesion tokens, the scores' target, come from the mask that the image is. Dropped: "
-    "language model, pre-training, faster decoding. [A] window 4, rho 0.1, mean budget 0.33 of the tokens, average pooling "
-    "over 5 keys in which an absent token counts as one without attention, tokens of the window see one another both ways, a "
-    "quarter of the heads silenced by `masked`, lesion tokens are those with any lesion; the backbone's as there",
+    "choice of keys by the last queries' attention, rho 0.1, average pooling over 5 keys; all of it at prediction alone, "
+    "without training. Changed: a head's surplus over all tokens goes to the others (the released code drops it); the "
+    "backbone is `joint-transformer`, whose CLS stands for the words that a language model writes: it votes, and it reads the "
+    "kept tokens. On soop the lesion tokens, the scores' target, come from the mask that the image is. Dropped: language "
+    "model, pre-training, faster decoding. [A] window 4, mean budget 0.33 of the tokens, in pooling an absent token counts as "
+    "one without attention, tokens of the window see one another both ways, a quarter of the heads silenced by `masked` (the "
+    "released scripts: a tenth), lesion tokens are those with any lesion; the backbone's as there",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",

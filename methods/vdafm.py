@@ -22,15 +22,18 @@ from benchmark.learning.layers.perceptron import Dropout, perceptron, widths
     "vdafm",
     family="proposed",
     reference="VDAFM, arXiv 2605.14710, equations 5-16",
-    differences="image and text vectors come from the suite's encoders (the paper: MedicalNet, BioBERT); learning rate 5e-4 as "
-    "in all neural rows here (the paper: 1e-4); [A] ReLU between the two FC, temperature 0.07, batch 64, "
-    "feed-forward width 2d, encoder dropout 0.1, fused vector of 16 before the table joins, one hidden layer of d in the "
-    "classifier; one draft on each of four topics in place of the five prompts (an NIHSS cannot be measured on a mask), one "
-    "drawn per epoch [A] and the mean embedding of all at prediction [A] (`reports=wording`: drafts on all topics that differ "
-    "in words); semantic loss as in equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); "
-    "in training, mixed neighbours and replicated cases stand among the negatives of the contrastive loss as any others; "
-    "`image`, `text` and `table=constant` are zero in training and prediction, `zeroed` at prediction alone, `modalities` "
-    "retrains without the others",
+    differences="image and text vectors come from the suite's encoders (the paper: MedicalNet, BioBERT); learning rate 5e-4 "
+    "as in all neural rows here (the paper: 1e-4); [A] perceivers of two maps of d with ReLU and dropout 0.5, post-norm "
+    "encoder, its dropout 0.1 and feed-forward width 2d, ReLU between the two FC, fused vector of 16 before the table joins, "
+    "one hidden layer of d with dropout 0.5 in the classifier, temperature 0.07, 0.95^epoch counted from 0, batch 64, the "
+    "checkpoint of the highest validation AUC from the end of the warm-up on (`checkpoint=auc`: from the first epoch on); one "
+    "draft on each of four topics in place of the five prompts (an NIHSS cannot be measured on a mask), one drawn per epoch "
+    "[A] and the mean embedding of all at prediction [A] (`reports=wording`: drafts on all topics that differ in words); "
+    "semantic loss as in equations 9-12, without negatives (`semantic=infonce` for the prose's 'contrastive'); in training, "
+    "blends that share a case with a pair (MixUp) and copies that share its image and text (SMOTE) stand among the negatives "
+    "of the contrastive loss; `image`, `text` and `table=constant` are zero in training (but for the noise of SD 0.01 that "
+    "all inputs get) and prediction, and keep both extra losses; `zeroed` is zero at prediction alone; `modalities` retrains "
+    "without the others, and without either of image and text there are no extra losses",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
@@ -68,8 +71,8 @@ class VDAFM(NeuralMethod):
     dropout : of the dimension reductions and the classifier.
     fused : width of the fused vector that joins the table.
     semantic : "cosine" as in the equations, or "infonce".
-    zeroed : modalities, joined by "+", whose inputs are zero at prediction (the paper's ablation): the training mean of
-        numbers and vectors, no category of the table.
+    zeroed : modalities, joined by "+", whose inputs are zero at prediction (one reading of the paper's ablation;
+        `image=constant` and its like are the other): the training mean of numbers and vectors, no category of the table.
     modalities : says which modalities a variant is retrained with; its views hold no others.
     """
 

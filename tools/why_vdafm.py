@@ -194,7 +194,8 @@ Known = Mapping[Fit, Mapping[str, Mapping[str, float]]]
 def _checkpoint_table(known: Known) -> None:
     """Every rule on every row, the AUC gained over the first rule, and how many fits gave nearly constant predictions."""
     gained: dict[str, list[list[float]]] = {rule: [] for rule in CHECKPOINTS[1:]}
-    print("| scored on | row | " + " | ".join([*CHECKPOINTS, f"epoch {FIXED}"]) + " | " + " | ".join(gained) + " |")
+    rules = [f"`{rule}`" for rule in CHECKPOINTS] + [f"epoch {FIXED}"] + [f"`{rule}` gains" for rule in gained]
+    print("| scored on | row | " + " | ".join(rules) + " |")
     print("|---" * (2 + len(CHECKPOINTS) + 1 + len(gained)) + "|")
     for cases, place in PLACES:
         for row in CHECKPOINT_ROWS:
@@ -216,7 +217,7 @@ def _inputs_table(known: Known) -> None:
         cells = []
         for rule in CHECKPOINTS:
             aucs, own = ([known[Fit(name, 600, number)][rule]["auc"] for number in range(FITS)] for name in (row, "vdafm"))
-            cells += [f"{np.mean(aucs):.3f}", interval(np.subtract(aucs, own).tolist())]
+            cells += [short(float(np.mean(aucs))), interval(np.subtract(aucs, own).tolist())]
         print(f"| {row} | " + " | ".join(cells) + " |")
     print("\n30 components over the whole vectors:\n")
     print("| scored on | row | " + " | ".join(CHECKPOINTS) + " |")
@@ -239,16 +240,21 @@ def _sizes_table(known: Known) -> None:
 
 
 def _spoken(fits: Sequence[Mapping[str, Mapping[str, float]]], rule: str) -> str:
-    """Mean AUC; the mean epoch; how many fits were nearly constant."""
+    """Mean AUC (mean epoch; how many fits were nearly constant)."""
     constant = sum(fit[rule]["deviation"] < NEARLY_CONSTANT for fit in fits)
     auc, epoch = (np.mean([fit[rule][name] for fit in fits]) for name in ("auc", "epoch"))
-    return f"{auc:.3f} (epoch {epoch:.0f}, {constant} constant)"
+    return f"{short(auc)} ({epoch:.0f}; {constant})"
 
 
 def interval(values: Sequence[float]) -> str:
     """The mean of the fits, and its 95 % interval by Student's t."""
     mean, half = np.mean(values), stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{mean:.3f} ({mean - half:.3f} to {mean + half:.3f})"
+    return f"{short(mean)} ({short(mean - half)} to {short(mean + half)})"
+
+
+def short(value: float) -> str:
+    """Three digits, without the zero before the point: .787, -.012."""
+    return f"{value + 0.0:.3f}".replace("0.", ".", 1).replace("-.000", ".000")
 
 
 TABLES: Mapping[str, Callable[[Known], None]] = {
