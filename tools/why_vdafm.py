@@ -242,19 +242,19 @@ def _sizes_table(known: Known) -> None:
 def _spoken(fits: Sequence[Mapping[str, Mapping[str, float]]], rule: str) -> str:
     """Mean AUC (mean epoch; how many fits were nearly constant)."""
     constant = sum(fit[rule]["deviation"] < NEARLY_CONSTANT for fit in fits)
-    auc, epoch = (np.mean([fit[rule][name] for fit in fits]) for name in ("auc", "epoch"))
+    auc, epoch = (float(np.mean([fit[rule][name] for fit in fits])) for name in ("auc", "epoch"))
     return f"{short(auc)} ({epoch:.0f}; {constant})"
 
 
 def interval(values: Sequence[float]) -> str:
     """The mean of the fits, and its 95 % interval by Student's t."""
-    mean, half = np.mean(values), stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    mean, half = float(np.mean(values)), stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
     return f"{short(mean)} ({short(mean - half)} to {short(mean + half)})"
 
 
 def short(value: float) -> str:
     """Three digits, without the zero before the point: .787, -.012."""
-    return f"{value + 0.0:.3f}".replace("0.", ".", 1).replace("-.000", ".000")
+    return f"{value:.3f}".replace("0.", ".", 1).replace("-.000", ".000")
 
 
 TABLES: Mapping[str, Callable[[Known], None]] = {
