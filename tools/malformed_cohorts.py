@@ -149,6 +149,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (REFUSED, "report_sets={'topics': reports[1:]}"),
     (REFUSED, "report_sets={'topics': [(7,), *reports[1:]]}"),
     (REFUSED, "report_sets=reports"),
+    (REFUSED, "reports=None, report_sets={'topics': reports}"),
     # images
     (ALIKE, "images={'mask': ImageView(mask.astype(bool)), 'flair': ImageView(flair)}"),
     (ALIKE, "images={'mask': ImageView(3 * mask), 'flair': ImageView(flair)}"),

@@ -88,6 +88,8 @@ def _read(cohort: Cohort, remarks: Remarks) -> Cohort:
     read: dict[str, Any] = {}
     for name in sorted(given, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST)):
         part, value = given[name]
+        if part.beside and part.beside not in given:
+            remarks.refuse(name, f"there are no {part.beside} beside it: give those that rows see unless they name a set")
         read[name] = part.take_in(value, remarks)
         if name == "case_ids":
             _check_ids(read[name], remarks)

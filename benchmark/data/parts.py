@@ -70,6 +70,7 @@ class Part:
         then never change, and a later part comes last, where it changes no cohort that lacks it. None: it does not enter.
     of_cases : whether it holds something of each case; else it is the whole dataset's, and its pool's too.
     by_name : whether rows choose one of its values by name: what does not use that value does not depend on it.
+    beside : the part that must be there too, "" for none.
     empty : what a cohort without it answers; never changed.
     """
 
@@ -77,6 +78,7 @@ class Part:
     place: int | None = LAST
     of_cases: bool = True
     by_name: bool = False
+    beside: str = ""
     empty: Mapping[str, Any] | None = None
 
     def take_in(self, value: Any, remarks: Remarks) -> Any:

@@ -133,5 +133,5 @@ def _drafts(volume: float, place: str, count: int) -> tuple[str, ...]:
     return (first, f"{size.capitalize()} infarct of the {place}, {volume:.0f} ml.")[:count]
 
 
-PARTS = (Drafts("reports", place=30), DraftSets("report_sets", place=None, by_name=True, empty={}))
+PARTS = (Drafts("reports", place=30), DraftSets("report_sets", place=None, by_name=True, beside="reports", empty={}))
 MODALITY = Text(PARTS, optional=True, encoder="specimen-words")
