@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.data.cohort import Cohort, Features
-from benchmark.data.modalities.text import WORDING
 from benchmark.data.stages import Arrays
 from benchmark.learning.design_matrix import DesignMatrix
 from benchmark.learning.neural.inputs import CLIP, Batch, Drafts, Shapes, Tokens, Unread
@@ -49,7 +48,7 @@ class NeuralMethod(Recipe):
     table_features: str = "table"
     image_encoder: str = "lesion-grid"
     text_encoder: str = ""
-    reports: str = WORDING
+    reports: str = "wording"
     components: int = 0
     image: str = "own"
     text: str = "own"
@@ -197,7 +196,7 @@ class Preparation:
         seed: int,
         unencoded: Set[str] = frozenset(),
         edge: int = 0,
-        reports: str = WORDING,
+        reports: str = "wording",
         components: int = 0,
     ) -> None:
         for modality, treatment in treatments.items():
