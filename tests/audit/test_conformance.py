@@ -33,7 +33,7 @@ REFITTING = {"determinism", "seed", "shared training", "labels", "earlier cells"
 """Checks that fit again; all others look at one fit."""
 REBALANCING = {"smote", "class_weight"}
 """Fields of how a method weighs or draws its training cases, whatever modalities it sees."""
-BLINDED = {"image", "text", "zeroed"}
+BLINDED = {"image", "text", "table", "zeroed"}
 """Fields of controls and ablations, in which a declared modality may tell nothing."""
 CHOOSY = "decision-tree"
 """Its few splits need not touch every modality."""
