@@ -1,4 +1,7 @@
-"""The papers' sizes of methods whose default sizes are small enough for a cell to take seconds."""
+"""Larger sizes, `size=paper`, of methods whose default sizes are small enough for a cell to take seconds.
+
+They are a source's own where a card says so, and assumed elsewhere [A].
+"""
 
 from dataclasses import fields
 from typing import Any
@@ -9,7 +12,7 @@ SIZES = ("small", "paper")
 
 
 def set_size(method: Any, size: str, **paper: int) -> None:
-    """Give a method, a dataclass, the paper's sizes where its field `size` asks for them.
+    """Give a method, a dataclass, these sizes where its field `size` asks for the paper's.
 
     A field that was given another value than its default keeps it. Raises `UnknownNameError` for another size.
     """
