@@ -204,7 +204,8 @@ class Preparation:
                 raise BenchmarkError(f"{modality}={treatment}: give one of {', '.join(TREATMENTS)}")
         self._encoders, self._treatments, self._seed, self._reports = encoders, treatments, seed, reports
         self._matrix = DesignMatrix(table).fit(train) if "table" in train.modalities else None
-        self._rows = np.zeros((0, 0)) if self._matrix is None else self._matrix.transform(train)
+        permuted = treatments.get("table") == "permuted"
+        self._donor_rows = self._matrix.transform(train) if self._matrix is not None and permuted else None
         self._scalers: dict[str, _Scaler] = {}
         self._donors: dict[str, Drafts] = {}
         self._view_scalers = {name: ViewScaler(train, name, edge) for name in sorted(train.modalities & unencoded)}
@@ -222,13 +223,12 @@ class Preparation:
 
     def table(self, cases: Cohort) -> NDArray[np.float64] | None:
         """(n, p) float64; None where the method does not use the table."""
-        treatment = self._treatments.get("table")
         if self._matrix is None:
             return None
-        if treatment == "permuted":
-            return self._rows[self._donors_of(cases, "table", len(self._rows))]
+        if self._donor_rows is not None:
+            return self._donor_rows[self._donors_of(cases, "table", len(self._donor_rows))]
         own = self._matrix.transform(cases)
-        return np.zeros_like(own) if treatment == "constant" else own
+        return np.zeros_like(own) if self._treatments.get("table") == "constant" else own
 
     def drafts(self, cases: Cohort) -> dict[str, Drafts]:
         """Standardised features of image and text, as far as the method uses them."""
