@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmark import Batch, NeuralMethod, Shapes, register_method
+from benchmark import Batch, BenchmarkError, NeuralMethod, Shapes, register_method
 from benchmark.learning.layers.images import ImageNetwork
 from benchmark.learning.layers.perceptron import perceptron, widths
 
@@ -18,23 +18,28 @@ from benchmark.learning.layers.perceptron import perceptron, widths
     family="neural",
     reference="early fusion by concatenation, as the comparison of VDAFM (arXiv 2605.14710) names it",
     differences="[A] hidden sizes 512:256, dropout 0.5; `image=cnn`: the convolutions of `image-cnn` in place of "
-    "the image's frozen vector, trained with the rest",
+    "the image's frozen vector, trained with the rest; `modalities` trains without the others",
     fit_modalities={"image", "table", "text"},
     predict_modalities={"image", "table", "text"},
     validation="early-stopping",
-    variants={"image": {"cnn": set()}},
+    variants={
+        "image": {"cnn": set()},
+        "modalities": {"table": {"table"}, "image+table": {"image", "table"}},
+    },
 )
 @dataclass
 class Concat(NeuralMethod):
     """[E_v ; E_t ; x] -> MLP -> logit.
 
     hidden : widths of its layers. image : besides the controls, "cnn" for convolutions on the image itself as E_v.
+    modalities : says what stands side by side; the views of a variant hold no others.
     """
 
     edge = 16
 
     hidden: str = "512:256"
     dropout: float = 0.5
+    modalities: str = "image+table+text"
 
     @property
     def unencoded(self) -> frozenset[str]:
@@ -55,7 +60,11 @@ class Concat(NeuralMethod):
         }
 
     def module(self, shapes: Shapes) -> nn.Module:
-        """The perceptron."""
+        """The perceptron. Raises `BenchmarkError` where the views hold other modalities than are named."""
+        sizes = {"image": shapes.image or shapes.views, "table": shapes.table, "text": shapes.text}
+        held = "+".join(name for name, size in sizes.items() if size)
+        if held != self.modalities:
+            raise BenchmarkError(f"concat: modalities={self.modalities}, but it was given {held}: see `list`")
         return Network(shapes, widths(self.hidden), self.dropout)
 
 

@@ -21,6 +21,7 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
             "image": {"image"},
             "text": {"text"},
             "table+derived": {"table", "image"},
+            "table+image": {"table", "image"},
             "table+image+text": {"table", "image", "text"},
         },
         "smote": {1: set()},

@@ -229,7 +229,9 @@ def describe_row(
             "libraries": provenance.library_versions(code),
         }
     not_applicable = (
-        "" if method.entry.error else method.why_not_applicable(dataset.spelled, cohort.modalities, cohort.absent, len(cohort))
+        ""
+        if method.entry.error
+        else method.why_not_applicable(dataset.spelled, cohort.modalities, cohort.absent, len(cohort), cohort.columns)
     )
     return PlannedRow(
         dataset.spelled,

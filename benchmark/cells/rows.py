@@ -183,7 +183,9 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     for method in suite.methods:
         configured = catalogue.method(method)
         broken = configured.entry.error is not None
-        reason = "" if broken else configured.why_not_applicable(dataset, modalities, task.absent, len(task.case_ids))
+        reason = (
+            "" if broken else configured.why_not_applicable(dataset, modalities, task.absent, len(task.case_ids), task.columns)
+        )
         if reason:
             not_applicable.append((method, reason))
             continue

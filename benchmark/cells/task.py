@@ -33,7 +33,8 @@ class TaskSplit:
 class Task:
     """Cases, labels, sites and splits of a dataset under a protocol.
 
-    `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing.
+    `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing; `columns` are those of the
+    table, none where they are not known.
     """
 
     dataset: str
@@ -45,6 +46,7 @@ class Task:
     splits: tuple[TaskSplit, ...]
     facts: dict[str, float]
     absent: dict[str, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, TaskSplit]:
@@ -101,6 +103,7 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
         parts,
         dict(cohort.facts),
         cohort.absent,
+        cohort.columns,
     )
 
 
@@ -131,6 +134,6 @@ def read_task(path: Path) -> Task | None:
         arrays: dict[str, Any] = {
             name: np.array(content[name], dtype) for name, dtype in types.items() if content[name] is not None
         }
-        return Task(**{**content, **arrays, "splits": splits})
+        return Task(**{**content, **arrays, "splits": splits, "columns": tuple(content.get("columns", ()))})
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is not a task file ({error}): delete it and run again") from error

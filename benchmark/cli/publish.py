@@ -27,7 +27,7 @@ def run(options: Options) -> int:
                 publish_row(task, method.spelled, records)
                 rows[method.spelled] = records
             elif not suite.why_skipped(dataset, method.spelled) and not method.why_not_applicable(
-                dataset, modalities, task.absent, cases
+                dataset, modalities, task.absent, cases, task.columns
             ):
                 incomplete.append(f"{dataset}/{protocol}/{method.spelled}")
         publish_seconds(task, rows)

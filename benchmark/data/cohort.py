@@ -170,6 +170,11 @@ class Cohort:
         counts = {name: int((~there).sum()) for name, there in self.present.items() if name in self.modalities}
         return {name: count for name, count in counts.items() if count}
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table; none where this view holds no table."""
+        return () if self.table is None else tuple(map(str, self.table.columns))
+
     def having(self, name: str) -> Bools:
         """(n,) which cases have the modality or the image view of that name."""
         return np.asarray(self.present.get(name, np.ones(len(self), dtype=bool)))

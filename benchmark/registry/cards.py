@@ -73,7 +73,8 @@ class MethodCard(Card):
 
     `variants` maps a field to the values registered for it and the modalities that each needs; `differences` names what
     departs from the reference, assumed values marked [A]; `validation` says what the method does with the validation part;
-    `accepts_missing` that it can do with cases that lack a modality which it uses.
+    `accepts_missing` that it can do with cases that lack a modality which it uses; `columns` names those of the table that it
+    needs, in capitals or not.
     The class has `fit(train, validation, seed)` and `predict_proba(cases) -> (n,)`.
     """
 
@@ -86,6 +87,7 @@ class MethodCard(Card):
     variants: Mapping[str, Mapping[Any, set[str]]] = field(default_factory=dict)
     validation: Literal["train", "early-stopping", "selection", "unused"] = "train"
     accepts_missing: bool = False
+    columns: frozenset[str] | set[str] = frozenset()
 
     def __post_init__(self) -> None:
         """None stands for no variants."""

@@ -1,6 +1,6 @@
 """Catalogue: all that is registered; it turns a spelling, once, into the configured component that travels from there on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
@@ -70,6 +70,17 @@ class ConfiguredMethod(Configured[MethodCard]):
         fixed.canonical()
         return replace(self, parameters={**self.fixed, TUNED: str(self.budget)})
 
+    def in_order(self) -> Self:
+        """The configuration with names joined by + in the order of the default or of the registered variant."""
+        if self.entry.error:
+            return self
+        known = {name: (self.entry.constants.get(name), *self.card.variants.get(name, ())) for name in self.parameters}
+        ordered = {
+            name: next((each for each in known[name] if _same_names(each, value)), value)
+            for name, value in self.parameters.items()
+        }
+        return replace(self, parameters=ordered)
+
     @property
     def stochastic(self) -> bool:
         """Whether the seed changes the predictions: as its class says; SMOTE and searches draw."""
@@ -111,12 +122,21 @@ class ConfiguredMethod(Configured[MethodCard]):
         """The methods whose trained models it combines, named in `combines` of its class."""
         return tuple(self.entry.constants.get("combines", ()))
 
-    def why_not_applicable(self, dataset: str, modalities: Iterable[str], absent: Mapping[str, int], cases: int) -> str:
-        """Why it does not apply to a dataset of such modalities, `absent` in some cases; empty where it does."""
+    def why_not_applicable(
+        self, dataset: str, modalities: Iterable[str], absent: Mapping[str, int], cases: int, columns: Collection[str]
+    ) -> str:
+        """Why it does not apply to a dataset of such modalities, `absent` in some cases; empty where it does.
+
+        `columns` are those of its table; where none are known, none is said to be lacking.
+        """
         needed = frozenset[str]().union(*self.modalities)
         lacking = sorted(needed - set(modalities))
         if lacking:
             return f"{dataset} has no {' or '.join(lacking)}"
+        held = {column.casefold() for column in columns}
+        unheld = sorted(column for column in self.card.columns if held and column.casefold() not in held)
+        if unheld:
+            return f"the table of {dataset} has no column {', '.join(unheld)}"
         partly = [f"{absent[name]} have no {name}" for name in sorted(needed) if absent.get(name)]
         if partly and not self.card.accepts_missing:
             return f"of {cases} cases {' and '.join(partly)}, and the method needs every case's"
@@ -156,7 +176,7 @@ class Catalogue:
 
     def method(self, spelled: str) -> ConfiguredMethod:
         """The method of a spelling."""
-        return _configured(ConfiguredMethod, self.methods, spelled).canonical()
+        return _configured(ConfiguredMethod, self.methods, spelled).in_order().canonical()
 
     def protocol(self, spelled: str) -> ConfiguredProtocol:
         """The protocol of a spelling."""
@@ -178,6 +198,11 @@ class Catalogue:
         """The registry of a kind."""
         registry: Registry[Any] = getattr(self, f"{kind}s")
         return registry
+
+
+def _same_names(one: Any, other: Any) -> bool:
+    """Whether both are texts that join the same names by +."""
+    return isinstance(one, str) and isinstance(other, str) and sorted(one.split("+")) == sorted(other.split("+"))
 
 
 def _configured(made: type[ConfiguredT], registry: Registry[Any], spelled: str) -> ConfiguredT:

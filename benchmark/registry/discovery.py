@@ -110,8 +110,8 @@ def _read_class(path: Path, tree: ast.Module, node: ast.ClassDef, decorator: ast
     required = {key for key, item in known.items() if item.default is MISSING and item.default_factory is MISSING}
     wrong = {"lacks": required - metadata.keys(), "does not know": metadata.keys() - known.keys()}
     problems = [f"{verb} {', '.join(sorted(names))}" for verb, names in wrong.items() if names] or [
-        f"{item} must be a set of modalities, such as {{'table'}}"
-        for item in ("modalities", "fit_modalities", "predict_modalities")
+        f"{item} must be a set, such as {{'table'}}"
+        for item in ("modalities", "fit_modalities", "predict_modalities", "columns")
         if not isinstance(metadata.get(item, set()), set | frozenset | list | tuple)
     ]
     if problems:

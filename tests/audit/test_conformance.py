@@ -246,7 +246,11 @@ def test_what_was_unpickled_is_named(found: Found) -> None:
 
 @pytest.mark.parametrize(
     ("method", "shape", "reason"),
-    [("small", "complete", "memory grows with the square"), ("lesion-volume", "table-only", "has no image")],
+    [
+        ("small", "complete", "memory grows with the square"),
+        ("lesion-volume", "table-only", "has no image"),
+        ("consciousness", "complete", "has no column RCONSC"),
+    ],
 )
 def test_a_method_that_does_not_apply_is_skipped_with_the_reason(
     method: str, shape: str, reason: str, known: Catalogue

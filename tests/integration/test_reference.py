@@ -51,7 +51,12 @@ def applies(catalogue: Catalogue, dataset: str, spelled: str) -> bool:
     if load_suite(DEFAULT).why_skipped(dataset, spelled):
         return False
     modalities = catalogue.dataset(dataset).card.modalities
-    return not catalogue.method(spelled).why_not_applicable(dataset, modalities, {}, DATASETS[dataset])
+    return not catalogue.method(spelled).why_not_applicable(dataset, modalities, {}, DATASETS[dataset], columns_of(dataset))
+
+
+def columns_of(dataset: str) -> list[str]:
+    """The columns of its table, as its published task names them."""
+    return json.loads((ROOT / "results" / "reference" / dataset / "repeated-cv" / "task.json").read_text())["columns"]
 
 
 def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complete(published):

@@ -330,6 +330,24 @@ def test_a_parameter_that_equals_its_default_is_dropped(catalogue: Catalogue) ->
     assert canonical("dataset", "made[cases=60,text=false]", catalogue) == "made[text=False]"
 
 
+@pytest.mark.parametrize(
+    ("given", "spelled"),
+    [
+        ("concat[modalities=table+image+text]", "concat"),
+        ("concat[modalities=text+table+image,dropout=0.5]", "concat"),
+        ("concat[modalities=table+image]", "concat[modalities=image+table]"),
+        ("vdafm[modalities=image+text]", "vdafm[modalities=text+image]"),
+        ("logistic-regression[features=image+table]", "logistic-regression[features=table+image]"),
+        ("logistic-regression[features=text+table+image]", "logistic-regression[features=table+image+text]"),
+        ("logistic-regression[features=derived+image]", "logistic-regression[features=derived+image]"),
+        ("vdafm[modalities=image+table,tuned=tpe-5]", "vdafm[modalities=image+table,tuned=tpe-5]"),
+        ("vdafm[modalities=table+image,tuned=tpe-5]", "vdafm[modalities=image+table,tuned=tpe-5]"),
+    ],
+)
+def test_names_joined_by_plus_stand_in_their_registered_order(given: str, spelled: str) -> None:
+    assert canonical("method", given, discover()) == spelled
+
+
 def test_a_parameter_that_the_method_lacks_is_an_error_when_it_is_named(catalogue: Catalogue) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'width'"):
         canonical("method", "varied[widht=9]", catalogue)

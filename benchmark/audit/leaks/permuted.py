@@ -27,7 +27,9 @@ def permuted_labels(subject: Subject) -> Iterator[Observation]:
     cohort = subject.cohort
     for name in METHODS:
         method = subject.catalogue.method(name)
-        if method.entry.error or method.why_not_applicable(cohort.name, cohort.modalities, cohort.absent, len(cohort)):
+        if method.entry.error or method.why_not_applicable(
+            cohort.name, cohort.modalities, cohort.absent, len(cohort), cohort.columns
+        ):
             continue
         scores = [score for repetition in range(REPETITIONS) if (score := _score(subject, method, repetition)) is not None]
         if not scores:
