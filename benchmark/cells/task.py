@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
-from benchmark.data.splits import Split
+from benchmark.data.splits import Split, binding_groups
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
 from benchmark.system.files import write_if_changed
@@ -34,7 +34,7 @@ class Task:
     """Cases, labels, sites and splits of a dataset under a protocol.
 
     `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing; `columns` are those of the
-    table, none where they are not known.
+    table, none where they are not known; `groups` says whose each case is, None where each patient has one case.
     """
 
     dataset: str
@@ -47,6 +47,7 @@ class Task:
     facts: dict[str, float]
     absent: dict[str, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    groups: NDArray[np.str_] | None = None
 
     @cached_property
     def by_name(self) -> dict[str, TaskSplit]:
@@ -71,11 +72,11 @@ class Task:
         return {split.name: firsts.setdefault(split.test.tobytes(), split.name) for split in self.splits}
 
     def frame(self) -> pd.DataFrame:
-        """One row per split and test case, in split order: split, seed, site, case, label."""
+        """One row per split and test case, in split order: split, seed, site, case, label, and group where groups bind."""
         sizes = [len(split.test) for split in self.splits]
         rows = np.concatenate([split.test for split in self.splits]) if self.splits else np.arange(0)
         codes = np.repeat(np.arange(len(self.splits)), sizes)
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "split": pd.Categorical.from_codes(codes, categories=pd.Index([split.name for split in self.splits])),
                 "seed": np.repeat([split.seed for split in self.splits], sizes),
@@ -84,6 +85,7 @@ class Task:
                 "label": self.labels[rows],
             }
         )
+        return frame if self.groups is None else frame.assign(group=self.groups[rows])
 
 
 def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
@@ -104,6 +106,7 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
         dict(cohort.facts),
         cohort.absent,
         cohort.columns,
+        binding_groups(cohort),
     )
 
 
@@ -117,7 +120,8 @@ def digest(split: Split, task_digest: str) -> str:
 
 def write_task(task: Task, path: Path) -> None:
     """Store a task as JSON; an equal file is left alone."""
-    content = json.dumps(asdict(task), default=np.ndarray.tolist, separators=(",", ":"), ensure_ascii=False)
+    fields = {name: value for name, value in asdict(task).items() if name != "groups" or value is not None}
+    content = json.dumps(fields, default=np.ndarray.tolist, separators=(",", ":"), ensure_ascii=False)
     write_if_changed(path, f"{content}\n".encode())
 
 
@@ -130,9 +134,9 @@ def read_task(path: Path) -> Task | None:
         splits = tuple(
             TaskSplit(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits")
         )
-        types = {"case_ids": np.str_, "labels": np.int8, "sites": np.str_}
+        types = {"case_ids": np.str_, "labels": np.int8, "sites": np.str_, "groups": np.str_}
         arrays: dict[str, Any] = {
-            name: np.array(content[name], dtype) for name, dtype in types.items() if content[name] is not None
+            name: np.array(content[name], dtype) for name, dtype in types.items() if content.get(name) is not None
         }
         return Task(**{**content, **arrays, "splits": splits, "columns": tuple(content.get("columns", ()))})
     except (ValueError, KeyError, TypeError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
+from benchmark.statistics.families import Family, Pairs, all_pairs, named
 from benchmark.statistics.inference import AREAS, Inferred, by_fold, descriptive, held_out, without_tests
 from benchmark.statistics.metric_names import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import (
@@ -24,7 +25,7 @@ from benchmark.statistics.multiplicity import (
     rank_intervals,
 )
 from benchmark.statistics.sites import by_site
-from benchmark.statistics.student import Test, t_test
+from benchmark.statistics.student import quantile
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 INFERENCES: Mapping[str, Callable[[Evaluation, str, Index, Index], Inferred]] = {
@@ -33,7 +34,7 @@ INFERENCES: Mapping[str, Callable[[Evaluation, str, Index, Index], Inferred]] = 
     "held-out": held_out,
 }
 """By what a protocol declares; any other value is descriptive."""
-SECONDARY = ("p_equivalent", "p_delong", "p_mcnemar", "p_mcnemar_recall", "p_mcnemar_specificity", "p_sign_flip")
+SECONDARY = ("p_equivalent", "p_mcnemar", "p_mcnemar_recall", "p_mcnemar_specificity", "p_sign_flip")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +48,16 @@ class Comparison:
     rank_low, rank_high : by method; NaN for descriptive rows and where there are no p-values
     best_set : by method; True, False, or None where there are no p-values
     letters : by method; ranked rows that share a letter are not shown to differ; "" where there are no p-values
-    pairs : each unordered pair of ranked methods once: a, b, difference (a - b), low, high, p, p_holm; the secondary p-values
-        (not adjusted, NaN where they do not apply), and `p_equivalent`, the probability that the difference is below
-        `student.ROPE`; `identical` (equal predictions: the same run), `degenerate` (a difference
-        without variance), `near_chance` (both intervals of an AUC include .5: `p_holm` is then 1, no difference is called)
+    pairs : each unordered pair of ranked methods once: a, b, difference (a - b); p, its own; p_adjusted, low and high, of
+        all pairs together; error, the standard error that the test uses; p_nadeau_bengio and p_holm (Holm's adjustment of t
+        tests), NaN where there are none; the secondary p-values (not adjusted, NaN where they do not apply); `p_equivalent`,
+        the probability that the difference is below `student.ROPE`; `identical` (equal predictions: the same run), `degenerate`
+        (a difference without variance), `near_chance` (both intervals of an AUC include .5: `p_adjusted` is then 1, no
+        difference is called)
+    families : name -> the contrasts that were named in advance, with the same columns, adjusted among themselves alone, and
+        `detectable`, the true difference that would be found with probability `multiplicity.POWER`
+    inflation, question_inflation : what the covariance of the AUCs was multiplied by in `pairs` and in `families`; NaN where
+        another test was used
     per_split : metric -> method x split
     per_site : site x (n, positives, small, then each method's primary mean); None but for inference by site
     heterogeneity : method x (tau, i2, random_effects_auc, random_effects_low, random_effects_high, worst_site, worst_auc);
@@ -72,6 +79,9 @@ class Comparison:
     best_set: pd.Series[bool]
     letters: pd.Series[str]
     pairs: pd.DataFrame
+    families: dict[str, pd.DataFrame]
+    inflation: float
+    question_inflation: float
     per_split: dict[str, pd.DataFrame]
     per_site: pd.DataFrame | None
     heterogeneity: pd.DataFrame | None
@@ -95,6 +105,7 @@ def compare(
     inference: str,
     ranked: Sequence[str],
     metric: str = "auc",
+    families: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     interim: bool = False,
     awaited: int = 0,
 ) -> Comparison:
@@ -103,7 +114,8 @@ def compare(
     Parameters
     ----------
     task : DataFrame
-        One row per (split, test case): split, seed, site ("" where none is held out), case, label; in split order.
+        One row per (split, test case): split, seed, site ("" where none is held out), case, label, and group where patients
+        have several cases; in split order.
     scores : DataFrame
         The same index, one column of P(label = 1) per complete method, descriptive rows included; no NaN: a method that the
         seed does not change and that ran once is given under every seed.
@@ -115,10 +127,12 @@ def compare(
         The family of comparisons, columns of `scores`.
     metric : str
         The primary metric.
+    families : mapping
+        Name -> pairs of columns of `scores`: contrasts that were named in advance, each family adjusted by itself.
     interim : bool
         Estimates only, for a table whose splits are not all computed (no optional stopping).
     awaited : int
-        How many rows of the family are still to come: their pairs count in Holm's correction, their places in the ranks.
+        How many rows of the family are still to come: their pairs count in the correction, their places in the ranks.
 
     Raises
     ------
@@ -135,11 +149,15 @@ def compare(
             raise UnknownNameError("ranked method", name, run.methods)
     family = np.array([run.methods.index(name) for name in ranked], dtype=np.intp)
     first, second = np.triu_indices(len(family), 1)
-    inferred = INFERENCES.get(inference, descriptive)(run, metric, family[first], family[second])
+    places = {name: place for place, name in enumerate(run.methods)}
+    contrasts = {name: [(places[x], places[y]) for x, y in of] for name, of in (families or {}).items()}
+    every, *advance = _placed(
+        [(family[first], family[second]), *(np.array(of, dtype=np.intp).reshape(-1, 2).T for of in contrasts.values())]
+    )
+    both = [np.concatenate(parts) for parts in zip(*((pairs.a, pairs.b) for pairs in (every, *advance)), strict=True)]
+    inferred = INFERENCES.get(inference, descriptive)(run, metric, *both)
     if interim:
         inferred = without_tests(inferred)
-    unknown = np.full(len(first), np.nan)
-    test = inferred.test or t_test(unknown, unknown, np.nan)
 
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     order = np.lexsort((np.array(run.methods), -sign * inferred.mean[metric]))
@@ -151,10 +169,11 @@ def compare(
 
     rows = len(family) + awaited
     to_come = rows * (rows - 1) // 2 - len(first)
-    pairs = _pairs(run, inferred, test, metric, family[first], family[second], to_come)
+    compared = all_pairs(inferred, every, to_come)
+    pairs = _pairs(run, inferred, compared, metric, every, to_come)
     score = sign * inferred.mean[metric][family]
-    better = better_than(pairs["p_holm"].to_numpy(), sign * pairs["difference"].to_numpy(), first, second, len(family))
-    tested = np.flatnonzero(~np.isnan(score)) if inferred.test else np.arange(0)
+    better = better_than(pairs["p_adjusted"].to_numpy(), sign * pairs["difference"].to_numpy(), first, second, len(family))
+    tested = np.flatnonzero(~np.isnan(score)) if inferred.areas or inferred.test else np.arange(0)
     ranks = _ranks(better[np.ix_(tested, tested)], score[tested], awaited)
     ranks = ranks.set_axis(np.array(ranked)[tested]).reindex(names)
     return Comparison(
@@ -168,39 +187,79 @@ def compare(
         ranks["best"].astype(object).where(ranks["best"].notna(), None),
         ranks["letters"].fillna("").astype(str),
         pairs,
+        {name: _contrasts(run, inferred, metric, of) for name, of in zip(contrasts, advance, strict=True)},
+        compared.inflation,
+        np.nan if inferred.areas is None else inferred.areas.questions,
         {key: pd.DataFrame(run.cells[key][order], index=names, columns=list(run.splits)) for key in METRICS},
         inferred.per_site,
         None if inferred.heterogeneity is None else inferred.heterogeneity.loc[names],
         pd.Series(np.where(run.cells["constant"].all(axis=1), np.nan, inferred.ensemble_auc)[order], index=names),
         pd.Series(calibration_error(run)[order], index=names),
         inferred.prevalence,
-        detectable_difference(test.error[~test.degenerate], test.df, int(np.isfinite(test.p).sum()) + to_come),
-        [*inferred.notes, *_warnings(run, names, pairs, to_come)],
+        _power(inferred, compared, to_come),
+        [*inferred.notes, *_warnings(run, names, pairs, compared.p_adjusted)],
     )
 
 
-def _pairs(run: Evaluation, inferred: Inferred, test: Test, metric: str, a: Index, b: Index, to_come: int) -> pd.DataFrame:
+def _placed(parts: Iterable[Iterable[Index]]) -> list[Pairs]:
+    """The pairs of several families, each with its place among all of them."""
+    placed, start = [], 0
+    for a, b in parts:
+        placed.append(Pairs(a, b, np.arange(start, start + len(a))))
+        start += len(a)
+    return placed
+
+
+def _contrasts(run: Evaluation, inferred: Inferred, metric: str, pairs: Pairs) -> pd.DataFrame:
+    found = named(inferred, pairs)
+    detectable = detectable_difference(found.test.error, found.test.df, found.critical)
+    return _pairs(run, inferred, found, metric, pairs, 0).assign(detectable=detectable)
+
+
+def _pairs(run: Evaluation, inferred: Inferred, family: Family, metric: str, pairs: Pairs, to_come: int) -> pd.DataFrame:
+    a, b, test = pairs.a, pairs.b, family.test
     unknown = np.full((2, len(run.methods)), np.nan)
     names = np.array(run.methods, dtype=object)
     low, high = inferred.intervals.get("auc", unknown)
     chance = (low <= 0.5) & (high >= 0.5) & (metric in AREAS)
-    near_chance, p_holm = chance[a] & chance[b], holm(test.p, to_come)
+    near_chance, blank = chance[a] & chance[b], np.full(len(a), np.nan)
+    by_t = inferred.test.p[pairs.place] if inferred.test else blank
     content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
     return pd.DataFrame(
         {
             "a": names[a],
             "b": names[b],
             "difference": inferred.mean[metric][a] - inferred.mean[metric][b],
-            "low": test.low,
-            "high": test.high,
+            "low": family.low,
+            "high": family.high,
             "p": test.p,
             # Between two rows of which neither is shown to know anything no difference is called.
-            "p_holm": np.where(near_chance & np.isfinite(p_holm), 1.0, p_holm),
-            **{key: inferred.secondary.get(key, np.full(len(a), np.nan)) for key in SECONDARY},
+            "p_adjusted": np.where(near_chance & np.isfinite(family.p_adjusted), 1.0, family.p_adjusted),
+            "p_nadeau_bengio": inferred.opinion.p[pairs.place] if inferred.opinion else blank,
+            "p_holm": holm(by_t, to_come),
+            **{key: inferred.secondary[key][pairs.place] if key in inferred.secondary else blank for key in SECONDARY},
+            "error": test.error,
             "identical": content[a] == content[b],
             "degenerate": test.degenerate,
             "near_chance": near_chance,
         }
+    )
+
+
+def _power(inferred: Inferred, family: Family, to_come: int) -> Power:
+    """What the family of all pairs finds, and a single comparison named in advance, at the median standard error."""
+    test = family.test
+    errors = test.error[~test.degenerate & np.isfinite(test.p)]
+    if len(errors) == 0:
+        return Power(0, test.df, np.nan, np.nan, np.nan)
+    error = float(np.median(errors))
+    alone = error if inferred.areas is None else error * float(np.sqrt(inferred.areas.questions / inferred.areas.all_pairs))
+    return Power(
+        family.size + to_come,
+        test.df,
+        family.critical,
+        float(detectable_difference(error, test.df, family.critical)),
+        float(detectable_difference(alone, test.df, quantile(test.df, 1 - ALPHA / 2))),
     )
 
 
@@ -212,7 +271,7 @@ def _ranks(better: Bools, score: Floats, awaited: int) -> pd.DataFrame:
     return pd.DataFrame({"low": low, "high": high, "best": best_set(better), "letters": lettered})
 
 
-def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, to_come: int) -> list[str]:
+def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, called: Floats) -> list[str]:
     """Constant predictions, rows without a predicted class, identical runs and differences without variance."""
     total = len(run.splits)
     notes = []
@@ -231,8 +290,8 @@ def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, to_come: i
     for chosen, text in (
         (pairs["identical"], "identical predictions, the same run"),
         (
-            pairs["near_chance"] & (holm(pairs["p"], to_come) < ALPHA),
-            "the AUC intervals of both include .5, so their difference is not called (p (Holm) 1)",
+            pairs["near_chance"] & (called < ALPHA),
+            "the AUC intervals of both include .5, so their difference is not called (adjusted p 1)",
         ),
         (pairs["degenerate"] & (pairs["p"] == 0), "the same difference in every part, p = 0 by rule"),
     ):

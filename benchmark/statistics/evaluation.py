@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.statistics.arrays import Floats, Index, Labels
 from benchmark.statistics.delong import average_by_patient
@@ -19,7 +20,7 @@ class Evaluation:
     """M methods on J splits with R test rows of N patients.
 
     `labels` and `patient` are (R,), `scores` (M, R), `thresholds` (M, J), `rows` the J slices of R; `site` and `seed` (J,);
-    `patient_labels` (N,).
+    `patient_labels` (N,). `patient` is a case; `groups` (N,) in 0..G-1 says whose it is, None where each patient has one case.
     """
 
     methods: tuple[str, ...]
@@ -32,6 +33,7 @@ class Evaluation:
     patient_labels: Labels
     scores: Floats
     thresholds: Floats
+    groups: Index | None = None
 
     @cached_property
     def split_of_row(self) -> Index:
@@ -60,6 +62,10 @@ class Evaluation:
     def patient_scores(self) -> Floats:
         """Each patient's mean probability over seeds, (M, N), rounded so that the order of summation breaks no tie."""
         return np.round(average_by_patient(self.scores, self.patient, len(self.patient_labels)), 12)
+
+    def groups_of(self, patients: Index) -> Index | None:
+        """The groups of some patients, numbered from 0; None where each patient has one case."""
+        return None if self.groups is None else np.unique(self.groups[patients], return_inverse=True)[1]
 
 
 def evaluate(task: pd.DataFrame, scores: pd.DataFrame, thresholds: pd.DataFrame) -> Evaluation:
@@ -96,4 +102,12 @@ def evaluate(task: pd.DataFrame, scores: pd.DataFrame, thresholds: pd.DataFrame)
         patient_labels,
         values,
         cuts,
+        None if "group" not in task else _groups(task["group"].to_numpy()[order], patient, len(cases)),
     )
+
+
+def _groups(names: NDArray[np.object_], patient: Index, count: int) -> Index:
+    """The group of each of the `count` cases, from those of the test rows."""
+    of_case = np.zeros(count, dtype=np.intp)
+    of_case[patient] = pd.factorize(names)[0]
+    return of_case

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import bdtr, gammaln
 
-from benchmark.statistics import delong, student
+from benchmark.statistics import delong, inflation, student
 from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.evaluation import Evaluation
 from benchmark.statistics.metric_names import METRICS
@@ -19,18 +19,35 @@ AREAS = ("auc", "auc_label0")
 
 
 @dataclass(frozen=True, eq=False)
+class Areas:
+    """AUCs (M,) with their covariance (M, M) and the degrees of freedom of tests between them.
+
+    A test between two of them multiplies the covariance by `all_pairs` in the family of all pairs, and by `questions` in
+    families that were named in advance.
+    """
+
+    auc: Floats
+    covariance: Floats
+    df: float
+    all_pairs: float = 1.0
+    questions: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Inferred:
     """What an inference gives: `mean` by metric (M,), and what the splits allow besides.
 
-    `intervals` are (2, M) by metric, lower bounds first, without the metrics that have none; `test` is the primary test of the
-    pairs (P,), `secondary` their other p-values.
+    `intervals` are (2, M) by metric, lower bounds first, without the metrics that have none. Pairs (P,) are tested by their
+    `areas` where these are given, else by `test`, if any; `opinion` is a second test of theirs, `secondary` other p-values.
     """
 
     mean: Values
     ensemble_auc: Floats
     prevalence: float
     intervals: Values = field(default_factory=dict)
+    areas: Areas | None = None
     test: student.Test | None = None
+    opinion: student.Test | None = None
     secondary: Values = field(default_factory=dict)
     spread: Values = field(default_factory=dict)
     per_site: pd.DataFrame | None = None
@@ -46,28 +63,39 @@ def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
 
 
 def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
-    """Repeated cross-validation: Nadeau-Bengio; for the AUC the interval and a second opinion by repeated-CV DeLong."""
+    """Repeated cross-validation: inflated repeated-CV DeLong for AUCs beside Nadeau-Bengio, which tests other metrics."""
     estimates, differences = descriptive(run, metric, a, b), run.cells[metric][a] - run.cells[metric][b]
-    area, covariance = estimates.mean["auc"], delong.covariance(run.patient_placements, run.patient_labels)
+    areas = _areas(run, estimates.mean["auc"], inflation.ALL_PAIRS, inflation.QUESTIONS)
     intervals = {key: cut(key, student.corrected_interval(run.cells[key])) for key in METRICS}
-    smooth = delong.logit_interval(area, np.sqrt(delong.RESAMPLING * np.diagonal(covariance)))
-    intervals |= {key: np.where((area == 0) | (area == 1), intervals[key], smooth) for key in AREAS}
-    secondary = {**_mcnemar(run, a, b), "p_equivalent": student.equivalence(differences)}
-    if metric in AREAS:
-        secondary["p_delong"] = delong.pairwise(area, covariance, a, b, delong.RESAMPLING).p
-    return replace(estimates, intervals=intervals, test=student.corrected_t(differences), secondary=secondary)
+    smooth = delong.logit_interval(areas.auc, np.sqrt(delong.RESAMPLING * np.diagonal(areas.covariance)))
+    intervals |= {key: np.where((areas.auc == 0) | (areas.auc == 1), intervals[key], smooth) for key in AREAS}
+    test = student.corrected_t(differences)
+    return replace(
+        estimates,
+        intervals=intervals,
+        areas=areas if metric in AREAS else None,
+        test=test,
+        opinion=test,
+        secondary={**_mcnemar(run, a, b), "p_equivalent": student.equivalence(differences)},
+    )
+
+
+def _areas(run: Evaluation, auc: Floats, *factors: float) -> Areas:
+    """The AUCs with the covariance of the patients' placements."""
+    df = delong.degrees_of_freedom(run.patient_labels, run.groups)
+    return Areas(auc, delong.covariance(run.patient_placements, run.patient_labels, run.groups), df, *factors)
 
 
 def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """One test set: DeLong on the placements averaged over seeds, conditional on the trained models; the AUC only."""
     estimates = descriptive(run, metric, a, b)
-    area, covariance = estimates.mean["auc"], delong.covariance(run.patient_placements, run.patient_labels)
-    interval = np.array(delong.logit_interval(area, np.sqrt(np.diagonal(covariance))))
+    areas = _areas(run, estimates.mean["auc"])
+    interval = np.array(delong.logit_interval(areas.auc, np.sqrt(np.diagonal(areas.covariance))))
     note = "intervals and p-values are conditional on the trained models; the spread is the SD over training seeds"
     return replace(
         estimates,
         intervals=dict.fromkeys(AREAS, interval),
-        test=delong.pairwise(area, covariance, a, b) if metric in AREAS else None,
+        areas=areas if metric in AREAS else None,
         secondary=_mcnemar(run, a, b),
         spread={key: run.cells[key].std(axis=1, ddof=1) for key in METRICS} if len(run.splits) > 1 else {},
         notes=(note,),
@@ -76,7 +104,7 @@ def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
 
 def without_tests(inferred: Inferred) -> Inferred:
     """The same estimates without intervals and p-values."""
-    return replace(inferred, intervals={}, test=None, secondary={}, spread={})
+    return replace(inferred, intervals={}, areas=None, test=None, opinion=None, secondary={}, spread={})
 
 
 def cut(metric: str, interval: ArrayLike) -> Floats:
@@ -88,8 +116,17 @@ def _mcnemar(run: Evaluation, a: Index, b: Index) -> Values:
     """Mid-p of one vote per patient: all patients (accuracy), positives (recall), negatives (specificity)."""
     positive = run.patient_labels == 1
     correct = patient_votes(run.patient_margins) == positive
-    groups = {"": np.ones_like(positive), "_recall": positive, "_specificity": ~positive}
-    return {f"p_mcnemar{of}": mcnemar_pairs(correct[:, who], a, b) for of, who in groups.items()}
+    parts = {"": np.ones_like(positive), "_recall": positive, "_specificity": ~positive}
+    if run.groups is None:
+        return {f"p_mcnemar{of}": mcnemar_pairs(correct[:, who], a, b) for of, who in parts.items()}
+    return {f"p_mcnemar{of}": _grouped(correct[:, who], run.groups[who], a, b) for of, who in parts.items()}
+
+
+def _grouped(correct: Bools, groups: Index, a: Index, b: Index) -> Floats:
+    """Mid-p over groups of cases, each of which speaks for the method that is right in more of its cases."""
+    count = int(groups.max(initial=0)) + 1
+    right = np.stack([np.bincount(groups, weights=row, minlength=count) for row in correct.astype(np.float64)])
+    return np.array([mcnemar_midp((x > y).sum(), (x < y).sum()) for x, y in zip(right[a], right[b], strict=True)])
 
 
 def patient_votes(margins: Floats) -> Bools:

@@ -1,4 +1,4 @@
-"""One matrix of comparisons: Holm over all pairs, what follows from it (best set, rank intervals, letters), and its power."""
+"""One matrix of comparisons: Holm, what follows from adjusted p (best set, rank intervals, letters), and a family's power."""
 
 from dataclasses import dataclass
 from string import ascii_letters
@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 from scipy.special import nctdtr, ndtri
 
 from benchmark.statistics.arrays import Bools, Counts, Floats, Index
-from benchmark.statistics.student import quantile
 
 ALPHA = 0.05
 POWER = 0.8
@@ -28,14 +27,14 @@ def holm(p: ArrayLike, awaited: int = 0) -> Floats:
     return adjusted
 
 
-def better_than(p_holm: Floats, difference: Floats, a: Index, b: Index, methods: int) -> Bools:
+def better_than(p_adjusted: Floats, difference: Floats, a: Index, b: Index, methods: int) -> Bools:
     """The matrix (M, M) whose entry [i, j] says that i is significantly better than j.
 
-    `p_holm`, `difference` (a - b, greater is better), `a`, `b` are (P,), each unordered pair once.
+    `p_adjusted`, `difference` (a - b, greater is better), `a`, `b` are (P,), each unordered pair once.
     """
     better = np.zeros((methods, methods), dtype=bool)
-    better[a, b] = (p_holm < ALPHA) & (difference > 0)
-    better[b, a] = (p_holm < ALPHA) & (difference < 0)
+    better[a, b] = (p_adjusted < ALPHA) & (difference > 0)
+    better[b, a] = (p_adjusted < ALPHA) & (difference < 0)
     return better
 
 
@@ -77,7 +76,7 @@ def _letter(place: int) -> str:
 class Power:
     """The sensitivity of a family of comparisons.
 
-    `first_rejection_t` is the |t| that the smallest p of the family needs; `detectable` the true difference that it finds with
+    `first_rejection_t` is the |t| that the first rejection needs; `detectable` the true difference that is then found with
     probability `POWER` for a pair of typical standard error; `detectable_alone` the same for one comparison named in advance.
     """
 
@@ -88,23 +87,17 @@ class Power:
     detectable_alone: float
 
 
-def detectable_difference(errors: ArrayLike, df: float, pairs: int) -> Power:
-    """From the standard errors of the pairs that have variance, NaN for those not tested; `pairs` is the number of the family.
+def detectable_difference(error: ArrayLike, df: float, critical: float) -> Floats:
+    """The true differences (...) that are found with probability `POWER` where |t| must exceed `critical`.
 
-    Minimum detectable difference = median SE x the noncentrality at which t exceeds Holm's first threshold, which is
-    Bonferroni's, t at 1 - alpha/2K, with probability `POWER`; K the number of pairs.
+    Standard error (...) x the noncentrality at which t with `df` degrees of freedom exceeds it so often.
     """
-    tested = np.asarray(errors, dtype=np.float64)[~np.isnan(errors)]
-    if len(tested) == 0:
-        return Power(0, df, np.nan, np.nan, np.nan)
-    first, alone = quantile(df, 1 - ALPHA / (2 * pairs)), quantile(df, 1 - ALPHA / 2)
-    error = float(np.median(tested))
-    return Power(pairs, df, first, error * _noncentrality(df, first), error * _noncentrality(df, alone))
+    return np.asarray(error, dtype=np.float64) * _noncentrality(df, critical)
 
 
 def _noncentrality(df: float, threshold: float) -> float:
     """The d at which t(df, d) exceeds the threshold with probability `POWER`; the normal's at infinitely many df."""
-    if np.isinf(df):
+    if np.isinf(df) or np.isnan(df + threshold):
         return float(threshold + ndtri(POWER))
     low, high = 0.0, 10.0 * threshold
     for _ in range(60):  # bisection: SciPy's own inverse (nctdtrinc) is good to 6e-8 only

@@ -94,7 +94,9 @@ def _mean(values: Floats) -> Floats:
 def _heterogeneity(run: Evaluation, held: HeldOut, areas: Floats) -> pd.DataFrame:
     """Random effects of the AUC (M, H) over the counted sites, with DeLong's variance within each."""
     parts = [held.patients[site] for site in held.counted]
-    variances = np.stack([delong.variance(run.patient_placements[:, who], run.patient_labels[who]) for who in parts], axis=1)
+    variances = np.stack(
+        [delong.variance(run.patient_placements[:, who], run.patient_labels[who], run.groups_of(who)) for who in parts], axis=1
+    )
     floor = auc_variance_floor(areas, held.positives[held.counted], held.negatives[held.counted])
     effects = random_effects(areas, np.where(variances <= 1e-15, floor, variances))
     enough = len(parts) >= MIN_SITES

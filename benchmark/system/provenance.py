@@ -91,13 +91,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def code_digest(path: Path) -> str:
+def code_digest(path: Path, without: Path | None = None) -> str:
     """Digest of a component's code: its file and all modules of the project that it imports, but for the contract modules; of a
     plug-in likewise those that lie beside it.
 
-    Comments, docstrings and layout do not count (`ast.unparse`).
+    Comments, docstrings and layout do not count (`ast.unparse`), nor does the file `without`.
     """
-    return digest({name: normalised for name, normalised, _ in _closure(path)})
+    left_out = None if without is None else without.relative_to(ROOT).as_posix()
+    return digest({name: normalised for name, normalised, _ in _closure(path) if name != left_out})
 
 
 def library_versions(path: Path) -> dict[str, str]:

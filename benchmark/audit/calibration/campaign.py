@@ -19,6 +19,7 @@ from benchmark.audit.calibration.worlds import World
 from benchmark.cells.executors import CellExecutor, InFlight, InProcess, LocalProcesses
 from benchmark.cells.run import Reporter
 from benchmark.data import splits
+from benchmark.statistics import inflation
 from benchmark.suites.suite import Limits
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
@@ -65,7 +66,8 @@ class Simulation:
 
 def of_world(world: World) -> Simulation:
     """Repetitions of a simulated world."""
-    code = [provenance.code_digest(Path(str(module.__file__))) for module in (repetition, splits)]
+    constants = Path(str(inflation.__file__))  # what is measured does not depend on them
+    code = [provenance.code_digest(Path(str(module.__file__)), constants) for module in (repetition, splits)]
     return Simulation(world.name, provenance.digest([asdict(world), code]), partial(repetition.repeat, world))
 
 

@@ -1,4 +1,4 @@
-"""End to end: two copies of a registered method that differ only in their seed, on fresh cohorts of a generated dataset."""
+"""End to end: copies of a registered method that differ only in their seed, on fresh cohorts of a generated dataset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_rel
 
-from benchmark.audit.calibration.repetition import AUC, CORRECTED_T, MCNEMAR, NAIVE_T, WIDENED, Repetition
+from benchmark.audit.calibration.repetition import AUC, CORRECTED_T, MCNEMAR, NAIVE_T, Repetition, family
 from benchmark.cells.planning import splits_of, training_seed
 from benchmark.cells.task import make_task
 from benchmark.data.cohort import Cohort
@@ -19,12 +19,14 @@ from benchmark.learning.fitting import InvalidPredictions, Probabilities, fit_an
 from benchmark.learning.tuning.search import method_of
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, Configured, ConfiguredMethod, ConfiguredProtocol
-from benchmark.statistics import comparison
+from benchmark.statistics import comparison, inflation
+from benchmark.statistics.evaluation import evaluate
 from benchmark.suites.suite import DEFAULT, load_suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
 
 TABLE = frozenset({"table"})
+COPIES = 8
 FIRST_COHORT = 1001
 """Cohorts have the dataset's seeds from here on: none that a suite uses."""
 
@@ -70,28 +72,34 @@ def check(copies: Copies) -> None:
 def digest(copies: Copies) -> str:
     """Digest of all code that decides what comes out."""
     parts = (copies.dataset, copies.protocol, copies.method)
-    code = [provenance.code_digest(path) for path in (Path(str(comparison.__file__)), *(part.entry.path for part in parts))]
+    constants, statistics = Path(str(inflation.__file__)), Path(str(comparison.__file__))
+    code = [provenance.code_digest(path, constants) for path in (statistics, *(part.entry.path for part in parts))]
     code.append(provenance.file_digest(Path(__file__)))
-    libraries, tests = provenance.library_versions(copies.method.entry.path), (NAIVE_T, CORRECTED_T, WIDENED, MCNEMAR)
+    libraries, tests = provenance.library_versions(copies.method.entry.path), (NAIVE_T, CORRECTED_T, MCNEMAR, COPIES)
     return provenance.digest([[part.spelled for part in parts], code, libraries, tests])
 
 
 def repeat(copies: Copies, number: int) -> Repetition:
-    """Build one cohort, fit and predict both copies as cells are, compare. Raises `BenchmarkError` for invalid predictions."""
+    """Build one cohort, fit and predict all copies as cells are, compare: the first two, and the family.
+
+    Raises `BenchmarkError` for invalid predictions.
+    """
     cohort = _cohort(copies.dataset, number)
     splits = splits_of(copies.protocol, cohort)
-    names = [copies.method.spelled, f"{copies.method.spelled}, second copy"]
+    names = [f"{copies.method.spelled}, copy {number}" for number in range(1, COPIES + 1)]
     scores, thresholds = zip(*(_predictions(copies, name, cohort, splits) for name in names), strict=True)
-    compared = comparison.compare(
+    task, given = (
         make_task(cohort, copies.protocol.spelled, splits).frame(),
         pd.DataFrame(dict(zip(names, scores, strict=True))),
-        pd.DataFrame(dict(zip(names, thresholds, strict=True)), index=[split.name for split in splits]),
-        inference=copies.protocol.inference,
-        ranked=names,
     )
-    pair, folds = compared.pairs.iloc[0], compared.per_split[AUC].loc[names].to_numpy()
-    p = {NAIVE_T: ttest_rel(*folds).pvalue, CORRECTED_T: pair["p"], WIDENED: pair["p_delong"], MCNEMAR: pair["p_mcnemar"]}
-    return Repetition({test: float(value) for test, value in p.items()}, differences=[float(pair["difference"])])
+    cuts = pd.DataFrame(dict(zip(names, thresholds, strict=True)), index=[split.name for split in splits])
+    compared = comparison.compare(task, given, cuts, inference=copies.protocol.inference, ranked=names[:2])
+    pair, folds = compared.pairs.iloc[0], compared.per_split[AUC].loc[names[:2]].to_numpy()
+    p = {NAIVE_T: ttest_rel(*folds).pvalue, CORRECTED_T: pair["p_nadeau_bengio"], MCNEMAR: pair["p_mcnemar"]}
+    of_all = family(evaluate(task, given, cuts), {AUC: [0.0] * COPIES}, [0.0] * COPIES)
+    return replace(
+        of_all, p={test: float(value) for test, value in p.items()}, differences=[float(pair["difference"])], truth={}
+    )
 
 
 def _cohort(dataset: Configured[DatasetCard], number: int) -> Cohort:

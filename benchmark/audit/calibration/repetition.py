@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 from scipy.stats import ttest_rel, wilcoxon
 
-from benchmark.audit.calibration.worlds import CASES, POSITIVES, Drawn, World, draw
+from benchmark.audit.calibration.worlds import Drawn, World, draw
 from benchmark.cells.task import make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.protocols.holdout import Holdout
@@ -23,13 +23,17 @@ from benchmark.data.splits import Split
 from benchmark.statistics import delong
 from benchmark.statistics.comparison import compare
 from benchmark.statistics.evaluation import Evaluation, evaluate
+from benchmark.statistics.inference import by_fold
+from benchmark.statistics.max_t import adjust
 from benchmark.statistics.multiplicity import ALPHA, holm
 from benchmark.statistics.student import EQUIVALENT, corrected_interval, quantile
 from benchmark.system.errors import BenchmarkError
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Index = NDArray[np.intp]
 Bounds = list[tuple[float, float]]
+FIRST, SECOND = np.array([0]), np.array([1])
 
 NAIVE_T, WILCOXON = "naive t over 20 folds", "Wilcoxon over 20 folds"
 CORRECTED_T, AWAY_FROM_CHANCE = "Nadeau-Bengio", "Nadeau-Bengio, but for pairs marked near chance"
@@ -53,7 +57,8 @@ class Repetition:
 
     p : test -> the p-value of a pair of methods. intervals : kind -> (low, high) of each method. truth : metric -> each
     method's true mean over its trained models. called : rule -> how many pairs it called different, or equal.
-    differences : of the pair's AUCs, as observed, where the truth is 0.
+    differences : of the pair's AUCs, as observed, where the truth is 0. least : family -> the least inflation of the covariance
+    at which max-T calls no pair of it different.
     """
 
     p: dict[str, float] = field(default_factory=dict)
@@ -61,6 +66,7 @@ class Repetition:
     truth: dict[str, list[float]] = field(default_factory=dict)
     called: dict[str, int] = field(default_factory=dict)
     differences: list[float] = field(default_factory=list)
+    least: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +86,8 @@ def repeat(world: World, number: int) -> Repetition:
 
 def predict(world: World, drawn: Drawn) -> Predicted:
     """Test predictions of each method under the world's protocol; it learns from train + validation, as classical rows do."""
-    splits, task = _splits(world.inference, drawn.labels.tobytes(), drawn.sites.tobytes())
-    seen = [np.isin(np.arange(CASES), [*split.train, *split.validation]) for split in splits]
+    splits, task = _splits(world.inference, *(part.tobytes() for part in (drawn.labels, drawn.sites, drawn.patients)))
+    seen = [_labelled(world.labelled, np.r_[split.train, split.validation], drawn.labels) for split in splits]
     learning, model = np.unique(np.stack(seen), axis=0, return_inverse=True)
     rows = np.concatenate([split.test for split in splits])
     of_row = np.repeat(model, [len(split.test) for split in splits])
@@ -91,7 +97,7 @@ def predict(world: World, drawn: Drawn) -> Predicted:
         models = fit_logistic(features, drawn.labels, learning, world.penalty)
         scores[name] = expit(np.sum(models[of_row, :-1] * features[rows], axis=1) + models[of_row, -1])
         auc.append(float(true_auc(models[model], differences[places]).mean()))
-        accuracy.append(float(true_accuracy(models[model], differences[places], POSITIVES / CASES).mean()))
+        accuracy.append(float(true_accuracy(models[model], differences[places], world.positives / world.patients).mean()))
     thresholds = pd.DataFrame(0.5, index=[split.name for split in splits], columns=list(world.methods))
     return Predicted(task, pd.DataFrame(scores), thresholds, {AUC: auc, ACCURACY: accuracy})
 
@@ -103,23 +109,33 @@ PROTOCOLS: Mapping[str, Callable[[], RepeatedCV | LeaveOneSiteOut | Holdout]] = 
 }
 
 
+def _labelled(share: float, rows: Index, labels: NDArray[np.int8]) -> Bools:
+    """Which cases (N,) of a training part a method learns from: a share of either class, always the same for the same rows."""
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label in (0, 1):
+        of_class = np.sort(rows[labels[rows] == label])
+        chosen[np.random.default_rng(len(of_class)).permutation(of_class)[: round(share * len(of_class))]] = True
+    return chosen
+
+
 @lru_cache(maxsize=2)
-def _splits(inference: str, labels: bytes, sites: bytes) -> tuple[list[Split], pd.DataFrame]:
-    """The protocol's own splits, and the task that they make; they depend on labels and sites alone."""
+def _splits(inference: str, labels: bytes, sites: bytes, patients: bytes) -> tuple[list[Split], pd.DataFrame]:
+    """The protocol's own splits, and the task that they make; they depend on labels, sites and patients alone."""
     y = np.frombuffer(labels, dtype=np.int8)
     names = np.array([f"site {site}" for site in np.frombuffer(sites, dtype=np.intp)])
-    cohort = Cohort("simulated", np.array([f"{case:04d}" for case in range(len(y))]), y, names)
+    whose = np.array([f"{patient:04d}" for patient in np.frombuffer(patients, dtype=np.intp)])
+    cohort = Cohort("simulated", np.array([f"{case:04d}" for case in range(len(y))]), y, names, whose)
     splits = PROTOCOLS[inference]().splits(cohort)
     return splits, make_task(cohort, inference, splits).frame()
 
 
 def analyse(world: World, predicted: Predicted) -> Repetition:
-    """The suite's statistics of the predictions: of two methods every test, of more what Holm calls different."""
+    """The suite's statistics of the predictions: of two methods every test, of more what a family calls different."""
     methods, truth = list(world.methods), {AUC: predicted.truth[AUC]}
     frames = predicted.task, predicted.scores, predicted.thresholds
-    comparison = compare(*frames, inference=world.inference, ranked=methods)
     if len(methods) > 2:
-        return Repetition(truth=truth, called=_called(comparison.pairs))
+        return family(evaluate(*frames), truth, world.sees or world.auc)
+    comparison = compare(*frames, inference=world.inference, ranked=methods)
     pair = comparison.pairs.iloc[0]
     shown = {
         name: _bounds(*(bound.loc[methods, metric].to_numpy() for bound in (comparison.low, comparison.high)))
@@ -135,7 +151,10 @@ def analyse(world: World, predicted: Predicted) -> Repetition:
         STANDARD_DEVIATION: _bounds(folds.mean(axis=1) - half, folds.mean(axis=1) + half),
     }
     called = {EQUIVALENCE: int(pair["p_equivalent"] > EQUIVALENT)}
-    return Repetition(_pair_tests(pair, evaluate(*frames), folds), intervals, predicted.truth, called)
+    run = evaluate(*frames)
+    return Repetition(
+        _pair_tests(pair, run, folds), intervals, predicted.truth, called, least=pair_family(run, folds.mean(axis=1))
+    )
 
 
 OTHER_TESTS: Mapping[str, Mapping[str, str]] = {
@@ -148,28 +167,76 @@ OTHER_TESTS: Mapping[str, Mapping[str, str]] = {
 def _pair_tests(pair: pd.Series[Any], run: Evaluation, folds: Floats) -> dict[str, float]:
     """The leaderboard's tests, read from its own comparison, and those that it never uses."""
     covariance = delong.covariance(run.patient_placements, run.patient_labels)
-    plain = delong.pairwise(folds.mean(axis=1), covariance, np.array([0]), np.array([1]))
+    plain = delong.pairwise(folds.mean(axis=1), covariance, FIRST, SECOND)
     return {
         NAIVE_T: float(ttest_rel(*folds).pvalue),
         WILCOXON: float(wilcoxon(*folds).pvalue),
-        CORRECTED_T: float(pair["p"]),
-        AWAY_FROM_CHANCE: 1.0 if pair["near_chance"] else float(pair["p"]),
+        CORRECTED_T: float(pair["p_nadeau_bengio"]),
+        AWAY_FROM_CHANCE: 1.0 if pair["near_chance"] else float(pair["p_nadeau_bengio"]),
         AVERAGED: float(delong.delong_test(run.patient_labels, run.patient_scores)[2].p[0]),
         STACKED: float(delong.delong_test(run.labels, run.scores)[2].p[0]),
         BY_PATIENT: float(plain.p[0]),
-        WIDENED: float(pair["p_delong"]),
+        WIDENED: float(delong.pairwise(folds.mean(axis=1), covariance, FIRST, SECOND, delong.RESAMPLING).p[0]),
         MCNEMAR: float(pair["p_mcnemar"]),
     }
 
 
-WITHOUT_HOLM, WITH_HOLM, DELONG_WITH_HOLM = "not adjusted", "Holm (the leaderboard)", "p_delong under Holm"
+def pair_family(run: Evaluation, auc: Floats) -> dict[str, float]:
+    """The least inflation at which the first two methods, named in advance, are not called different."""
+    df = delong.degrees_of_freedom(run.patient_labels, run.groups)
+    covariance = delong.covariance(run.patient_placements, run.patient_labels, run.groups)
+    plain = delong.pairwise(auc, covariance, FIRST, SECOND, 1.0, df)
+    return {ONE_PAIR: float(plain.statistic[0] / quantile(df)) ** 2}
 
 
-def _called(pairs: pd.DataFrame) -> dict[str, int]:
-    """How many pairs are called different, by rule."""
-    p, p_holm, p_delong = (pairs[column].to_numpy(dtype=np.float64) for column in ("p", "p_holm", "p_delong"))
-    rules = {WITHOUT_HOLM: p, WITH_HOLM: p_holm, DELONG_WITH_HOLM: holm(p_delong)}
-    return {rule: int((values < ALPHA).sum()) for rule, values in rules.items()}
+WITHOUT_HOLM, WITH_HOLM = "not adjusted", "Holm over Nadeau-Bengio"
+ALL_PAIRS, ONE_PAIR, THREE_CONTRASTS, ONE_AGAINST_ALL = "all pairs", "one pair", "three contrasts", "one against all others"
+QUESTIONS = (ONE_PAIR, THREE_CONTRASTS, ONE_AGAINST_ALL)
+FACTORS = (1.25, 1.5, 1.75, 2.0, 2.5)
+FAMILY_DRAWS = 10_000
+
+
+def max_t(factor: float) -> str:
+    """The rule that calls a pair different by step-down max-T over a covariance that is multiplied by the factor."""
+    return f"max-T, c = {factor:g}"
+
+
+def family(run: Evaluation, truth: dict[str, list[float]], worth: Sequence[float]) -> Repetition:
+    """What is called different among many methods.
+
+    Where they differ in `worth` (M,), a pair counts as called only if its better method is called better.
+    """
+    a, b = np.triu_indices(len(run.methods), 1)
+    inferred = by_fold(run, AUC, a, b)
+    if inferred.areas is None or inferred.test is None:
+        raise BenchmarkError("these methods cannot be compared")
+    areas, (low, high) = inferred.areas, inferred.intervals[AUC]
+    chance = (low <= 0.5) & (high >= 0.5)
+    near_chance, real = chance[a] & chance[b], np.sign(np.subtract(*np.array(worth, dtype=np.float64)[np.stack([a, b])]))
+    plain = delong.pairwise(areas.auc, areas.covariance, a, b, 1.0, areas.df)
+    z = np.where(plain.degenerate, np.nan, plain.statistic)
+
+    def least(chosen: NDArray[np.intp]) -> float:
+        found = adjust(z[chosen], areas.covariance, a[chosen], b[chosen], areas.df, step_down=False, draws=FAMILY_DRAWS)
+        called = np.abs(z[chosen])[~near_chance[chosen] & np.isfinite(z[chosen])]
+        return float((called.max(initial=0.0) / found.critical) ** 2)
+
+    def found(p: Floats) -> int:
+        called = (p < ALPHA) & ~near_chance
+        return int(np.sum(called & (np.sign(plain.mean) == real)) if real.any() else called.sum())
+
+    called = {WITHOUT_HOLM: found(inferred.test.p), WITH_HOLM: found(holm(inferred.test.p))}
+    if real.any():
+        for factor in FACTORS:
+            p = adjust(z / np.sqrt(factor), areas.covariance, a, b, areas.df, draws=FAMILY_DRAWS).p
+            called[max_t(factor)] = found(p)
+    families = {
+        ALL_PAIRS: np.arange(len(a)),
+        ONE_PAIR: np.arange(1),
+        THREE_CONTRASTS: np.flatnonzero((a == 0) & (b < 4)),
+        ONE_AGAINST_ALL: np.flatnonzero(a == 0),
+    }
+    return Repetition(truth=truth, called=called, least={name: least(chosen) for name, chosen in families.items()})
 
 
 def _bounds(low: Floats, high: Floats) -> Bounds:

@@ -1,0 +1,92 @@
+"""A family of comparisons under one adjustment: all pairs of ranked rows, or contrasts that were named in advance."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmark.statistics import delong
+from benchmark.statistics.arrays import Floats, Index
+from benchmark.statistics.inference import Inferred
+from benchmark.statistics.max_t import adjust
+from benchmark.statistics.multiplicity import ALPHA, holm
+from benchmark.statistics.student import Test, quantile, t_test
+
+
+class Pairs(NamedTuple):
+    """Pairs of methods: rows `a` and `b` (P,) of an evaluation; `place` (P,) is where an inference has them."""
+
+    a: Index
+    b: Index
+    place: Index
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """The tests of a family's pairs (P,): each one's own, and `p_adjusted`, `low` and `high`, which hold for all together.
+
+    `critical` is the |z| or |t| that the first rejection needs; `inflation` what the covariance was multiplied by, NaN for
+    other tests.
+    """
+
+    test: Test
+    p_adjusted: Floats
+    low: Floats
+    high: Floats
+    critical: float
+    inflation: float
+
+    @property
+    def size(self) -> int:
+        """How many pairs are tested."""
+        return int(np.isfinite(self.test.p).sum())
+
+
+def all_pairs(inferred: Inferred, pairs: Pairs, awaited: int) -> Family:
+    """The family of all pairs: step-down max-T for AUCs, whose intervals are those of a single step; Holm for other tests.
+
+    `awaited` comparisons of it are still to come.
+    """
+    if inferred.areas is not None:
+        return _by_area(inferred, pairs, inferred.areas.all_pairs, awaited, step_down=True)
+    test = _taken(inferred, pairs)
+    critical = _bonferroni(test, awaited)
+    return Family(test, holm(test.p, awaited), test.low, test.high, critical, np.nan)
+
+
+def named(inferred: Inferred, pairs: Pairs) -> Family:
+    """A family that was named in advance: single-step max-T for AUCs, so p and interval agree; for other tests Holm.
+
+    The intervals beside Holm's p are Bonferroni's.
+    """
+    if inferred.areas is not None:
+        return _by_area(inferred, pairs, inferred.areas.questions, 0, step_down=False)
+    test = _taken(inferred, pairs)
+    critical = _bonferroni(test, 0)
+    half = critical * test.error
+    return Family(test, holm(test.p), test.mean - half, test.mean + half, critical, np.nan)
+
+
+def _by_area(inferred: Inferred, pairs: Pairs, inflation: float, awaited: int, *, step_down: bool) -> Family:
+    areas = inferred.areas
+    assert areas is not None
+    test = delong.pairwise(areas.auc, areas.covariance, pairs.a, pairs.b, inflation, areas.df)
+    statistic = np.where(test.degenerate, np.nan, test.statistic)
+    found = adjust(statistic, areas.covariance, pairs.a, pairs.b, areas.df, awaited=awaited, step_down=step_down)
+    half = found.critical * test.error
+    p = np.where(test.degenerate, test.p, found.p)
+    return Family(test, p, test.mean - half, test.mean + half, found.critical, inflation)
+
+
+def _taken(inferred: Inferred, pairs: Pairs) -> Test:
+    """The inference's own test of the pairs; undefined where it has none."""
+    if inferred.test is None:
+        unknown = np.full(len(pairs.a), np.nan)
+        return t_test(unknown, unknown, np.nan)
+    whole = inferred.test
+    return t_test(whole.mean[pairs.place], whole.error[pairs.place], whole.df)
+
+
+def _bonferroni(test: Test, awaited: int) -> float:
+    count = int(np.isfinite(test.p).sum()) + awaited
+    return quantile(test.df, 1 - ALPHA / (2 * count)) if count else np.nan

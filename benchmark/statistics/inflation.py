@@ -1,0 +1,12 @@
+"""What the covariance of AUCs under repeated cross-validation is multiplied by in tests; `calibrate` chooses the constants.
+
+Folds share training cases, so AUCs vary more than their patients tell. The constants stand apart because what `calibrate`
+measures does not depend on them.
+"""
+
+ALL_PAIRS = 2.0
+"""In the family of all pairs of ranked rows."""
+QUESTIONS = 2.0
+"""In families that were named in advance, and for a single named pair."""
+FEW_LABELS = 4.0
+"""In the family of all pairs where methods learn from a small share of the labels."""
