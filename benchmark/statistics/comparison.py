@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
-from benchmark.statistics.families import Family, Pairs, all_pairs, named
+from benchmark.statistics.families import Family, Pairs, all_pairs, named, near_chance
 from benchmark.statistics.inference import AREAS, Inferred, by_fold, descriptive, held_out, without_tests
 from benchmark.statistics.metric_names import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import (
@@ -52,8 +52,8 @@ class Comparison:
         all pairs together; error, the standard error that the test uses; p_nadeau_bengio and p_holm (Holm's adjustment of t
         tests), NaN where there are none; the secondary p-values (not adjusted, NaN where they do not apply); `p_equivalent`,
         the probability that the difference is below `student.ROPE`; `identical` (equal predictions: the same run), `degenerate`
-        (a difference without variance), `near_chance` (both intervals of an AUC include .5: `p_adjusted` is then 1, no
-        difference is called)
+        (a difference without variance), `near_chance` (neither AUC is shown to be above .5, see `families.near_chance`:
+        `p_adjusted` is then 1, no difference is called)
     families : name -> the contrasts that were named in advance, with the same columns, adjusted among themselves alone, and
         `detectable`, the true difference that would be found with probability `multiplicity.POWER`
     inflation, question_inflation : what the covariance of the AUCs was multiplied by in `pairs` and in `families`; NaN where
@@ -218,11 +218,8 @@ def _contrasts(run: Evaluation, inferred: Inferred, metric: str, pairs: Pairs) -
 
 def _pairs(run: Evaluation, inferred: Inferred, family: Family, metric: str, pairs: Pairs, to_come: int) -> pd.DataFrame:
     a, b, test = pairs.a, pairs.b, family.test
-    unknown = np.full((2, len(run.methods)), np.nan)
     names = np.array(run.methods, dtype=object)
-    low, high = inferred.intervals.get("auc", unknown)
-    chance = (low <= 0.5) & (high >= 0.5) & (metric in AREAS)
-    near_chance, blank = chance[a] & chance[b], np.full(len(a), np.nan)
+    chance, blank = near_chance(inferred, a, b) & (metric in AREAS), np.full(len(a), np.nan)
     by_t = inferred.test.p[pairs.place] if inferred.test else blank
     content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
     return pd.DataFrame(
@@ -234,14 +231,14 @@ def _pairs(run: Evaluation, inferred: Inferred, family: Family, metric: str, pai
             "high": family.high,
             "p": test.p,
             # Between two rows of which neither is shown to know anything no difference is called.
-            "p_adjusted": np.where(near_chance & np.isfinite(family.p_adjusted), 1.0, family.p_adjusted),
+            "p_adjusted": np.where(chance & np.isfinite(family.p_adjusted), 1.0, family.p_adjusted),
             "p_nadeau_bengio": inferred.opinion.p[pairs.place] if inferred.opinion else blank,
             "p_holm": holm(by_t, to_come),
             **{key: inferred.secondary[key][pairs.place] if key in inferred.secondary else blank for key in SECONDARY},
             "error": test.error,
             "identical": content[a] == content[b],
             "degenerate": test.degenerate,
-            "near_chance": near_chance,
+            "near_chance": chance,
         }
     )
 
@@ -291,7 +288,7 @@ def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, called: Fl
         (pairs["identical"], "identical predictions, the same run"),
         (
             pairs["near_chance"] & (called < ALPHA),
-            "the AUC intervals of both include .5, so their difference is not called (adjusted p 1)",
+            "neither AUC is shown to be above .5, so their difference is not called (adjusted p 1)",
         ),
         (pairs["degenerate"] & (pairs["p"] == 0), "the same difference in every part, p = 0 by rule"),
     ):

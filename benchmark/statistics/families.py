@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark.statistics import delong
-from benchmark.statistics.arrays import Floats, Index
+from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.inference import Inferred
 from benchmark.statistics.max_t import adjust
 from benchmark.statistics.multiplicity import ALPHA, holm
@@ -40,6 +40,17 @@ class Family:
     def size(self) -> int:
         """How many pairs are tested."""
         return int(np.isfinite(self.test.p).sum())
+
+
+def near_chance(inferred: Inferred, a: Index, b: Index) -> Bools:
+    """The pairs (P,) of which neither AUC is shown to be above .5 by an interval that is adjusted for the rows (Bonferroni).
+
+    No difference is called between them: without signal the AUCs of repeated cross-validation vary more than any test knows.
+    """
+    if inferred.by_chance is None:
+        return np.zeros(len(a), dtype=bool)
+    chance = inferred.by_chance >= ALPHA / 2 / max(len(np.unique([a, b])), 1)
+    return np.asarray(chance[a] & chance[b])
 
 
 def all_pairs(inferred: Inferred, pairs: Pairs, awaited: int) -> Family:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, gammaln
+from scipy.special import bdtr, gammaln, logit, ndtr
 
 from benchmark.statistics import delong, inflation, student
 from benchmark.statistics.arrays import Bools, Floats, Index
@@ -39,6 +39,7 @@ class Inferred:
 
     `intervals` are (2, M) by metric, lower bounds first, without the metrics that have none. Pairs (P,) are tested by their
     `areas` where these are given, else by `test`, if any; `opinion` is a second test of theirs, `secondary` other p-values.
+    `by_chance` (M,) is the one-sided p of an AUC above .5, NaN where there is none.
     """
 
     mean: Values
@@ -49,6 +50,7 @@ class Inferred:
     test: student.Test | None = None
     opinion: student.Test | None = None
     secondary: Values = field(default_factory=dict)
+    by_chance: Floats | None = None
     spread: Values = field(default_factory=dict)
     per_site: pd.DataFrame | None = None
     heterogeneity: pd.DataFrame | None = None
@@ -76,6 +78,7 @@ def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         areas=areas if metric in AREAS else None,
         test=test,
         opinion=test,
+        by_chance=_by_chance(areas.auc, np.sqrt(delong.RESAMPLING * np.diagonal(areas.covariance))),
         secondary={**_mcnemar(run, a, b), "p_equivalent": student.equivalence(differences)},
     )
 
@@ -84,6 +87,14 @@ def _areas(run: Evaluation, auc: Floats, *factors: float) -> Areas:
     """The AUCs with the covariance of the patients' placements."""
     df = delong.degrees_of_freedom(run.patient_labels, run.groups)
     return Areas(auc, delong.covariance(run.patient_placements, run.patient_labels, run.groups), df, *factors)
+
+
+def _by_chance(auc: Floats, error: Floats) -> Floats:
+    """The one-sided p of AUCs (M,) above .5 by their standard errors (M,), normal on the logit scale; .5 for a constant."""
+    inside = np.clip(auc, 1e-12, 1 - 1e-12)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(auc == 0.5, 0.0, logit(inside) * inside * (1 - inside) / error)
+    return np.asarray(np.where(np.isin(auc, (0.0, 1.0)), 1.0 - auc, ndtr(-z)))
 
 
 def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
@@ -97,6 +108,7 @@ def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         intervals=dict.fromkeys(AREAS, interval),
         areas=areas if metric in AREAS else None,
         secondary=_mcnemar(run, a, b),
+        by_chance=_by_chance(areas.auc, np.sqrt(np.diagonal(areas.covariance))),
         spread={key: run.cells[key].std(axis=1, ddof=1) for key in METRICS} if len(run.splits) > 1 else {},
         notes=(note,),
     )

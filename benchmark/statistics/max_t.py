@@ -14,7 +14,7 @@ from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.student import quantile
 
 DRAWS, REFINED = 100_000, 2_000_000
-"""Draws of the null distribution, and how many where an adjusted p lies within `NEAR` Monte-Carlo errors of `ALPHA`."""
+"""Draws of the null distribution; doubled, up to `REFINED`, while a p lies within `NEAR` Monte-Carlo errors of `ALPHA`."""
 NEAR = 3.0
 MANY_ROWS, FEW_DRAWS = 60, 10_000
 """Families of more rows get fewer draws and a single step."""
@@ -58,7 +58,7 @@ def adjust(
     step_down : bool
         Whether a pair competes only with those of smaller |z| (each step's family holds what was not called before).
     draws : int
-        Fixed number of draws; by default `DRAWS`, drawn on to `REFINED` where that may decide.
+        Fixed number of draws; by default `DRAWS`, and up to `REFINED` where these leave a p undecided.
 
     A family of one pair is exact: its p is Student's. The draws have a fixed seed and do not depend on the order of the rows.
     """
@@ -76,11 +76,16 @@ def adjust(
     null = _Null(covariance, a[tested][order], b[tested][order], df, z[order], step_down=step_down and not many)
     null.draw((FEW_DRAWS if many else DRAWS) if draws is None else draws)
     sorted_p = null.p(own[order], awaited)
-    if draws is None and not many and bool((np.abs(sorted_p - ALPHA) < NEAR * np.sqrt(ALPHA * (1 - ALPHA) / DRAWS)).any()):
-        null.draw(REFINED - DRAWS)
+    while draws is None and not many and null.drawn < REFINED and _undecided(sorted_p, null.drawn):
+        null.draw(min(null.drawn, REFINED - null.drawn))
         sorted_p = null.p(own[order], awaited)
     p[tested[order]] = sorted_p
     return Adjusted(p, null.critical(awaited))
+
+
+def _undecided(p: Floats, draws: int) -> bool:
+    """Whether a p lies within `NEAR` Monte-Carlo errors of the level."""
+    return bool((np.abs(p - ALPHA) < NEAR * np.sqrt(ALPHA * (1 - ALPHA) / draws)).any())
 
 
 class _Null:
@@ -101,6 +106,11 @@ class _Null:
         self._random = np.random.default_rng(SEED)
         self._reached: Counts = np.zeros(len(z), dtype=np.int64)
         self._greatest: list[Floats] = []
+
+    @property
+    def drawn(self) -> int:
+        """How many were drawn."""
+        return sum(map(len, self._greatest))
 
     def draw(self, count: int) -> None:
         """Draw so many more, a chunk at a time: a chunk of one pair fits the processor's cache."""
@@ -123,7 +133,7 @@ class _Null:
 
     def p(self, own: Floats, awaited: int) -> Floats:
         """The adjusted p of the pairs, between their own and Bonferroni's, in the order of their |z|."""
-        drawn = self._reached / sum(map(len, self._greatest))
+        drawn = self._reached / self.drawn
         steps = np.arange(1, len(own) + 1) if self._step_down else len(own)
         p = np.clip(drawn, own, own * steps) + awaited * own
         return np.minimum(np.maximum.accumulate(p[::-1])[::-1], 1.0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.special import stdtr
 
 from benchmark.statistics import delong
 from benchmark.statistics.arrays import Bools, Counts, Floats, Index
@@ -12,7 +13,7 @@ from benchmark.statistics.evaluation import Evaluation
 from benchmark.statistics.inference import Inferred, cut
 from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.ordering import auc, order_cases
-from benchmark.statistics.student import Test, quantile, t_test
+from benchmark.statistics.student import ZERO, Test, quantile, t_test
 
 MIN_SITES = 6
 """With fewer sites a sign-flip test cannot reach .05: the rows are descriptive."""
@@ -83,6 +84,7 @@ def by_site(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         intervals={key: cut(key, (test.low, test.high)) for key, test in tests.items()},
         test=site_t(differences),
         secondary={"p_sign_flip": sign_flip(differences)},
+        by_chance=stdtr(len(counted) - 1, -(tests["auc"].mean - 0.5) / np.maximum(tests["auc"].error, ZERO)),
     )
 
 

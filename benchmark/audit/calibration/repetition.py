@@ -23,6 +23,7 @@ from benchmark.data.splits import Split
 from benchmark.statistics import delong
 from benchmark.statistics.comparison import compare
 from benchmark.statistics.evaluation import Evaluation, evaluate
+from benchmark.statistics.families import near_chance
 from benchmark.statistics.inference import by_fold
 from benchmark.statistics.max_t import adjust
 from benchmark.statistics.multiplicity import ALPHA, holm
@@ -134,7 +135,7 @@ def analyse(world: World, predicted: Predicted) -> Repetition:
     methods, truth = list(world.methods), {AUC: predicted.truth[AUC]}
     frames = predicted.task, predicted.scores, predicted.thresholds
     if len(methods) > 2:
-        return family(evaluate(*frames), truth, world.sees or world.auc)
+        return family(evaluate(*frames), truth, world.auc)
     comparison = compare(*frames, inference=world.inference, ranked=methods)
     pair = comparison.pairs.iloc[0]
     shown = {
@@ -210,19 +211,18 @@ def family(run: Evaluation, truth: dict[str, list[float]], worth: Sequence[float
     inferred = by_fold(run, AUC, a, b)
     if inferred.areas is None or inferred.test is None:
         raise BenchmarkError("these methods cannot be compared")
-    areas, (low, high) = inferred.areas, inferred.intervals[AUC]
-    chance = (low <= 0.5) & (high >= 0.5)
-    near_chance, real = chance[a] & chance[b], np.sign(np.subtract(*np.array(worth, dtype=np.float64)[np.stack([a, b])]))
+    areas, chance = inferred.areas, near_chance(inferred, a, b)
+    real = np.sign(np.subtract(*np.array(worth, dtype=np.float64)[np.stack([a, b])]))
     plain = delong.pairwise(areas.auc, areas.covariance, a, b, 1.0, areas.df)
     z = np.where(plain.degenerate, np.nan, plain.statistic)
 
     def least(chosen: NDArray[np.intp]) -> float:
         found = adjust(z[chosen], areas.covariance, a[chosen], b[chosen], areas.df, step_down=False, draws=FAMILY_DRAWS)
-        called = np.abs(z[chosen])[~near_chance[chosen] & np.isfinite(z[chosen])]
+        called = np.abs(z[chosen])[~near_chance(inferred, a[chosen], b[chosen]) & np.isfinite(z[chosen])]
         return float((called.max(initial=0.0) / found.critical) ** 2)
 
     def found(p: Floats) -> int:
-        called = (p < ALPHA) & ~near_chance
+        called = (p < ALPHA) & ~chance
         return int(np.sum(called & (np.sign(plain.mean) == real)) if real.any() else called.sum())
 
     called = {WITHOUT_HOLM: found(inferred.test.p), WITH_HOLM: found(holm(inferred.test.p))}

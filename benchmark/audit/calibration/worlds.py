@@ -35,7 +35,7 @@ class World:
 
     auc : of each method, what the best rule on its signals reaches.
     signals, noise : numbers of features; `common` signals are the same columns for all methods, noise is each one's own.
-    sees : of each method, how many of the signals it is given; all where it is not said. The AUC is of all signals then.
+    sees : of each method, how many of the signals it is given; all where it is not said.
     penalty : of the logistic regressions, scikit-learn's 1/C; the intercept is free.
     sites : cases come from eight sites that differ in size, in prevalence, and in how well each method does there.
     patients, positives : how many there are; `cases_each` equal cases of each patient.
@@ -88,7 +88,7 @@ def draw(world: World, rng: np.random.Generator) -> Drawn:
     for auc, sees in zip(world.auc, world.sees or (world.signals,) * len(world.auc), strict=True):
         strength = np.sqrt(2.0) * ndtri(auc) + SITE_SPREAD * world.sites * rng.normal(size=sites.max() + 1)
         difference = np.zeros((len(strength), world.signals + world.noise))
-        difference[:, : world.signals] = strength[:, None] / np.sqrt(max(world.signals, 1))
+        difference[:, : world.signals] = strength[:, None] / np.sqrt(max(sees, 1))
         signals = common if world.common else rng.normal(size=common.shape)
         noise = rng.normal(size=(world.patients, world.noise))
         given = np.r_[:sees, world.signals : difference.shape[1]]
@@ -157,7 +157,9 @@ GAP_FAMILIES = tuple(
     for half in (FAMILY // 2, LARGE_FAMILY // 2)
     for world in (
         World(f"{2 * half}-gap", (0.823,) * half + (0.777,) * half),
-        World(f"{2 * half}-shared-gap", (0.823,) * 2 * half, noise=20, common=True, sees=(3,) * half + (2,) * half),
+        World(
+            f"{2 * half}-shared-gap", (0.823,) * half + (0.7754,) * half, noise=20, common=True, sees=(3,) * half + (2,) * half
+        ),
     )
 )
 FAMILY_WORLDS, LABEL_WORLDS, GAP_WORLDS = (tuple(w.name for w in of) for of in (FAMILIES, LABEL_FAMILIES, GAP_FAMILIES))
