@@ -20,7 +20,7 @@ DASHES = ([1, 0], [6, 3], [2, 2], [9, 3, 2, 3], [12, 4], [4, 1])
 POINT = {"type": "point", "filled": True, "size": 60, "opacity": 1}
 UPRIGHT_NAMES = {"labelAngle": -60, "grid": False, "ticks": False, "orient": "bottom"}
 RULE = {"type": "rule", "strokeWidth": 1.5}
-EXACT = frozenset({"difference", "signed", "low", "high", "p_holm", "value", "mean", "x", "y", "share", "seconds"})
+EXACT = frozenset({"difference", "signed", "low", "high", "p_adjusted", "value", "mean", "x", "y", "share", "seconds"})
 """Fields that a tooltip shows as numbers."""
 ROW_STEP, CELL_STEP = 19, 18
 MANY_SITES = 12
@@ -92,7 +92,7 @@ def forest(ink: Ink) -> Spec:
 
 
 def matrix(ink: Ink) -> Spec:
-    """`rows`: a, b, a_place, b_place (in display order), difference (a - b), p_holm; pairs once.
+    """`rows`: a, b, a_place, b_place (in display order), difference (a - b), p_adjusted; pairs once.
 
     `of_a` and `of_b` are what the cells in the rows of a and of b show.
     """
@@ -116,7 +116,7 @@ def matrix(ink: Ink) -> Spec:
             ink,
             {
                 "mark": {"type": "rect", "stroke": ink.rule, "strokeWidth": 0.5},
-                "encoding": {**place, "color": fill, "tooltip": _tooltip(("row", "column", "signed", "p_holm", "shown"))},
+                "encoding": {**place, "color": fill, "tooltip": _tooltip(("row", "column", "signed", "p_adjusted", "shown"))},
             },
             {
                 "mark": {"type": "text", "fontSize": 11, "fontWeight": "bold"},

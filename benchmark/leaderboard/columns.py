@@ -35,7 +35,7 @@ Table = Literal["ranked", "descriptive", "secondary", "label 1", "label 0", "bet
 Line = dict[str, Any]
 """A complete row of a table: its values by field; a field that does not apply to it is missing."""
 DIFFERENCE = ("difference", "difference_low", "difference_high")
-TESTS = ("p", "p_holm", "p_delong", "p_equivalent")
+TESTS = ("p", "p_adjusted", "p_equivalent")
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ COLUMNS: Mapping[str, Column] = {
         ),
         Column("letters", "letters", "letters", ("letters",), ("ranked", "page", "latex", "csv"), "tested"),
         Column("p", "p", "p", ("p",), ("ranked", "page"), "known"),
-        Column("p_holm", "p (Holm)", "p", ("p_holm",), ("ranked", "page", "latex"), "known"),
-        Column("p_delong", "p (DeLong, second opinion)", "p", ("p_delong",), ("ranked", "page"), "known"),
+        Column("p_adjusted", "p, all pairs", "p", ("p_adjusted",), ("ranked", "page", "latex"), "known"),
+        Column("p_holm", "second opinion (Nadeau-Bengio, Holm)", "p", ("p_holm",), ("ranked", "page"), "known"),
         Column("p_equivalent", "P(equal)", "p", ("p_equivalent",), ("ranked", "page"), "known"),
         Column("best_set", "best set", "flag", ("best_set",), ("ranked", "page", "csv"), "tested", greatest_first=True),
         Column(
@@ -171,6 +171,8 @@ def _line(
     if pair is not None:
         line |= dict(zip(DIFFERENCE, (pair["difference"], pair["low"], pair["high"]), strict=True))
         line |= {key: pair[key] for key in TESTS}
+        if np.isfinite(comparison.inflation):  # elsewhere it would be the same test again
+            line["p_holm"] = pair["p_holm"]
     if comparison.heterogeneity is not None:
         line |= {str(key): value for key, value in comparison.heterogeneity.loc[name].items()}
     return line

@@ -28,6 +28,11 @@ def listed(names: list[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+def adjustment(comparison: Comparison) -> str:
+    """What the p-values of all pairs are adjusted by."""
+    return "max-T" if np.isfinite(comparison.inflation) else "Holm"
+
+
 def conclusion(table: Standings) -> str:
     """One paragraph: which differences are shown, or why none can be."""
     comparison, ranked = table.comparison, table.ranked
@@ -88,7 +93,7 @@ def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
             text += "."
             continue
         sign = -1.0 if table.metric in LOWER_IS_BETTER else 1.0
-        gaps = {other: sign * pair["difference"] for other, pair in table.against(name).items() if pair["p_holm"] < ALPHA}
+        gaps = {other: sign * pair["difference"] for other, pair in table.against(name).items() if pair["p_adjusted"] < ALPHA}
         better, worse = ([other for other in table.ranked if way * gaps.get(other, 0.0) > 0] for way in (1, -1))
         text += f"; significantly better rows: {listed(better)}; significantly worse rows: {listed(worse)}."
     return text
@@ -96,7 +101,7 @@ def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
 
 def _equivalences(pairs: pd.DataFrame) -> str:
     """Which pairs are shown to be practically equal; that none is, where the question could be asked."""
-    testable = pairs["p_equivalent"].notna() & ~pairs["identical"] & ~(pairs["p_holm"] < ALPHA)
+    testable = pairs["p_equivalent"].notna() & ~pairs["identical"] & ~(pairs["p_adjusted"] < ALPHA)
     equal = pairs[testable & (pairs["p_equivalent"] > EQUIVALENT)]
     if not testable.any():
         return ""

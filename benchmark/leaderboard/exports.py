@@ -72,6 +72,8 @@ def _table_json(table: Standings) -> dict[str, Any]:
                 "difference": number(pair["difference"]),
                 "ci": _interval(pair["low"], pair["high"]),
                 "p": number(pair["p"]),
+                "p_adjusted": number(pair["p_adjusted"]),
+                "p_nadeau_bengio": number(pair["p_nadeau_bengio"]),
                 "p_holm": number(pair["p_holm"]),
             }
             for pair in pairs

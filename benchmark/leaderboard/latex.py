@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.leaderboard.columns import Column, Kind, Line, heading, lines, named, standing, written
-from benchmark.leaderboard.conclusions import metric_name
+from benchmark.leaderboard.conclusions import adjustment, metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.inference import AREAS
@@ -178,7 +178,8 @@ def _caption(table: Standings, comparison: Comparison) -> str:
     if table.tested:
         test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=sites)
         lines.append(
-            f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by Holm over all {comparison.power.pairs} "
+            f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by {adjustment(comparison)} over all "
+            f"{comparison.power.pairs} "
             r"pairs of ranked rows. Rank: an interval, from these $p$. $\bullet$: best set, no row is significantly better. "
             "Rows that share a letter are not shown to differ."
         )

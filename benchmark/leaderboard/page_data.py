@@ -9,7 +9,7 @@ import pandas as pd
 from benchmark.leaderboard import records
 from benchmark.leaderboard.charts import MANY_SITES
 from benchmark.leaderboard.columns import Column, Line, heading, known, lines, named, ranked_first, standing
-from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
+from benchmark.leaderboard.conclusions import adjustment, conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.records import DECIMALS, rounded, significant
 from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
@@ -76,6 +76,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "tested": table.tested,
         "comparisons": tests,
         "corrected": max(comparison.power.pairs, tests),
+        "adjusted_by": adjustment(comparison),
         "columns": [_heading(column, table, rows) for column in shown],
         "between_sites": [_heading(column, table, rows) for column in between] if len(between) > 1 else None,
         "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(["calibration_error"], table, rows)]))),

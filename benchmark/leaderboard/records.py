@@ -54,7 +54,7 @@ def significant(values: ArrayLike) -> list[float | None]:
 def forest(rows: Sequence[Line]) -> Block:
     """The ranked rows' differences to the first of them."""
     first, *others = (line for line in rows if line["ranked"])
-    shown = [SHOWN[1 if line["p_holm"] < ALPHA else 2] if known(line["p_holm"]) else SHOWN[3] for line in others]
+    shown = [SHOWN[1 if line["p_adjusted"] < ALPHA else 2] if known(line["p_adjusted"]) else SHOWN[3] for line in others]
     return {
         "method": [first["method"], *(line["method"] for line in others)],
         "difference": [0.0, *rounded([line["difference"] for line in others])],
@@ -77,7 +77,7 @@ def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
     first, second = np.where(turned, frame["b"], frame["a"]), np.where(turned, frame["a"], frame["b"])
     difference, low, high = (frame[key].to_numpy(dtype=np.float64) for key in ("difference", "low", "high"))
     greater = sign * difference * (-1.0 if comparison.metric in LOWER_IS_BETTER else 1.0) > 0
-    kept = [key for key in ("p", "p_holm", *SECONDARY) if frame[key].notna().any()]
+    kept = [key for key in ("p", "p_adjusted", "p_nadeau_bengio", "p_holm", *SECONDARY) if frame[key].notna().any()]
     return {
         "a": first.tolist(),
         "b": second.tolist(),
@@ -88,17 +88,17 @@ def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
         "high": rounded(np.where(turned, -low, high)),
         **{key: significant(frame[key]) for key in kept},
         "verdict": [_verdict(pair, better) for pair, better in zip(frame.to_dict("records"), greater, strict=True)],
-        "of_a": [_level(p, better) for p, better in zip(frame["p_holm"], greater, strict=True)],
-        "of_b": [_level(p, not better) for p, better in zip(frame["p_holm"], greater, strict=True)],
+        "of_a": [_level(p, better) for p, better in zip(frame["p_adjusted"], greater, strict=True)],
+        "of_b": [_level(p, not better) for p, better in zip(frame["p_adjusted"], greater, strict=True)],
     }
 
 
 def _verdict(pair: Mapping[Any, Any], better: bool) -> str:
     if pair["identical"]:
         return "same run"
-    if not known(pair["p_holm"]):
+    if not known(pair["p_adjusted"]):
         return "undefined"
-    if pair["p_holm"] < ALPHA:
+    if pair["p_adjusted"] < ALPHA:
         return "better" if better else "worse"
     if pair["p_equivalent"] > EQUIVALENT:
         return "equal"

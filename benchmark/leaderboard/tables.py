@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.statistics.multiplicity import ALPHA
+
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; a `|` inside a cell is escaped."""
@@ -23,8 +25,13 @@ def figure(value: Any) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p-value with three decimals; n/a where undefined."""
-    return "<.001" if value < 0.001 else figure(value)
+    """A p-value with two digits, with more where these would hide on which side of the level it lies; n/a where undefined."""
+    if not np.isfinite(value) or value < 0.001:
+        return figure(value) if not value < 0.001 else "<.001"
+    digits = 3 if value < 0.0995 else 2
+    while (round(value, digits) < ALPHA) != (value < ALPHA):
+        digits += 1
+    return f"{value:.{digits}f}"
 
 
 def one_line(text: str) -> str:

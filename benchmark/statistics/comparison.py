@@ -219,7 +219,9 @@ def _contrasts(run: Evaluation, inferred: Inferred, metric: str, pairs: Pairs) -
 def _pairs(run: Evaluation, inferred: Inferred, family: Family, metric: str, pairs: Pairs, to_come: int) -> pd.DataFrame:
     a, b, test = pairs.a, pairs.b, family.test
     names = np.array(run.methods, dtype=object)
-    chance, blank = near_chance(inferred, a, b) & (metric in AREAS), np.full(len(a), np.nan)
+    blank, chance = np.full(len(a), np.nan), np.zeros(len(a), dtype=bool)
+    if metric in AREAS and inferred.above_chance is not None:
+        chance = near_chance(inferred.above_chance, a, b)
     by_t = inferred.test.p[pairs.place] if inferred.test else blank
     content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
     return pd.DataFrame(

@@ -11,7 +11,7 @@ from benchmark.statistics.arrays import Floats, Index, Labels
 from benchmark.statistics.delong import average_by_patient
 from benchmark.statistics.metric_names import FLAGS, METRICS
 from benchmark.statistics.metrics import score
-from benchmark.statistics.ordering import order_cases, placements
+from benchmark.statistics.ordering import Ordering, auc, order_cases, placements
 from benchmark.system.errors import BenchmarkError
 
 
@@ -47,10 +47,19 @@ class Evaluation:
         return {key: np.stack([values[key] for values in parts], axis=1) for key in METRICS + FLAGS}
 
     @cached_property
+    def _orderings(self) -> list[Ordering]:
+        return [order_cases(self.labels[part], self.scores[:, part]) for part in self.rows]
+
+    @cached_property
+    def fold_auc(self) -> Floats:
+        """The AUC in each method's test part (M, J)."""
+        return np.stack([auc(cases) for cases in self._orderings], axis=1)
+
+    @cached_property
     def patient_placements(self) -> Floats:
         """Each patient's placement within its test part, averaged over seeds: (M, N)."""
-        parts = [placements(order_cases(self.labels[part], self.scores[:, part])) for part in self.rows]
-        return average_by_patient(np.concatenate(parts, axis=1), self.patient, len(self.patient_labels))
+        parts = np.concatenate([placements(cases) for cases in self._orderings], axis=1)
+        return average_by_patient(parts, self.patient, len(self.patient_labels))
 
     @cached_property
     def patient_margins(self) -> Floats:

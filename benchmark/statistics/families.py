@@ -42,14 +42,13 @@ class Family:
         return int(np.isfinite(self.test.p).sum())
 
 
-def near_chance(inferred: Inferred, a: Index, b: Index) -> Bools:
+def near_chance(above_chance: Floats, a: Index, b: Index) -> Bools:
     """The pairs (P,) of which neither AUC is shown to be above .5 by an interval that is adjusted for the rows (Bonferroni).
 
     No difference is called between them: without signal the AUCs of repeated cross-validation vary more than any test knows.
+    `above_chance` (M,) is the one-sided p of an AUC above .5.
     """
-    if inferred.by_chance is None:
-        return np.zeros(len(a), dtype=bool)
-    chance = inferred.by_chance >= ALPHA / 2 / max(len(np.unique([a, b])), 1)
+    chance = above_chance >= ALPHA / 2 / max(len(np.unique([a, b])), 1)
     return np.asarray(chance[a] & chance[b])
 
 

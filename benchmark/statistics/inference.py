@@ -39,7 +39,7 @@ class Inferred:
 
     `intervals` are (2, M) by metric, lower bounds first, without the metrics that have none. Pairs (P,) are tested by their
     `areas` where these are given, else by `test`, if any; `opinion` is a second test of theirs, `secondary` other p-values.
-    `by_chance` (M,) is the one-sided p of an AUC above .5, NaN where there is none.
+    `above_chance` (M,) is the one-sided p of an AUC above .5, NaN where there is none.
     """
 
     mean: Values
@@ -50,7 +50,7 @@ class Inferred:
     test: student.Test | None = None
     opinion: student.Test | None = None
     secondary: Values = field(default_factory=dict)
-    by_chance: Floats | None = None
+    above_chance: Floats | None = None
     spread: Values = field(default_factory=dict)
     per_site: pd.DataFrame | None = None
     heterogeneity: pd.DataFrame | None = None
@@ -67,7 +67,7 @@ def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
 def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """Repeated cross-validation: inflated repeated-CV DeLong for AUCs beside Nadeau-Bengio, which tests other metrics."""
     estimates, differences = descriptive(run, metric, a, b), run.cells[metric][a] - run.cells[metric][b]
-    areas = _areas(run, estimates.mean["auc"], inflation.ALL_PAIRS, inflation.QUESTIONS)
+    areas = fold_areas(run)
     intervals = {key: cut(key, student.corrected_interval(run.cells[key])) for key in METRICS}
     smooth = delong.logit_interval(areas.auc, np.sqrt(delong.RESAMPLING * np.diagonal(areas.covariance)))
     intervals |= {key: np.where((areas.auc == 0) | (areas.auc == 1), intervals[key], smooth) for key in AREAS}
@@ -78,9 +78,14 @@ def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         areas=areas if metric in AREAS else None,
         test=test,
         opinion=test,
-        by_chance=_by_chance(areas.auc, np.sqrt(delong.RESAMPLING * np.diagonal(areas.covariance))),
+        above_chance=above_chance(areas, delong.RESAMPLING),
         secondary={**_mcnemar(run, a, b), "p_equivalent": student.equivalence(differences)},
     )
+
+
+def fold_areas(run: Evaluation) -> Areas:
+    """The AUCs of repeated cross-validation with their covariance and the factors on it."""
+    return _areas(run, run.fold_auc.mean(axis=1), inflation.ALL_PAIRS, inflation.QUESTIONS)
 
 
 def _areas(run: Evaluation, auc: Floats, *factors: float) -> Areas:
@@ -89,8 +94,9 @@ def _areas(run: Evaluation, auc: Floats, *factors: float) -> Areas:
     return Areas(auc, delong.covariance(run.patient_placements, run.patient_labels, run.groups), df, *factors)
 
 
-def _by_chance(auc: Floats, error: Floats) -> Floats:
-    """The one-sided p of AUCs (M,) above .5 by their standard errors (M,), normal on the logit scale; .5 for a constant."""
+def above_chance(areas: Areas, factor: float) -> Floats:
+    """The one-sided p of AUCs (M,) above .5, normal on the logit scale; `factor` is on their variance, a constant has p .5."""
+    auc, error = areas.auc, np.sqrt(factor * np.diagonal(areas.covariance))
     inside = np.clip(auc, 1e-12, 1 - 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(auc == 0.5, 0.0, logit(inside) * inside * (1 - inside) / error)
@@ -108,7 +114,7 @@ def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         intervals=dict.fromkeys(AREAS, interval),
         areas=areas if metric in AREAS else None,
         secondary=_mcnemar(run, a, b),
-        by_chance=_by_chance(areas.auc, np.sqrt(np.diagonal(areas.covariance))),
+        above_chance=above_chance(areas, 1.0),
         spread={key: run.cells[key].std(axis=1, ddof=1) for key in METRICS} if len(run.splits) > 1 else {},
         notes=(note,),
     )

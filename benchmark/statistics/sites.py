@@ -84,7 +84,7 @@ def by_site(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         intervals={key: cut(key, (test.low, test.high)) for key, test in tests.items()},
         test=site_t(differences),
         secondary={"p_sign_flip": sign_flip(differences)},
-        by_chance=stdtr(len(counted) - 1, -(tests["auc"].mean - 0.5) / np.maximum(tests["auc"].error, ZERO)),
+        above_chance=stdtr(len(counted) - 1, -(tests["auc"].mean - 0.5) / np.maximum(tests["auc"].error, ZERO)),
     )
 
 

@@ -37,7 +37,7 @@ function ranged(say, value, low, high) {
 const LEGEND =
   "Rank is an interval: from 1 + the number of ranked rows that are significantly better to the number of rows, those still to " +
   "come included, minus those significantly worse. Best set: no row is significantly better. Rows that share a letter are not shown to differ, which is " +
-  "not the same as equal. All of these come from one family of paired tests over all pairs of ranked rows (Holm); overlapping " +
+  "not the same as equal. All of these come from one family of paired tests over all pairs of ranked rows; overlapping " +
   "intervals are no test. Descriptive rows are never ranked.";
 const EQUAL = " P(equal) is the probability that the difference from the first row lies within .01.";
 

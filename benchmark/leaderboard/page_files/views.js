@@ -29,9 +29,9 @@ const DRAWN = {
     const worse = rows.filter((row) => row.shown === "significantly different").length;
     const equal = rows.filter((row) => row.shown === "no difference shown").length;
     const caption = sentences(
-      `Difference in ${metric} of every ranked row from the first row, \`${rows[0].method}\`, with the 95 % interval of that one`,
-      `comparison. Colour and symbol give the verdict after Holm's correction over all ${current.corrected} pairs, so an`,
-      "interval may leave out 0 where no difference is shown.",
+      `Difference in ${metric} of every ranked row from the first row, \`${rows[0].method}\`, with the 95 % interval`,
+      `${current.adjusted_by === "max-T" ? "for all pairs together" : "comparison"}. Colour and symbol give the verdict after`,
+      `${current.adjusted_by} over all ${current.corrected} pairs, so an interval may not agree with it.`,
     );
     const verdicts = `${worse} rows significantly different, ${equal} without a shown difference`;
     const described = `${metric} differences to ${rows[0].method}: ${verdicts}.`;
@@ -46,7 +46,7 @@ const DRAWN = {
     const shown = rows.filter(({ verdict }) => verdict in TURNED).length;
     const caption = sentences(
       "Every pair of ranked rows: + the row is significantly better than the column, \u2212 significantly worse,",
-      `\u00b7 no difference shown (Holm over ${current.corrected} pairs).`,
+      `\u00b7 no difference shown (${current.adjusted_by} over ${current.corrected} pairs).`,
     );
     const rest = current.comparisons - shown;
     const described = `${shown} of ${current.comparisons} pairs differ significantly, ${rest} are not shown to differ.`;
@@ -55,7 +55,7 @@ const DRAWN = {
       ["b", "other row"],
       ["difference", "difference", signed],
       ["p", "p", pText],
-      ["p_holm", "p (Holm)", pText],
+      ["p_adjusted", "p, all pairs", pText],
     ];
     return [paragraph(described), figure({ chart: "matrix", caption, described, datasets: { rows }, shape: "cells", columns })];
   },
@@ -306,27 +306,29 @@ function verdict(pair, difference, metric) {
       "Not tested: at least one of the two is a descriptive row, outside the ranked family.",
       `Estimates only: ${estimate} in ${metric}.`,
     );
-  return VERDICTS[pair.verdict]({ metric, estimate, holm: pText(pair.p_holm), equal: pText(pair.p_equivalent) });
+  return VERDICTS[pair.verdict]({ metric, estimate, adjusted: pText(pair.p_adjusted), equal: pText(pair.p_equivalent) });
 }
 
-const better = (name, { metric, estimate, holm }) => `\`${name}\` is significantly better in ${metric}: ${estimate}, p (Holm) ${holm}.`;
+const better = (name, { metric, estimate, adjusted }) =>
+  `\`${name}\` is significantly better in ${metric}: ${estimate}, adjusted p ${adjusted}.`;
 
 /** The words of each verdict; which of them a pair has is decided in Python. */
 const VERDICTS = {
   better: (said) => better(state.a, said),
   worse: (said) => better(state.b, said),
   equal: ({ metric, estimate, equal }) => `Shown to be equal within .01 in ${metric}: ${estimate}, probability ${equal}.`,
-  none: ({ metric, estimate, holm }) =>
-    `No difference in ${metric} is shown: ${estimate}, p (Holm) ${holm}. That is not the same as equal.`,
-  "near chance": (said) => `${VERDICTS.none(said)} The AUC intervals of both include .5, so p (Holm) is 1 whatever p is.`,
+  none: ({ metric, estimate, adjusted }) =>
+    `No difference in ${metric} is shown: ${estimate}, adjusted p ${adjusted}. That is not the same as equal.`,
+  "near chance": (said) => `${VERDICTS.none(said)} Neither AUC is shown to be above .5, so the adjusted p is 1 whatever p is.`,
   "same run": () => "Both rows made identical predictions: the same run.",
   undefined: ({ metric, estimate }) => `Not tested: ${metric} is undefined in a test part. ${estimate}.`,
 };
 
 const TESTS = [
   ["p", "p (primary test, unadjusted)"],
-  ["p_holm", "p (Holm, over all pairs of ranked rows)"],
-  ["p_delong", "p (DeLong, by patient; second opinion, unadjusted)"],
+  ["p_adjusted", "p (adjusted for all pairs of ranked rows)"],
+  ["p_nadeau_bengio", "p (Nadeau-Bengio; second opinion, unadjusted)"],
+  ["p_holm", "p (Holm over Nadeau-Bengio; second opinion)"],
   ["p_mcnemar", "p (McNemar, votes of all patients, unadjusted)"],
   ["p_mcnemar_recall", "p (McNemar, votes within label 1, unadjusted)"],
   ["p_mcnemar_specificity", "p (McNemar, votes within label 0, unadjusted)"],
