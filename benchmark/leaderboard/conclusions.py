@@ -13,6 +13,8 @@ from benchmark.statistics.student import EQUIVALENT, ROPE
 
 NAMES = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "auprc": "AUPRC", "brier": "Brier score"}
 """What metrics are called whose key does not say it."""
+FEW_NAMES = 4
+"""So many rows are named; more are counted."""
 
 
 def metric_name(metric: str) -> str:
@@ -33,8 +35,8 @@ def adjustment(comparison: Comparison) -> str:
     return "max-T" if np.isfinite(comparison.inflation) else "Holm"
 
 
-def conclusion(table: Standings) -> str:
-    """One paragraph: which differences are shown, or why none can be."""
+def conclusion(table: Standings, catalogue: Catalogue | None = None) -> str:
+    """What a table shows, in short sentences: at most six where it is complete; many rows are named by what they see."""
     comparison, ranked = table.comparison, table.ranked
     if comparison is None:
         return "No row is complete yet: nothing can be concluded."
@@ -47,37 +49,73 @@ def conclusion(table: Standings) -> str:
     if not table.tested:
         return _why_no_tests(table, comparison) + _missing(table)
     tested = [name for name in ranked if comparison.best_set.get(name) is not None]
-    best = [name for name in tested if comparison.best_set.get(name)]
-    others = [name for name in tested if name not in best]
-    metric = metric_name(table.metric)
-    if not others:
-        text = f"No method is distinguishable from the best: no difference in {metric} between {len(tested)} rows is shown."
-    elif len(best) == 1 and comparison.rank_high[best[0]] == 1:
-        rest = f"each of the other {len(others)} tested rows" if len(others) > 1 else "the other tested row"
-        text = f"{listed(best)} is significantly better in {metric} than {rest}."
-    else:
-        text = (
-            f"Best set (rows that no other row significantly outperforms in {metric}): {listed(best)}. "
-            f"{listed(others)} {'is' if len(others) == 1 else 'are'} significantly worse than at least one row."
-        )
-    text += _equivalences(comparison.pairs)
+    sentences = [*_leaders(table, comparison, tested, catalogue), _equivalences(comparison.pairs)]
     untested = [name for name in ranked if name not in tested]
     if untested:
-        text += f" Not tested, because {metric} is undefined in one of their test parts: {listed(untested)}."
+        undefined = f"{metric_name(table.metric)} is undefined in one of their test parts"
+        sentences.append(f"Not tested, because {undefined}: {listed(untested)}.")
     if np.isfinite(comparison.power.detectable):
-        pairs = f"{comparison.power.pairs} comparison{'s' if comparison.power.pairs != 1 else ''}"
-        text += (
-            f" With these {len(table.task.case_ids)} cases and {pairs}, a true difference of "
-            f"about {comparison.power.detectable:.3f} would be found with probability .8 (the first rejection needs |t| of "
-            f"{comparison.power.first_rejection_t:.1f}); for a single comparison that was named in advance, about "
-            f"{comparison.power.detectable_alone:.3f} would be enough."
+        family, alone = comparison.power.detectable, comparison.power.detectable_alone
+        sentences.append(
+            f"True differences under {family:.3f} may be missed here ({alone:.3f} for one comparison planned in advance), so "
+            "rows that are not shown to differ need not be equal."
         )
-    conditional = " Conditional on the trained models." if table.rows.inference == "held-out" else ""
-    return text + conditional + _missing(table) + _own(table)
+    if table.rows.inference == "held-out":
+        sentences.append("Conditional on the trained models.")
+    return " ".join(filter(None, sentences)) + _missing(table) + _own(table)
+
+
+def _leaders(table: Standings, comparison: Comparison, tested: list[str], catalogue: Catalogue | None) -> list[str]:
+    """Who is best, who is not shown to be worse than anybody, and the greatest difference that is shown."""
+    best = [name for name in tested if comparison.best_set.get(name)]
+    others, metric, first = [name for name in tested if name not in best], metric_name(table.metric), tested[0]
+    sentences = [f"`{first}` has the best {metric}, {estimate(comparison, first, table.metric)}."]
+    if not others:
+        return [*sentences, f"No difference in {metric} between the {len(tested)} rows is shown."]
+    if len(best) == 1 and comparison.rank_high[first] == 1:
+        rest = f"each of the other {len(others)} rows" if len(others) > 1 else "the other row"
+        sentences.append(f"It is significantly better than {rest}.")
+    else:
+        those = in_groups(best, table, catalogue)
+        sentences.append(
+            f"{len(best)} of {len(tested)} rows are in the best set, which no row significantly outperforms: {those}."
+        )
+        are = "is" if len(others) == 1 else "are"
+        sentences.append(f"{in_groups(others, table, catalogue)} {are} significantly worse than at least one row.")
+    shown = comparison.pairs[comparison.pairs["p_adjusted"] < ALPHA]
+    pair = shown.loc[shown["difference"].abs().idxmax()]
+    sign = 1.0 if (pair["difference"] > 0) != (table.metric in LOWER_IS_BETTER) else -1.0
+    winner, loser = (pair["a"], pair["b"]) if sign > 0 else (pair["b"], pair["a"])
+    low, high = sorted((sign * pair["low"], sign * pair["high"]))
+    apart = f"{sign * pair['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+    return [*sentences, f"The greatest of {len(shown)} differences shown is that of `{winner}` from `{loser}`, {apart}."]
+
+
+def estimate(comparison: Comparison, name: str, metric: str) -> str:
+    """A row's mean with its interval, where it has one."""
+    low, high = comparison.low.at[name, metric], comparison.high.at[name, metric]
+    interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else ""
+    return f"{comparison.metrics.at[name, metric]:.3f}{interval}"
+
+
+def in_groups(names: list[str], table: Standings, catalogue: Catalogue | None) -> str:
+    """Rows by name where they are few, else counted by the modalities that they see."""
+    if catalogue is None or len(names) <= FEW_NAMES:
+        return listed(names)
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        inputs = sorted(frozenset[str]().union(*catalogue.method(name).modalities))
+        groups.setdefault(", ".join(inputs[:-1]) + " and " * (len(inputs) > 1) + "".join(inputs[-1:]), []).append(name)
+    parts = [
+        f"{len(group)} rows that see {inputs or 'nothing'}" if len(group) > 1 else f"`{group[0]}`"
+        for inputs, group in sorted(groups.items(), key=lambda item: -len(item[1]))
+    ]
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
-    """Where each ranked row of the family `proposed` stands among others, and which differ from it; nothing of ablations."""
+    """Where each ranked row of the family `proposed` stands among others; nothing of ablations."""
     comparison = table.comparison
     if comparison is None or table.interim or len(table.ranked) < 2:
         return ""
@@ -85,31 +123,35 @@ def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
     rows = [name for name in table.ranked if parse_spelling(name)[0] in proposed]
     if len(rows) == len(table.ranked):
         return ""
-    text, metric = "", metric_name(table.metric)
-    for name in rows:
-        mean, place = comparison.metrics[table.metric][name], table.ranked.index(name) + 1
-        text += f" The proposed `{name}` has {metric} {mean:.3f}, place {place} of {len(table.ranked)} by its mean"
-        if comparison.best_set.get(name) is None:
-            text += "."
-            continue
-        sign = -1.0 if table.metric in LOWER_IS_BETTER else 1.0
-        gaps = {other: sign * pair["difference"] for other, pair in table.against(name).items() if pair["p_adjusted"] < ALPHA}
-        better, worse = ([other for other in table.ranked if way * gaps.get(other, 0.0) > 0] for way in (1, -1))
-        text += f"; significantly better rows: {listed(better)}; significantly worse rows: {listed(worse)}."
-    return text
+    return "".join(f" The proposed {place(table, comparison, name)}" for name in rows)
+
+
+def place(table: Standings, comparison: Comparison, name: str) -> str:
+    """A ranked row's estimate, its place among all, and which rows are significantly better and worse."""
+    by_mean = f"place {table.ranked.index(name) + 1} of {len(table.ranked)} by its mean"
+    text = f"`{name}` has {metric_name(table.metric)} {estimate(comparison, name, table.metric)}, {by_mean}"
+    if comparison.best_set.get(name) is None:
+        return f"{text}."
+    sign = -1.0 if table.metric in LOWER_IS_BETTER else 1.0
+    gaps = {other: sign * pair["difference"] for other, pair in table.against(name).items() if pair["p_adjusted"] < ALPHA}
+    better, worse = ([other for other in table.ranked if way * gaps.get(other, 0.0) > 0] for way in (1, -1))
+    ranks = f"{comparison.rank_low[name]:.0f} to {comparison.rank_high[name]:.0f}"
+    return f"{text} (rank {ranks}); significantly better: {_few(better)}; significantly worse: {_few(worse)}."
+
+
+def _few(names: list[str]) -> str:
+    return listed(names) if len(names) <= FEW_NAMES else f"{len(names)} rows"
 
 
 def _equivalences(pairs: pd.DataFrame) -> str:
-    """Which pairs are shown to be practically equal; that none is, where the question could be asked."""
+    """Which pairs are shown to be practically equal."""
     testable = pairs["p_equivalent"].notna() & ~pairs["identical"] & ~(pairs["p_adjusted"] < ALPHA)
     equal = pairs[testable & (pairs["p_equivalent"] > EQUIVALENT)]
-    if not testable.any():
-        return ""
     if equal.empty:
-        return f" No two rows are shown to be equal (within {ROPE:.2f})."
+        return ""
     named = "; ".join(listed([str(pair.a), str(pair.b)]) for pair in equal.head(3).itertuples())
     more = f", and {len(equal) - 3} more pairs" if len(equal) > 3 else ""
-    return f" Shown to be equal within {ROPE:.2f} (probability above {EQUIVALENT}): {named}{more}."
+    return f"Shown to be equal within {ROPE:.2f} (probability above {EQUIVALENT}): {named}{more}."
 
 
 def _missing(table: Standings) -> str:

@@ -17,8 +17,10 @@ HEADER = r"""% Written by `python -m benchmark export latex`; \input it where th
 % Meant for a text 16 cm wide, such as \usepackage[margin=2.5cm]{geometry} gives on A4."""
 NAMES = r"p{.23\textwidth}"
 """The column of methods, whose names may break after a bracket or a sign."""
+BY_PATIENT = "DeLong's test by patient, its covariance times {:g},"
+BY_FOLD = r"the corrected resampled $t$ test (Nadeau and Bengio 2003)"
 PRIMARY_TEST = {
-    "fold": r"the corrected resampled $t$ test (Nadeau and Bengio 2003) over {splits} test parts",
+    "fold": r"{fold} over {splits} test parts",
     "site": r"a $t$ test over the differences of {sites} sites",
     "held-out": r"DeLong's test, conditional on the trained models",
 }
@@ -176,7 +178,8 @@ def _caption(table: Standings, comparison: Comparison) -> str:
     if np.isfinite(comparison.low[table.metric]).any() and inference in intervals:
         lines.append(f"Intervals: {intervals[inference]}.")
     if table.tested:
-        test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=sites)
+        fold = BY_PATIENT.format(comparison.inflation) if np.isfinite(comparison.inflation) else BY_FOLD
+        test = PRIMARY_TEST[inference].format(splits=len(task.splits), sites=sites, fold=fold)
         lines.append(
             f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by {adjustment(comparison)} over all "
             f"{comparison.power.pairs} "

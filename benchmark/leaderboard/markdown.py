@@ -16,9 +16,11 @@ from benchmark.suites.suite import DEFAULT, Suite, load_suite, suite_names
 READING = """\
 How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of rows
 (including those still to come) minus those that are significantly worse; *best set* marks the rows that no other row
-significantly outperforms; rows that share a *letter* are not shown to differ. All of these, and every adjusted p, come from one
-family of paired tests over all pairs of ranked rows of this suite (Holm). Overlapping intervals are not a test, and "no
-difference shown" does not mean "equal": *P(equal)* is the probability that the difference from the first row is below .01.
+significantly outperforms; rows that share a *letter* are not shown to differ. All of these, and *p, all pairs*, come from one
+family of paired tests over all pairs of ranked rows of this suite: step-down max-T for the AUC of cross-validation and of a
+single test set, Holm otherwise. The intervals of differences hold for all pairs together; a later step may call a pair whose
+interval holds 0. Overlapping intervals are not a test, and "no difference shown" does not mean "equal": *P(equal)* is the
+probability that the difference from the first row is below .01.
 [docs/statistics.md](docs/statistics.md) gives the formulas."""
 
 

@@ -24,7 +24,7 @@ def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
         f"**{interim}**" if interim else "",
         scope(table),
         _audit(table),
-        f"**What this shows.** {conclusion(table)}{of_the_proposed(table, catalogue)}",
+        f"**What this shows.** {conclusion(table, catalogue)}{of_the_proposed(table, catalogue)}",
     ]
     if table.comparison is not None:
         rows = lines(table)

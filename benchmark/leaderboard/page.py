@@ -17,6 +17,8 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Suite
 
 FILES = Path(__file__).resolve().parent / "page_files"
+NAMED_BY_PLACE = ("a", "b")
+"""The names of a pair, which the page finds by their places: of 40 rows they would be the greater part of it."""
 SCRIPTS = ("elements.js", "data.js", "state.js", "table.js", "figures.js", "views.js", "page.js")
 """In the order in which they stand in the page; one scope, apart from that of the library."""
 POLICY = (
@@ -41,6 +43,9 @@ def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, furthe
     for table in data["suite"]["tables"]:
         if table["rows"]["method"]:
             table["shown"] = shown_rows(table)
+    for shown in (data["suite"], *data["further"]):
+        for table in shown["tables"]:
+            table["pairs"] = {key: values for key, values in table.get("pairs", {}).items() if key not in NAMED_BY_PLACE}
     bundle, own = browser_bundle(), "\n".join(["(() => {'use strict';", *(_file(name) for name in SCRIPTS), "})();"])
     parts = {
         "policy": html.escape(POLICY.format(scripts=" ".join(map(_digest, (bundle, own))))),

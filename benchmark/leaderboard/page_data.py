@@ -57,7 +57,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "site": table.site,
         "stamp": progress(table),
         "scope": scope(table),
-        "conclusion": conclusion(table) + of_the_proposed(table, catalogue),
+        "conclusion": conclusion(table, catalogue) + of_the_proposed(table, catalogue),
         "incomplete": {"head": head, "rows": partly} if partly else None,
         "not_applicable": [list(item) for item in table.rows.not_applicable],
         "notes": notes(table),

@@ -77,7 +77,7 @@ def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
     first, second = np.where(turned, frame["b"], frame["a"]), np.where(turned, frame["a"], frame["b"])
     difference, low, high = (frame[key].to_numpy(dtype=np.float64) for key in ("difference", "low", "high"))
     greater = sign * difference * (-1.0 if comparison.metric in LOWER_IS_BETTER else 1.0) > 0
-    kept = [key for key in ("p", "p_adjusted", "p_nadeau_bengio", "p_holm", *SECONDARY) if frame[key].notna().any()]
+    kept = [key for key in ("p", "p_adjusted", "p_holm", *SECONDARY) if frame[key].notna().any()]
     return {
         "a": first.tolist(),
         "b": second.tolist(),

@@ -99,7 +99,7 @@ def test_switching_the_dataset_changes_conclusion_and_rows(reader: Reader):
 def test_a_table_without_tests_says_why_and_has_no_columns_of_tests(reader: Reader):
     reader.page.get_by_label("Protocol").select_option("leave-one-site-out")
     heads = reader.page.locator("#table thead").inner_text()
-    assert "Holm" not in heads and "Rank" not in heads and "Best set" not in heads
+    assert "P, all pairs" not in heads and "Rank" not in heads and "Best set" not in heads
     for view in ("best", "pairs"):
         reader.open(f"dataset=made&protocol=leave-one-site-out&view={view}")
         assert "with 3 sites of sufficient size" in reader.page.locator("#panel").inner_text()
@@ -132,7 +132,7 @@ def test_a_press_on_a_head_sorts_and_says_so(reader: Reader):
 
 
 def test_undefined_values_stay_last_whichever_way_a_column_is_sorted(reader: Reader):
-    head = reader.page.locator("th[data-key=p_holm]")
+    head = reader.page.locator("th[data-key=p_adjusted]")
     untested = {reader.tables[0].ranked[0], *DESCRIPTIVE}
     for _ in range(2):
         head.get_by_role("button").click()
@@ -172,15 +172,15 @@ def test_two_rows_compared_show_the_p_values_of_rank_json(reader: Reader, a: str
     reader.drawn()
     pair = next(each for each in reader.json("made", "repeated-cv")["pairs"] if {each["a"], each["b"]} == {a, b})
     sign = 1 if pair["a"] == a else -1
-    shown = {key: reader.page.locator(f"[data-test={key}]").inner_text() for key in ("p", "p_holm", "difference")}
+    shown = {key: reader.page.locator(f"[data-test={key}]").inner_text() for key in ("p", "p_adjusted", "difference")}
     assert shown == {
         "p": as_shown(pair["p"]),
-        "p_holm": as_shown(pair["p_holm"]),
+        "p_adjusted": as_shown(pair["p_adjusted"]),
         "difference": signed(sign * pair["difference"]),
     }
     verdict = reader.page.locator("#verdict").inner_text()
-    assert ("significantly better" in verdict) == (pair["p_holm"] < 0.05)
-    if pair["p_holm"] < 0.05:
+    assert ("significantly better" in verdict) == (pair["p_adjusted"] < 0.05)
+    if pair["p_adjusted"] < 0.05:
         assert verdict.startswith(a if sign * pair["difference"] > 0 else b)
     assert reader.page.locator("#panel svg").count() == 2
 

@@ -78,14 +78,14 @@ def test_rank_json_has_each_unordered_pair_once_and_null_where_undefined(ran):
     means = {row["method"]: row["metrics"]["auc"]["mean"] for row in cv["rows"]}
     for pair in cv["pairs"]:
         assert pair["difference"] == pytest.approx(means[pair["a"]] - means[pair["b"]], abs=1e-12)
-        assert 0 <= pair["p"] <= pair["p_holm"] <= 1 and pair["ci"][0] <= pair["difference"] <= pair["ci"][1]
+        assert 0 <= pair["p"] <= pair["p_adjusted"] <= 1 and pair["ci"][0] <= pair["difference"] <= pair["ci"][1]
     ranked = {row["method"] for row in cv["rows"] if row["ranked"]}
     assert ranked == {"steady", "dicey", "blunt"}
     descriptive = next(row for row in cv["rows"] if row["method"] == "steady[steepness=0.01]")
     assert descriptive["rank"] is None and descriptive["best_set"] is None
     for row in sites["rows"]:
         assert row["rank"] is None and row["best_set"] is None and row["metrics"]["auc"]["ci"] is None
-    assert all(pair["p"] is None and pair["p_holm"] is None and pair["ci"] is None for pair in sites["pairs"])
+    assert all(pair["p"] is None and pair["p_adjusted"] is None and pair["ci"] is None for pair in sites["pairs"])
 
 
 def test_a_new_method_runs_as_it_is_and_only_its_cells_are_computed(ran):

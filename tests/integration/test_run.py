@@ -137,7 +137,7 @@ def test_while_seeds_are_missing_the_table_is_interim_and_has_no_p_values(made):
     assert "**Interim, 5 of 20 splits.**" in text
     table = made.json("rank", *made.options, "--json")["tables"][0]
     assert table["interim"]
-    assert [(pair["p"], pair["p_holm"], pair["ci"]) for pair in table["pairs"]] == [(None, None, None)]
+    assert [(pair["p"], pair["p_adjusted"], pair["ci"]) for pair in table["pairs"]] == [(None, None, None)]
     assert {row["method"]: (row["cells_ok"], row["rank"]) for row in table["rows"]} == {
         "steady": (20, None),
         "dicey": (20, None),

@@ -58,13 +58,13 @@ def test_markdown_latex_csv_json_and_page_show_the_same_figures_of_each_row(test
 
 def test_a_row_outside_the_tests_has_empty_cells_and_an_undefined_value_is_said(tested: Standings) -> None:
     *_, descriptive = ranked_first(lines(tested))
-    assert [written(COLUMNS[name], descriptive) for name in ("rank", "difference", "p_holm", "best_set")] == [""] * 4
+    assert [written(COLUMNS[name], descriptive) for name in ("rank", "difference", "p_adjusted", "best_set")] == [""] * 4
     assert written(COLUMNS["p"], {"p": float("nan")}) == "n/a"
 
 
 def test_python_decides_the_verdict_of_each_pair_and_what_its_cells_show(tested: Standings) -> None:
     pairs = page_data.table_data(SUITE, tested, discover())["pairs"]
-    for p, verdict, of_a, of_b in zip(*(pairs[key] for key in ("p_holm", "verdict", "of_a", "of_b")), strict=True):
+    for p, verdict, of_a, of_b in zip(*(pairs[key] for key in ("p_adjusted", "verdict", "of_a", "of_b")), strict=True):
         if p < ALPHA:
             assert verdict == "better" and of_a.startswith("row better, p < ") and of_b.startswith("row worse, p < ")
             assert p < float(of_a.rpartition(" ")[2])

@@ -26,30 +26,35 @@ from tests.leaderboard.made_standings import CARD, LABELS, made_task, row, table
 def test_rows_of_equal_worth_are_said_to_be_indistinguishable():
     task = made_task()
     found = table(task, [row(task, name, 0.7) for name in ("alpha", "beta", "gamma")])
-    assert all(found.comparison.pairs.p_holm > 0.05)
-    assert conclusion(found).startswith("No method is distinguishable from the best: no difference in AUC between 3 rows")
+    assert all(found.comparison.pairs.p_adjusted > 0.05)
+    assert "No difference in AUC between the 3 rows is shown." in conclusion(found)
     assert {tuple(item["rank"]) for item in as_json("s", [found])["tables"][0]["rows"]} == {(1, 3)}
 
 
 def test_one_clear_winner_is_named_only_if_it_beats_each_other_row():
     task = made_task()
     clear = table(task, [row(task, "strong", 3.0), row(task, "weak", 0.3), row(task, "null", 0.0)])
-    assert conclusion(clear).startswith("`strong` is significantly better in AUC than each of the other 2 tested rows.")
+    best = clear.comparison.metrics.at["strong", "auc"]
+    assert conclusion(clear).startswith(f"`strong` has the best AUC, {best:.3f} (")
+    assert "It is significantly better than each of the other 2 rows." in conclusion(clear)
 
 
 @pytest.mark.parametrize(
     ("strength", "said"),
-    [(1.7, "; significantly better rows: none; "), (0.3, "; significantly better rows: `alpha` and `beta`; ")],
+    [(1.7, "; significantly better: none; "), (0.7, "; significantly better: `alpha` and `beta`; ")],
 )
 def test_the_proposed_rows_place_and_what_differs_from_it_is_said(strength: float, said: str):
     task = made_task()
     others = [row(task, "alpha", 2.0), row(task, "beta", 1.9), row(task, "null", 0.0)]
     found = table(task, [*others, row(task, "vdafm", strength)])
     told = of_the_proposed(found, discover())
-    assert told.startswith(
-        f" The proposed `vdafm` has AUC {found.comparison.metrics.at['vdafm', 'auc']:.3f}, place 3 of 4 by its mean; "
+    mean, low, high = (
+        frame.at["vdafm", "auc"] for frame in (found.comparison.metrics, found.comparison.low, found.comparison.high)
     )
-    assert said in told and told.endswith("significantly worse rows: `null`.")
+    ranks = "{:.0f} to {:.0f}".format(found.comparison.rank_low["vdafm"], found.comparison.rank_high["vdafm"])
+    place = f"place 3 of 4 by its mean (rank {ranks}); "
+    assert told.startswith(f" The proposed `vdafm` has AUC {mean:.3f} ({low:.3f} to {high:.3f}), {place}")
+    assert said in told and told.endswith("significantly worse: `null`.")
     ablated = [row(task, "vdafm", 1.0), row(task, "vdafm[zeroed=text]", 0.9)]
     for rows in (others, ablated):
         assert of_the_proposed(table(task, rows), discover()) == ""
@@ -131,8 +136,14 @@ def test_two_leaders_that_do_not_differ_share_the_best_set():
     task = made_task()
     found = table(task, [row(task, "one", 2.0), row(task, "two", 2.0), row(task, "null", 0.0)])
     said = conclusion(found)
-    assert "Best set (rows that no other row significantly outperforms in AUC): " in said
+    assert "2 of 3 rows are in the best set, which no row significantly outperforms: `" in said
     assert "`null` is significantly worse than at least one row." in said
+    pairs = found.comparison.pairs
+    greatest = pairs.loc[pairs["difference"].abs().idxmax()]
+    low, high = sorted([abs(greatest["low"]), abs(greatest["high"])])
+    apart = f"{abs(greatest['difference']):+.3f} ({low:+.3f} to {high:+.3f})"
+    assert f"The greatest of 2 differences shown is that of `one` from `null`, {apart}." in said
+    assert said.count(". ") < 6
 
 
 def test_a_table_in_progress_concludes_nothing_and_has_no_p_values():
@@ -159,14 +170,14 @@ def test_few_sites_give_neither_intervals_nor_p_values_nor_ranks(sites):
     content = as_json("s", [found])["tables"][0]
     assert all(item["rank"] is None and item["metrics"]["auc"]["ci"] is None for item in content["rows"])
     assert all(pair["p"] is None for pair in content["pairs"])
-    assert "p (Holm)" not in render(Suite("made", "Made", ("made",), (), ()), [found], discover())
+    assert "| p, all pairs |" not in render(Suite("made", "Made", ("made",), (), ()), [found], discover())
 
 
 def test_six_sites_are_tested_over_sites():
     task = made_task("leave-one-site-out", 6)
     found = table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
     assert found.comparison.pairs.p.notna().all()
-    assert conclusion(found).startswith("`strong` is significantly better")
+    assert "It is significantly better than the other row." in conclusion(found)
     text = render(Suite("made", "Made", ("made",), (), ()), [found], discover())
     assert "| method | random-effects mean (Hartung-Knapp 95 % CI) | tau | I2 | worst site |" in text
     worst = found.comparison.per_site["null"].idxmin()
@@ -197,15 +208,15 @@ def test_a_metric_without_a_test_is_not_called_undefined():
     assert conclusion(standings(rows, "accuracy")).startswith("Descriptive: accuracy cannot be tested here")
 
 
-def test_the_second_opinion_by_patient_stands_beside_the_primary_test():
+def test_the_second_opinion_over_folds_stands_beside_the_primary_test():
     task = made_task()
-    found = table(task, [row(task, "strong", 3.0), row(task, "null", 0.0)])
+    found = table(task, [row(task, "strong", 0.35), row(task, "null", 0.0)])
     pair = found.comparison.pairs.iloc[0]
-    line = next(
-        line for line in render(Suite("m", "M", ("made",), (), ()), [found], discover()).splitlines() if "`null`" in line
-    )
-    shown = "<.001" if pair.p_delong < 0.001 else f"{pair.p_delong:.3f}"
-    assert line.split(" | ")[6] == shown
+    text = render(Suite("m", "M", ("made",), (), ()), [found], discover())
+    line = next(line for line in text.splitlines() if line.startswith("|") and "`null`" in line)
+    assert 0.001 < pair.p_holm < 0.0995 and pair.p_holm != pair.p_adjusted
+    head = next(line for line in text.splitlines() if line.startswith("| rank |")).split(" | ")
+    assert line.split(" | ")[head.index("second opinion (Nadeau-Bengio, Holm)")] == f"{pair.p_holm:.3f}"
 
 
 def test_descriptive_rows_are_shown_and_never_tested():
@@ -237,30 +248,31 @@ def test_no_difference_is_called_between_two_rows_near_chance_and_a_note_says_so
             test = task.by_name[name].test
             item.probabilities[name][:] = 1 / (1 + np.exp(-(sign * 0.12 * (2 * LABELS[test] - 1) + shared[test])))
     found = table(task, [weak, wrong])
-    low, high = found.comparison.low["auc"], found.comparison.high["auc"]
-    assert (low < 0.5).all() and (high > 0.5).all() and found.comparison.pairs.p[0] < 0.05
-    assert found.comparison.pairs.p_holm[0] == 1.0 and found.comparison.best_set.all()
-    assert "No method is distinguishable from the best" in conclusion(found)
-    assert any("the AUC intervals of both include .5" in note for note in found.comparison.notes)
+    assert (found.comparison.low["auc"] < 0.5).all() and found.comparison.pairs.p[0] < 0.05
+    assert found.comparison.pairs.p_adjusted[0] == 1.0 and found.comparison.best_set.all()
+    assert "No difference in AUC between the 2 rows is shown." in conclusion(found)
+    assert any("neither AUC is shown to be above .5" in note for note in found.comparison.notes)
 
 
-def test_the_printed_family_counts_twins_and_its_threshold_is_holms():
-    from scipy.stats import t
-
+def test_a_twin_changes_nothing_but_its_own_pair():
     task = made_task()
     one = row(task, "one", 1.0)
     twin = Row("twin", "local", one.cells, one.probabilities, one.thresholds, one.outcomes)
     found = table(task, [one, twin, row(task, "null", 0.0)])
-    assert "3 comparisons" in conclusion(found)
-    assert found.comparison.power.first_rejection_t == pytest.approx(t.ppf(1 - 0.05 / 6, 19), abs=1e-9)
+    alone = table(task, [one, row(task, "null", 0.0)])
+    assert found.comparison.power.pairs == 3
+    with_twin = found.comparison.pairs.set_index(["a", "b"])
+    assert with_twin.at[("one", "twin"), "p_adjusted"] == 1 and with_twin.at[("one", "twin"), "identical"]
+    p, before = with_twin.at[("one", "null"), "p_adjusted"], alone.comparison.pairs.p_adjusted[0]
+    assert p == pytest.approx(before, abs=0.003), "the twin's pair is the same comparison"
 
 
 def test_what_a_table_can_show_is_said_for_its_family_and_for_one_comparison_alone():
     task = made_task()
     found = table(task, [row(task, f"row-{i}", 1.0 + i / 10) for i in range(6)])
     said = conclusion(found)
-    family = float(said.partition("a true difference of about ")[2].split()[0])
-    alone = float(said.partition("named in advance, about ")[2].split()[0])
+    family = float(said.partition("True differences under ")[2].split()[0])
+    alone = float(said.partition("may be missed here (")[2].split()[0])
     assert (family, alone) == (round(found.comparison.power.detectable, 3), round(found.comparison.power.detectable_alone, 3))
     assert 0 < alone < family
 
@@ -286,8 +298,9 @@ def test_rows_are_called_equal_only_where_the_probability_says_so():
     said = conclusion(table(task, [one, twin, row(task, "null", 0.0)]))
     assert "Shown to be equal within 0.01 (probability above 0.95): `one` and `twin`." in said
     others = table(task, [one, row(task, "two", 1.9), row(task, "null", 0.0)])
-    assert others.comparison.pairs.p_holm.max() > 0.05
-    assert "No two rows are shown to be equal" in conclusion(others)
+    assert others.comparison.pairs.p_adjusted.max() > 0.05
+    assert "Shown to be equal" not in conclusion(others)
+    assert "rows that are not shown to differ need not be equal" in conclusion(others)
 
 
 def test_a_pair_that_differs_is_not_called_equal_however_small_the_difference():
@@ -296,11 +309,12 @@ def test_a_pair_that_differs_is_not_called_equal_however_small_the_difference():
     below = {name: p.copy() for name, p in one.probabilities.items()}
     for name, p in below.items():
         labels = LABELS[task.by_name[name].test]
-        p[np.flatnonzero(labels == 1)[p[labels == 1].argmax()]] = p[labels == 0].max() - 1e-9
+        moved = np.flatnonzero(labels == 1)[p[labels == 1].argsort()[-3]]
+        p[moved] = max(p[(labels == 0) & (p < p[moved])]) - 1e-9
     worse = Row("worse", "local", 20, below, one.thresholds, one.outcomes)
-    found = table(task, [one, worse])
+    found = standings(table(task, [one, worse]).rows, "auprc")
     pair = found.comparison.pairs.iloc[0]
-    assert pair.p_holm < 0.05 and pair.p_equivalent > 0.95
+    assert pair.p_adjusted < 0.05 and pair.p_equivalent > 0.95
     assert "Shown to be equal" not in conclusion(found)
 
 
@@ -310,7 +324,7 @@ def test_rows_that_are_still_to_come_count_in_the_correction_and_in_the_ranks():
     entry: Entry[DatasetCard] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
     told = standings(TableRows(task, entry, "fold", tuple(rows), (), (), ("one", "null", "later", "last")), "auc")
     pair = told.comparison.pairs.iloc[0]
-    assert pair.p_holm == pytest.approx(min(1.0, 6 * pair.p)) and told.comparison.power.pairs == 6
+    assert pair.p_adjusted == pytest.approx(min(1.0, 6 * pair.p)) and told.comparison.power.pairs == 6
     assert (told.comparison.rank_low["one"], told.comparison.rank_high["one"]) == (1, 3)
     assert "2 of 4 ranked rows are complete; missing: `later` and `last`." in conclusion(told)
     assert "The correction and the ranks count rows still to come." in conclusion(told)

@@ -17,6 +17,7 @@ from benchmark.cells.task import Task, TaskSplit
 from benchmark.leaderboard.exports import as_csv, pairs_as_csv
 from benchmark.leaderboard.latex import NAMES, as_latex, escaped
 from benchmark.leaderboard.standings import Standings
+from benchmark.statistics import inflation
 from benchmark.statistics.metric_names import METRICS
 from tests.leaderboard.made_standings import made_task, row, table
 
@@ -95,7 +96,7 @@ def test_the_csv_of_pairs_has_each_pair_of_ranked_rows_once(cross_validated: Sta
     assert {frozenset(pair) for pair in zip(tested.a, tested.b, strict=True)} == {
         frozenset(pair) for pair in (("one[a=1,b=2]", "two"), ("one[a=1,b=2]", "weak"), ("two", "weak"))
     }
-    for column in ("difference", "low", "high", "p", "p_holm", "p_delong", "p_mcnemar"):
+    for column in ("difference", "low", "high", "p", "p_adjusted", "p_nadeau_bengio", "p_holm", "p_mcnemar"):
         np.testing.assert_array_equal(tested[column], found.pairs[column])
     assert frame[frame.protocol != "repeated-cv"]["p"].isna().all()
 
@@ -138,8 +139,8 @@ def test_latex_says_the_test_and_shows_interval_difference_p_and_best_set(cross_
     found = cross_validated.comparison
     assert found is not None
     source = as_latex([cross_validated]).replace(r"\allowbreak{}", "")
-    assert "corrected resampled $t$ test (Nadeau and Bengio 2003) over 20 test parts" in source
-    assert "Holm over all 3 pairs" in source and "3 of 4 ranked rows are complete." in source
+    assert f"DeLong's test by patient, its covariance times {inflation.ALL_PAIRS:g}, over 20 test parts" in source
+    assert "max-T over all 3 pairs" in source and "3 of 4 ranked rows are complete." in source
     first, second, last = cross_validated.ranked
     mean, low, high = (frame.at[first, "auc"] for frame in (found.metrics, found.low, found.high))
     assert rf"1--2 & \texttt{{{escaped(first)}}} $\bullet$ & ${mean:.3f}$ (${low:.3f}$ to ${high:.3f}$) &  & a &  \\" in source

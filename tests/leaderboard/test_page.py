@@ -146,7 +146,7 @@ def test_a_suite_without_predictions_has_a_page(catalogue: Catalogue):
 def test_a_table_without_tests_has_neither_forest_nor_tests(catalogue: Catalogue):
     data = table_data(SUITE, made_standings("leave-one-site-out", 3), catalogue)
     assert data["charts"]["forest"] == [] and not data["tested"]
-    assert not {"p", "p_holm"} & (set(data["pairs"]) | {column["name"] for column in data["columns"]})
+    assert not {"p", "p_adjusted"} & (set(data["pairs"]) | {column["name"] for column in data["columns"]})
     assert data["sites"]["count"] == 3
 
 

@@ -1,13 +1,14 @@
 # The leaderboard's statistics recomputed from exported predictions by base R and pROC: none of the project's code.
 #
-#   Rscript recompute.R FOLDER
+#   Rscript recompute.R FOLDER INFLATION
 #
-# reads repeated-cv.csv and every sites*.csv in FOLDER (columns method, split, seed, site, case, label, threshold, probability;
+# (INFLATION multiplies the covariance of AUCs in tests between rows of cross-validation) reads repeated-cv.csv, family.csv and every sites*.csv in FOLDER (columns method, split, seed, site, case, label, threshold, probability;
 # a method that seeds do not change may stand under one seed only) and writes FOLDER/figures.csv: table, a, b, quantity, value.
 
 suppressPackageStartupMessages(library(pROC))
 
 folder <- commandArgs(trailingOnly = TRUE)[1]
+inflation <- as.numeric(commandArgs(trailingOnly = TRUE)[2])
 figures <- list()
 tell <- function(table, a, b, quantity, value) {
   figures[[length(figures) + 1]] <<- data.frame(table = table, a = a, b = b, quantity = quantity, value = as.numeric(value))
@@ -157,25 +158,80 @@ repeated_cv <- function(table, rows) {
   tests <- apply(pairs, 2, function(pair) nadeau_bengio(found[[pair[1]]]["auc", ] - found[[pair[2]]]["auc", ]))
   for (k in seq_len(ncol(pairs))) {
     a <- pairs[1, k]; b <- pairs[2, k]
-    for (quantity in c("difference", "low", "high", "t", "df", "p")) tell(table, a, b, quantity, tests[quantity, k])
+    for (quantity in c("difference", "t")) tell(table, a, b, quantity, tests[quantity, k])
+    tell(table, a, b, "p_nadeau_bengio", tests["p", k])
     tell(table, a, b, "p_equivalent", p_equivalent(tests[, k]))
-    variance <- delong_covariance(placed[[a]] - placed[[b]], placed[[a]] - placed[[b]], y)
-    tell(table, a, b, "p_delong", 2 * pnorm(-abs(tests["difference", k]) / sqrt(1.25 * variance)))
     right_a <- (margin[[a]] > 0) == (y == 1); right_b <- (margin[[b]] > 0) == (y == 1)
     tell(table, a, b, "p_mcnemar", mcnemar_midp(right_a, right_b))
     tell(table, a, b, "p_mcnemar_recall", mcnemar_midp(right_a[y == 1], right_b[y == 1]))
     tell(table, a, b, "p_mcnemar_specificity", mcnemar_midp(right_a[y == 0], right_b[y == 0]))
   }
-  family(table, methods, pairs, tests["difference", ], tests["p", ])
-  first <- qt(1 - 0.05 / (2 * ncol(pairs)), 19)
-  tell(table, "", "", "|t| of the first rejection", first)
-  tell(table, "", "", "minimum detectable difference", median(tests["error", ]) * found_with(0.8, first, 19))
+  adjusted <- p.adjust(tests["p", ], "holm")
+  for (k in seq_len(ncol(pairs))) tell(table, pairs[1, k], pairs[2, k], "p_holm", adjusted[k])
+
+  covariance <- sapply(methods, function(a) sapply(methods, function(b) delong_covariance(placed[[a]], placed[[b]], y)))
+  drawn <- max_t(covariance, pairs, tests["difference", ], min(sum(y == 1), sum(y == 0)) - 1)
+  for (k in seq_len(ncol(pairs))) {
+    for (quantity in c("error", "p", "p_adjusted", "low", "high")) {
+      tell(table, pairs[1, k], pairs[2, k], quantity, drawn[[quantity]][k])
+    }
+  }
+  family(table, methods, pairs, tests["difference", ], drawn$p_adjusted)
+  tell(table, "", "", "|t| of the first rejection", drawn$critical)
+  found <- found_with(0.8, drawn$critical, drawn$df)
+  tell(table, "", "", "minimum detectable difference", median(drawn$error) * found)
+  tell(table, "", "", "df", drawn$df)
 }
 
-# Holm over all pairs; rank intervals and the best set from the adjusted p-values.
-family <- function(table, methods, pairs, difference, p) {
-  adjusted <- p.adjust(p, "holm")
-  for (k in seq_len(ncol(pairs))) tell(table, pairs[1, k], pairs[2, k], "p_holm", adjusted[k])
+# Westfall and Young 1993, free step-down: the greatest |z| of the pairs not called yet, drawn from a multivariate t.
+max_t <- function(covariance, pairs, difference, df, draws = 400000) {
+  error <- sqrt(inflation * apply(pairs, 2, function(pair) sum(covariance[pair, pair] * c(1, -1, -1, 1))))
+  z <- abs(difference / error)
+  set.seed(1)
+  # By the Cholesky factor; chol() wants full rank, which five different rows have.
+  values <- (matrix(rnorm(draws * nrow(covariance)), draws) %*% chol(covariance)) / sqrt(rchisq(draws, df) / df)
+  colnames(values) <- colnames(covariance)
+  falling <- order(-z)
+  drawn <- sapply(falling, function(k) {
+    abs(values[, pairs[1, k]] - values[, pairs[2, k]]) / (error[k] / sqrt(inflation))
+  })
+  greatest <- rep(0, draws)
+  p <- numeric(length(z))
+  for (step in rev(seq_along(falling))) {
+    greatest <- pmax(greatest, drawn[, step])
+    p[step] <- mean(greatest >= z[falling[step]])
+  }
+  adjusted <- numeric(length(z))
+  adjusted[falling] <- cummax(p)
+  critical <- unname(quantile(greatest, 0.95))
+  list(
+    error = error, p = 2 * pt(-z, df), p_adjusted = adjusted, critical = critical, df = df,
+    low = difference - critical * error, high = difference + critical * error
+  )
+}
+
+# All ranked rows of a table by max-T alone.
+whole_family <- function(table, rows) {
+  methods <- levels(rows$method)
+  placed <- list(); area_of <- c()
+  for (name in methods) {
+    own <- rows[rows$method == name, ]
+    parts <- split(own, factor(own$split, levels = unique(own$split)))
+    placed[[name]] <- by_patient(unlist(lapply(parts, function(part) placements(part$label, part$probability))), own)
+    area_of[name] <- mean(sapply(parts, function(part) area(part$label, part$probability)))
+  }
+  y <- by_patient(own$label, own)
+  covariance <- sapply(methods, function(a) sapply(methods, function(b) delong_covariance(placed[[a]], placed[[b]], y)))
+  pairs <- combn(methods, 2)
+  drawn <- max_t(covariance, pairs, area_of[pairs[1, ]] - area_of[pairs[2, ]], min(sum(y == 1), sum(y == 0)) - 1, 200000)
+  for (k in seq_len(ncol(pairs))) {
+    for (quantity in c("error", "p", "p_adjusted")) tell(table, pairs[1, k], pairs[2, k], quantity, drawn[[quantity]][k])
+  }
+  tell(table, "", "", "|t| of the first rejection", drawn$critical)
+}
+
+# Rank intervals and the best set from the adjusted p-values.
+family <- function(table, methods, pairs, difference, adjusted) {
   for (name in methods) {
     wins <- sum(adjusted < 0.05 & ifelse(pairs[1, ] == name, difference > 0, pairs[2, ] == name & difference < 0))
     losses <- sum(adjusted < 0.05 & ifelse(pairs[1, ] == name, difference < 0, pairs[2, ] == name & difference > 0))
@@ -271,11 +327,14 @@ leave_one_site_out <- function(table, rows) {
     told <- setNames(tests[, k], c("difference", "low", "high", "df", "p", "p_sign_flip"))
     for (quantity in names(told)) tell(table, pairs[1, k], pairs[2, k], quantity, told[quantity])
   }
-  family(table, methods, pairs, tests[1, ], tests[5, ])
+  adjusted <- p.adjust(tests[5, ], "holm")
+  for (k in seq_len(ncol(pairs))) tell(table, pairs[1, k], pairs[2, k], "p_adjusted", adjusted[k])
+  family(table, methods, pairs, tests[1, ], adjusted)
   blocks(table, do.call(cbind, scores))
 }
 
 repeated_cv("repeated-cv", read("repeated-cv.csv"))
+whole_family("family", read("family.csv"))
 for (file in sort(list.files(folder, "^sites.*[.]csv$"))) leave_one_site_out(sub("[.]csv$", "", file), read(file))
 told <- do.call(rbind, figures)
 told$value <- sprintf("%.17g", told$value)

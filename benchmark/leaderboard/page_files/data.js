@@ -2,6 +2,8 @@
 
 const DATA = JSON.parse(byId("data").textContent);
 const SUITE = DATA.suite;
+for (const { pairs, rows } of [SUITE, ...DATA.further].flatMap((suite) => suite.tables))
+  for (const side of ["a", "b"]) pairs[side] = (pairs[`${side}_place`] ?? []).map((place) => rows.method[place]);
 const METRICS = new Map(SUITE.metrics.map((metric) => [metric.key, metric]));
 
 /** The records of blocks: each entry of a block is one value for all its records, or a list of one for each. */

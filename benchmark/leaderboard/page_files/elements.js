@@ -42,14 +42,7 @@ const signed = (value) => (known(value) ? (value > 0 ? "+" : "") + fixed(value) 
 
 const between = (low, high, say = fixed) => (known(low) && known(high) ? `${say(low)} to ${say(high)}` : "");
 
-/** A p-value with two digits, with more where these would hide on which side of .05 it lies. */
-function pText(p) {
-  if (!known(p)) return "n/a";
-  if (p < 0.001) return "<.001";
-  let digits = p < 0.0995 ? 3 : 2;
-  while (Number(p.toFixed(digits)) < 0.05 !== p < 0.05) digits += 1;
-  return p.toFixed(digits);
-}
+const pText = (p) => (known(p) ? (p < 0.001 ? "<.001" : p.toFixed(3)) : "n/a");
 
 const secondsText = (value) => (known(value) ? (value < 10 ? value.toPrecision(2) : value.toFixed(0)) : "n/a");
 

@@ -327,7 +327,6 @@ const VERDICTS = {
 const TESTS = [
   ["p", "p (primary test, unadjusted)"],
   ["p_adjusted", "p (adjusted for all pairs of ranked rows)"],
-  ["p_nadeau_bengio", "p (Nadeau-Bengio; second opinion, unadjusted)"],
   ["p_holm", "p (Holm over Nadeau-Bengio; second opinion)"],
   ["p_mcnemar", "p (McNemar, votes of all patients, unadjusted)"],
   ["p_mcnemar_recall", "p (McNemar, votes within label 1, unadjusted)"],
