@@ -83,7 +83,7 @@ def _leaders(table: Standings, comparison: Comparison, tested: list[str], catalo
         are = "is" if len(others) == 1 else "are"
         sentences.append(f"{in_groups(others, table, catalogue)} {are} significantly worse than at least one row.")
     shown = comparison.pairs[comparison.pairs["p_adjusted"] < ALPHA]
-    pair = shown.loc[shown["difference"].abs().idxmax()]
+    pair = shown.iloc[int(shown["difference"].abs().argmax())]
     sign = 1.0 if (pair["difference"] > 0) != (table.metric in LOWER_IS_BETTER) else -1.0
     winner, loser = (pair["a"], pair["b"]) if sign > 0 else (pair["b"], pair["a"])
     low, high = sorted((sign * pair["low"], sign * pair["high"]))
@@ -93,9 +93,10 @@ def _leaders(table: Standings, comparison: Comparison, tested: list[str], catalo
 
 def estimate(comparison: Comparison, name: str, metric: str) -> str:
     """A row's mean with its interval, where it has one."""
-    low, high = comparison.low.at[name, metric], comparison.high.at[name, metric]
+    frames = (comparison.metrics, comparison.low, comparison.high)
+    mean, low, high = (frame[metric].to_numpy()[frame.index.get_loc(name)] for frame in frames)
     interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else ""
-    return f"{comparison.metrics.at[name, metric]:.3f}{interval}"
+    return f"{mean:.3f}{interval}"
 
 
 def in_groups(names: list[str], table: Standings, catalogue: Catalogue | None) -> str:
