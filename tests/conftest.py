@@ -60,6 +60,7 @@ SLOW = (
     "components/test_synthetic_stroke.py",
     "references/test_recomputed_in_r.py",
     "integration/test_tune.py",
+    "integration/test_members.py",
     "integration/test_honesty.py",
     "integration/test_tracking.py",
     "integration/test_run.py",

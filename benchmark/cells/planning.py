@@ -119,19 +119,20 @@ class Plan:
 def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], store: Store, seeds: Sequence[int] = ()) -> Plan:
     """All cells of a suite on the cohorts at hand, breadth-first: every method of the first seed, then of the next."""
     cells, tasks, not_applicable, impossible = [], [], [], []
-    methods = [catalogue.method(name) for name in suite.methods]
-    protocols = [catalogue.protocol(name) for name in suite.protocols]
+    methods = {name: catalogue.method(name) for name in suite.methods}
+    protocols = {name: catalogue.protocol(name) for name in suite.protocols}
     for dataset in (name for name in suite.datasets if name in cohorts):
         cohort = cohorts[dataset]
         describe = partial(describe_row, catalogue.dataset(dataset), cohort=cohort, catalogue=catalogue)
-        rows = [describe(method) for method in methods]
+        tables = {name: {methods[row].spelled for row in suite.at(dataset, name).methods} for name in protocols}
+        rows = [describe(method) for method in methods.values() if any(method.spelled in names for names in tables.values())]
         rows = [
             replace(row, not_applicable=row.not_applicable or suite.why_skipped(dataset, row.method.spelled)) for row in rows
         ]
         not_applicable += [row for row in rows if row.not_applicable]
         rows = [row for row in rows if not row.not_applicable]
         stages = _stages(rows, catalogue, describe)
-        for protocol in protocols:
+        for name, protocol in protocols.items():
             try:
                 splits = splits_of(protocol, cohort)
             except DataError as error:
@@ -139,7 +140,8 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
             else:
                 task = make_task(cohort, protocol.spelled, splits)
                 tasks.append(task)
-                cells += [cell for row, own in zip(rows, stages, strict=True) for cell in _cells(row, own, task, splits, store)]
+                here = [(row, own) for row, own in zip(rows, stages, strict=True) if row.method.spelled in tables[name]]
+                cells += [cell for row, own in here for cell in _cells(row, own, task, splits, store)]
     there = list(dict.fromkeys(cell.split.seed for cell in cells))
     for seed in seeds:
         if cells and seed not in there:

@@ -19,10 +19,11 @@ from benchmark.cells.audited import AuditFinding, read_audited
 from benchmark.cells.store import CellRecord, Store
 from benchmark.cells.task import Task, TaskSplit, read_task, write_task
 from benchmark.registry.cards import DatasetCard, Inference
-from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry, Kind
-from benchmark.suites.suite import DEFAULT, Suite, joined, load_suite, members, validated
+from benchmark.suites.members import Members, members
+from benchmark.suites.suite import DEFAULT, Suite, joined, load_suite, validated
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
 from benchmark.system.files import safe, write_if_changed
@@ -83,7 +84,7 @@ class TableRows:
 
     `inference` is what the protocol declares ("fold", "site" or "held-out"; "" where it is descriptive). `left_out` are methods
     whose published row belongs to another version of the task, `to_come` those without any cell. `audited` is what an audit on
-    this machine found of a content on which some row rests.
+    this machine found of a content on which some row rests. `own` are the rows that the user of this machine added.
     """
 
     task: Task
@@ -96,19 +97,22 @@ class TableRows:
     left_out: tuple[str, ...] = ()
     to_come: tuple[str, ...] = ()
     audited: tuple[AuditFinding, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
     """A suite as it stands: validated, with this machine's members (those that are still registered) if `local`."""
     suite = validated(load_suite(name), catalogue)
-    if not local:
-        return suite
-    extra = members(suite.name)
-    registered = {
+    return joined(suite, registered(members(suite.name), catalogue)) if local else suite
+
+
+def registered(extra: Members, catalogue: Catalogue) -> Members:
+    """The members that are still registered."""
+    names: dict[str, Any] = {
         f"{kind}s": tuple(name for name in getattr(extra, f"{kind}s") if _is_registered(kind, name, catalogue))
         for kind in MEMBERS
     }
-    return joined(suite, replace(extra, **registered))
+    return replace(extra, **names)
 
 
 def _is_registered(kind: Kind, spelled: str, catalogue: Catalogue) -> bool:
@@ -128,8 +132,35 @@ def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Ta
     """The stored rows of a suite, table by table, those of real patients first; a table without any row is left out."""
     store = Store() if local else None
     datasets = sorted(suite.datasets, key=lambda name: is_synthetic(name, catalogue))
-    tables = [_table(suite, catalogue, *names, store) for names in product(datasets, suite.protocols)]
+    tables = [_table(suite.at(*names), catalogue, *names, store) for names in product(datasets, suite.protocols)]
     return [table for table in tables if table is not None]
+
+
+def family(suite: Suite, catalogue: Catalogue, task: Task) -> list[str]:
+    """The ranked rows of a task's table that apply to it, computed or not; one that the suite skips counts once it was run."""
+    table = suite.at(task.dataset, task.protocol)
+    return [
+        name
+        for name in table.ranked
+        if not _why_not_applicable(catalogue.method(name), catalogue, task)
+        and not (table.why_skipped(task.dataset, name) and not _was_run(task, name))
+    ]
+
+
+def _was_run(task: Task, method: str) -> bool:
+    """Whether any cell of a row is stored here or published."""
+    folders = reference_folders(task.dataset, task.protocol)
+    there = any((folder / f"{safe(method)}.parquet").is_file() for folder in folders)
+    return there or any(Store().row_folder(task.dataset, task.protocol, method).glob("*.json"))
+
+
+def _why_not_applicable(method: ConfiguredMethod, catalogue: Catalogue, task: Task) -> str:
+    """Why a method does not apply to a task; empty where it does, or is broken."""
+    if method.entry.error is not None:
+        return ""
+    entry = catalogue.dataset(task.dataset).entry
+    modalities = frozenset() if entry.error else entry.card.modalities
+    return method.why_not_applicable(task.dataset, modalities, task.absent, len(task.case_ids), task.columns)
 
 
 def is_synthetic(dataset: str, catalogue: Catalogue) -> bool:
@@ -140,10 +171,10 @@ def is_synthetic(dataset: str, catalogue: Catalogue) -> bool:
 
 def published_rows(suite: Suite) -> int:
     """How many rows of a suite have published predictions."""
-    rows = product(suite.datasets, suite.protocols, suite.methods)
     return sum(
-        any((folder / f"{safe(method)}.parquet").is_file() for folder in reference_folders(dataset, protocol))
-        for dataset, protocol, method in rows
+        any((folder / f"{safe(method)}.parquet").is_file() for folder in reference_folders(*table.datasets, *table.protocols))
+        for table in suite.tables
+        for method in table.methods
     )
 
 
@@ -178,19 +209,14 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     usable = [folder for folder, item in published.items() if item is not None and item.comparable == task.comparable]
     seconds = published_seconds(dataset, protocol)
     entry, inference = catalogue.dataset(dataset).entry, catalogue.protocol(protocol).inference
-    modalities = frozenset() if entry.error else entry.card.modalities
     complete, incomplete, not_applicable, left_out, to_come = [], [], [], [], []
     for method in suite.methods:
         configured = catalogue.method(method)
-        broken = configured.entry.error is not None
-        reason = (
-            "" if broken else configured.why_not_applicable(dataset, modalities, task.absent, len(task.case_ids), task.columns)
-        )
-        if reason:
+        if reason := _why_not_applicable(configured, catalogue, task):
             not_applicable.append((method, reason))
             continue
         # of a broken method it is not known whether its seed matters
-        kinds = (True, False) if broken else (configured.stochastic,)
+        kinds = (configured.stochastic,) if configured.entry.error is None else (True, False)
         expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
         local = _fullest(_local_row(store, task, method, splits) for splits in expected if store and local_task)
         time = seconds.get(method)
@@ -220,6 +246,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         tuple(left_out),
         tuple(to_come),
         () if store is None else _audited(dataset, protocol, {row.content for row in (*complete, *incomplete)}),
+        tuple(suite.places),
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import PARTS, SUITE, Options, argument, chosen_suite
-from benchmark.suites.suite import leave, load_suite
+from benchmark.suites.members import leave
+from benchmark.suites.suite import load_suite
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder, results_folder
 
@@ -20,7 +21,7 @@ ARGUMENTS = (
     argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)"),
     argument("--features", action="store_true", help="the feature cache"),
     argument("--stages", action="store_true", help="trainings that rows share"),
-    argument("--member", metavar="NAME", help="take out what joined the suite by `run --method`; its cells are kept"),
+    argument("--member", metavar="NAME", help="take out of all tables what joined the suite by `run`; its cells are kept"),
     argument("--yes", action="store_true", help="delete; without it, only print what would be deleted"),
 )
 
@@ -69,8 +70,9 @@ def _cells(options: Options) -> Iterator[Path]:
     suite, catalogue = chosen_suite(options)
     store = Store()
     if options.cells:
-        for row in product(suite.datasets, suite.protocols, suite.methods):
-            yield from sorted(store.row_folder(*row).glob("*.json"))
+        for table in suite.tables:
+            for row in product(table.datasets, table.protocols, table.methods):
+                yield from sorted(store.row_folder(*row).glob("*.json"))
     else:
         planned, _ = prepare_plan(suite, (), catalogue, ConsoleReporter())
         yield from (store.path(cell.address) for cell in planned.cells if cell.state == "stale")

@@ -1,7 +1,5 @@
 """`publish`: pack this machine's complete rows into `results/reference/`, to be committed."""
 
-from itertools import product
-
 from benchmark.cli.selection import PARTS, SUITE, Options, chosen_suite
 
 ARGUMENTS = (*SUITE, *PARTS)
@@ -16,12 +14,12 @@ def run(options: Options) -> int:
     suite, catalogue = chosen_suite(options)
     store = Store()
     published, incomplete = 0, []
-    for dataset, protocol in product(suite.datasets, suite.protocols):
+    for dataset, protocol in suite.pairings:
         task = read_task(store.task_path(dataset, protocol))
         if task is None:
             continue
         modalities, cases, rows = catalogue.dataset(dataset).card.modalities, len(task.case_ids), {}
-        for method in map(catalogue.method, suite.methods):
+        for method in map(catalogue.method, suite.at(dataset, protocol).methods):
             records = complete_records(store, task, method.spelled, stochastic=method.stochastic)
             if records is not None:
                 publish_row(task, method.spelled, records)

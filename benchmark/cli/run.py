@@ -8,8 +8,9 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from benchmark.cli.joining import joining, remember, suite_to_run
 from benchmark.cli.progress import ConsoleReporter
-from benchmark.cli.selection import JOBS, PARTS, SUITE, Options, argument, chosen_jobs, chosen_suite, remember
+from benchmark.cli.selection import JOBS, PARTS, SUITE, Options, argument, chosen_jobs
 from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import DEFAULT
 from benchmark.system.errors import BenchmarkError, check_known
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ARGUMENTS = (
     *SUITE,
     *PARTS,
+    argument("--descriptive", action="store_true", help="with --method: show the rows, and neither rank nor test them"),
     argument("--seeds", type=int, nargs="+", default=[], metavar="SEED", help="only splits of these seeds"),
     JOBS,
     argument("--device", default="cpu", metavar="DEVICE", help="where neural methods compute: cpu, cuda or cuda:N"),
@@ -41,7 +43,7 @@ CAUSES = 10
 
 
 def run(options: Options, replaces: Sequence[str] = ()) -> int:
-    """Exit code 0, or 1 where some cells are not ok; the rows of a suite that a new one `replaces` leave it."""
+    """Exit code 0, or 1 where some cells are not ok; rows that a new one `replaces` leave the tables that it joins."""
     started = monotonic()
     from benchmark.cells import run as running
     from benchmark.cells.mlflow_mirror import Mirror
@@ -64,15 +66,15 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
         debug=options.debug,
     )
     if options.dry_run:
-        suite, catalogue = chosen_suite(options, usable=True)
+        suite, catalogue = suite_to_run(options, replaces)
         return _dry_run(request_of(suite), catalogue)
     reporter = ConsoleReporter()
     with exclusive(results_folder()):
-        suite, catalogue = chosen_suite(options, usable=True)
+        suite, catalogue = suite_to_run(options, replaces)
         request = request_of(suite)
         prepared = running.prepare_plan(suite, request.seeds, catalogue, reporter)
         _check_prepared(options, prepared[1])
-        remember(options, catalogue, replaces)
+        remember(options, joining(options, catalogue, replaces, prepared[1].cohorts), catalogue, prepared[0].tasks)
         _audit(suite.protocols, catalogue, prepared[1].cohorts)
         whole = current_suite(options.suite, catalogue)
         mirror = Mirror(options.suite, catalogue.plugins, enabled=not options.no_sync)

@@ -2,26 +2,13 @@
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmark.registry.catalogue import Catalogue, Configured
-from benchmark.registry.spelling import TUNED
-from benchmark.suites.suite import (
-    DEFAULT,
-    Members,
-    Suite,
-    canonical,
-    join,
-    joined,
-    leave,
-    load_suite,
-    members,
-    remember_file,
-    validated,
-)
-from benchmark.system.errors import BenchmarkError, place_of
+from benchmark.registry.catalogue import Catalogue
+from benchmark.registry.entries import Kind
+from benchmark.suites.suite import DEFAULT, Suite, canonical, load_suite, validated
+from benchmark.system.errors import BenchmarkError
 
 Options = argparse.Namespace
 
@@ -69,65 +56,36 @@ def at_least(option: str, value: int, least: int) -> int:
     return value
 
 
-def chosen_suite(options: Options, *, usable: bool = False) -> tuple[Suite, Catalogue]:
-    """The part of the suite that the options name, members of this machine included; nothing is remembered.
-
-    With `usable` it raises `BenchmarkError` for a named component that is broken, or cannot be made with its parameters.
-    """
-    from benchmark.cells.rows import MEMBERS, catalogue_of, current_suite
+def chosen_suite(options: Options) -> tuple[Suite, Catalogue]:
+    """The part of the suite that the options name, members of this machine included; nothing joins by that."""
+    from benchmark.cells.rows import catalogue_of, current_suite
 
     catalogue = catalogue_of(options.suite, options.plugin)
     validated(load_suite(options.suite), catalogue)
-    named = {
-        kind: tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(options, kind))) for kind in MEMBERS
-    }
-    for kind, names in named.items() if usable else ():
-        for name in names:
-            _check_made(catalogue.configured(kind, name))
+    named = named_parts(options, catalogue)
     return narrowed(current_suite(options.suite, catalogue), *named.values()), catalogue
 
 
-def _check_made(component: Configured[Any]) -> None:
-    """Raise `BenchmarkError`, with file and line, where a component's file or its constructor fails."""
-    try:
-        component.make() if TUNED not in component.parameters else component.entry.load()
-    except BenchmarkError:
-        raise
-    except Exception as error:  # somebody's code
-        raise BenchmarkError(f"{component.spelled} cannot be made: {type(error).__name__}: {error}{place_of(error)}") from error
-
-
-def remember(options: Options, catalogue: Catalogue, replaces: Sequence[str] = ()) -> None:
-    """Have what the options name, and the suite lacks, become its members on this machine: later runs and rankings hold them.
-
-    The members that they replace leave it. Raises `BenchmarkError` for tuned rows of unequal budgets.
-    """
+def named_parts(options: Options, catalogue: Catalogue) -> dict[Kind, tuple[str, ...]]:
+    """The datasets, protocols and methods that the options name, in their one spelling. Raises `UnknownNameError`."""
     from benchmark.cells.rows import MEMBERS
 
-    own = validated(load_suite(options.suite), catalogue)
-    named = {kind: [canonical(kind, name, catalogue) for name in getattr(options, kind)] for kind in MEMBERS}
-    new = {f"{kind}s": tuple(name for name in named[kind] if name not in getattr(own, f"{kind}s")) for kind in MEMBERS}
-    extra = Members(**new, plugins=catalogue.plugins)
-    before = members(own.name)
-    staying = replace(before, methods=tuple(name for name in before.methods if name not in replaces))
-    joined(joined(own, staying), extra)
-    remember_file(options.suite)
-    for name in replaces:
-        leave(own.name, name)
-        print(f"{name} leaves {own.name} on this machine, its cells are kept: {', '.join(named['method'])} takes its place")
-    for name in join(own, extra):
-        print(f"{name} joins {own.name} on this machine, and counts in the correction of its tables from now on")
-        print(f"to take it out: python -m benchmark clean --suite {options.suite} --member '{name}'")
+    return {kind: tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(options, kind))) for kind in MEMBERS}
 
 
 def narrowed(suite: Suite, datasets: tuple[str, ...], protocols: tuple[str, ...], methods: tuple[str, ...]) -> Suite:
-    """The suite with just the named parts; an empty selection means all. What is named is not skipped."""
-    return replace(
+    """The suite with just the named parts; an empty selection means all.
+
+    What is named is not skipped; methods that are named together with datasets or protocols stand in all tables of these.
+    """
+    part = replace(
         suite,
         skipped={} if methods else suite.skipped,
         datasets=datasets or suite.datasets,
         protocols=protocols or suite.protocols,
-        ranked=tuple(name for name in suite.ranked if not methods or name in methods)
-        + tuple(name for name in methods if name not in suite.methods),
-        descriptive=tuple(name for name in suite.descriptive if not methods or name in methods),
+        ranked=suite.ranked + tuple(name for name in methods if name not in suite.methods),
+        places={} if methods and (datasets or protocols) else suite.places,
     )
+    there = {name for table in part.tables for name in table.methods if not methods or name in methods}
+    ranked, descriptive = (tuple(name for name in names if name in there) for names in (part.ranked, part.descriptive))
+    return replace(part, ranked=ranked, descriptive=descriptive)

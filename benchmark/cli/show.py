@@ -6,7 +6,8 @@ from typing import Any
 
 from benchmark.cli.selection import JSON, PLUGIN, Options, argument, print_json
 from benchmark.registry.discovery import discover
-from benchmark.suites.suite import DEFAULT, canonical, load_suite, members
+from benchmark.suites.members import members
+from benchmark.suites.suite import DEFAULT, canonical, load_suite
 from benchmark.system.errors import BenchmarkError
 
 LEVELS = 6
@@ -100,7 +101,8 @@ def _ordered(value: Any) -> Any:
 
 def _suite(options: Options) -> dict[str, Any]:
     suite = load_suite(options.name or DEFAULT)
-    return {**asdict(suite), "members on this machine": asdict(members(suite.name))}
+    declared = {name: value for name, value in asdict(suite).items() if name != "places"}
+    return {**declared, "members on this machine": asdict(members(suite.name))}
 
 
 def _splits(options: Options) -> list[dict[str, Any]]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import product
 from typing import TYPE_CHECKING
 
 from benchmark.cli import run as computing
 from benchmark.cli.selection import Options, argument, chosen_suite
 from benchmark.registry.budget import SAMPLERS, Budget, read_budget
 from benchmark.registry.spelling import DEFAULT_BUDGET, TUNED, parse_spelling, spell
-from benchmark.suites.suite import load_suite, members
+from benchmark.suites.members import members
+from benchmark.suites.suite import load_suite
 from benchmark.system.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _with_budget(options: Options) -> str:
 
 
 def _fixed(spelled: str) -> tuple[str, dict[str, object]]:
-    """A spelling without its budget: tuned rows of a suite have equal budgets, so one takes the place of another's."""
+    """A spelling without its budget: tuned rows of a table have equal budgets, so one takes the place of another's."""
     name, parameters = parse_spelling(spelled)
     return name, {field: value for field, value in parameters.items() if field != TUNED}
 
@@ -72,7 +72,7 @@ def _report(options: Options, method: str) -> None:
     from benchmark.cells.studies import journal_path
 
     suite, _ = chosen_suite(options)
-    for dataset, protocol in product(suite.datasets, suite.protocols):
+    for dataset, protocol in suite.pairings:
         records = [record for record in Store().row(dataset, protocol, method).values() if record.outcome == "ok"]
         if records:
             print(f"\n{dataset}, {protocol}: values that {method} chose")

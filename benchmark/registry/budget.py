@@ -63,5 +63,5 @@ def check_equal(suite: str, methods: Iterable[str]) -> None:
             mend = f"(`clean --suite {suite} --member '{one}'` takes a member of this machine out)"
             raise BenchmarkError(
                 f"suite {suite}: {one} ({mine}) and {other} ({theirs}) have different budgets: "
-                f"give all tuned rows of a suite equally many trials and equal time {mend}"
+                f"give all tuned rows of a table equally many trials and equal time {mend}"
             )

@@ -1,11 +1,11 @@
-"""Suites: which datasets, protocols and methods are paired, and who joined them on this machine."""
+"""Suites: which datasets, protocols and methods are paired, and where a user's own methods count among them."""
 
-import json
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,10 @@ from benchmark.registry.budget import check_equal
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import Kind
 from benchmark.statistics.metric_names import METRICS
+from benchmark.suites.members import FOLDER, Members, Places, Standing, Table, file_of, read_members
 from benchmark.system.errors import BenchmarkError, UnknownNameError, check_known
-from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
 
-FOLDER = Path(__file__).resolve().parent
 DEFAULT = "stroke-prognosis"
 
 
@@ -51,7 +50,8 @@ class Suite:
     """A family of comparisons: the ranked methods are tested against each other, descriptive rows are only shown.
 
     `note` is printed above the methods; `reported` is what a paper prints, to stand beside it; `skipped` is dataset -> method
-    -> why it is not run there.
+    -> why it is not run there. `places` is method -> the tables in which it stands, for the members of this machine; every
+    other row stands in all tables.
     """
 
     name: str
@@ -65,11 +65,42 @@ class Suite:
     limits: Limits = field(default_factory=Limits)
     reported: Reported | None = None
     skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    places: Places = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """All rows, ranked ones first."""
-        return self.ranked + self.descriptive
+        """All rows of all tables, ranked ones first."""
+        return tuple(dict.fromkeys(self.ranked + self.descriptive))
+
+    @property
+    def pairings(self) -> list[Table]:
+        """Its tables: every dataset under every protocol."""
+        return list(product(self.datasets, self.protocols))
+
+    @property
+    def tables(self) -> Iterator["Suite"]:
+        """Each of its tables as a suite."""
+        return (self.at(*table) for table in self.pairings)
+
+    def at(self, dataset: str, protocol: str) -> "Suite":
+        """One of its tables as a suite: of the members of this machine it holds those that were run for it."""
+        places = {name: tuple(p for p in there if p.table == (dataset, protocol)) for name, there in self.places.items()}
+
+        def standing(kind: Standing, declared: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(
+                name
+                for name in self.methods
+                if (any(place.standing == kind for place in places[name]) if name in places else name in declared)
+            )
+
+        return replace(
+            self,
+            datasets=(dataset,),
+            protocols=(protocol,),
+            ranked=standing("ranked", self.ranked),
+            descriptive=standing("descriptive", self.descriptive),
+            places={name: there for name, there in places.items() if there},
+        )
 
     @property
     def spelled(self) -> str:
@@ -79,16 +110,6 @@ class Suite:
     def why_skipped(self, dataset: str, method: str) -> str:
         """Why the suite does not run a method on a dataset; empty where it does."""
         return self.skipped.get(dataset, {}).get(method, "")
-
-
-@dataclass(frozen=True)
-class Members:
-    """What a user added to a suite on this machine by naming it in `run`."""
-
-    methods: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()
-    protocols: tuple[str, ...] = ()
-    plugins: tuple[str, ...] = ()
 
 
 def suite_names() -> list[str]:
@@ -104,8 +125,8 @@ def load_suite(name: str) -> Suite:
         raise BenchmarkError(f"suite file {name} does not exist") if own else UnknownNameError("suite", name, suite_names())
     if path.stem in (*suite_names(), "leaderboard") and path.resolve().parent != FOLDER:
         raise BenchmarkError(f"suite file {name} bears the name of a suite of the checkout: rename the file")
-    other = _read_members().get(path.stem, {}).get("file", [])
-    if own and other not in ([], _file(path)) and Path(other[0]).is_file():
+    other = read_members().get(path.stem, {}).get("file", [])
+    if own and other not in ([], file_of(path)) and Path(other[0]).is_file():
         raise BenchmarkError(
             f"suite file {name} bears the name of {other[0]}, whose results lie in {results_folder()}: "
             "rename one of them, or set STROKEBENCH_OUTPUT to another folder"
@@ -119,7 +140,7 @@ def load_suite(name: str) -> Suite:
 
 
 def _suite(name: str, content: dict[str, Any]) -> Suite:
-    check_known("field", content, {item.name for item in fields(Suite)} - {"name"})
+    check_known("field", content, {item.name for item in fields(Suite)} - {"name", "places"})
     for field_name in ("title", "datasets", "protocols", "ranked"):
         if field_name not in content:
             raise BenchmarkError(f"field '{field_name}' is missing")
@@ -245,69 +266,31 @@ def _canonical_skips(
     }
 
 
-def _file(path: Path) -> list[str]:
-    return [str(path.resolve())]
-
-
-def remember_file(name: str) -> None:
-    """Remember beside the results which file a suite is of that is not of the checkout: another of its name is refused then."""
-    everyone, path = _read_members(), Path(name)
-    mine = everyone.get(path.stem, {})
-    if name.endswith(".toml") and path.resolve().parent != FOLDER and mine.get("file") != _file(path):
-        _write_members({**everyone, path.stem: {**mine, "file": _file(path)}})
-
-
-def members(suite: str) -> Members:
-    """Who joined a suite on this machine."""
-    known = _read_members().get(suite, {})
-    return Members(**{item.name: tuple(known.get(item.name, ())) for item in fields(Members)})
-
-
 def joined(suite: Suite, extra: Members) -> Suite:
-    """The suite with its members of this machine; methods of theirs are ranked.
+    """The suite with its members of this machine, each in the tables that it was run for.
 
-    Raises `BenchmarkError` for tuned rows of different budgets.
+    Raises `BenchmarkError` for tuned rows of different budgets in one table.
     """
-    newcomers = tuple(name for name in extra.methods if name not in suite.descriptive)
-    check_equal(suite.name, suite.methods + newcomers)
-    return replace(
+    whole = replace(
         suite,
         datasets=tuple(dict.fromkeys(suite.datasets + extra.datasets)),
         protocols=tuple(dict.fromkeys(suite.protocols + extra.protocols)),
-        ranked=tuple(dict.fromkeys(suite.ranked + newcomers)),
     )
+    places = {
+        name: tuple(place for place in there if place.table in whole.pairings)
+        for name, there in extra.placed(whole.pairings).items()
+        if name not in suite.methods
+    }
 
+    def standing(kind: Standing) -> tuple[str, ...]:
+        return tuple(name for name, there in places.items() if any(place.standing == kind for place in there))
 
-def join(suite: Suite, extra: Members) -> list[str]:
-    """Remember members of a suite on this machine, beside its results; returns the names that are new."""
-    before = asdict(members(suite.name))
-    after = {kind: tuple(dict.fromkeys(names + getattr(extra, kind))) for kind, names in before.items()}
-    if after != before:
-        everyone = _read_members()
-        _write_members({**everyone, suite.name: {**everyone.get(suite.name, {}), **after}})
-    return [name for kind in ("datasets", "protocols", "methods") for name in after[kind] if name not in before[kind]]
-
-
-def leave(suite: str, name: str) -> None:
-    """Forget a member of a suite on this machine. Raises `UnknownNameError` where it is none."""
-    everyone = _read_members()
-    mine = everyone.get(suite, {})
-    check_known(f"member of {suite}", [name], [other for kind in mine.keys() - {"plugins", "file"} for other in mine[kind]])
-    _write_members({**everyone, suite: {kind: [other for other in names if other != name] for kind, names in mine.items()}})
-
-
-def _members_file() -> Path:
-    return results_folder() / "members.json"
-
-
-def _write_members(everyone: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
-    write_durably(_members_file(), (json.dumps(everyone, indent=1, sort_keys=True) + "\n").encode())
-
-
-def _read_members() -> dict[str, dict[str, list[str]]]:
-    path = _members_file()
-    try:
-        content: dict[str, dict[str, list[str]]] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise BenchmarkError(f"{path} is not JSON ({error}): delete it, and name your methods in `run` again") from error
-    return content
+    whole = replace(
+        whole,
+        ranked=suite.ranked + standing("ranked"),
+        descriptive=suite.descriptive + standing("descriptive"),
+        places={name: there for name, there in places.items() if there},
+    )
+    for table in whole.tables:
+        check_equal(suite.name, table.methods)
+    return whole

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from benchmark.suites.suite import members
+from benchmark.suites.members import members
 from tests.made_benchmark import MadeBenchmark
 
 METHOD = """

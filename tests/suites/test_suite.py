@@ -15,18 +15,8 @@ from benchmark.cells.store import Store
 from benchmark.data.preparation import load_cohort
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.suites.suite import (
-    Limits,
-    Members,
-    join,
-    joined,
-    leave,
-    load_suite,
-    members,
-    remember_file,
-    suite_names,
-    validated,
-)
+from benchmark.suites.members import Members, leave, members, remember_file, remember_members
+from benchmark.suites.suite import Limits, joined, load_suite, suite_names, validated
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import results_folder
 from tests.made_benchmark import MadeBenchmark
@@ -96,7 +86,7 @@ def test_another_suite_file_of_the_same_name_is_refused_while_the_first_is_there
 
 def test_members_stay_when_the_file_is_remembered_and_the_file_when_members_come_and_go(made: MadeBenchmark) -> None:
     remember_file(str(made.suite))
-    join(load_suite(str(made.suite)), Members(methods=("of-image",)))
+    remember_members("made-suite", Members(methods=("of-image",)))
     remember_file(str(made.suite))
     assert members("made-suite").methods == ("of-image",)
     leave("made-suite", "of-image")
@@ -167,15 +157,14 @@ def test_an_unknown_suite_is_met_with_the_known_ones() -> None:
 
 
 def test_members_are_remembered_beside_the_results(made: MadeBenchmark) -> None:
-    suite = load_suite(str(made.suite))
-    join(suite, Members(methods=("mine",), plugins=("/a/mine.py",)))
-    join(suite, Members(methods=("yours", "mine")))
+    first = Members(methods=("mine",), plugins=("/a/mine.py",))
+    remember_members("made-suite", first.joined_by(Members(methods=("yours", "mine"))))
     assert members("made-suite") == Members(methods=("mine", "yours"), plugins=("/a/mine.py",))
     assert json.loads((results_folder() / "members.json").read_text())["made-suite"]["methods"] == ["mine", "yours"]
 
 
 def test_members_of_one_suite_are_not_those_of_another(made: MadeBenchmark) -> None:
-    join(load_suite(str(made.suite)), Members(methods=("mine",)))
+    remember_members("made-suite", Members(methods=("mine",)))
     assert members("stroke-prognosis") == Members()
 
 
@@ -192,23 +181,23 @@ def test_a_descriptive_row_named_again_is_not_ranked_for_that(made: MadeBenchmar
 
 
 def test_a_remembered_plugin_is_discovered_again(made: MadeBenchmark) -> None:
-    join(load_suite(str(made.suite)), Members(plugins=(str(made.plugin),)))
+    remember_members("made-suite", Members(plugins=(str(made.plugin),)))
     assert "steady" in catalogue_of(str(made.suite)).methods
 
 
 def test_a_remembered_plugin_that_is_gone_is_forgotten(made: MadeBenchmark, tmp_path: Path) -> None:
-    join(load_suite(str(made.suite)), Members(plugins=(str(tmp_path / "gone.py"),)))
+    remember_members("made-suite", Members(plugins=(str(tmp_path / "gone.py"),)))
     assert "majority" in catalogue_of(str(made.suite)).methods
 
 
 def test_a_member_whose_parameter_is_gone_stops_no_ranking(made: MadeBenchmark, catalogue: Catalogue) -> None:
-    join(load_suite(str(made.suite)), Members(methods=("dicey[nois=1]", "varied")))
+    remember_members("made-suite", Members(methods=("dicey[nois=1]", "varied")))
     suite = current_suite(str(made.suite), catalogue)
     assert "varied" in suite.ranked and "dicey[nois=1]" not in suite.methods
 
 
 def test_a_ranking_without_local_rows_has_no_members(made: MadeBenchmark, catalogue: Catalogue) -> None:
-    join(load_suite(str(made.suite)), Members(methods=("varied",)))
+    remember_members("made-suite", Members(methods=("varied",)))
     assert "varied" in current_suite(str(made.suite), catalogue).ranked
     assert "varied" not in current_suite(str(made.suite), catalogue, local=False).ranked
 
