@@ -16,6 +16,8 @@ from benchmark.statistics.ordering import auc, order_cases
 
 Values = dict[str, Floats]
 AREAS = ("auc", "auc_label0")
+CHANCE = 2.0
+"""The factor on the variance of cross-validated AUCs that are judged against chance [A]: without signal they vary most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         areas=areas if metric in AREAS else None,
         test=test,
         opinion=test,
-        above_chance=above_chance(areas, delong.RESAMPLING),
+        above_chance=above_chance(areas, CHANCE),
         secondary={**_mcnemar(run, a, b), "p_equivalent": student.equivalence(differences)},
     )
 

@@ -121,8 +121,7 @@ def test_ranks_and_best_set_come_from_the_matrix(table):
     assert table.best_set["majority"] is False
     assert table.best_set["control"] is None
     assert (table.rank_low["strong"], table.rank_high["strong"]) == (1, 2)
-    assert (table.rank_low["weak"], table.rank_high["weak"]) == (3, 3)
-    assert (table.rank_low["majority"], table.rank_high["majority"]) == (4, 4)
+    assert (table.rank_low["weak"], table.rank_high["weak"]) == (3, 4), "neither it nor the constant is shown to be above .5"
     assert np.isnan(table.rank_low["control"])
 
 

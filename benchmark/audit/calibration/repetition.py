@@ -24,7 +24,7 @@ from benchmark.statistics import delong
 from benchmark.statistics.comparison import compare
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.families import near_chance
-from benchmark.statistics.inference import above_chance, fold_areas
+from benchmark.statistics.inference import CHANCE, above_chance, fold_areas
 from benchmark.statistics.max_t import adjust
 from benchmark.statistics.multiplicity import ALPHA, holm
 from benchmark.statistics.student import EQUIVALENT, corrected_interval, corrected_t, quantile
@@ -209,7 +209,7 @@ def family(run: Evaluation, truth: dict[str, list[float]], worth: Sequence[float
     """
     a, b = np.triu_indices(len(run.methods), 1)
     areas = fold_areas(run)
-    above = above_chance(areas, delong.RESAMPLING)
+    above = above_chance(areas, CHANCE)
     chance = near_chance(above, a, b)
     real = np.sign(np.subtract(*np.array(worth, dtype=np.float64)[np.stack([a, b])]))
     plain = delong.pairwise(areas.auc, areas.covariance, a, b, 1.0, areas.df)
