@@ -96,7 +96,7 @@ def estimate(comparison: Comparison, name: str, metric: str) -> str:
     frames = (comparison.metrics, comparison.low, comparison.high)
     mean, low, high = (frame[metric].to_numpy()[frame.index.get_loc(name)] for frame in frames)
     interval = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else ""
-    return f"{mean:.3f}{interval}"
+    return f"{mean:.3f}{interval}" if np.isfinite(mean) else "undefined"
 
 
 def in_groups(names: list[str], table: Standings, catalogue: Catalogue | None) -> str:
@@ -124,24 +124,28 @@ def of_the_proposed(table: Standings, catalogue: Catalogue) -> str:
     rows = [name for name in table.ranked if parse_spelling(name)[0] in proposed]
     if len(rows) == len(table.ranked):
         return ""
-    return "".join(f" The proposed {place(table, comparison, name)}" for name in rows)
+    return "".join(f" The proposed {place(table, comparison, name)}." for name in rows)
 
 
 def place(table: Standings, comparison: Comparison, name: str) -> str:
-    """A ranked row's estimate, its place among all, and which rows are significantly better and worse."""
-    by_mean = f"place {table.ranked.index(name) + 1} of {len(table.ranked)} by its mean"
-    text = f"`{name}` has {metric_name(table.metric)} {estimate(comparison, name, table.metric)}, {by_mean}"
+    """A row's estimate; of a tested one also its rank and which rows are significantly better and worse."""
+    text = f"`{name}` has {metric_name(table.metric)} {estimate(comparison, name, table.metric)}"
     if comparison.best_set.get(name) is None:
-        return f"{text}."
-    sign = -1.0 if table.metric in LOWER_IS_BETTER else 1.0
-    gaps = {other: sign * pair["difference"] for other, pair in table.against(name).items() if pair["p_adjusted"] < ALPHA}
-    better, worse = ([other for other in table.ranked if way * gaps.get(other, 0.0) > 0] for way in (1, -1))
-    ranks = f"{comparison.rank_low[name]:.0f} to {comparison.rank_high[name]:.0f}"
-    return f"{text} (rank {ranks}); significantly better: {_few(better)}; significantly worse: {_few(worse)}."
+        return text
+    low, high = comparison.rank_low[name], comparison.rank_high[name]
+    ranks = f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
+    rows = int(comparison.rank_low.notna().sum()) + len(awaited(table.rows))
+    sign, pairs = -1.0 if table.metric in LOWER_IS_BETTER else 1.0, table.against(name)
+    gaps = {other: sign * pair["difference"] for other, pair in pairs.items() if pair["p_adjusted"] < ALPHA}
+    worse, better = ([other for other in table.ranked if way * gaps.get(other, 0.0) > 0] for way in (-1, 1))
+    return (
+        f"{text}, rank {ranks} of {rows}; significantly better than {_counted(worse, len(pairs))}; "
+        f"significantly worse than {_counted(better, len(pairs))}"
+    )
 
 
-def _few(names: list[str]) -> str:
-    return listed(names) if len(names) <= FEW_NAMES else f"{len(names)} rows"
+def _counted(names: list[str], others: int) -> str:
+    return f"{len(names)} of {others} rows" if len(names) > FEW_NAMES else listed(names)
 
 
 def _equivalences(pairs: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from benchmark.cells.rows import stored_figures
 from benchmark.leaderboard.columns import Line, heading, known, lines, named, standing, written
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
+from benchmark.leaderboard.own_rows import own_row_sentences
 from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, folded, grid, p_value
@@ -25,6 +26,7 @@ def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
         scope(table),
         _audit(table),
         f"**What this shows.** {conclusion(table, catalogue)}{of_the_proposed(table, catalogue)}",
+        *own_row_sentences(table, catalogue),
     ]
     if table.comparison is not None:
         rows = lines(table)

@@ -11,6 +11,7 @@ from benchmark.leaderboard.charts import MANY_SITES
 from benchmark.leaderboard.columns import Column, Line, heading, known, lines, named, ranked_first, standing
 from benchmark.leaderboard.conclusions import adjustment, conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
+from benchmark.leaderboard.own_rows import own_row_sentences
 from benchmark.leaderboard.records import DECIMALS, rounded, significant
 from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
 from benchmark.leaderboard.standings import Standings, frames
@@ -58,6 +59,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "stamp": progress(table),
         "scope": scope(table),
         "conclusion": conclusion(table, catalogue) + of_the_proposed(table, catalogue),
+        "own": own_row_sentences(table, catalogue),
         "incomplete": {"head": head, "rows": partly} if partly else None,
         "not_applicable": [list(item) for item in table.rows.not_applicable],
         "notes": notes(table),
