@@ -174,12 +174,15 @@ def _outcomes(named: str) -> tuple[str, ...]:
 
 def _summary(table: Standings) -> str:
     """The leading rows and the conclusion of a table, as the leaderboard has them."""
+    from benchmark.leaderboard.answers import answers
+    from benchmark.leaderboard.answers_shown import sentences
     from benchmark.leaderboard.conclusions import conclusion
 
     title = f"\n{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases)"
     means = {} if table.comparison is None else table.comparison.metrics[table.metric].dropna().to_dict()
     leading = ", ".join(f"{name} {means[name]:.3f}" for name in table.ranked[:5] if name in means)
-    return "\n  ".join(filter(None, (title, leading, conclusion(table))))
+    asked = [line for origin, said in sentences(answers(table)).items() for line in (f"questions {origin}:", *said)]
+    return "\n  ".join(filter(None, (title, leading, *asked, conclusion(table))))
 
 
 def _dry_run(request: Request, catalogue: Catalogue) -> int:

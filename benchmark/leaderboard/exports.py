@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.cells.rows import Row
+from benchmark.leaderboard.answers_shown import as_records
 from benchmark.leaderboard.columns import COLUMNS, Line, chosen, known, lines, named, ranked_first
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.metric_names import METRICS
@@ -64,6 +65,7 @@ def _table_json(table: Standings) -> dict[str, Any]:
     ]
     return {
         **_of_table(table),
+        "inflation": None if table.comparison is None else number(table.comparison.inflation),
         "rows": [*(_row_json(line) for line in lines(table)), *incomplete],
         "pairs": [
             {
@@ -78,6 +80,7 @@ def _table_json(table: Standings) -> dict[str, Any]:
             }
             for pair in pairs
         ],
+        "questions": as_records(table),
     }
 
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from benchmark.cells.rows import stored_figures
+from benchmark.leaderboard.answers import answers
+from benchmark.leaderboard.answers_shown import as_markdown
 from benchmark.leaderboard.columns import Line, heading, known, lines, named, standing, written
 from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
@@ -25,6 +27,7 @@ def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
         f"**{interim}**" if interim else "",
         scope(table),
         _audit(table),
+        as_markdown(answers(table)),
         f"**What this shows.** {conclusion(table, catalogue)}{of_the_proposed(table, catalogue)}",
         *own_row_sentences(table, catalogue),
     ]

@@ -19,7 +19,7 @@ from benchmark.suites.suite import Suite
 FILES = Path(__file__).resolve().parent / "page_files"
 NAMED_BY_PLACE = ("a", "b")
 """The names of a pair, which the page finds by their places: of 40 rows they would be the greater part of it."""
-SCRIPTS = ("elements.js", "data.js", "state.js", "table.js", "figures.js", "views.js", "page.js")
+SCRIPTS = ("elements.js", "data.js", "questions.js", "state.js", "table.js", "figures.js", "views.js", "page.js")
 """In the order in which they stand in the page; one scope, apart from that of the library."""
 POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; "

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.leaderboard import records
+from benchmark.leaderboard.answers import answers
+from benchmark.leaderboard.answers_shown import HEAD, contrast_rows, sentences
 from benchmark.leaderboard.charts import MANY_SITES
 from benchmark.leaderboard.columns import Column, Line, heading, known, lines, named, ranked_first, standing
 from benchmark.leaderboard.conclusions import adjustment, conclusion, metric_name, of_the_proposed
@@ -50,6 +52,8 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
     """One table: what its rows are, their estimates and tests, and the records of its charts."""
     comparison = table.comparison
     head, partly = incomplete(table)
+    answered = answers(table)
+    contrasts = contrast_rows(answered)
     data: Columns = {
         "dataset": table.task.dataset,
         "protocol": table.task.protocol,
@@ -58,6 +62,8 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "site": table.site,
         "stamp": progress(table),
         "scope": scope(table),
+        "questions": list(sentences(answered).items()),
+        "contrasts": {"head": HEAD, "rows": contrasts} if contrasts else None,
         "conclusion": conclusion(table, catalogue) + of_the_proposed(table, catalogue),
         "own": own_row_sentences(table, catalogue),
         "incomplete": {"head": head, "rows": partly} if partly else None,

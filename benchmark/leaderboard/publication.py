@@ -17,7 +17,7 @@ FURTHER = ("ablations", "sensitivity")
 
 def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Standings]:
     """The tables of a suite from stored predictions: no training, the same result every time."""
-    return [standings(rows, suite.primary_metric) for rows in gather(suite, catalogue, local=local)]
+    return [standings(rows, suite.primary_metric, suite.questions) for rows in gather(suite, catalogue, local=local)]
 
 
 def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings]) -> Path:

@@ -1,6 +1,6 @@
 """Standings: the rows of a table with their statistics, ready to be printed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,11 @@ import pandas as pd
 
 from benchmark.cells.rows import Row, TableRows
 from benchmark.cells.task import Task
+from benchmark.leaderboard.contrasts import Asked, asked, families
 from benchmark.leaderboard.incomplete import Partial, partials
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison, compare
+from benchmark.suites.questions import Question
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,7 @@ class Standings:
     comparison: Comparison | None
     partial: tuple[Partial, ...]
     interim: bool
+    asked: tuple[Asked, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -62,8 +65,9 @@ class Standings:
         return [name for name in self.comparison.metrics.index if name in self.rows.ranked]
 
 
-def standings(rows: TableRows, metric: str) -> Standings:
+def standings(rows: TableRows, metric: str, questions: Sequence[Question] = ()) -> Standings:
     """The statistics of a table; without p-values while a ranked row of it is still being computed."""
+    at_table = asked(questions, rows)
     interim = any(row.in_progress and row.method in rows.ranked for row in rows.incomplete) and not any(
         row.source == "reference" for row in rows.complete
     )
@@ -74,10 +78,11 @@ def standings(rows: TableRows, metric: str) -> Standings:
             inference=rows.inference,
             ranked=[row.method for row in rows.complete if row.method in rows.ranked],
             metric=metric,
+            families=families(at_table),
             interim=interim,
             awaited=len(awaited(rows)),
         )
-    return Standings(rows, metric, comparison, partials(rows, comparison, metric), interim)
+    return Standings(rows, metric, comparison, partials(rows, comparison, metric), interim, at_table)
 
 
 def awaited(rows: TableRows) -> list[str]:

@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
@@ -14,6 +14,7 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import Kind
 from benchmark.statistics.metric_names import METRICS
 from benchmark.suites.members import FOLDER, Members, Places, Standing, Table, file_of, read_members
+from benchmark.suites.questions import Question, naming, read_questions, validated_questions
 from benchmark.system.errors import BenchmarkError, UnknownNameError, check_known
 from benchmark.system.locations import results_folder
 
@@ -66,6 +67,7 @@ class Suite:
     reported: Reported | None = None
     skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     places: Places = field(default_factory=dict)
+    questions: tuple[Question, ...] = ()
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -200,6 +202,7 @@ READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "limits": _limits,
     "reported": _reported,
     "skipped": _skipped,
+    "questions": read_questions,
 }
 """How the fields of a suite file are read that are not a list of names."""
 
@@ -209,15 +212,6 @@ def canonical(kind: Kind, spelled: str, catalogue: Catalogue) -> str:
     return catalogue.configured(kind, spelled).spelled
 
 
-@contextmanager
-def _naming(place: str) -> Iterator[None]:
-    """Have an error's message begin with the place that is wrong."""
-    try:
-        yield
-    except BenchmarkError as error:
-        raise BenchmarkError(f"{place}: {error}") from error
-
-
 def validated(suite: Suite, catalogue: Catalogue) -> Suite:
     """The suite with every name in its one spelling.
 
@@ -225,19 +219,21 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
     """
 
     def spelled(field_name: str, kind: Kind) -> tuple[str, ...]:
-        with _naming(f"suite {suite.name}: field '{field_name}'"):
+        with naming(f"suite {suite.name}: field '{field_name}'"):
             return tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(suite, field_name)))
 
-    with _naming(f"suite {suite.name}: field 'primary_metric'"):
+    with naming(f"suite {suite.name}: field 'primary_metric'"):
         check_known("metric", [suite.primary_metric], METRICS)
     ranked = spelled("ranked", "method")
     descriptive = tuple(name for name in spelled("descriptive", "method") if name not in ranked)
     check_equal(suite.name, ranked + descriptive)
-    with _naming(f"suite {suite.name}: field 'reported'"):
+    with naming(f"suite {suite.name}: field 'reported'"):
         for row in suite.reported.rows if suite.reported else ():
             check_known("metric", row.figures, METRICS)
             for name in row.methods:
                 canonical("method", name, catalogue)
+    with naming(f"suite file {suite.name}.toml"):
+        questions = validated_questions(suite.questions, lambda name: canonical("method", name, catalogue), ranked, descriptive)
     datasets = spelled("datasets", "dataset")
     return replace(
         suite,
@@ -246,6 +242,7 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
         protocols=spelled("protocols", "protocol"),
         ranked=ranked,
         descriptive=descriptive,
+        questions=questions,
     )
 
 

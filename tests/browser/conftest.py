@@ -15,6 +15,7 @@ from benchmark.leaderboard.page import page
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
+from benchmark.suites.questions import Question
 from benchmark.suites.suite import Suite
 from tests.leaderboard.made_standings import made_task, row, table
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 HOSTILE = "<img src=x onerror=\"document.title='caught'\"></script><script>document.title='caught'</script>"
 METHODS = {"alpha": 2.0, "beta": 1.9, "gamma": 1.2, "weak": 0.1, HOSTILE: 0.6, "shown": 1.5, "shown[width=3]": 1.4}
 DESCRIPTIVE = ("shown", "shown[width=3]")
+QUESTIONS = (
+    Question(f"Is alpha better? {HOSTILE}", ("alpha",), ("weak",), "a paper"),
+    Question("Is gamma?", ("gamma",), ("beta", HOSTILE), "us", "other", exploratory=True),
+)
 PLUGIN = """
 from dataclasses import dataclass
 
@@ -83,7 +88,9 @@ def made_tables() -> list[Standings]:
         rows = [row(task, name, strength) for name, strength in METHODS.items()]
         for i, item in enumerate(rows):
             object.__setattr__(item, "seconds", 0.1 * 3**i)
-        tables.append(table(task, [*rows, row(task, "broken", 1.0, splits=2, failed=HOSTILE)], DESCRIPTIVE))
+        tables.append(
+            table(task, [*rows, row(task, "broken", 1.0, splits=2, failed=HOSTILE)], DESCRIPTIVE, questions=QUESTIONS)
+        )
     task = made_task()
     object.__setattr__(task, "dataset", "partly")
     done = [replace(row(task, name, METHODS[name]), source="reference") for name in ("alpha", "gamma", "weak")]

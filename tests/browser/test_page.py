@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from benchmark.leaderboard.answers import answers
 from benchmark.leaderboard.conclusions import conclusion
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.figures import figures
@@ -86,6 +87,23 @@ def test_rows_still_to_come_take_places_on_the_bars_of_ranks(reader: Reader):
     bars = reader.page.locator("#table .rank > *")
     shares = [(bar.evaluate("b => b.style.left"), bar.evaluate("b => b.style.right")) for bar in bars.all()]
     assert shares == [("0%", "20%"), ("0%", "20%"), ("40%", "0%")]
+
+
+def test_answers_are_shown_first_as_text_with_each_contrast_behind_them(reader: Reader):
+    reader.open("dataset=made&protocol=repeated-cv")
+    first, *_ = answers(reader.tables[0])
+    said = reader.page.locator("#questions")
+    assert said.locator("p").all_inner_texts() == [
+        "Questions named by a paper:",
+        "Questions named by us; written after results were seen: exploratory:",
+    ]
+    assert said.locator("li").first.inner_text() == f"{first.ask} {first.verdict}."
+    assert said.bounding_box()["y"] < reader.page.locator("#conclusion").bounding_box()["y"]
+    said.locator("summary").click()
+    assert said.locator("tbody tr").count() == 3
+    assert reader.page.title() != "caught"
+    reader.open("dataset=partly")
+    assert reader.page.locator("#questions li, #questions details").count() == 0
 
 
 def test_switching_the_dataset_changes_conclusion_and_rows(reader: Reader):

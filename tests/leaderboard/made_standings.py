@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmark.cells.task import Task, TaskSplit
 from benchmark.leaderboard.standings import Standings, standings
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.entries import Entry
+from benchmark.suites.questions import Question
 
 CARD = DatasetCard(
     "made",
@@ -68,9 +70,21 @@ def row(task: Task, name: str, strength: float, *, splits: int | None = None, fa
     return Row(name, "local", len(task.splits), probabilities, dict.fromkeys(names, 0.5), outcomes, failures)
 
 
-def table(task: Task, rows: list[Row], descriptive: tuple[str, ...] = ()) -> Standings:
+def table(
+    task: Task,
+    rows: list[Row],
+    descriptive: tuple[str, ...] = (),
+    *,
+    questions: Sequence[Question] = (),
+    not_applicable: tuple[str, ...] = (),
+    metric: str = "auc",
+) -> Standings:
     entry: Entry[DatasetCard] = Entry("dataset", "made", Path("made.py"), "Made", CARD)
     complete = tuple(item for item in rows if item.complete)
     partial = tuple(item for item in rows if not item.complete)
     ranked = tuple(item.method for item in rows if item.method not in descriptive)
-    return standings(TableRows(task, entry, INFERENCE.get(task.protocol, ""), complete, partial, (), ranked), "auc")
+    barred = tuple((name, "made has no image") for name in not_applicable)
+    inference = INFERENCE.get(task.protocol, "")
+    return standings(
+        TableRows(task, entry, inference, complete, partial, barred, (*ranked, *not_applicable)), metric, questions
+    )

@@ -24,6 +24,7 @@ from benchmark.leaderboard.standings import Standings, standings
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.statistics.metric_names import METRICS
+from benchmark.suites.questions import Question
 from benchmark.suites.suite import Suite
 from tests.leaderboard.made_standings import made_task, row, table
 
@@ -148,6 +149,19 @@ def test_a_table_without_tests_has_neither_forest_nor_tests(catalogue: Catalogue
     assert data["charts"]["forest"] == [] and not data["tested"]
     assert not {"p", "p_adjusted"} & (set(data["pairs"]) | {column["name"] for column in data["columns"]})
     assert data["sites"]["count"] == 3
+
+
+def test_answers_stand_above_the_conclusion_and_no_question_can_end_the_element_that_holds_them(catalogue: Catalogue):
+    task = made_task()
+    rows = [row(task, name, strength) for name, strength in (("svm", 1.5), ("xgboost", 0.2))]
+    ask = "</script><script>alert(1)</script>?"
+    found = table(task, rows, questions=[Question(ask, ("svm",), ("xgboost",), "us")])
+    ((origin, (sentence,)),) = table_data(SUITE, found, catalogue)["questions"]
+    assert origin == "named by us" and sentence.startswith(f"*{ask}* yes: +.")
+    assert table_data(SUITE, found, catalogue)["contrasts"]["rows"][0][1:3] == ["`svm`", "`xgboost`"]
+    text = page(SUITE, [found], catalogue)
+    assert text.count(ask) == 0 and "\\u003c/script\\u003e\\u003cscript\\u003ealert(1)" in text
+    assert text.index('<div id="questions">') < text.index('<p id="conclusion">')
 
 
 def test_words_in_a_name_are_not_taken_for_words_of_the_chart():

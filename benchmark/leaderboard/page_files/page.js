@@ -22,6 +22,7 @@ function drawSentences() {
   byId("suite").textContent =
     `Suite ${SUITE.name}, primary metric ${metricName(current.metric)}. Written from stored predictions alone.`;
   byId("stamp").textContent = current.stamp;
+  drawQuestions(current);
   fill(byId("conclusion"), ...prose([current.conclusion, ...current.own].join(" ")));
   fill(byId("scope"), ...prose(current.scope));
   const found = (current.audit ?? []).map((sentence) => make("li", {}, ...prose(sentence)));
