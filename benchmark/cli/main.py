@@ -15,6 +15,7 @@ VERBS = {
     "rank": "write the leaderboard and its page from stored predictions",
     "export": "print the leaderboard as CSV, LaTeX, Markdown or HTML",
     "figures": "draw the figures of the leaderboard for papers",
+    "compare": "compare two rows as one pair that was named in advance",
     "subgroups": "print metrics by subgroup of the cases",
     "list": "list datasets, methods, protocols, suites and encoders",
     "show": "show a card, a suite, the splits or the predictions",

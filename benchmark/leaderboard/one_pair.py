@@ -1,0 +1,142 @@
+"""Two rows compared at a reader's wish: their pair alone at every table that holds both, and what its p is worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.cells.rows import gather
+from benchmark.leaderboard.answers import answers, short
+from benchmark.leaderboard.answers_shown import as_records
+from benchmark.leaderboard.standings import Standings, standings
+from benchmark.leaderboard.tables import p_value
+from benchmark.registry.catalogue import Catalogue
+from benchmark.suites.questions import Question
+from benchmark.suites.suite import Suite
+from benchmark.system.errors import BenchmarkError, check_known
+
+SOUGHT = 0.03
+"""The true difference for which the number of patients is told."""
+
+
+@dataclass(frozen=True)
+class OnePair:
+    """Two rows at one table: their means, the answer to whether `a` is better, and its p; NaN where it is not tested.
+
+    `p_of_all` is the pair's p in the family of the `pairs` of ranked rows, NaN where it is not of that family. `patients` is
+    about how many would show a true difference of `SOUGHT` with probability .8, NaN where it is not patients that are tested.
+    """
+
+    table: Standings
+    a: str
+    b: str
+    means: tuple[float, float]
+    answer: str
+    p: float
+    p_of_all: float
+    pairs: int
+    patients: float
+
+
+def compared(suite: Suite, catalogue: Catalogue, a: str, b: str, *, local: bool = True) -> list[OnePair]:
+    """The pair at every table of the suite where both rows are complete.
+
+    Raises `BenchmarkError` where a row is not in the suite, both are one, or no table holds both.
+    """
+    check_known(f"row of suite {suite.name}", (a, b), suite.methods)
+    if a == b:
+        raise BenchmarkError(f"{a} is compared with itself: name two rows")
+    question = Question(f"is {a} better than {b}?", (a,), (b,), "whoever ran `compare`", "compare")
+    tables = [
+        standings(rows, suite.primary_metric, (question,))
+        for rows in gather(suite, catalogue, local=local)
+        if {a, b} <= {row.method for row in rows.complete}
+    ]
+    if not tables:
+        raise BenchmarkError(f"no table of suite {suite.name} holds complete rows of both {a} and {b}: run them first")
+    return [_at_table(table, a, b) for table in tables]
+
+
+def _at_table(table: Standings, a: str, b: str) -> OnePair:
+    comparison, (answer,) = table.comparison, answers(table)
+    assert comparison is not None
+    (contrast,) = answer.contrasts.to_dict("records")
+    both = comparison.pairs[["a", "b"]].isin((a, b)).all(axis=1)
+    by_patient = table.rows.inference in ("fold", "held-out")
+    return OnePair(
+        table,
+        a,
+        b,
+        (comparison.metrics[table.metric][a], comparison.metrics[table.metric][b]),
+        answer.verdict,
+        contrast["p"],
+        next(iter(comparison.pairs["p_adjusted"][both]), np.nan),
+        comparison.power.pairs,
+        patients_needed(_patients(table), contrast["detectable"]) if by_patient else np.nan,
+    )
+
+
+def patients_needed(patients: int, detectable: float) -> float:
+    """About how many would show a true difference of `SOUGHT`, where so many show one of `detectable`.
+
+    Standard errors shrink with the square root of the number; the share of either label is taken to stay.
+    """
+    return patients * (detectable / SOUGHT) ** 2
+
+
+def _patients(table: Standings) -> int:
+    """The patients of a table, of whom each may have several cases."""
+    task = table.task
+    return len(task.case_ids) if task.groups is None else len(np.unique(task.groups))
+
+
+def as_lines(pair: OnePair) -> list[str]:
+    """What is printed of a table."""
+    table, names = pair.table, (pair.a, pair.b)
+    means = ", ".join(f"`{name}` {short(mean)}" for name, mean in zip(names, pair.means, strict=True))
+    lines = [
+        f"{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases), {table.metric}: {means}",
+        f"is `{pair.a}` better than `{pair.b}`? {pair.answer}",
+    ]
+    if np.isfinite(pair.p):
+        legitimate = "legitimate where the pair was chosen before the results were seen"
+        lines.append(f"p {_p(pair.p)}: {legitimate}; {_otherwise(pair)}")
+    if pair.patients > 0:
+        lines.append(f"to see a difference of .03 you would need about {_about(pair.patients)} patients")
+    return lines
+
+
+def _otherwise(pair: OnePair) -> str:
+    if np.isfinite(pair.p_of_all):
+        return f"otherwise read the family's adjusted p: {_p(pair.p_of_all)} ({pair.pairs} pairs of ranked rows)"
+    descriptive = " and ".join(f"`{name}`" for name in (pair.a, pair.b) if name not in pair.table.rows.ranked)
+    return f"no adjusted p stands beside it, for {descriptive} is not ranked"
+
+
+def _p(value: float) -> str:
+    return p_value(value).replace("0.", ".", 1)
+
+
+def _about(count: float) -> str:
+    """A number to two digits: `1,900`."""
+    return f"{float(f'{count:.2g}'):,.0f}"
+
+
+def as_json(suite: str, pairs: Sequence[OnePair]) -> dict[str, Any]:
+    """The pair at every table; null where undefined. `p` is its own, `p_adjusted` that of all pairs of ranked rows."""
+    return {"suite": suite, "a": pairs[0].a, "b": pairs[0].b, "tables": [_table_json(pair) for pair in pairs]}
+
+
+def _table_json(pair: OnePair) -> dict[str, Any]:
+    task, (record,) = pair.table.task, as_records(pair.table)
+    return {
+        "dataset": task.dataset,
+        "protocol": task.protocol,
+        "primary_metric": pair.table.metric,
+        "cases": len(task.case_ids),
+        "means": list(pair.means),
+        **{key: record[key] for key in ("difference", "ci", "p", "inflation", "answer")},
+        "p_adjusted": pair.p_of_all if np.isfinite(pair.p_of_all) else None,
+        "patients": round(pair.patients) if np.isfinite(pair.patients) else None,
+    }
