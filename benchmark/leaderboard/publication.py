@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmark.cells.rows import current_suite, gather
+from benchmark.leaderboard.drawn import drawn
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.standings import Standings, standings
@@ -17,7 +18,10 @@ FURTHER = ("ablations", "sensitivity")
 
 def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Standings]:
     """The tables of a suite from stored predictions: no training, the same result every time."""
-    return [standings(rows, suite.primary_metric, suite.questions) for rows in gather(suite, catalogue, local=local)]
+    with drawn(suite.name) as remembered:
+        return [
+            standings(rows, suite.primary_metric, suite.questions, remembered) for rows in gather(suite, catalogue, local=local)
+        ]
 
 
 def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings]) -> Path:
@@ -41,5 +45,8 @@ def whole_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, l
         if name in suite_names():
             other = current_suite(name, catalogue, local=local)
             compared = [rows for rows in gather(other, catalogue, local=local) if len(rows.complete) > 1]
-            further.append((other, [standings(rows, other.primary_metric) for rows in compared]))
+            with drawn(name) as remembered:
+                further.append(
+                    (other, [standings(rows, other.primary_metric, other.questions, remembered) for rows in compared])
+                )
     return page(suite, tables, catalogue, further)

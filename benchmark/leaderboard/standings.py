@@ -13,6 +13,7 @@ from benchmark.leaderboard.contrasts import Asked, asked, families
 from benchmark.leaderboard.incomplete import Partial, partials
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison, compare
+from benchmark.statistics.max_t import Remembered
 from benchmark.suites.questions import Question
 
 
@@ -65,7 +66,9 @@ class Standings:
         return [name for name in self.comparison.metrics.index if name in self.rows.ranked]
 
 
-def standings(rows: TableRows, metric: str, questions: Sequence[Question] = ()) -> Standings:
+def standings(
+    rows: TableRows, metric: str, questions: Sequence[Question] = (), remembered: Remembered | None = None
+) -> Standings:
     """The statistics of a table; without p-values while a ranked row of it is still being computed."""
     at_table = asked(questions, rows)
     interim = any(row.in_progress and row.method in rows.ranked for row in rows.incomplete) and not any(
@@ -81,6 +84,7 @@ def standings(rows: TableRows, metric: str, questions: Sequence[Question] = ()) 
             families=families(at_table),
             interim=interim,
             awaited=len(awaited(rows)),
+            remembered=remembered,
         )
     return Standings(rows, metric, comparison, partials(rows, comparison, metric), interim, at_table)
 

@@ -13,6 +13,7 @@ from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.families import Family, Pairs, all_pairs, named, near_chance
 from benchmark.statistics.inference import AREAS, Inferred, by_fold, descriptive, held_out, without_tests
+from benchmark.statistics.max_t import Remembered
 from benchmark.statistics.metric_names import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import (
     ALPHA,
@@ -108,6 +109,7 @@ def compare(
     families: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     interim: bool = False,
     awaited: int = 0,
+    remembered: Remembered | None = None,
 ) -> Comparison:
     """The statistics of one (dataset, protocol) table from complete methods' predictions.
 
@@ -133,6 +135,8 @@ def compare(
         Estimates only, for a table whose splits are not all computed (no optional stopping).
     awaited : int
         How many rows of the family are still to come: their pairs count in the correction, their places in the ranks.
+    remembered : mapping
+        What max-T drew before (`max_t.adjust`); new results are added.
 
     Raises
     ------
@@ -169,7 +173,7 @@ def compare(
 
     rows = len(family) + awaited
     to_come = rows * (rows - 1) // 2 - len(first)
-    compared = all_pairs(inferred, every, to_come)
+    compared = all_pairs(inferred, every, to_come, remembered)
     pairs = _pairs(run, inferred, compared, metric, every, to_come)
     score = sign * inferred.mean[metric][family]
     better = better_than(pairs["p_adjusted"].to_numpy(), sign * pairs["difference"].to_numpy(), first, second, len(family))
@@ -187,7 +191,7 @@ def compare(
         ranks["best"].astype(object).where(ranks["best"].notna(), None),
         ranks["letters"].fillna("").astype(str),
         pairs,
-        {name: _contrasts(run, inferred, metric, of) for name, of in zip(contrasts, advance, strict=True)},
+        {name: _contrasts(run, inferred, metric, of, remembered) for name, of in zip(contrasts, advance, strict=True)},
         compared.inflation,
         np.nan if inferred.areas is None else inferred.areas.questions,
         {key: pd.DataFrame(run.cells[key][order], index=names, columns=list(run.splits)) for key in METRICS},
@@ -210,8 +214,8 @@ def _placed(parts: Iterable[Iterable[Index]]) -> list[Pairs]:
     return placed
 
 
-def _contrasts(run: Evaluation, inferred: Inferred, metric: str, pairs: Pairs) -> pd.DataFrame:
-    found = named(inferred, pairs)
+def _contrasts(run: Evaluation, inferred: Inferred, metric: str, pairs: Pairs, remembered: Remembered | None) -> pd.DataFrame:
+    found = named(inferred, pairs, remembered)
     detectable = detectable_difference(found.test.error, found.test.df, found.critical)
     return _pairs(run, inferred, found, metric, pairs, 0).assign(detectable=detectable)
 

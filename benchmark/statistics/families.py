@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmark.statistics import delong
 from benchmark.statistics.arrays import Bools, Floats, Index
-from benchmark.statistics.inference import Inferred
-from benchmark.statistics.max_t import adjust
+from benchmark.statistics.inference import Areas, Inferred
+from benchmark.statistics.max_t import Remembered, adjust
 from benchmark.statistics.multiplicity import ALPHA, holm
 from benchmark.statistics.student import Test, quantile, t_test
 
@@ -52,37 +52,46 @@ def near_chance(above_chance: Floats, a: Index, b: Index) -> Bools:
     return np.asarray(chance[a] & chance[b])
 
 
-def all_pairs(inferred: Inferred, pairs: Pairs, awaited: int) -> Family:
+def all_pairs(inferred: Inferred, pairs: Pairs, awaited: int, remembered: Remembered | None = None) -> Family:
     """The family of all pairs: step-down max-T for AUCs, whose intervals are those of a single step; Holm for other tests.
 
     `awaited` comparisons of it are still to come.
     """
     if inferred.areas is not None:
-        return _by_area(inferred, pairs, inferred.areas.all_pairs, awaited, step_down=True)
+        return _by_area(inferred.areas, inferred.areas.all_pairs, pairs, awaited, step_down=True, remembered=remembered)
     test = _taken(inferred, pairs)
     critical = _bonferroni(test, awaited)
     return Family(test, holm(test.p, awaited), test.low, test.high, critical, np.nan)
 
 
-def named(inferred: Inferred, pairs: Pairs) -> Family:
+def named(inferred: Inferred, pairs: Pairs, remembered: Remembered | None = None) -> Family:
     """A family that was named in advance: single-step max-T for AUCs, so p and interval agree; for other tests Holm.
 
     The intervals beside Holm's p are Bonferroni's.
     """
     if inferred.areas is not None:
-        return _by_area(inferred, pairs, inferred.areas.questions, 0, step_down=False)
+        return _by_area(inferred.areas, inferred.areas.questions, pairs, 0, step_down=False, remembered=remembered)
     test = _taken(inferred, pairs)
     critical = _bonferroni(test, 0)
     half = critical * test.error
     return Family(test, holm(test.p), test.mean - half, test.mean + half, critical, np.nan)
 
 
-def _by_area(inferred: Inferred, pairs: Pairs, inflation: float, awaited: int, *, step_down: bool) -> Family:
-    areas = inferred.areas
-    assert areas is not None
+def _by_area(
+    areas: Areas, inflation: float, pairs: Pairs, awaited: int, *, step_down: bool, remembered: Remembered | None
+) -> Family:
     test = delong.pairwise(areas.auc, areas.covariance, pairs.a, pairs.b, inflation, areas.df)
     statistic = np.where(test.degenerate, np.nan, test.statistic)
-    found = adjust(statistic, areas.covariance, pairs.a, pairs.b, areas.df, awaited=awaited, step_down=step_down)
+    found = adjust(
+        statistic,
+        areas.covariance,
+        pairs.a,
+        pairs.b,
+        areas.df,
+        awaited=awaited,
+        step_down=step_down,
+        remembered=remembered,
+    )
     half = found.critical * test.error
     p = np.where(test.degenerate, test.p, found.p)
     return Family(test, p, test.mean - half, test.mean + half, found.critical, inflation)

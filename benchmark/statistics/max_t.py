@@ -4,7 +4,9 @@ The null distribution of the greatest |z| is drawn from a multivariate t with th
 cost less correction than Bonferroni's or Holm's (Westfall and Young 1993; Hothorn, Bretz and Westfall, Biometrical J 50, 2008).
 """
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 from scipy.special import stdtr
@@ -20,6 +22,7 @@ MANY_ROWS, FEW_DRAWS = 60, 10_000
 """Families of more rows get fewer draws and a single step."""
 CHUNK = 10_000
 SEED = 20_260_514
+Remembered = MutableMapping[str, list[float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,7 @@ def adjust(
     awaited: int = 0,
     step_down: bool = True,
     draws: int | None = None,
+    remembered: Remembered | None = None,
 ) -> Adjusted:
     """Adjust |z| of pairs of methods for their number, by the free step-down procedure or in a single step.
 
@@ -57,6 +61,8 @@ def adjust(
         Comparisons whose covariance is not known yet; they count by Bonferroni's bound.
     step_down : bool
         Whether a pair competes only with those of smaller |z| (each step's family holds what was not called before).
+    remembered : mapping
+        What was drawn before, by the digest of all of the above; new results are added.
     draws : int
         Fixed number of draws; by default `DRAWS`, and up to `REFINED` where these leave a p undecided.
 
@@ -65,22 +71,48 @@ def adjust(
     p = np.full(len(statistic), np.nan)
     tested = np.flatnonzero(np.isfinite(statistic))
     z = np.abs(statistic[tested])
-    own: Floats = np.asarray(2.0 * stdtr(df, -z))
     if len(tested) == 0:
         return Adjusted(p, np.nan)
     if len(tested) == 1 and draws is None:
-        p[tested] = np.minimum(own * (1 + awaited), 1.0)
+        p[tested] = np.minimum(2.0 * stdtr(df, -z) * (1 + awaited), 1.0)
         return Adjusted(p, quantile(df, 1 - ALPHA / (2 * (1 + awaited))))
-    many = len(np.unique([a[tested], b[tested]])) > MANY_ROWS
-    order = np.argsort(z, kind="stable")
-    null = _Null(covariance, a[tested][order], b[tested][order], df, z[order], step_down=step_down and not many)
+    key = _digest(statistic, covariance, a, b, df, awaited, step_down, draws)
+    known = None if remembered is None else remembered.get(key)
+    if known is None:
+        known = _drawn(z, covariance, a[tested], b[tested], df, awaited, step_down=step_down, draws=draws)
+    if remembered is not None:
+        remembered[key] = known
+    p[tested] = known[1:]
+    return Adjusted(p, known[0])
+
+
+def _drawn(
+    z: Floats,
+    covariance: Floats,
+    a: Index,
+    b: Index,
+    df: float,
+    awaited: int,
+    *,
+    step_down: bool,
+    draws: int | None,
+) -> list[float]:
+    """The critical value, then the adjusted p of each tested pair."""
+    own: Floats = np.asarray(2.0 * stdtr(df, -z))
+    many, order = len(np.unique([a, b])) > MANY_ROWS, np.argsort(z, kind="stable")
+    null = _Null(covariance, a[order], b[order], df, z[order], step_down=step_down and not many)
     null.draw((FEW_DRAWS if many else DRAWS) if draws is None else draws)
     sorted_p = null.p(own[order], awaited)
     while draws is None and not many and null.drawn < REFINED and _undecided(sorted_p, null.drawn):
         null.draw(min(null.drawn, REFINED - null.drawn))
         sorted_p = null.p(own[order], awaited)
-    p[tested[order]] = sorted_p
-    return Adjusted(p, null.critical(awaited))
+    return [null.critical(awaited), *sorted_p[np.argsort(order)].tolist()]
+
+
+def _digest(*parts: object) -> str:
+    """A digest of arrays and plain values."""
+    texts = (part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode() for part in parts)
+    return sha256(b"|".join(texts)).hexdigest()
 
 
 def _undecided(p: Floats, draws: int) -> bool:

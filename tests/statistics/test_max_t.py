@@ -110,3 +110,16 @@ def test_rows_are_near_chance_unless_the_interval_for_all_rows_lies_above_it():
     assert near_chance(above, a, b).tolist() == expected
     assert near_chance(above, np.array([0]), np.array([1])).tolist() == [True]
     assert near_chance(np.array([0.012, 0.3]), np.array([0]), np.array([1])).tolist() == [False]
+
+
+def test_what_was_drawn_before_is_not_drawn_again_and_other_input_is():
+    covariance, a, b = independent(4)
+    z = np.linspace(0.5, 3.0, len(a))
+    remembered: dict[str, list[float]] = {}
+    first = adjust(z, covariance, a, b, 40, remembered=remembered)
+    (key,) = remembered
+    assert first.p.tolist() == adjust(z, covariance, a, b, 40).p.tolist()
+    remembered[key] = [9.0, *([0.5] * len(a))]
+    again = adjust(z, covariance, a, b, 40, remembered=remembered)
+    assert again.critical == 9 and (again.p == 0.5).all()
+    assert adjust(z, covariance * 2, a, b, 40, remembered=remembered).critical != 9 and len(remembered) == 2

@@ -1,0 +1,24 @@
+"""What max-T drew for a suite's tables, kept on this machine so that ranking the same predictions again draws nothing."""
+
+import json
+from collections import ChainMap
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmark.statistics.max_t import Remembered
+from benchmark.system.files import safe, write_durably
+from benchmark.system.locations import results_folder
+
+
+@contextmanager
+def drawn(suite: str) -> Iterator[Remembered]:
+    """What is remembered of a suite. What was used is written when the block ends; an unreadable file counts as none."""
+    path = results_folder() / "drawn" / f"{safe(suite)}.json"
+    try:
+        before = dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        before = {}
+    used: dict[str, list[float]] = {}  # `adjust` writes what it reads, so nothing else is kept
+    yield ChainMap(used, before)
+    if used != before:
+        write_durably(path, json.dumps(used).encode())
