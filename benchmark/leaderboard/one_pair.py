@@ -22,10 +22,11 @@ SOUGHT = 0.03
 
 @dataclass(frozen=True)
 class OnePair:
-    """Two rows at one table: their means, the answer to whether `a` is better, and its p; NaN where it is not tested.
+    """Two rows at one table: their means, the answer to whether `a` is better, and its p.
 
-    `p_of_all` is the pair's p in the family of the `pairs` of ranked rows, NaN where it is not of that family. `patients` is
-    about how many would show a true difference of `SOUGHT` with probability .8, NaN where it is not patients that are tested.
+    `p` is 1 where neither AUC is shown to be above .5, and NaN where the pair is not tested. `p_of_all` is its p in the family
+    of the `pairs` of ranked rows, NaN where it is not of that family. `patients` is about how many would show a true difference
+    of `SOUGHT` with probability .8, NaN where it is not patients that are tested.
     """
 
     table: Standings
@@ -70,7 +71,7 @@ def _at_table(table: Standings, a: str, b: str) -> OnePair:
         b,
         (comparison.metrics[table.metric][a], comparison.metrics[table.metric][b]),
         answer.verdict,
-        contrast["p"],
+        contrast["p_adjusted"],
         next(iter(comparison.pairs["p_adjusted"][both]), np.nan),
         comparison.power.pairs,
         patients_needed(_patients(table), contrast["detectable"]) if by_patient else np.nan,
@@ -136,7 +137,8 @@ def _table_json(pair: OnePair) -> dict[str, Any]:
         "primary_metric": pair.table.metric,
         "cases": len(task.case_ids),
         "means": list(pair.means),
-        **{key: record[key] for key in ("difference", "ci", "p", "inflation", "answer")},
+        **{key: record[key] for key in ("difference", "ci", "inflation", "answer")},
+        "p": pair.p if np.isfinite(pair.p) else None,
         "p_adjusted": pair.p_of_all if np.isfinite(pair.p_of_all) else None,
         "patients": round(pair.patients) if np.isfinite(pair.patients) else None,
     }
