@@ -104,7 +104,7 @@ def as_lines(pair: OnePair) -> list[str]:
         legitimate = "legitimate where the pair was chosen before the results were seen"
         lines.append(f"p {_p(pair.p)}: {legitimate}; {_otherwise(pair)}")
     if pair.patients > 0:
-        lines.append(f"to see a difference of .03 you would need about {_about(pair.patients)} patients")
+        lines.append(f"about {_about(pair.patients)} patients would be enough to see a difference of .03")
     return lines
 
 

@@ -54,7 +54,7 @@ def test_the_number_of_patients_is_that_at_which_a_difference_of_three_points_is
     assert found["patients"] == pytest.approx(CASES * (needed * error / 0.03) ** 2, abs=1)
     said = ran.cli("compare", "steady", "dicey", *ran.options).stdout
     about = f"{float(format(found['patients'], '.2g')):,.0f}"
-    assert said.count("to see a difference of .03 you would need about") == 1, "sites are not patients"
+    assert said.count("patients would be enough to see a difference of .03") == 1, "sites are not patients"
     assert f"about {about} patients" in said
 
 

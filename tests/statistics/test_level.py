@@ -7,8 +7,10 @@ Monte-Carlo errors.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.audit.calibration.rates import coverage, judge, rejections
@@ -20,9 +22,12 @@ from benchmark.audit.calibration.repetition import (
     SHOWN_AUC,
     STANDARD_DEVIATION,
     Repetition,
+    predict,
     repeat,
 )
-from benchmark.audit.calibration.worlds import WORLDS
+from benchmark.audit.calibration.worlds import CASES, POSITIVES, POWER_WORLD, WORLDS, World, draw
+from benchmark.leaderboard.one_pair import SOUGHT, patients_needed
+from benchmark.statistics.comparison import compare
 
 REPETITIONS = 250
 Results = dict[str, list[Repetition]]
@@ -65,3 +70,24 @@ def test_the_methods_are_equal_and_of_the_intended_strength(results: Results, wo
     gap = truth[:, 0] - truth[:, 1]
     assert abs(gap.mean()) <= 3 * gap.std() / np.sqrt(REPETITIONS)
     assert 0.75 <= truth.mean() <= 0.80
+
+
+def test_the_number_of_patients_that_compare_names_is_enough_to_find_the_difference():
+    """80 % are promised where the standard error is the inflated one; the true one is smaller, so more are found."""
+    world = WORLDS[POWER_WORLD]
+    pilot = [_one_pair(world, number) for number in range(20)]
+    gap = float(np.mean([difference for *_, difference in pilot]))
+    detectable = float(np.mean([each["detectable"] for each, _ in pilot]))
+    patients = round(patients_needed(CASES, detectable) * (SOUGHT / gap) ** 2)
+    assert patients > 2 * CASES, "the world's own cases are too few"
+    enough = replace(world, name="enough", patients=patients, positives=round(patients * POSITIVES / CASES))
+    found = [_one_pair(enough, number)[0] for number in range(40)]
+    assert np.mean([each["p"] < 0.05 and each["difference"] > 0 for each in found]) >= 0.7
+
+
+def _one_pair(world: World, number: int) -> tuple[pd.Series, float]:
+    """The pair of a world as a question of its own, and the true difference of the trained models."""
+    drawn = predict(world, draw(world, world.generator(number)))
+    frames = drawn.task, drawn.scores, drawn.thresholds
+    found = compare(*frames, inference="fold", ranked=list(world.methods), families={"one": [world.methods]})
+    return found.families["one"].iloc[0], float(np.subtract(*drawn.truth[AUC]))
