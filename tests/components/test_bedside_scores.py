@@ -13,8 +13,11 @@ from baselines.consciousness import Consciousness
 from baselines.deficits import SIGNS, Deficits
 from baselines.nihss import NIHSS
 from baselines.span import SPAN
+from benchmark.cells.rows import read_reference
+from benchmark.cells.task import read_task
 from benchmark.data.cohort import Cohort
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import ROOT
 from tests.made_benchmark import MadeBenchmark
 
 
@@ -119,6 +122,28 @@ def test_deficits_are_counted_and_one_that_cannot_be_assessed_is_the_training_me
     none, two, unsure, eight = method.predict_proba(trial(["F"] * 4, asked, [0] * 4))
     assert none > two > eight
     assert unsure == two, "most have the first two, hardly any the last"
+
+
+def poorer(dataset: str, table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Row -> what its probabilities must rank by, worst first, from the source's own columns (no value is missing)."""
+    if dataset == "soop":
+        total = table["age"] + table["nihss"]
+        return {"nihss": table["nihss"], "span": total, "span[cut=100]": total >= 100}
+    return {"consciousness": table["RCONSC"].map(dict(F=0, D=1, U=2)).astype(float)}
+
+
+@pytest.mark.parametrize(("dataset", "auc"), [("soop", {"nihss": 0.750, "span": 0.694}), ("ist", {"consciousness": 0.629})])
+def test_the_published_rows_have_the_auc_of_the_patients_own_columns(real_cohort, dataset: str, auc: dict[str, float]) -> None:
+    folder = ROOT / "results" / "reference" / dataset / "repeated-cv"
+    task = read_task(folder / "task.json")
+    cohort = real_cohort(dataset)
+    table = cohort.table.set_axis(cohort.case_ids).loc[task.case_ids]
+    for method, score in poorer(dataset, table).items():
+        row = read_reference(folder, method, task.expected(stochastic=False), None)
+        stated = {name: roc_auc_score(task.labels[task.by_name[name].test], p) for name, p in row.probabilities.items()}
+        own = {name: roc_auc_score(1 - task.labels[split.test], score.iloc[split.test]) for name, split in task.by_name.items()}
+        assert stated == pytest.approx(own, abs=1e-12)
+        assert np.mean(list(own.values())) == pytest.approx(auc.get(method, np.mean(list(own.values()))), abs=5e-4)
 
 
 def test_what_is_no_label_is_refused() -> None:
