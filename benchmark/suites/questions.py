@@ -9,6 +9,8 @@ from typing import Any
 from benchmark.system.errors import BenchmarkError, check_known
 
 Contrast = tuple[str, str]
+EVERY_OTHER = "*"
+"""Stands for every ranked row of the suite but those on the question's other side."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ READERS: Mapping[str, Callable[[str, Any], Any]] = {
 def validated_questions(
     questions: Sequence[Question], canonical: Callable[[str], str], ranked: Collection[str], descriptive: Collection[str]
 ) -> tuple[Question, ...]:
-    """The questions with every row in its one spelling.
+    """The questions with every row in its one spelling, and in place of `EVERY_OTHER` the rows that it stands for.
 
     Raises `BenchmarkError` for a row that is unknown or not ranked, for a row against itself, and for a contrast that a family
     asks twice.
@@ -103,10 +105,16 @@ def validated_questions(
             raise BenchmarkError(f"row '{spelled}' is {state}: questions are about ranked rows")
         return name
 
+    def side(spelled: tuple[str, ...], opposite: tuple[str, ...]) -> tuple[str, ...]:
+        if spelled != (EVERY_OTHER,):
+            return tuple(map(row, spelled))
+        excepted = set(map(row, opposite))
+        return tuple(name for name in ranked if name not in excepted)
+
     found, asked = [], set[tuple[str, frozenset[str]]]()
     for question in questions:
         with naming(f"question '{question.ask}'"):
-            spelled = replace(question, a=tuple(map(row, question.a)), b=tuple(map(row, question.b)))
+            spelled = replace(question, a=side(question.a, question.b), b=side(question.b, question.a))
             for a, b in spelled.contrasts:
                 if a == b:
                     raise BenchmarkError(f"row '{a}' stands on both sides")

@@ -44,6 +44,15 @@ def test_questions_are_read_with_every_row_in_its_one_spelling(made: MadeBenchma
     assert (second.family, second.exploratory) == ("plain", True)
 
 
+def test_a_star_stands_for_every_other_ranked_row(made: MadeBenchmark, catalogue: Catalogue) -> None:
+    made.edit('a = "steady"\nb = "blunt"', 'a = "*"\nb = "blunt"', made.suite)
+    suite = validated(load_suite(str(made.suite)), catalogue)
+    assert suite.questions[1].a == tuple(name for name in suite.ranked if name != "blunt")
+    made.edit('a = "*"\nb = "blunt"', 'a = "*"\nb = "*"', made.suite)
+    with pytest.raises(BenchmarkError, match=r"unknown method '\*'"):
+        validated(load_suite(str(made.suite)), catalogue)
+
+
 def test_a_suite_may_ask_nothing(made: MadeBenchmark, catalogue: Catalogue) -> None:
     made.edit(ASKED, "", made.suite)
     assert validated(load_suite(str(made.suite)), catalogue).questions == ()
