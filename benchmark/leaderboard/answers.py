@@ -18,6 +18,7 @@ BETTER, WORSE, OPEN, UNTESTED = "yes", "no: the reverse", "not shown", "not test
 """What the test of one contrast says of "a is better than b"."""
 NUMBERS = ("difference", "low", "high", "p", "p_adjusted", "detectable", "identical", "degenerate", "near_chance")
 """What is taken of a contrast from `Comparison.families`."""
+NEAR_CHANCE = "neither AUC is shown to be above .5"
 MOST_NAMED = 8
 
 
@@ -100,7 +101,7 @@ def one_contrast(pair: Mapping[Any, Any]) -> str:
         return f"{OPEN}: {'identical predictions, the same run' if pair['identical'] else 'no difference in any part'}"
     estimate = signed(pair["favour"]) + interval(pair["favour_low"], pair["favour_high"])
     if pair["call"] == OPEN:
-        why = "neither AUC is shown to be above .5" if pair["near_chance"] else _power(pair["detectable"])
+        why = NEAR_CHANCE if pair["near_chance"] else _power(pair["detectable"])
         return f"{OPEN}: {estimate}; {why}"
     return f"{pair['call']}{',' if pair['call'] == WORSE else ':'} {estimate}"
 
@@ -114,12 +115,18 @@ def _counted(question: Question, contrasts: pd.DataFrame) -> str:
     if len(worse):
         parts.append(f"worse{than} {len(worse)}{_sizes(question, worse[::-1])}")
     if len(unshown):
-        missed = unshown.loc[~unshown["degenerate"].astype(bool) & ~unshown["near_chance"].astype(bool), "detectable"].max()
-        power = f": {_power(missed)}" if np.isfinite(missed) else ""
-        parts.append(("the others not shown" if len(unshown) < len(contrasts) else "no difference shown") + power)
+        parts.append(f"{'the others not' if len(unshown) < len(contrasts) else 'no difference'} shown{_missed(unshown)}")
     if len(untested):
         parts.append(f"{len(untested)} not tested")
     return "; ".join(parts)
+
+
+def _missed(unshown: pd.DataFrame) -> str:
+    """The difference that each of the contrasts would have shown, or why there is none."""
+    able = unshown[~unshown["degenerate"].astype(bool) & ~unshown["near_chance"].astype(bool)]
+    if len(able):
+        return f": {_power(able['detectable'].max())}"
+    return f": {NEAR_CHANCE}" if unshown["near_chance"].all() else ""
 
 
 def _sizes(question: Question, contrasts: pd.DataFrame) -> str:

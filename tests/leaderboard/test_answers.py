@@ -192,9 +192,11 @@ def test_rows_of_which_none_knows_anything_are_not_called():
     task = made_task()
     found = table(task, [row(task, "null", 0.0), row(task, "none", -0.02)], questions=[question("null", "none")])
     assert found.comparison.families["f"].near_chance[0]
-    assert only(found).verdict.startswith("not shown: ") and only(found).verdict.endswith(
-        "; neither AUC is shown to be above .5"
-    )
+    verdict = only(found).verdict
+    assert verdict.startswith("not shown: ") and verdict.endswith("; neither AUC is shown to be above .5")
+    rows = [row(task, name, 0.0) for name in ("null", "none", "naught")]
+    verdict = only(table(task, rows, questions=[question("null", ("none", "naught"))])).verdict
+    assert verdict == "better than none of 2; no difference shown: neither AUC is shown to be above .5"
 
 
 def test_with_six_positives_the_answer_is_students_t_with_five_degrees_of_freedom():
