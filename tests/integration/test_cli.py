@@ -21,7 +21,7 @@ def test_every_verb_has_help(made, verb):
     assert made.cli(verb, "--help").stdout.startswith(f"usage: python -m benchmark {verb}")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["check", "--help"], ["list", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["--help"], ["check", "--help"], ["list", "--help"], ["compare", "--help"]], ids=" ".join)
 def test_help_imports_nothing_heavy(made, words):
     code = (
         "import sys\nfrom benchmark.cli.main import main\n"

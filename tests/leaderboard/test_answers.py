@@ -188,6 +188,20 @@ def test_two_names_of_one_run_are_said_to_be_so():
     )
 
 
+def test_where_all_rows_are_one_run_no_difference_is_shown_nor_a_power_made_up():
+    task = made_task()
+    rows = [replace(row(task, "first", 1.0), method=name) for name in ("first", "second", "third")]
+    found = table(task, rows, questions=[question("first", ("second", "third"))])
+    assert only(found).verdict == "better than none of 2; no difference shown"
+    assert set(found.comparison.families["f"].p_adjusted) == {1.0}
+
+
+def test_a_table_of_a_single_row_waits_for_the_other():
+    task = made_task()
+    rows = [replace(row(task, "good", 1.0), source="reference"), row(task, "weak", 0.3, splits=0)]
+    assert only(table(task, rows, questions=[question("good", "weak")])).verdict == "waits for `weak`"
+
+
 def test_rows_of_which_none_knows_anything_are_not_called():
     task = made_task()
     found = table(task, [row(task, "null", 0.0), row(task, "none", -0.02)], questions=[question("null", "none")])
