@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from benchmark.audit.calibration.families import choose, upper_bound
 from benchmark.audit.calibration.rates import Bar, Rate, any_called, coverage, rate, rejections
 from benchmark.audit.calibration.repetition import (
+    ALL_PAIRS,
     AUC,
     CORRECTED_T,
     SHOWN_AUC,
     WITH_HOLM,
     Repetition,
+    _labelled,
     fit_logistic,
     predict,
     repeat,
@@ -133,3 +138,46 @@ def test_a_bar_has_its_limits_included_and_slack_where_it_is_asked_for():
     assert bar.holds(Rate(0.03, 0.01, 800)) and bar.holds(Rate(0.08, 0.01, 800))
     assert not bar.holds(Rate(0.099, 0.01, 800)) and bar.holds(Rate(0.099, 0.01, 800), errors=2)
     assert not bar.holds(Rate(0.101, 0.01, 800), errors=2)
+
+
+def _erring(shares: list[float]) -> list[Repetition]:
+    """Repetitions of which a share errs at an inflation of 1.6, the rest at none: of the even and of the odd ones."""
+    count = 1000
+    errs = [number // 2 < shares[number % 2] * count / 2 for number in range(count)]
+    return [Repetition(least={ALL_PAIRS: 1.6 if err else 0.5}, truth={AUC: [0.8]}) for err in errs]
+
+
+@pytest.mark.parametrize(
+    ("even", "odd", "chosen", "refuted"),
+    [(0.02, 0.02, 1.25, ()), (0.09, 0.02, 1.75, ()), (0.02, 0.09, 1.75, (1.25, 1.5)), (0.046, 0.046, 1.25, ())],
+)
+def test_the_inflation_is_the_least_that_both_halves_hold(even: float, odd: float, chosen: float, refuted: tuple[float, ...]):
+    quiet = _erring([0.0, 0.0])
+    found = choose({"loud": _erring([even, odd]), "quiet": quiet}, ["loud", "quiet", "absent"], [ALL_PAIRS])
+    assert (found.inflation, found.refuted, found.open_worlds) == (chosen, refuted, ())
+
+
+def test_a_world_that_no_inflation_holds_is_named_and_left_out():
+    hopeless = [replace(each, least={ALL_PAIRS: 9.0}) for each in _erring([0.0, 0.0])]
+    found = choose({"hopeless": hopeless, "quiet": _erring([0.0, 0.0])}, ["hopeless", "quiet"], [ALL_PAIRS])
+    assert found.open_worlds == ("hopeless",) and found.inflation == 1.25 and found.worst == "quiet"
+
+
+def test_the_upper_bound_is_clopper_pearsons():
+    from scipy.stats import beta
+
+    assert upper_bound(rate([1] * 20 + [0] * 480)) == pytest.approx(beta.ppf(0.95, 21, 480))
+
+
+def test_few_repetitions_of_a_doubled_world_give_each_patient_two_cases_in_one_part():
+    drawn = draw(WORLDS["8-doubled"], WORLDS["8-doubled"].generator(0))
+    found = predict(WORLDS["8-doubled"], drawn).task
+    assert len(drawn.labels) == 2 * WORLDS["8-doubled"].patients
+    assert (found.groupby(["split", "group"], observed=True).size() == 2).all()
+
+
+def test_a_tenth_of_the_labels_is_a_tenth_of_either_class():
+    labels = (np.arange(200) < 60).astype(np.int8)
+    chosen = _labelled(0.1, np.arange(0, 200, 2), labels)
+    assert (chosen[labels == 1].sum(), chosen[labels == 0].sum()) == (3, 7)
+    assert not chosen[1::2].any() and _labelled(1.0, np.arange(0, 200, 2), labels).sum() == 100

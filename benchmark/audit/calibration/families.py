@@ -31,21 +31,18 @@ def upper_bound(found: Rate) -> float:
 
 @dataclass(frozen=True)
 class Choice:
-    """The least candidate that keeps the bar in every world, on the first half of the repetitions; None where none does.
+    """The least candidate that keeps the bar in every world on the first half of the repetitions and on the second; or None.
 
-    `worst` is the world with the greatest bound on the second half, at that candidate or at the greatest; `held` whether that
-    bound keeps the bar. `open_worlds` are those that no candidate holds on the first half: they are left out of the choice.
+    `worst` is the world with the greatest `bound` on the second half, at that candidate or at the greatest of all. `refuted`
+    are the lesser candidates that the first half chose and the second did not confirm. `open_worlds` are those that no
+    candidate holds on the first half: they are left out of the choice.
     """
 
     inflation: float | None
     worst: str
     bound: float
+    refuted: tuple[float, ...]
     open_worlds: tuple[str, ...]
-
-    @property
-    def held(self) -> bool:
-        """Whether the second half confirms the choice."""
-        return self.inflation is not None and self.bound <= BAR
 
 
 def choose(
@@ -59,8 +56,9 @@ def choose(
 
     open_worlds = tuple(world for world in known if bound(world, candidates[-1], 0) > BAR)
     closed = [world for world in known if world not in open_worlds]
-    kept = (each for each in candidates if all(bound(world, each, 0) <= BAR for world in closed))
-    inflation = next(kept, None) if closed else None
-    bounds = {world: bound(world, inflation or candidates[-1], 1) for world in closed}
+    kept = [each for each in candidates if closed and all(bound(world, each, 0) <= BAR for world in closed)]
+    confirmed = next((each for each in kept if all(bound(world, each, 1) <= BAR for world in closed)), None)
+    bounds = {world: bound(world, confirmed or candidates[-1], 1) for world in closed}
     worst = max(bounds, key=lambda world: bounds[world], default="")
-    return Choice(inflation, worst, bounds.get(worst, float("nan")), open_worlds)
+    refuted = tuple(each for each in kept if confirmed is None or each < confirmed)
+    return Choice(confirmed, worst, bounds.get(worst, float("nan")), refuted, open_worlds)

@@ -99,7 +99,8 @@ different (see [statistics.md](statistics.md)). c is what max-T multiplies the c
 
 ONE_CONSTANT = f"""\
 The constant is the least c that holds in every world: on one half of the repetitions ({ENOUGH} are needed) the one-sided
-95 % upper bound of the error is at most {families.BAR:.3f}. The other half then tests it."""
+95 % upper bound of the error is at most {families.BAR:.3f}. The other half then tests it; a c that it refutes gives way to
+the next."""
 
 QUESTION_FAMILIES = """\
 Families that were named in advance are smaller, and have a constant of their own: one pair, three contrasts, one method
@@ -266,12 +267,14 @@ def _chosen(results: Results, name: str) -> str:
     if name not in choices(results):
         return ""
     choice, shipped = choices(results)[name]
-    text = "Nothing can be chosen."
-    if choice.inflation is not None:
-        verdict = "holds" if choice.held else "**fails**"
-        text = (
-            f"c = {choice.inflation:g} is chosen; on the other half the greatest bound is {_short(choice.bound)} "
-            f"(`{choice.worst}`), and the bar {verdict}. The leaderboard uses {shipped:g}."
+    refuted = " and ".join(f"{each:g}" for each in choice.refuted)
+    text = f"One half would choose {refuted}, which the other refutes. " if refuted else ""
+    if choice.inflation is None:
+        text += "No c can be chosen."
+    else:
+        text += (
+            f"c = {choice.inflation:g} holds on both halves; the greatest bound on the second is {_short(choice.bound)} "
+            f"(`{choice.worst}`). The leaderboard uses {shipped:g}."
         )
     if choice.open_worlds:
         text += f" No c tried holds {', '.join(f'`{world}`' for world in choice.open_worlds)}."
