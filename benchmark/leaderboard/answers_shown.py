@@ -9,11 +9,15 @@ from benchmark.leaderboard.answers import UNTESTED, Answer, answers, interval, s
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import folded, grid, p_value
 
+FEW = 2
 HEAD = ("family", "a", "b", "difference, + in favour of a (95 % CI)", "p", "p in its family", "a better than b?")
 
 
 def sentences(answered: Sequence[Answer]) -> dict[str, list[str]]:
-    """Who named the questions -> a sentence for each that is tested, and one for all that are not for the same reason."""
+    """Who named the questions -> a sentence for each that is tested, and one for all that are not for the same reason.
+
+    Such questions are counted where they are more than `FEW`.
+    """
     origins = dict.fromkeys(answer.origin for answer in answered)
     return {origin: _sentences([answer for answer in answered if answer.origin == origin]) for origin in origins}
 
@@ -24,7 +28,8 @@ def _sentences(answered: Sequence[Answer]) -> list[str]:
         if not answer.tested:
             waiting.setdefault(answer.verdict, []).append(f"*{answer.ask}*")
     tested = [f"*{answer.ask}* {answer.verdict}." for answer in answered if answer.tested]
-    return [*tested, *(f"{' '.join(asks)} {verdict}." for verdict, asks in waiting.items())]
+    counted = {verdict: " ".join(asks) if len(asks) <= FEW else f"{len(asks)} questions:" for verdict, asks in waiting.items()}
+    return [*tested, *(f"{asks} {verdict}." for verdict, asks in counted.items())]
 
 
 def contrast_rows(answered: Sequence[Answer]) -> list[list[str]]:

@@ -250,10 +250,11 @@ def test_the_answers_stand_before_what_the_table_shows_and_say_who_asked():
 
 
 def test_questions_that_are_open_for_one_reason_share_a_sentence():
-    questions = [replace(question("good", "unseen"), ask=f"{i}?") for i in (1, 2)]
-    found = asked(*questions, question("good", "weak", "g"), not_applicable=("unseen",))
-    said = sentences(answers(found))["named by us"]
+    questions = [replace(question("good", "unseen"), ask=f"{i}?") for i in (1, 2, 3)]
+    few, more = (asked(*questions[:count], question("good", "weak", "g"), not_applicable=("unseen",)) for count in (2, 3))
+    said, many = (sentences(answers(found))["named by us"] for found in (few, more))
     assert len(said) == 2 and said[1] == "*1?* *2?* does not apply."
+    assert len(many) == 2 and many[1] == "3 questions: does not apply."
 
 
 def test_json_has_an_entry_for_each_contrast_with_its_family_and_inflation():
