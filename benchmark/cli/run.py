@@ -98,7 +98,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
                 page = f"none: {error}" if isinstance(error, BenchmarkError) else f"none: {type(error).__name__}: {error}"
             for table in tables:
                 if table.task.dataset in suite.datasets and table.task.protocol in suite.protocols:
-                    reporter.say(_summary(table))
+                    reporter.say(_summary(table, catalogue, options.method))
             reporter.say(f"leaderboard: {path}\npage: {page}")
             if summary.computed:
                 reporter.say(mirror.finish())
@@ -172,17 +172,23 @@ def _outcomes(named: str) -> tuple[str, ...]:
     return names
 
 
-def _summary(table: Standings) -> str:
-    """The leading rows and the conclusion of a table, as the leaderboard has them."""
+def _summary(table: Standings, catalogue: Catalogue, named: Sequence[str]) -> str:
+    """The leading rows and the conclusion of a table, as the leaderboard has them; of named methods what it says of them.
+
+    The suite's questions are answered where the whole suite is run.
+    """
     from benchmark.leaderboard.answers import answers
     from benchmark.leaderboard.answers_shown import sentences
     from benchmark.leaderboard.conclusions import conclusion
+    from benchmark.leaderboard.own_rows import own_row_sentences
 
     title = f"\n{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases)"
     means = {} if table.comparison is None else table.comparison.metrics[table.metric].dropna().to_dict()
     leading = ", ".join(f"{name} {means[name]:.3f}" for name in table.ranked[:5] if name in means)
-    asked = [line for origin, said in sentences(answers(table)).items() for line in (f"questions {origin}:", *said)]
-    return "\n  ".join(filter(None, (title, leading, *asked, conclusion(table))))
+    asked = {} if named else sentences(answers(table))
+    answered = [line for origin, said in asked.items() for line in (f"questions {origin}:", *said)]
+    own = own_row_sentences(table, catalogue)
+    return "\n  ".join(filter(None, (title, leading, *answered, conclusion(table, catalogue), *own)))
 
 
 def _dry_run(request: Request, catalogue: Catalogue) -> int:

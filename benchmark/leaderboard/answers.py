@@ -16,6 +16,7 @@ from benchmark.suites.questions import Question
 
 BETTER, WORSE, OPEN, UNTESTED = "yes", "no: the reverse", "not shown", "not tested"
 """What the test of one contrast says of "a is better than b"."""
+INAPPLICABLE = "does not apply"
 NUMBERS = ("difference", "low", "high", "p", "p_adjusted", "detectable", "identical", "degenerate", "near_chance")
 """What is taken of a contrast from `Comparison.families`."""
 NEAR_CHANCE = "neither AUC is shown to be above .5"
@@ -74,7 +75,7 @@ def _contrasts(table: Standings, asked: Asked) -> pd.DataFrame:
 def _untested(table: Standings, asked: Asked) -> str:
     """Why none of a question's contrasts is tested."""
     if not asked.contrasts:
-        return "does not apply"
+        return INAPPLICABLE
     sites = None if table.comparison is None else table.comparison.counted_sites
     if sites is not None and sites < MIN_SITES:
         return f"not tested here: fewer than {MIN_SITES} sites"

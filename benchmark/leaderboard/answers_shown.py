@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.leaderboard.answers import UNTESTED, Answer, answers, interval, signed
+from benchmark.leaderboard.answers import INAPPLICABLE, UNTESTED, Answer, answers, interval, signed
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import folded, grid, p_value
 
@@ -28,8 +28,14 @@ def _sentences(answered: Sequence[Answer]) -> list[str]:
         if not answer.tested:
             waiting.setdefault(answer.verdict, []).append(f"*{answer.ask}*")
     tested = [f"*{answer.ask}* {answer.verdict}." for answer in answered if answer.tested]
-    counted = {verdict: " ".join(asks) if len(asks) <= FEW else f"{len(asks)} questions:" for verdict, asks in waiting.items()}
-    return [*tested, *(f"{asks} {verdict}." for verdict, asks in counted.items())]
+    return [*tested, *(_together(asks, verdict) for verdict, asks in waiting.items())]
+
+
+def _together(asks: Sequence[str], verdict: str) -> str:
+    """One sentence for questions that are open for one reason."""
+    if len(asks) <= FEW:
+        return f"{' '.join(asks)} {verdict}."
+    return f"{len(asks)} questions do not apply." if verdict == INAPPLICABLE else f"{len(asks)} questions: {verdict}."
 
 
 def contrast_rows(answered: Sequence[Answer]) -> list[list[str]]:

@@ -254,7 +254,7 @@ def test_questions_that_are_open_for_one_reason_share_a_sentence():
     few, more = (asked(*questions[:count], question("good", "weak", "g"), not_applicable=("unseen",)) for count in (2, 3))
     said, many = (sentences(answers(found))["named by us"] for found in (few, more))
     assert len(said) == 2 and said[1] == "*1?* *2?* does not apply."
-    assert len(many) == 2 and many[1] == "3 questions: does not apply."
+    assert len(many) == 2 and many[1] == "3 questions do not apply."
 
 
 def test_json_has_an_entry_for_each_contrast_with_its_family_and_inflation():
