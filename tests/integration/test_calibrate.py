@@ -73,7 +73,7 @@ def test_what_cannot_be_calibrated_is_refused_in_one_line(made: MadeBenchmark):
         (["--method", "logistic-regression"], "its seed changes nothing"),
         (["--method", "image-net"], "needs more than the table"),
         (["--dataset", "made[seed=1]", "--method", "dicey"], "need a dataset with a free field 'seed'"),
-        (["--world", "s4"], "unknown world 's4': known: copies, "),
+        (["--world", "s4"], "unknown world 's4': "),
         (["--repetitions", "1"], "--repetitions 1: give 2 or more"),
         (["--jobs", "0"], "--jobs 0: give 1 or more"),
     ):
