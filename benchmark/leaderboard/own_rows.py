@@ -47,7 +47,7 @@ def _likeness(table: Standings, comparison: Comparison, name: str, catalogue: Ca
         return difference
     if ranked:
         return f"{difference}, p {p_value(pair['p_adjusted'])}, adjusted for all pairs of the table"
-    return f"{difference}, p {p_value(pair['p'])}, unadjusted: of this pair alone, which was chosen by its score"
+    return f"{difference}, p {p_value(pair['p_adjusted'])}, unadjusted: of this pair alone, which was chosen by its score"
 
 
 def _inputs(name: str, catalogue: Catalogue) -> frozenset[str]:

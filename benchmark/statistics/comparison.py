@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
-from benchmark.statistics.families import Family, Pairs, all_pairs, named, near_chance
+from benchmark.statistics.families import Family, Pairs, all_pairs, named
 from benchmark.statistics.inference import AREAS, Inferred, by_fold, descriptive, held_out, without_tests
 from benchmark.statistics.max_t import Remembered
 from benchmark.statistics.metric_names import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
@@ -160,6 +160,8 @@ def compare(
     )
     both = [np.concatenate(parts) for parts in zip(*((pairs.a, pairs.b) for pairs in (every, *advance)), strict=True)]
     inferred = INFERENCES.get(inference, descriptive)(run, metric, *both)
+    if metric not in AREAS:
+        inferred = replace(inferred, above_chance=None)
     if interim:
         inferred = without_tests(inferred)
 
@@ -177,7 +179,7 @@ def compare(
     pairs = _pairs(run, inferred, compared, metric, every, to_come)
     score = sign * inferred.mean[metric][family]
     better = better_than(pairs["p_adjusted"].to_numpy(), sign * pairs["difference"].to_numpy(), first, second, len(family))
-    tested = np.flatnonzero(~np.isnan(score)) if inferred.areas or inferred.test else np.arange(0)
+    tested = _tested(score, pairs, first, second) if inferred.areas or inferred.test else np.arange(0)
     ranks = _ranks(better[np.ix_(tested, tested)], score[tested], awaited)
     ranks = ranks.set_axis(np.array(ranked)[tested]).reindex(names)
     return Comparison(
@@ -201,7 +203,7 @@ def compare(
         pd.Series(calibration_error(run)[order], index=names),
         inferred.prevalence,
         _power(inferred, compared, to_come),
-        [*inferred.notes, *_warnings(run, names, pairs, compared.p_adjusted)],
+        [*inferred.notes, *_warnings(run, names, pairs)],
     )
 
 
@@ -223,9 +225,7 @@ def _contrasts(run: Evaluation, inferred: Inferred, metric: str, pairs: Pairs, r
 def _pairs(run: Evaluation, inferred: Inferred, family: Family, metric: str, pairs: Pairs, to_come: int) -> pd.DataFrame:
     a, b, test = pairs.a, pairs.b, family.test
     names = np.array(run.methods, dtype=object)
-    blank, chance = np.full(len(a), np.nan), np.zeros(len(a), dtype=bool)
-    if metric in AREAS and inferred.above_chance is not None:
-        chance = near_chance(inferred.above_chance, a, b)
+    blank = np.full(len(a), np.nan)
     by_t = inferred.test.p[pairs.place] if inferred.test else blank
     content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
     return pd.DataFrame(
@@ -236,15 +236,14 @@ def _pairs(run: Evaluation, inferred: Inferred, family: Family, metric: str, pai
             "low": family.low,
             "high": family.high,
             "p": test.p,
-            # Between two rows of which neither is shown to know anything no difference is called.
-            "p_adjusted": np.where(chance & np.isfinite(family.p_adjusted), 1.0, family.p_adjusted),
+            "p_adjusted": family.p_adjusted,
             "p_nadeau_bengio": inferred.opinion.p[pairs.place] if inferred.opinion else blank,
             "p_holm": holm(by_t, to_come),
             **{key: inferred.secondary[key][pairs.place] if key in inferred.secondary else blank for key in SECONDARY},
             "error": test.error,
             "identical": content[a] == content[b],
             "degenerate": test.degenerate,
-            "near_chance": chance,
+            "near_chance": family.near_chance,
         }
     )
 
@@ -266,6 +265,13 @@ def _power(inferred: Inferred, family: Family, to_come: int) -> Power:
     )
 
 
+def _tested(score: Floats, pairs: pd.DataFrame, a: Index, b: Index) -> Index:
+    """The rows of the family that are tested against another; a single row with a score counts as tested."""
+    known = np.flatnonzero(pairs["p"].notna())
+    paired = np.isin(np.arange(len(score)), [a[known], b[known]])
+    return np.flatnonzero(~np.isnan(score) & (paired | (len(score) == 1)))
+
+
 def _ranks(better: Bools, score: Floats, awaited: int) -> pd.DataFrame:
     """Rank interval, best set and letters of the tested rows of a family; a greater `score` is better."""
     order = np.argsort(-score, kind="stable")
@@ -274,7 +280,7 @@ def _ranks(better: Bools, score: Floats, awaited: int) -> pd.DataFrame:
     return pd.DataFrame({"low": low, "high": high, "best": best_set(better), "letters": lettered})
 
 
-def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, called: Floats) -> list[str]:
+def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame) -> list[str]:
     """Constant predictions, rows without a predicted class, identical runs and differences without variance."""
     total = len(run.splits)
     notes = []
@@ -293,7 +299,7 @@ def _warnings(run: Evaluation, names: list[str], pairs: pd.DataFrame, called: Fl
     for chosen, text in (
         (pairs["identical"], "identical predictions, the same run"),
         (
-            pairs["near_chance"] & (called < ALPHA),
+            pairs["near_chance"] & (pairs["p"] * len(pairs) < ALPHA),
             "neither AUC is shown to be above .5, so their difference is not called (adjusted p 1)",
         ),
         (pairs["degenerate"] & (pairs["p"] == 0), "the same difference in every part, p = 0 by rule"),

@@ -28,7 +28,8 @@ def average_by_patient(values: Floats, patients: Index, count: int) -> Floats:
 def covariance(values: Floats, labels: Labels, groups: Index | None = None) -> Floats:
     """Covariance (M, M) of the AUCs from placements (M, N) and `labels` (N,); NaN with fewer than two of a class.
 
-    With `groups` (N,) in 0..G-1 it is clustered: G/(G - 1) times the sum over groups of the products of their deviations.
+    With `groups` (N,) in 0..G-1 it is clustered: the sum over groups of the products of their deviations, those of a class
+    times sqrt(G_c/(G_c - 1)), G_c the groups that hold it, so that every case doubled changes nothing.
     """
     if degrees_of_freedom(labels, groups) < 1:
         return np.full((len(values), len(values)), np.nan)
@@ -38,10 +39,11 @@ def covariance(values: Floats, labels: Labels, groups: Index | None = None) -> F
         return np.asarray(sum(part @ part.T / ((part.shape[1] - 1) * part.shape[1]) for part in centred))
     deviations = np.zeros_like(values)
     for part in parts:
-        deviations[:, part] = _centred(values[:, part]) / len(part)
+        units = len(np.unique(groups[part]))
+        deviations[:, part] = _centred(values[:, part]) / len(part) * np.sqrt(units / (units - 1))
     count = int(groups.max()) + 1
     sums = np.stack([np.bincount(groups, weights=row, minlength=count) for row in deviations])
-    return np.asarray(sums @ sums.T * (count / (count - 1)))
+    return np.asarray(sums @ sums.T)
 
 
 def _centred(values: Floats) -> Floats:

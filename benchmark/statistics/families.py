@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmark.statistics import delong
 from benchmark.statistics.arrays import Bools, Floats, Index
-from benchmark.statistics.inference import Areas, Inferred
+from benchmark.statistics.inference import Inferred
 from benchmark.statistics.max_t import Remembered, adjust
 from benchmark.statistics.multiplicity import ALPHA, holm
 from benchmark.statistics.student import Test, quantile, t_test
@@ -26,7 +26,7 @@ class Family:
     """The tests of a family's pairs (P,): each one's own, and `p_adjusted`, `low` and `high`, which hold for all together.
 
     `critical` is the |z| or |t| that the first rejection needs; `inflation` what the covariance was multiplied by, NaN for
-    other tests.
+    other tests. `near_chance` marks pairs whose `p_adjusted` is 1 because neither AUC is shown to be above .5.
     """
 
     test: Test
@@ -35,6 +35,7 @@ class Family:
     high: Floats
     critical: float
     inflation: float
+    near_chance: Bools
 
     @property
     def size(self) -> int:
@@ -53,35 +54,46 @@ def near_chance(above_chance: Floats, a: Index, b: Index) -> Bools:
 
 
 def all_pairs(inferred: Inferred, pairs: Pairs, awaited: int, remembered: Remembered | None = None) -> Family:
-    """The family of all pairs: step-down max-T for AUCs, whose intervals are those of a single step; Holm for other tests.
+    """The family of all pairs: step-down max-T for AUCs, Holm for other tests; the intervals are those of a single step.
 
     `awaited` comparisons of it are still to come.
     """
     if inferred.areas is not None:
-        return _by_area(inferred.areas, inferred.areas.all_pairs, pairs, awaited, step_down=True, remembered=remembered)
-    test = _taken(inferred, pairs)
-    critical = _bonferroni(test, awaited)
-    return Family(test, holm(test.p, awaited), test.low, test.high, critical, np.nan)
+        return _by_area(inferred, inferred.areas.all_pairs, pairs, awaited, step_down=True, remembered=remembered)
+    return _by_t(inferred, pairs, awaited, step_down=True)
 
 
 def named(inferred: Inferred, pairs: Pairs, remembered: Remembered | None = None) -> Family:
-    """A family that was named in advance: single-step max-T for AUCs, so p and interval agree; for other tests Holm.
-
-    The intervals beside Holm's p are Bonferroni's.
-    """
+    """A family that was named in advance, in a single step, so that p and interval agree: max-T for AUCs, else Bonferroni."""
     if inferred.areas is not None:
-        return _by_area(inferred.areas, inferred.areas.questions, pairs, 0, step_down=False, remembered=remembered)
+        return _by_area(inferred, inferred.areas.questions, pairs, 0, step_down=False, remembered=remembered)
+    return _by_t(inferred, pairs, 0, step_down=False)
+
+
+def _by_t(inferred: Inferred, pairs: Pairs, awaited: int, *, step_down: bool) -> Family:
     test = _taken(inferred, pairs)
-    critical = _bonferroni(test, 0)
-    half = critical * test.error
-    return Family(test, holm(test.p), test.mean - half, test.mean + half, critical, np.nan)
+    count = int(np.isfinite(test.p).sum()) + awaited
+    critical = quantile(test.df, 1 - ALPHA / (2 * count)) if count else np.nan
+    half, p = critical * test.error, holm(test.p, awaited) if step_down else np.minimum(test.p * count, 1.0)
+    silent = _near_chance(inferred, pairs)
+    p = np.where(silent & np.isfinite(p), 1.0, p)
+    return Family(test, p, test.mean - half, test.mean + half, critical, np.nan, silent)
+
+
+def _near_chance(inferred: Inferred, pairs: Pairs) -> Bools:
+    if inferred.above_chance is None:
+        return np.zeros(len(pairs.a), dtype=bool)
+    return near_chance(inferred.above_chance, pairs.a, pairs.b)
 
 
 def _by_area(
-    areas: Areas, inflation: float, pairs: Pairs, awaited: int, *, step_down: bool, remembered: Remembered | None
+    inferred: Inferred, inflation: float, pairs: Pairs, awaited: int, *, step_down: bool, remembered: Remembered | None
 ) -> Family:
+    areas, silent = inferred.areas, _near_chance(inferred, pairs)
+    assert areas is not None
     test = delong.pairwise(areas.auc, areas.covariance, pairs.a, pairs.b, inflation, areas.df)
-    statistic = np.where(test.degenerate, np.nan, test.statistic)
+    # A pair that is never called stays in the maximum of every step.
+    statistic = np.where(test.degenerate, np.nan, np.where(silent & np.isfinite(test.statistic), 0.0, test.statistic))
     found = adjust(
         statistic,
         areas.covariance,
@@ -94,7 +106,7 @@ def _by_area(
     )
     half = found.critical * test.error
     p = np.where(test.degenerate, test.p, found.p)
-    return Family(test, p, test.mean - half, test.mean + half, found.critical, inflation)
+    return Family(test, p, test.mean - half, test.mean + half, found.critical, inflation, silent)
 
 
 def _taken(inferred: Inferred, pairs: Pairs) -> Test:
@@ -104,8 +116,3 @@ def _taken(inferred: Inferred, pairs: Pairs) -> Test:
         return t_test(unknown, unknown, np.nan)
     whole = inferred.test
     return t_test(whole.mean[pairs.place], whole.error[pairs.place], whole.df)
-
-
-def _bonferroni(test: Test, awaited: int) -> float:
-    count = int(np.isfinite(test.p).sum()) + awaited
-    return quantile(test.df, 1 - ALPHA / (2 * count)) if count else np.nan

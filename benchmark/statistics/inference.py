@@ -124,7 +124,10 @@ def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
 
 def without_tests(inferred: Inferred) -> Inferred:
     """The same estimates without intervals and p-values."""
-    return replace(inferred, intervals={}, areas=None, test=None, opinion=None, secondary={}, spread={})
+    between = inferred.heterogeneity
+    if between is not None:
+        between = between.assign(random_effects_low=np.nan, random_effects_high=np.nan)
+    return replace(inferred, heterogeneity=between, intervals={}, areas=None, test=None, opinion=None, secondary={}, spread={})
 
 
 def cut(metric: str, interval: ArrayLike) -> Floats:

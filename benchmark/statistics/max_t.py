@@ -7,6 +7,7 @@ cost less correction than Bonferroni's or Holm's (Westfall and Young 1993; Hotho
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 from scipy.special import stdtr
@@ -14,6 +15,7 @@ from scipy.special import stdtr
 from benchmark.statistics.arrays import Counts, Floats, Index
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.student import quantile
+from benchmark.system.provenance import code_digest
 
 DRAWS, REFINED = 100_000, 2_000_000
 """Draws of the null distribution; doubled, up to `REFINED`, while a p lies within `NEAR` Monte-Carlo errors of `ALPHA`."""
@@ -110,8 +112,9 @@ def _drawn(
 
 
 def _digest(*parts: object) -> str:
-    """A digest of arrays and plain values."""
-    texts = (part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode() for part in parts)
+    """A digest of arrays and plain values, and of the code that draws."""
+    given = (code_digest(Path(__file__)), *parts)
+    texts = (part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode() for part in given)
     return sha256(b"|".join(texts)).hexdigest()
 
 
@@ -164,8 +167,8 @@ class _Null:
             self._greatest.append(running)
 
     def p(self, own: Floats, awaited: int) -> Floats:
-        """The adjusted p of the pairs, between their own and Bonferroni's, in the order of their |z|."""
-        drawn = self._reached / self.drawn
+        """The adjusted p of the pairs, at most Bonferroni's, in the order of their |z|; the observed counts as a draw."""
+        drawn = (self._reached + 1) / (self.drawn + 1)
         steps = np.arange(1, len(own) + 1) if self._step_down else len(own)
         p = np.clip(drawn, own, own * steps) + awaited * own
         return np.minimum(np.maximum.accumulate(p[::-1])[::-1], 1.0)
@@ -173,7 +176,7 @@ class _Null:
     def critical(self, awaited: int) -> float:
         """The least |z| that a single step calls at `ALPHA`: the pairs to come take their share by Bonferroni's bound."""
         greatest = np.sort(np.concatenate(self._greatest))[::-1]
-        spent = np.arange(1, len(greatest) + 1) / len(greatest) + awaited * 2.0 * stdtr(self._df, -greatest)
+        spent = np.arange(2, len(greatest) + 2) / (len(greatest) + 1) + awaited * 2.0 * stdtr(self._df, -greatest)
         return float(greatest[np.searchsorted(spent, ALPHA)])
 
 

@@ -319,7 +319,8 @@ leave_one_site_out <- function(table, rows) {
   }
   pairs <- combn(methods, 2)
   tests <- apply(pairs, 2, function(pair) {
-    result <- t.test(scores[[pair[1]]], scores[[pair[2]]], paired = TRUE)
+    level <- 1 - 0.05 / ncol(pairs)  # the intervals hold for all pairs together
+    result <- t.test(scores[[pair[1]]], scores[[pair[2]]], paired = TRUE, conf.level = level)
     flips <- sign_flip(scores[[pair[1]]] - scores[[pair[2]]])
     c(unname(result$estimate), result$conf.int, result$parameter, result$p.value, flips)
   })

@@ -7,10 +7,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student
 
 from benchmark.statistics import inflation
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.statistics.delong import delong_test
+from benchmark.statistics.families import Pairs, all_pairs, named
+from benchmark.statistics.inference import Areas, Inferred
 from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.student import corrected_t
 from benchmark.system.errors import BenchmarkError, UnknownNameError
@@ -90,8 +93,6 @@ def test_the_headline_is_the_mean_over_cells_and_the_second_opinion_the_correcte
 
 
 def test_a_pair_is_tested_by_the_inflated_variance_of_its_patients_placements(task, scores, table):
-    from scipy.stats import t as student
-
     placed = {}
     for name in ("strong", "good"):
         parts = []
@@ -145,8 +146,6 @@ def test_facts_are_noted(table, task, scores):
 
 
 def test_power_is_printed(table):
-    from scipy.stats import t as student
-
     df = 70 - 1  # of 200 cases 70 are positive
     assert student.isf(0.05 / 2, df) < table.power.first_rejection_t < student.isf(0.05 / 6 / 2, df)
     assert 0 < table.power.detectable_alone < table.power.detectable < 0.5
@@ -259,8 +258,6 @@ def test_with_no_site_large_enough_nothing_is_guessed():
 
 
 def test_holdout_is_delong_without_the_resampling_factor():
-    from scipy.stats import t as student
-
     task = made_task(400, inference="held-out")
     one_seed = made_scores(task[task["seed"] == 39], {"a": 0.5, "b": 1.5})
     scores = pd.concat([one_seed] * 4, ignore_index=True)  # methods that the seed does not change
@@ -384,7 +381,7 @@ def test_ties_count_half(task):
 
 
 def test_every_case_doubled_gives_the_error_of_the_undoubled_set(task, scores):
-    alone = run(task.assign(group=task["case"]), scores)
+    alone = run(task, scores)
     twice = pd.concat([task.assign(group=task["case"]), task.assign(case=task["case"] + "b", group=task["case"])])
     order = np.argsort(pd.factorize(twice["split"])[0], kind="stable")
     both = pd.concat([scores, scores]).iloc[order].reset_index(drop=True)
@@ -413,3 +410,38 @@ def test_a_family_named_in_advance_is_adjusted_by_itself_in_a_single_step(task, 
 def test_more_than_60_rows_are_adjusted_in_a_single_step(task):
     found = run(task, made_scores(task, {f"m{m:02}": m / 15 for m in range(61)}))
     assert ((found.pairs["p_adjusted"] < 0.05) == (found.pairs["low"] * found.pairs["high"] > 0)).all()
+
+
+def test_intervals_and_p_hold_for_all_pairs_together_where_holm_adjusts(task, scores):
+    found = run(task, scores, metric="brier", families={"asked": [("strong", "weak"), ("strong", "good")]})
+    tests = len(found.pairs)
+    by_fold = found.per_split["brier"]
+    for pair in found.pairs.itertuples():
+        test = corrected_t(by_fold.loc[pair.a] - by_fold.loc[pair.b])
+        half = student.isf(0.05 / 2 / tests, 19) * test.error
+        assert (pair.low, pair.high) == pytest.approx((pair.difference - half, pair.difference + half))
+    asked = found.families["asked"]
+    assert asked["p_adjusted"].tolist() == pytest.approx(np.minimum(asked["p"] * 2, 1).tolist())
+    assert ((asked["p_adjusted"] < 0.05) == (asked["low"] * asked["high"] > 0)).all()
+
+
+def test_pairs_near_chance_stay_in_the_maximum_of_every_step():
+    above, a, b = np.array([0.5] * 12 + [1e-9]), *np.triu_indices(13, 1)
+    auc = np.array([0.43, 0.57] * 6 + [0.655])
+    areas = Areas(auc, np.eye(13) * 4e-4, 300, 1.0, 1.0)
+    blank = Inferred({}, auc, 0.5, areas=areas, above_chance=above)
+    pairs = Pairs(a, b, np.arange(len(a)))
+    found = all_pairs(blank, pairs, 0)
+    silent = (a < 12) & (b < 12)
+    assert (found.p_adjusted[silent] == 1).all() and (found.near_chance == silent).all()
+    single = named(blank, pairs)
+    greatest = np.argmax(np.where(silent, 0, np.abs(auc[a] - auc[b])))
+    assert found.p_adjusted[greatest] == pytest.approx(single.p_adjusted[greatest], abs=0.005), "it competes with all pairs"
+
+
+def test_a_row_without_any_p_has_no_rank():
+    task = made_task(400, inference="held-out")
+    task["label"] = (task["case"] == "c00003").astype(int)
+    found = run(task, made_scores(task, {"a": 0.5, "b": 1.5}), "held-out")
+    assert found.pairs["p"].isna().all()
+    assert found.rank_low.isna().all() and list(found.best_set) == [None, None]

@@ -123,3 +123,12 @@ def test_what_was_drawn_before_is_not_drawn_again_and_other_input_is():
     again = adjust(z, covariance, a, b, 40, remembered=remembered)
     assert again.critical == 9 and (again.p == 0.5).all()
     assert adjust(z, covariance * 2, a, b, 40, remembered=remembered).critical != 9 and len(remembered) == 2
+
+
+def test_a_z_that_no_draw_reaches_has_no_smaller_p_than_the_draws_can_tell():
+    covariance, a, b = independent(22)
+    z = np.full(len(a), 0.3)
+    z[0] = 4.9
+    p = adjust(z, covariance, a, b, 300, draws=2000).p[0]
+    own = 2 * student.sf(4.9, 300)
+    assert p == pytest.approx(min(1 / 2001, own * len(a)))
