@@ -97,10 +97,10 @@ FAMILIES = """\
 Equal methods, all pairs: how often is at least one pair called different at .05? Two rows near chance are never called
 different (see [statistics.md](statistics.md)). c is what max-T multiplies the covariance of the AUCs by."""
 
+LIMIT = f"{families.BAR:.3f}".removeprefix("0")
 ONE_CONSTANT = f"""\
 The constant is the least c that holds in every world: on one half of the repetitions ({ENOUGH} are needed) the one-sided
-95 % upper bound of the error is at most {families.BAR:.3f}. The other half then tests it; a c that it refutes gives way to
-the next."""
+95 % upper bound of the error is at most {LIMIT}. The other half then tests it; a c that it refutes gives way to the next."""
 
 QUESTION_FAMILIES = """\
 Families that were named in advance are smaller, and have a constant of their own: one pair, three contrasts, one method
@@ -305,7 +305,7 @@ def _section(text: str, table: str, verdict: str) -> str:
 
 def _families(results: Results) -> str:
     table = _errors(results, FAMILY_WORLDS, [ALL_PAIRS], CANDIDATES)
-    return _section(f"{FAMILIES} {ONE_CONSTANT}", table, _chosen(results, "all pairs"))
+    return _section(fill(f"{FAMILIES} {ONE_CONSTANT}", WIDTH, break_on_hyphens=False), table, _chosen(results, "all pairs"))
 
 
 def _question_families(results: Results) -> str:
