@@ -17,7 +17,7 @@ from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError, check_known
 
 SOUGHT = 0.03
-"""The true difference for which the number of patients is told."""
+"""The true difference for which the number of patients is given."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The number of patients that is told for a pair finds the difference as often as it says."""
+"""With the number of patients given for a pair, the difference is found as often as promised."""
 
 from __future__ import annotations
 
