@@ -132,3 +132,12 @@ def test_a_z_that_no_draw_reaches_has_no_smaller_p_than_the_draws_can_tell():
     p = adjust(z, covariance, a, b, 300, draws=2000).p[0]
     own = 2 * student.sf(4.9, 300)
     assert p == pytest.approx(min(1 / 2001, own * len(a)))
+
+
+def test_what_other_code_drew_is_drawn_again(monkeypatch: pytest.MonkeyPatch):
+    covariance, a, b = independent(3)
+    remembered: dict[str, list[float]] = {}
+    adjust(np.array([2.0, 1.0, 0.5]), covariance, a, b, 40, remembered=remembered, draws=1000)
+    monkeypatch.setattr("benchmark.statistics.max_t.code_digest", lambda path: "other code")
+    adjust(np.array([2.0, 1.0, 0.5]), covariance, a, b, 40, remembered=remembered, draws=1000)
+    assert len(remembered) == 2
