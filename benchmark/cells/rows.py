@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -66,6 +67,11 @@ class Row:
     def cells_ok(self) -> int:
         """How many cells gave predictions."""
         return len(self.probabilities)
+
+    @cached_property
+    def spreads(self) -> tuple[float, ...]:
+        """The SD of each cell's probabilities."""
+        return tuple(float(part.std()) for part in self.probabilities.values())
 
     @property
     def complete(self) -> bool:

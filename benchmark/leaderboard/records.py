@@ -4,12 +4,12 @@ They are held in blocks: each entry of a block is one value for all its records,
 here that `Comparison` and `curves` do not hold, and every verdict is decided here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.leaderboard.charts import LEVELS, SHOWN
 from benchmark.leaderboard.columns import Line, known
@@ -87,22 +87,24 @@ def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
         "low": rounded(np.where(turned, -high, low)),
         "high": rounded(np.where(turned, -low, high)),
         **{key: significant(frame[key]) for key in kept},
-        "verdict": [_verdict(pair, better) for pair, better in zip(frame.to_dict("records"), greater, strict=True)],
+        "verdict": _verdicts(frame, greater),
         "of_a": [_level(p, better) for p, better in zip(frame["p_adjusted"], greater, strict=True)],
         "of_b": [_level(p, not better) for p, better in zip(frame["p_adjusted"], greater, strict=True)],
     }
 
 
-def _verdict(pair: Mapping[Any, Any], better: bool) -> str:
-    if pair["identical"]:
-        return "same run"
-    if not known(pair["p_adjusted"]):
-        return "undefined"
-    if pair["p_adjusted"] < ALPHA:
-        return "better" if better else "worse"
-    if pair["p_equivalent"] > EQUIVALENT:
-        return "equal"
-    return "near chance" if pair["near_chance"] else "none"
+def _verdicts(frame: pd.DataFrame, better: NDArray[np.bool_]) -> list[str]:
+    """What is said of each pair: the first that applies."""
+    p, called = frame["p_adjusted"], np.where(better, "better", "worse")
+    cases = [
+        (frame["identical"], "same run"),
+        (p.isna(), "undefined"),
+        (p < ALPHA, called),
+        (frame["p_equivalent"] > EQUIVALENT, "equal"),
+        (frame["near_chance"], "near chance"),
+    ]
+    conditions, words = zip(*cases, strict=True)
+    return list(np.select([case.to_numpy(dtype=bool) for case in conditions], words, "none").tolist())
 
 
 def _level(p: float, better: bool) -> str:

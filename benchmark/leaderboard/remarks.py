@@ -64,9 +64,8 @@ def notes(table: Standings) -> list[str]:
 
 def _nearly_constant(table: Standings) -> str:
     """The rows with cells whose probabilities hardly differ, and how many cells these are."""
-    counts = {row.method: sum(part.std() < NARROW for part in row.probabilities.values()) for row in table.rows.complete}
-    cells = {row.method: row.cells for row in table.rows.complete}
-    return ", ".join(f"`{method}` {count} of {cells[method]}" for method, count in counts.items() if count)
+    counts = {row: sum(spread < NARROW for spread in row.spreads) for row in table.rows.complete}
+    return ", ".join(f"`{row.method}` {count} of {row.cells}" for row, count in counts.items() if count)
 
 
 def incomplete(table: Standings) -> tuple[list[str], list[list[str]]]:

@@ -94,8 +94,9 @@ def _sensitivity(cases: Ordering) -> Floats:
         return np.full((len(cases.order), len(RATES)), np.nan)
     true = (cases.positives - cases.positives_first) / cases.positives
     false = (cases.negatives - (cases.first - cases.positives_first)) / cases.negatives
-    rows = zip(false[:, ::-1], true[:, ::-1], strict=True)
-    return np.array([np.interp(RATES, np.r_[0.0, fpr], np.r_[0.0, tpr]) for fpr, tpr in rows])
+    origin = np.zeros((len(false), 1))
+    rows = zip(np.hstack([origin, false[:, ::-1]]), np.hstack([origin, true[:, ::-1]]), strict=True)
+    return np.array([np.interp(RATES, fpr, tpr) for fpr, tpr in rows])
 
 
 def _summary(run: Evaluation, inference: str, values: list[Floats], least: float = -np.inf) -> tuple[Floats, Floats, Floats]:
@@ -172,8 +173,10 @@ def ratio_interval(weights: Floats, above: Floats, below: Floats) -> tuple[Float
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(bottoms > 0, tops / bottoms, np.nan)
     bounds = np.full((2, len(ratios)), np.nan)
-    enough = np.isnan(ratios).mean(axis=1) <= 0.05
-    if enough.any():
-        bounds[:, enough] = np.nanquantile(ratios[enough], (0.025, 0.975), axis=1)
+    lacking = np.isnan(ratios).mean(axis=1)
+    # `nanquantile` goes row by row.
+    for rows, quantiles in ((lacking == 0, np.quantile), ((lacking > 0) & (lacking <= 0.05), np.nanquantile)):
+        if rows.any():
+            bounds[:, rows] = quantiles(ratios[rows], (0.025, 0.975), axis=1)
     low, high = bounds.reshape(2, *above.shape[:-1])
     return low, high

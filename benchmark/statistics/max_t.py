@@ -4,13 +4,13 @@ The null distribution of the greatest |z| is drawn from a multivariate t with th
 cost less correction than Bonferroni's or Holm's (Westfall and Young 1993; Hothorn, Bretz and Westfall, Biometrical J 50, 2008).
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import chdtrc, fdtrc, stdtr
 
 from benchmark.statistics.arrays import Counts, Floats, Index
 from benchmark.statistics.multiplicity import ALPHA
@@ -18,7 +18,7 @@ from benchmark.statistics.student import quantile
 from benchmark.system.provenance import code_digest
 
 DRAWS, REFINED = 100_000, 2_000_000
-"""Draws of the null distribution; doubled, up to `REFINED`, while a p lies within `NEAR` Monte-Carlo errors of `ALPHA`."""
+"""Draws of the null distribution; a p within `NEAR` Monte-Carlo errors of `ALPHA` is refined, up to the error of `REFINED`."""
 NEAR = 3.0
 MANY_ROWS, FEW_DRAWS = 60, 10_000
 """Families of more rows get fewer draws and a single step."""
@@ -66,7 +66,7 @@ def adjust(
     remembered : mapping
         What was drawn before, by the digest of all of the above; new results are added.
     draws : int
-        Fixed number of draws; by default `DRAWS`, and up to `REFINED` where these leave a p undecided.
+        Fixed number of draws; by default `DRAWS`, refined where these leave a p undecided.
 
     A family of one pair is exact: its p is Student's. The draws have a fixed seed and do not depend on the order of the rows.
     """
@@ -100,15 +100,12 @@ def _drawn(
     draws: int | None,
 ) -> list[float]:
     """The critical value, then the adjusted p of each tested pair."""
-    own: Floats = np.asarray(2.0 * stdtr(df, -z))
     many, order = len(np.unique([a, b])) > MANY_ROWS, np.argsort(z, kind="stable")
-    null = _Null(covariance, a[order], b[order], df, z[order], step_down=step_down and not many)
+    null = _Null(covariance, a[order], b[order], df, z[order], awaited, step_down=step_down and not many)
     null.draw((FEW_DRAWS if many else DRAWS) if draws is None else draws)
-    sorted_p = null.p(own[order], awaited)
-    while draws is None and not many and null.drawn < REFINED and _undecided(sorted_p, null.drawn):
-        null.draw(min(null.drawn, REFINED - null.drawn))
-        sorted_p = null.p(own[order], awaited)
-    return [null.critical(awaited), *sorted_p[np.argsort(order)].tolist()]
+    if draws is None and not many:
+        null.refine()
+    return [null.critical(), *null.p()[np.argsort(order)].tolist()]
 
 
 def _digest(*parts: object) -> str:
@@ -118,15 +115,18 @@ def _digest(*parts: object) -> str:
     return sha256(b"|".join(texts)).hexdigest()
 
 
-def _undecided(p: Floats, draws: int) -> bool:
-    """Whether a p lies within `NEAR` Monte-Carlo errors of the level."""
-    return bool((np.abs(p - ALPHA) < NEAR * np.sqrt(ALPHA * (1 - ALPHA) / draws)).any())
+def _error(draws: int) -> float:
+    """The Monte-Carlo error of a p at `ALPHA` that was counted in so many draws."""
+    return float(np.sqrt(ALPHA * (1 - ALPHA) / draws))
 
 
 class _Null:
-    """Draws of the greatest |z|; the pairs come in ascending order of their observed |z|."""
+    """The null distribution of the greatest |z| by draws; the pairs come in ascending order of their observed |z|.
 
-    def __init__(self, covariance: Floats, a: Index, b: Index, df: float, z: Floats, *, step_down: bool) -> None:
+    The family of step i is the pairs up to i; in a single step it is all of them. `awaited` pairs take Bonferroni's share.
+    """
+
+    def __init__(self, covariance: Floats, a: Index, b: Index, df: float, z: Floats, awaited: int, *, step_down: bool) -> None:
         rows, places = np.unique([a, b], return_inverse=True)
         a, b = places.reshape(2, -1)
         within = covariance[np.ix_(rows, rows)]
@@ -137,47 +137,93 @@ class _Null:
         self._a, self._b, self._df, self._z = place[a], place[b], df, z
         spread = np.diagonal(within)
         self._scale = 1.0 / np.sqrt(spread[a] + spread[b] - 2.0 * within[a, b])
-        self._step_down = step_down
+        self._step_down, self._awaited = step_down, awaited
+        self._own: Floats = np.asarray(2.0 * stdtr(df, -z))
         self._random = np.random.default_rng(SEED)
-        self._reached: Counts = np.zeros(len(z), dtype=np.int64)
+        self._p: Floats = np.ones(len(z))
         self._greatest: list[Floats] = []
-
-    @property
-    def drawn(self) -> int:
-        """How many were drawn."""
-        return sum(map(len, self._greatest))
+        self._in_directions: list[Floats] = []
 
     def draw(self, count: int) -> None:
-        """Draw so many more, a chunk at a time: a chunk of one pair fits the processor's cache."""
+        """Count the draws whose greatest |z| reaches each pair's; the observed counts as a draw."""
+        reached: Counts = np.zeros(len(self._z), dtype=np.int64)
         for start in range(0, count, CHUNK):
             size = min(CHUNK, count - start)
             values = self._root @ self._random.standard_normal((len(self._root), size))
             if np.isfinite(self._df):
                 values /= np.sqrt(self._random.chisquare(self._df, size) / self._df)
-            running, z = np.zeros(size), np.empty(size)
-            for i, (first, second) in enumerate(zip(self._a, self._b, strict=True)):
-                np.subtract(values[first], values[second], out=z)
-                np.abs(z, out=z)
-                z *= self._scale[i]
-                np.maximum(running, z, out=running)
+            running = np.zeros(size)
+            for i in self._maxima(values, running, len(self._z)):
                 if self._step_down:
-                    self._reached[i] += np.count_nonzero(running >= self._z[i])
+                    reached[i] += np.count_nonzero(running >= self._z[i])
             if not self._step_down:
-                self._reached += size - np.searchsorted(np.sort(running), self._z, side="left")
+                reached += size - np.searchsorted(np.sort(running), self._z, side="left")
             self._greatest.append(running)
+        self._p = (reached + 1) / (count + 1)
 
-    def p(self, own: Floats, awaited: int) -> Floats:
-        """The adjusted p of the pairs, at most Bonferroni's, in the order of their |z|; the observed counts as a draw."""
-        drawn = (self._reached + 1) / (self.drawn + 1)
-        steps = np.arange(1, len(own) + 1) if self._step_down else len(own)
-        p = np.clip(drawn, own, own * steps) + awaited * own
+    def refine(self) -> None:
+        """Estimate each p near `ALPHA` anew, until it is decided or as exact as `REFINED` counted draws would make it.
+
+        Only directions are drawn: the tail of the length that reaches |z| in a direction is known (Genz and Bretz 2009, 4.1.1).
+        """
+        level, sums, squares, drawn = ALPHA - self._awaited * self._own, np.zeros(len(self._z)), np.zeros(len(self._z)), 0
+        steps = np.flatnonzero(np.abs(self._p - level) < NEAR * _error(DRAWS))
+        while len(steps):
+            ends = {i: [i] for i in steps.tolist()} if self._step_down else {len(self._z) - 1: steps.tolist()}
+            normal, running = self._random.standard_normal((len(self._root), CHUNK)), np.zeros(CHUNK)
+            directions = self._root @ (normal / np.linalg.norm(normal, axis=0))
+            for end in self._maxima(directions, running, max(ends) + 1):
+                for i in ends.get(end, ()):
+                    tail = self._tail(self._z[i] / running)
+                    sums[i], squares[i] = sums[i] + tail.sum(), squares[i] + (tail**2).sum()
+            if len(self._z) - 1 in ends:
+                self._in_directions.append(running)
+            drawn += CHUNK
+            if drawn >= DRAWS:
+                mean = sums / drawn
+                error = np.sqrt((squares / drawn - mean**2) / drawn)
+                self._p[steps] = mean[steps]
+                steps = steps[((np.abs(mean - level) < NEAR * error) & (error > _error(REFINED)))[steps]]
+
+    def p(self) -> Floats:
+        """The adjusted p of the pairs in the order of their |z|, at most Bonferroni's."""
+        steps = np.arange(1, len(self._z) + 1) if self._step_down else len(self._z)
+        p = np.clip(self._p, self._own, self._own * steps) + self._awaited * self._own
         return np.minimum(np.maximum.accumulate(p[::-1])[::-1], 1.0)
 
-    def critical(self, awaited: int) -> float:
-        """The least |z| that a single step calls at `ALPHA`: the pairs to come take their share by Bonferroni's bound."""
+    def critical(self) -> float:
+        """The least |z| that a single step calls at `ALPHA`, of the draws that gave the greatest pair's p."""
         greatest = np.sort(np.concatenate(self._greatest))[::-1]
-        spent = np.arange(2, len(greatest) + 2) / (len(greatest) + 1) + awaited * 2.0 * stdtr(self._df, -greatest)
-        return float(greatest[np.searchsorted(spent, ALPHA)])
+        spent = np.arange(2, len(greatest) + 2) / (len(greatest) + 1) + self._to_come(greatest)
+        counted = float(greatest[np.searchsorted(spent, ALPHA)])
+        if not self._in_directions:
+            return counted
+        from scipy.optimize import brentq
+
+        within = np.concatenate(self._in_directions)
+        found = brentq(lambda z: self._tail(z / within).mean() + self._to_come(z) - ALPHA, counted - 0.5, counted + 0.5)
+        return float(found)
+
+    def _maxima(self, values: Floats, running: Floats, count: int) -> Iterator[int]:
+        """Raise `running` (D,) to the greatest |z| in `values` (M, D) over the first pairs, and name each pair as it is in."""
+        z = np.empty_like(running)
+        for i, (first, second) in enumerate(zip(self._a[:count], self._b[:count], strict=True)):
+            np.subtract(values[first], values[second], out=z)
+            np.abs(z, out=z)
+            z *= self._scale[i]
+            np.maximum(running, z, out=running)
+            yield i
+
+    def _tail(self, length: Floats) -> Floats:
+        """The probability that a draw (a root of F, scaled) is longer."""
+        size = len(self._root)
+        if np.isfinite(self._df):
+            return np.asarray(fdtrc(size, self._df, length**2 / size))
+        return np.asarray(chdtrc(size, length**2))
+
+    def _to_come(self, z: Floats | float) -> Floats:
+        """Bonferroni's share of the awaited pairs at |z|."""
+        return np.asarray(self._awaited * 2.0 * stdtr(self._df, -np.asarray(z)))
 
 
 def _symmetric_root(matrix: Floats) -> Floats:

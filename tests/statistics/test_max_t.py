@@ -141,3 +141,26 @@ def test_what_other_code_drew_is_drawn_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("benchmark.statistics.max_t.code_digest", lambda path: "other code")
     adjust(np.array([2.0, 1.0, 0.5]), covariance, a, b, 40, remembered=remembered, draws=1000)
     assert len(remembered) == 2
+
+
+@pytest.mark.parametrize("df", [12.0, np.inf])
+def test_a_refined_p_is_what_many_counted_draws_give(df: float):
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(6, 3))
+    covariance, (a, b) = root @ root.T + 0.2 * np.eye(6), np.triu_indices(6, 1)
+    z = np.full(len(a), 0.5)
+    z[0] = adjust(z, covariance, a, b, df, draws=2_000_000).critical + 0.003
+    counted, refined = (adjust(z, covariance, a, b, df, draws=draws).p[0] for draws in (2_000_000, None))
+    assert refined == pytest.approx(counted, abs=4 * np.sqrt(2 * 0.05 * 0.95 / 2e6)) and refined != counted
+
+
+@pytest.mark.parametrize("awaited", [0, 2])
+def test_p_and_critical_value_agree_where_the_draws_were_refined(awaited: int):
+    covariance, a, b = independent(5)
+    z = np.full(len(a), 0.5)
+    critical = adjust(z, covariance, a, b, 60, awaited=awaited, draws=500_000).critical
+    for step_down in (True, False):
+        for shift in (-0.003, 0.003):
+            z[3] = critical + shift
+            found = adjust(z, covariance, a, b, 60, awaited=awaited, step_down=step_down)
+            assert (found.p[3] < 0.05) == (z[3] > found.critical)
