@@ -83,6 +83,9 @@ def _untested(table: Standings, asked: Asked) -> str:
         return f"not tested here: `{table.task.protocol}` is descriptive"
     if asked.waits_for:
         return f"waits for {some([f'`{name}`' for name in asked.waits_for])}"
+    failed = [f"`{name}`" for name in asked.failed if any(name in pair for pair in asked.contrasts)]
+    if failed:
+        return f"not tested here: cells of {some(failed)} failed"
     if table.interim:
         return "waits until every ranked row is complete"
     return "not tested here: the metric or its variance is undefined"

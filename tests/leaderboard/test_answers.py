@@ -132,6 +132,15 @@ def test_no_question_of_a_family_is_tested_before_all_its_rows_are_complete():
     assert [record["p"] is None for record in records] == [True, True, True, False]
 
 
+def test_a_row_that_failed_holds_up_no_other_contrast_of_its_family():
+    task = made_task()
+    done = [row(task, name, STRENGTHS[name]) for name in ("strong", "good")]
+    questions = [question("strong", ("good", "weak")), question("good", "weak")]
+    first, second = answers(table(task, [*done, row(task, "weak", 0.3, splits=7, failed="time")], questions=questions))
+    assert first.verdict.startswith("better than 1 of 2 (`good` +.") and first.verdict.endswith("; 1 not tested")
+    assert second.verdict == "not tested here: cells of `weak` failed" and not second.tested
+
+
 def test_an_interim_table_gives_no_answer():
     task = made_task()
     rows = [row(task, name, STRENGTHS[name]) for name in ("strong", "good")]
