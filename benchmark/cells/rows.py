@@ -88,7 +88,7 @@ class Row:
 class TableRows:
     """All rows of a suite on one task: complete ones, incomplete ones, and methods that do not apply.
 
-    `inference` is what the protocol declares ("fold", "site" or "held-out"; "" where it is descriptive). `left_out` are methods
+    `inference` is what the protocol declares (`ProtocolCard.inference`; "" where it is descriptive). `left_out` are methods
     whose published row belongs to another version of the task, `to_come` those without any cell. `audited` is what an audit on
     this machine found of a content on which some row rests. `own` are the rows that the user of this machine added.
     """

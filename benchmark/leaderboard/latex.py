@@ -21,15 +21,21 @@ BY_PATIENT = "DeLong's test by patient, its covariance times {:g},"
 BY_FOLD = r"the corrected resampled $t$ test (Nadeau and Bengio 2003)"
 PRIMARY_TEST = {
     "fold": r"{fold} over {splits} test parts",
+    "few-labels": r"{fold} over {splits} test parts",
     "site": r"a $t$ test over the differences of {sites} sites",
     "held-out": r"DeLong's test, conditional on the trained models",
 }
 AUC_INTERVAL = {
     "fold": "DeLong's, over repeated cross-validation, on the logit scale",
+    "few-labels": "DeLong's, over repeated cross-validation, on the logit scale",
     "site": "$t$ over sites",
     "held-out": "DeLong's, on the logit scale, conditional on the trained models",
 }
-OTHER_INTERVAL = {"fold": "by the corrected resampled variance", "site": "by $t$ over sites"}
+OTHER_INTERVAL = {
+    "fold": "by the corrected resampled variance",
+    "few-labels": "by the corrected resampled variance",
+    "site": "by $t$ over sites",
+}
 NUMBER = re.compile(r"[<+-]?\d*\.\d+")
 SIDES: Mapping[Kind, str] = {"name": NAMES, "letters": "l"}
 

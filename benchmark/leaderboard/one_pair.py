@@ -64,7 +64,7 @@ def _at_table(table: Standings, a: str, b: str) -> OnePair:
     assert comparison is not None
     (contrast,) = answer.contrasts.to_dict("records")
     both = comparison.pairs[["a", "b"]].isin((a, b)).all(axis=1)
-    by_patient = table.rows.inference in ("fold", "held-out")
+    by_patient = table.rows.inference in ("fold", "few-labels", "held-out")
     return OnePair(
         table,
         a,

@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, TypeVar
 
 C = TypeVar("C", bound=type)
-Inference = Literal["fold", "site", "held-out", ""]
+Inference = Literal["fold", "few-labels", "site", "held-out", ""]
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ class MethodCard(Card):
 class ProtocolCard(Card):
     """A split protocol's card; the class has `splits(cohort) -> list[Split]`.
 
-    `inference` is what its test parts allow: "fold" (each case is tested once per repetition), "site" (each site in turn) or
-    "held-out" (one test part); rows under any other protocol are descriptive.
+    `inference` is what its test parts allow: "fold" (each case is tested once per repetition), "few-labels" (the same, with few
+    labels to learn from), "site" (each site in turn) or "held-out" (one test part); rows under any other protocol are
+    descriptive.
     """
 
     _: KW_ONLY

@@ -12,7 +12,15 @@ from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.families import Family, Pairs, all_pairs, named
-from benchmark.statistics.inference import AREAS, Inferred, by_fold, descriptive, held_out, without_tests
+from benchmark.statistics.inference import (
+    AREAS,
+    Inferred,
+    by_fold,
+    by_fold_with_few_labels,
+    descriptive,
+    held_out,
+    without_tests,
+)
 from benchmark.statistics.max_t import Remembered
 from benchmark.statistics.metric_names import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import (
@@ -31,6 +39,7 @@ from benchmark.system.errors import BenchmarkError, UnknownNameError
 
 INFERENCES: Mapping[str, Callable[[Evaluation, str, Index, Index], Inferred]] = {
     "fold": by_fold,
+    "few-labels": by_fold_with_few_labels,
     "site": by_site,
     "held-out": held_out,
 }

@@ -109,7 +109,7 @@ def _summary(run: Evaluation, inference: str, values: list[Floats], least: float
         by_part = np.stack(by_site or [unknown], axis=-1)
         test = site_t(by_part)
         low, high = test.low, test.high
-    elif inference == "fold":
+    elif inference in ("fold", "few-labels"):
         low, high = corrected_interval(by_part)
     return by_part.mean(axis=-1), np.clip(low, least, 1.0), np.clip(high, least, 1.0)
 

@@ -9,4 +9,4 @@ ALL_PAIRS = 2.0
 QUESTIONS = 2.0
 """In families that were named in advance, and for a single named pair."""
 FEW_LABELS = 2.5
-"""In the family of all pairs where methods learn from a small share of the labels."""
+"""In either where methods learn from a small share of the labels."""

@@ -330,6 +330,19 @@ def test_constant_predictions_have_no_seed_averaged_auc_and_twins_of_them_do_not
     assert found.power.pairs == 3 and found.power.detectable > 0.01
 
 
+def test_with_few_labels_tests_are_wider_and_intervals_and_the_second_opinion_stay(task):
+    scores = made_scores(task, {"a": 1.6, "b": 1.0, "c": 0.4})
+    families = {"one": [("a", "b")]}
+    usual, few = (run(task, scores, inference, families=families) for inference in ("fold", "few-labels"))
+    assert (few.inflation, few.question_inflation) == (inflation.FEW_LABELS, inflation.FEW_LABELS)
+    width = few.families["one"]["high"] - few.families["one"]["low"]
+    before = usual.families["one"]["high"] - usual.families["one"]["low"]
+    assert width[0] / before[0] == pytest.approx((inflation.FEW_LABELS / inflation.QUESTIONS) ** 0.5)
+    assert (few.pairs["p"] > usual.pairs["p"]).all()
+    pd.testing.assert_series_equal(few.pairs["p_nadeau_bengio"], usual.pairs["p_nadeau_bengio"])
+    pd.testing.assert_frame_equal(few.low, usual.low)
+
+
 def test_sixty_rows_are_ranked_lettered_and_put_into_the_best_set_by_one_matrix(task):
     found = run(task, made_scores(task, {f"m{m:02}": m / 15 for m in range(60)}))
     pairs = found.pairs
