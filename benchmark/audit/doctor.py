@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from benchmark.audit.findings import Finding
@@ -97,6 +98,8 @@ def _stages(catalogue: Catalogue) -> Iterator[Finding]:
     yield from (Finding("stages", "warning", problem) for problem in damaged)
     if not damaged:
         yield Finding("stages", "good", f"{len(stored)} trainings are kept, {size / 2**20:.0f} MiB ({MEND} deletes them)")
+        for (name, sees), count in sorted(Counter((str(stage), " and ".join(stage.sees)) for stage in stored).items()):
+            yield Finding(f"stage {name}", "good", f"{count} kept, which saw {sees} cases")
 
 
 def _folders(catalogue: Catalogue) -> Iterator[Finding]:

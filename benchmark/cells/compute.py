@@ -18,6 +18,7 @@ from benchmark.data.modalities.text import WORDING
 from benchmark.data.parts import Index
 from benchmark.data.preparation import load_prepared
 from benchmark.data.stages import StageKey
+from benchmark.data.union import pooled
 from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
@@ -138,7 +139,7 @@ def _computed(cell: Cell) -> CellRecord:
     ):
         raise BenchmarkError(f"{path.name} was edited during the run: run again")
     cohort = bound_to_pool(_cohort(cell.row.folder, cell.row.plugins), cell.split.pool)
-    views = views_of(cohort, cell.split, cell.row.method.modalities)
+    views = views_of(*pooled(cohort, cell.split), cell.row.method.modalities)
     stages = {stage.name: stage.key.arrays() for stage in cell.stages}
     fitted = fit_and_predict(cell.row.method, views, cell.training_seed, make, stages=stages, forgetting=False)
     threshold, chosen, history = saved_attributes(fitted.method)

@@ -11,17 +11,29 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark.cells.store import Store
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
 from benchmark.data.splits import Split
 from benchmark.data.stages import StageKey, rows_digest
+from benchmark.data.union import hidden, pooled
 from benchmark.learning.fitting import build_stage, views_of
-from benchmark.learning.stages import TRAINING, Declared, declared_stages, defining, stage_seed, whole_training
+from benchmark.learning.stages import (
+    TRAINING,
+    UNLABELLED,
+    Declared,
+    Seen,
+    declared_stages,
+    defining,
+    stage_seed,
+    whole_training,
+)
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError
-from benchmark.system.provenance import code_digest
+from benchmark.system.provenance import code_digest, digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +56,21 @@ class PlannedStage:
         forget(path)
         if code_digest(path) != self.key.ingredients["method code"]:
             raise BenchmarkError(f"{path.name} was edited during the run: run again")
-        views = views_of(bound_to_pool(cohort, self.split.pool), self.split, self.owner.modalities)
         earlier = {stage.name: stage.key.arrays() for stage in self.after}
-        seen = self.declared.seen(views.train, views.validation)
+        seen = seen_by(self.declared, bound_to_pool(cohort, self.split.pool), self.split, self.owner.modalities)
         self.key.build(partial(build_stage, self.owner, self.declared, seen, self.seed, earlier), seen.case_ids)
+
+
+def seen_by(declared: Declared, cohort: Cohort, split: Split, modalities: tuple[frozenset[str], frozenset[str]]) -> Seen:
+    """What a stage of a method of these modalities may see of a split.
+
+    Of the pool a whole training sees all that `fit` would, any other stage the dataset's.
+    """
+    if declared.name == TRAINING:
+        views = views_of(*pooled(cohort, split), modalities)
+        return declared.seen(views.train, views.validation)
+    views = views_of(cohort, split, modalities)
+    return declared.seen(views.train, views.validation, hidden(cohort, split).only(modalities[0]).sealed())
 
 
 Ingredients = Callable[[ConfiguredMethod], Mapping[str, Any]]
@@ -108,7 +131,7 @@ class RowStages:
         after: tuple[PlannedStage, ...],
         seed: int | None = None,
     ) -> PlannedStage:
-        seen = {part: rows_digest(getattr(split, part)) for part in sorted(declared.sees)}
+        seen = _rows_seen(declared, split)
         if seed is None:
             seed = stage_seed(self._dataset, split.seed, owner.entry.name, declared.name, seen)
         if owner.spelled not in self._known:
@@ -119,13 +142,27 @@ class RowStages:
         return PlannedStage(name, key, declared, owner, split, seed, after)
 
 
+def _rows_seen(declared: Declared, split: Split) -> dict[str, str]:
+    """Part -> digest of the rows that a stage sees of it.
+
+    That of all cases without label is the same whether a protocol hides the label of a training case or not.
+    """
+    seen = {part: rows_digest(getattr(split, part)) for part in sorted(declared.sees - {UNLABELLED})}
+    if UNLABELLED in declared.sees:
+        learning = np.sort(np.concatenate([split.train, split.unlabelled]))
+        seen[UNLABELLED] = digest([rows_digest(learning), rows_digest(split.pool)])
+    elif declared.name == TRAINING and len(split.unlabelled):
+        seen[UNLABELLED] = rows_digest(split.unlabelled)
+    return seen
+
+
 def used_by() -> dict[str, list[str]]:
     """Digest of a stage -> the rows (dataset, protocol, method joined by "/") whose stored cells build on it."""
     rows: dict[str, set[str]] = {}
     for record in Store().records():
-        for digest in record.measured.get("stages", ()):
-            rows.setdefault(digest, set()).add("/".join(record.address.row))
-    return {digest: sorted(names) for digest, names in rows.items()}
+        for stage in record.measured.get("stages", ()):
+            rows.setdefault(stage, set()).add("/".join(record.address.row))
+    return {stage: sorted(names) for stage, names in rows.items()}
 
 
 def trained_alike(methods: Iterable[ConfiguredMethod], catalogue: Catalogue) -> Counter[str]:

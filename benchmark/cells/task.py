@@ -111,8 +111,11 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
 
 
 def digest(split: Split, task_digest: str) -> str:
-    """Digest of a split: the task's digest, the split's name and seed, and the index of every part, the pool's included."""
-    parts = (split.train, split.validation, split.test, split.pool)
+    """Digest of a split: the task's digest, the split's name and seed, and the index of every part, the pool's included.
+
+    Cases without label enter where there are some, so that no other split's digest changes by them.
+    """
+    parts = (split.train, split.validation, split.test, split.pool, *([split.unlabelled] if len(split.unlabelled) else []))
     return provenance.digest(
         [task_digest, split.name, split.seed, *(sha256(part.astype("<i8").tobytes()).hexdigest() for part in parts)]
     )

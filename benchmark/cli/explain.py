@@ -45,7 +45,8 @@ def run(options: Options) -> int:
         stored = store.read(cell.address)
         print("\n  ".join([f"{cell.address}: {cell.state}, key {cell.key[:12]}", *why_not_fresh(cell, stored)]))
         for stage in (*learned(cell, cohort, catalogue), *(own.key for own in cell.stages)):
-            print(f"  builds on the {stage}, {'built' if stage.is_built else 'not built'}: {stage.digest[:12]}")
+            state = "built" if stage.is_built else "not built"
+            print(f"  builds on the {stage}, {state}: {stage.digest[:12]}, which sees {stage.sees} cases")
         if stored is not None:
             print(f"  stored outcome: {stored.outcome} {stored.reason}".rstrip())
             if stored.traceback and len(cells) == 1:

@@ -149,6 +149,7 @@ def _stages(options: Options) -> list[dict[str, Any]]:
             "method": stage.owner,
             "stage": stage.stage,
             "dataset": stage.dataset,
+            "sees": list(stage.sees),
             "cases_seen": list(stage.cases_seen),
             "seconds": stage.seconds,
             "used_by": users.get(stage.digest, []),

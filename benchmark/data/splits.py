@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ class Split:
     """One division of a cohort; the parts are sorted positions in `cohort.case_ids` (sorted as strings).
 
     `seed` is the seed of the cut and of the training; `pool` are positions in `cohort.pool`, `site` the held-out site if any.
+    `unlabelled` are training cases whose label the protocol hides: they reach a method in its pool.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Split:
     test: Index
     pool: Index
     site: str | None = None
+    unlabelled: Index = field(default_factory=lambda: np.arange(0))
 
 
 def folds(cohort: Cohort, seed: int) -> Iterator[tuple[Index, Index]]:

@@ -30,7 +30,10 @@ MEND = "`clean --stages --yes`"
 
 @dataclass(frozen=True)
 class StoredStage:
-    """What is known of a stage on this machine: whose it is, the cases that it saw, and the seconds that it took."""
+    """What is known of a stage on this machine: whose it is, the cases that it saw, and the seconds that it took.
+
+    sees : the parts of a split that it saw.
+    """
 
     digest: str
     owner: str
@@ -38,6 +41,7 @@ class StoredStage:
     dataset: str
     cases_seen: tuple[str, ...]
     seconds: float
+    sees: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.stage} of {self.owner}"
@@ -66,6 +70,11 @@ class StageKey:
     def is_built(self) -> bool:
         """Whether it is there."""
         return self.folder.is_dir()
+
+    @property
+    def sees(self) -> str:
+        """The parts of a split that it sees."""
+        return " and ".join(sorted(self.ingredients.get("seen", ())))
 
     def __str__(self) -> str:
         return f"stage {self.name} of {self.owner}"
@@ -127,7 +136,8 @@ def stored_stages() -> Iterator[StoredStage]:
             content = json.loads(card.read_text("utf-8"))
             seconds = json.loads(card.with_name(MEASURED).read_text("utf-8"))["seconds"]
             owner, name, dataset = (str(content[item]) for item in ("owner", "stage", "dataset"))
-            found.append(StoredStage(card.parent.name, owner, name, dataset, tuple(content["cases_seen"]), float(seconds)))
+            cases, sees = tuple(content["cases_seen"]), tuple(sorted(content["ingredients"].get("seen", ())))
+            found.append(StoredStage(card.parent.name, owner, name, dataset, cases, float(seconds), sees))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return iter(sorted(found, key=lambda stage: (stage.owner, stage.stage, stage.dataset, stage.digest)))

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from benchmark.data.cohort import Cohort
+from benchmark.data.union import union
 from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.provenance import digest
 
 F = TypeVar("F", bound=Callable[..., Any])
-PARTS = ("train", "validation", "pool")
+UNLABELLED = "unlabelled"
+"""The part that joins the training cases, their labels hidden, and the pool."""
+PARTS = ("train", "validation", "pool", UNLABELLED)
 TRAINING = "training"
 """The whole training of a method: shared by the rows of a suite whose training is the same."""
 
@@ -38,9 +42,9 @@ class Declared:
         """The method with the defaults in every field that the stage does not depend on."""
         return replace(method, parameters={name: method.parameters[name] for name in self.fields if name in method.parameters})
 
-    def seen(self, train: Cohort, validation: Cohort) -> Seen:
-        """What it may see of these parts of a split."""
-        return Seen(self, train, validation)
+    def seen(self, train: Cohort, validation: Cohort, unlabelled: Cohort | None = None) -> Seen:
+        """What it may see of these parts of a split; `unlabelled` are training cases whose label the protocol hides."""
+        return Seen(self, train, validation, unlabelled)
 
 
 def stage(
@@ -54,7 +58,10 @@ def stage(
 ) -> Callable[[F], F]:
     """Declare that a function `(self, seen: Seen, seed: int) -> named arrays` of a method is a stage.
 
-    sees : the parts of a split that it may see, of "train", "validation" (for stopping) and "pool"; `seen` refuses the others.
+    sees : the parts of a split that it may see, of "train", "validation" (for stopping), "pool" and "unlabelled"; `seen`
+        refuses the others. "pool" is the dataset's. "unlabelled" is every case that the split allows for learning without
+        labels: training cases and pool as one, so that all protocols that allow the same cases share the stage, however many
+        of the training cases keep their label.
     fields : the method's fields that it depends on; `self` has the defaults in all others.
     after : the names of the stages before it, whose results are in `self.stages`.
     labels : whether it sees the labels of training and validation cases.
@@ -76,8 +83,9 @@ def stage(
 class Seen:
     """The cases that a stage may see, each part a sealed view of the method's modalities; asking for another is refused."""
 
-    def __init__(self, declared: Declared, train: Cohort, validation: Cohort) -> None:
+    def __init__(self, declared: Declared, train: Cohort, validation: Cohort, unlabelled: Cohort | None = None) -> None:
         self._declared = declared
+        self._without_label = [part for part in (train, unlabelled, train.pool) if part is not None]
         parts = {"train": train if "pool" in declared.sees else replace(train, pool=None), "validation": validation}
         parts = {name: part.sealed() if declared.labels else part.sealed().blind() for name, part in parts.items()}
         self._parts = {name: part for name, part in {**parts, "pool": train.pool}.items() if name in declared.sees}
@@ -97,15 +105,29 @@ class Seen:
         """The pool's cases that the split allows. Raises `BenchmarkError` where there are none."""
         return self._part("pool")
 
+    @cached_property
+    def unlabelled(self) -> Cohort:
+        """All cases that the split allows for learning without labels, blind and sorted by id: training cases and pool.
+
+        Their groups are known, so that no two rows of a patient are taken for two patients. Images are read case by case.
+        """
+        self._check_declared(UNLABELLED)
+        return replace(union([part.sealed() for part in self._without_label]), sites=None)
+
     @property
     def case_ids(self) -> list[str]:
         """The ids of all cases to see, sorted."""
         parts = [part for part in self._parts.values() if part is not None]
+        if UNLABELLED in self._declared.sees:
+            parts += self._without_label
         return sorted({str(case) for part in parts for case in part.case_ids})
 
-    def _part(self, name: str) -> Cohort:
-        if name not in self._parts:
+    def _check_declared(self, name: str) -> None:
+        if name not in self._declared.sees:
             raise BenchmarkError(f"stage {self._declared.name} reads {name} cases without declaring it: add it to `sees`")
+
+    def _part(self, name: str) -> Cohort:
+        self._check_declared(name)
         part = self._parts[name]
         if part is None:
             raise BenchmarkError(f"stage {self._declared.name}: the split leaves no case of the pool")
