@@ -75,7 +75,7 @@ def _splits(cohort: Cohort, catalogue: Catalogue) -> Iterator[Finding]:
     for entry in catalogue.protocols:
         try:
             splits = splits_of(catalogue.protocol(entry.name), cohort)
-        except DataError as error:
+        except BenchmarkError as error:  # some need a parameter
             yield Finding("protocol", "skipped", str(error))
         else:
             least = min(int((np.asarray(cohort.labels)[split.test] == label).sum()) for split in splits for label in (0, 1))

@@ -12,6 +12,8 @@ from benchmark.system.errors import BenchmarkError, NotFetchedError
 
 if TYPE_CHECKING:
     from benchmark.cells.audited import AuditFinding
+    from benchmark.registry.cards import ProtocolCard
+    from benchmark.registry.entries import Entry
 
 
 ARGUMENTS = (
@@ -44,7 +46,7 @@ def _of_datasets(options: Options) -> Iterator[AuditFinding]:
     catalogue = catalogue_of(name, options.plugin)
     suite = current_suite(name, catalogue)
     datasets = [catalogue.dataset(dataset).spelled for dataset in options.dataset] or list(suite.datasets)
-    protocols = suite.protocols if options.suite else [entry.name for entry in catalogue.protocols if not entry.error]
+    protocols = suite.protocols if options.suite else [entry.name for entry in catalogue.protocols if _is_complete(entry)]
     for dataset in datasets:
         try:
             cohort = load_cohort(dataset, catalogue)
@@ -59,6 +61,14 @@ def _of_datasets(options: Options) -> Iterator[AuditFinding]:
         for finding in audit.findings:
             _say(_paragraph(finding), options)
         yield from audit.findings
+
+
+def _is_complete(protocol: Entry[ProtocolCard]) -> bool:
+    """Whether a protocol stands without parameters."""
+    try:
+        return protocol.make({}) is not None
+    except BenchmarkError:
+        return False
 
 
 def _of_method(options: Options) -> Iterator[AuditFinding]:

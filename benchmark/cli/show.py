@@ -116,7 +116,7 @@ def _splits(options: Options) -> list[dict[str, Any]]:
         {
             "name": split.name,
             "seed": split.seed,
-            **{part: cohort.case_ids[getattr(split, part)].tolist() for part in ("train", "validation", "test")},
+            **{part: cohort.case_ids[getattr(split, part)].tolist() for part in ("train", "validation", "test", "unlabelled")},
         }
         for split in splits_of(protocol, cohort)
     ]

@@ -100,12 +100,14 @@ class ProtocolCard(Card):
 
     `inference` is what its test parts allow: "fold" (each case is tested once per repetition), "few-labels" (the same, with few
     labels to learn from), "site" (each site in turn) or "held-out" (one test part); rows under any other protocol are
-    descriptive.
+    descriptive. `inference_for` names the parameters that it holds for as well, whatever their value; with any other one
+    given, rows are descriptive.
     """
 
     _: KW_ONLY
     description: str
     inference: Inference = ""
+    inference_for: frozenset[str] | set[str] = frozenset()
 
 
 register_dataset = DatasetCard

@@ -153,7 +153,7 @@ class ConfiguredProtocol(Configured[ProtocolCard]):
     @property
     def inference(self) -> Inference:
         """What its test parts allow; nothing where parameters change them: such rows are shown and not tested."""
-        return "" if self.parameters or self.entry.error else self.card.inference
+        return "" if self.entry.error or self.parameters.keys() - self.card.inference_for else self.card.inference
 
 
 @dataclass(frozen=True)

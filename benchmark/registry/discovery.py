@@ -111,7 +111,7 @@ def _read_class(path: Path, tree: ast.Module, node: ast.ClassDef, decorator: ast
     wrong = {"lacks": required - metadata.keys(), "does not know": metadata.keys() - known.keys()}
     problems = [f"{verb} {', '.join(sorted(names))}" for verb, names in wrong.items() if names] or [
         f"{item} must be a set, such as {{'table'}}"
-        for item in ("modalities", "fit_modalities", "predict_modalities", "columns")
+        for item in ("modalities", "fit_modalities", "predict_modalities", "columns", "inference_for")
         if not isinstance(metadata.get(item, set()), set | frozenset | list | tuple)
     ]
     if problems:

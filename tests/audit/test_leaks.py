@@ -330,6 +330,18 @@ def test_a_case_in_two_parts_of_a_split_is_found_where_no_groups_are_named(shipp
     assert seen("SB101", replace(clean(20), groups=None), shipped, [split([0, 1], [2], [1, 3])])
 
 
+def test_a_case_with_a_hidden_label_in_another_part_of_a_split_is_found(shipped: Catalogue) -> None:
+    cohort = clean(20)
+    cohort = replace(cohort, groups=np.array([f"p{i // 2}" for i in range(20)]))
+    assert seen("SB101", cohort, shipped, [split([0, 1], [4, 5], [6, 7], unlabelled=np.array([2, 3]))]) == []
+    for part in ([0], [4], [6]):
+        assert seen("SB101", cohort, shipped, [split([0, 1], [4, 5], [6, 7], unlabelled=np.array([2, 3, part[0] + 1]))])
+        assert seen("SB101", cohort, shipped, [split([0, 1], [4, 5], [6, 7], unlabelled=np.array(part))])
+    north, others = np.flatnonzero(cohort.sites == "North"), np.flatnonzero(cohort.sites != "North").tolist()
+    bad = split(others[2:], others[:2], north[1:].tolist(), unlabelled=north[:1], site="North")
+    assert seen("SB102", cohort, shipped, [bad])
+
+
 def test_a_held_out_site_in_the_training_is_found(shipped: Catalogue) -> None:
     cohort = clean(20)
     north, others = np.flatnonzero(cohort.sites == "North"), np.flatnonzero(cohort.sites != "North")

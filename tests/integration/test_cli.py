@@ -50,7 +50,12 @@ def test_list_json_has_the_documented_shape(made):
     assert methods["logistic-regression[features=table+image+text]"]["fit_modalities"] == ["image", "table", "text"]
     assert {"name": "stroke-prognosis"} in content["suites"]
     assert {item["name"] for item in content["encoders"]} >= {"minilm", "territories"}
-    assert {item["name"] for item in content["protocols"]} == {"repeated-cv", "leave-one-site-out", "holdout"}
+    assert {item["name"] for item in content["protocols"]} == {
+        "repeated-cv",
+        "label-efficiency",
+        "leave-one-site-out",
+        "holdout",
+    }
 
 
 def test_show_splits_and_predictions_have_the_documented_shape(ran):

@@ -67,7 +67,7 @@ def test_everything_shipped_is_listed_without_error() -> None:
     catalogue = discover()
     for kind in ("dataset", "encoder", "method", "protocol"):
         assert [entry.error for entry in getattr(catalogue, f"{kind}s") if entry.error] == []
-    assert {"repeated-cv", "leave-one-site-out", "holdout"} == {entry.name for entry in catalogue.protocols}
+    assert {"repeated-cv", "label-efficiency", "leave-one-site-out", "holdout"} == {entry.name for entry in catalogue.protocols}
     assert {"majority", "logistic-regression"} <= {entry.name for entry in catalogue.methods}
 
 

@@ -48,7 +48,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "SB102": Check(
             parts.sites_held_out,
             "the figures are said to be those of an unseen site, and are not",
-            "keep every case of `Split.site` out of train and validation",
+            "keep every case of `Split.site` out of train, validation and unlabelled cases",
             of_splits=True,
         ),
         "SB103": Check(

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark.audit.leaks.subject import Observation, Subject, named
 
-PARTS = ("train", "validation", "test")
+PARTS = ("train", "validation", "test", "unlabelled")
 
 
 def torn_groups(subject: Subject) -> Iterator[Observation]:
@@ -31,7 +31,9 @@ def sites_held_out(subject: Subject) -> Iterator[Observation]:
     broken = [
         split.name
         for split in subject.splits
-        if split.site is not None and sites is not None and (sites[np.r_[split.train, split.validation]] == split.site).any()
+        if split.site is not None
+        and sites is not None
+        and (sites[np.r_[split.train, split.validation, split.unlabelled]] == split.site).any()
     ]
     if broken:
         evidence = f"{len(broken)} of {len(subject.splits)} splits: {named(broken)}"
