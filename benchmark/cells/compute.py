@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmark.cells.planning import Cell
 from benchmark.cells.stages import PlannedStage
-from benchmark.cells.store import CellRecord, Outcome
+from benchmark.cells.store import THRESHOLD, CellRecord, Outcome
 from benchmark.cells.studies import open_study
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool, features_of
@@ -20,10 +20,12 @@ from benchmark.data.preparation import load_prepared
 from benchmark.data.stages import StageKey
 from benchmark.data.union import pooled
 from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
+from benchmark.learning.thresholds import youden_threshold
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import forget
+from benchmark.suites.suite import YOUDEN
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 from benchmark.system.provenance import code_digest
 
@@ -139,10 +141,16 @@ def _computed(cell: Cell) -> CellRecord:
     ):
         raise BenchmarkError(f"{path.name} was edited during the run: run again")
     cohort = bound_to_pool(_cohort(cell.row.folder, cell.row.plugins), cell.split.pool)
-    views = views_of(*pooled(cohort, cell.split), cell.row.method.modalities)
+    cohort, split = pooled(cohort, cell.split)
+    views = views_of(cohort, split, cell.row.method.modalities)
     stages = {stage.name: stage.key.arrays() for stage in cell.stages}
     fitted = fit_and_predict(cell.row.method, views, cell.training_seed, make, stages=stages, forgetting=False)
     threshold, chosen, history = saved_attributes(fitted.method)
+    if cell.row.threshold == YOUDEN:
+        # a stage that saw labels saw those of the inner folds
+        shared = None if any(stage.declared.labels for stage in cell.stages) else stages
+        threshold, source = youden_threshold(cell.row.method, fitted, cohort, split, cell.training_seed, shared)
+        chosen = {**chosen, THRESHOLD: source}
     return CellRecord(
         address=cell.address,
         seed=cell.split.seed,

@@ -19,11 +19,12 @@ from benchmark.data.features import encoder_identity, report_digests
 from benchmark.data.modalities.text import WORDING, set_to_read
 from benchmark.data.splits import Split
 from benchmark.learning.stages import TRAINING
+from benchmark.learning.thresholds import FITS, is_out_of_fold
 from benchmark.learning.tuning import search
 from benchmark.learning.tuning.space import plain, read_space
 from benchmark.registry.cards import DatasetCard, ProtocolCard
 from benchmark.registry.catalogue import Catalogue, Configured, ConfiguredMethod
-from benchmark.suites.suite import Suite
+from benchmark.suites.suite import HALF, YOUDEN, Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, DataError, UnknownNameError
 from benchmark.system.threads import device
@@ -36,6 +37,7 @@ class PlannedRow:
     """A configured method on one dataset: what all its cells have in common.
 
     encoders : modality -> the encoder that runs for it. reports : the set of reports that its encoder of text reads.
+    threshold : how the suite has thresholds chosen.
     """
 
     dataset: str
@@ -46,11 +48,13 @@ class PlannedRow:
     plugins: tuple[str, ...]
     not_applicable: str = ""
     reports: str = WORDING
+    threshold: str = HALF
 
     @property
     def fits(self) -> int:
         """How often a cell fits the method at most, and so how many times the time limit it has."""
-        return 1 if self.method.budget is None else self.method.budget.fits
+        once = 1 if self.method.budget is None else self.method.budget.fits
+        return once * (1 + FITS) if self.threshold == YOUDEN and is_out_of_fold(self.method) else once
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,12 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
         tables = {name: {methods[row].spelled for row in suite.at(dataset, name).methods} for name in protocols}
         rows = [describe(method) for method in methods.values() if any(method.spelled in names for names in tables.values())]
         rows = [
-            replace(row, not_applicable=row.not_applicable or suite.why_skipped(dataset, row.method.spelled)) for row in rows
+            replace(
+                row,
+                not_applicable=row.not_applicable or suite.why_skipped(dataset, row.method.spelled),
+                threshold=suite.threshold,
+            )
+            for row in rows
         ]
         not_applicable += [row for row in rows if row.not_applicable]
         rows = [row for row in rows if not row.not_applicable]
@@ -295,6 +304,8 @@ def _cells(row: PlannedRow, stages: RowStages, task: Task, splits: Sequence[Spli
             own: dict[str, Any] = {"split": task.by_name[split.name].digest, "seed": seed}
             if declared := {each.name: each.key.digest for each in planned if each.name != TRAINING}:
                 own["stages"] = declared
+            if row.threshold != HALF:
+                own["threshold"] = row.threshold
             yield Cell(
                 address=CellAddress(row.dataset, task.protocol, row.method.spelled, split.name),
                 row=row,

@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmark.cells.audited import AuditFinding, read_audited
-from benchmark.cells.store import CellRecord, Store
+from benchmark.cells.store import THRESHOLD, CellRecord, Store
 from benchmark.cells.task import Task, TaskSplit, read_task, write_task
 from benchmark.registry.cards import DatasetCard, Inference
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry, Kind
 from benchmark.suites.members import Members, members
-from benchmark.suites.suite import DEFAULT, Suite, joined, load_suite, validated
+from benchmark.suites.suite import DEFAULT, HALF, Suite, joined, load_suite, validated
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
 from benchmark.system.files import safe, write_if_changed
@@ -91,6 +91,7 @@ class TableRows:
     `inference` is what the protocol declares (`ProtocolCard.inference`; "" where it is descriptive). `left_out` are methods
     whose published row belongs to another version of the task, `to_come` those without any cell. `audited` is what an audit on
     this machine found of a content on which some row rests. `own` are the rows that the user of this machine added.
+    `threshold` says whose thresholds count, as the suite does.
     """
 
     task: Task
@@ -104,6 +105,7 @@ class TableRows:
     to_come: tuple[str, ...] = ()
     audited: tuple[AuditFinding, ...] = ()
     own: tuple[str, ...] = ()
+    threshold: str = HALF
 
 
 def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
@@ -224,9 +226,13 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         # of a broken method it is not known whether its seed matters
         kinds = (configured.stochastic,) if configured.entry.error is None else (True, False)
         expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
-        local = _fullest(_local_row(store, task, method, splits) for splits in expected if store and local_task)
+        local = _fullest(
+            _local_row(store, task, method, splits, suite.threshold) for splits in expected if store and local_task
+        )
         time = seconds.get(method)
-        reference = _fullest(read_reference(folder, method, splits, time) for folder in usable for splits in expected)
+        reference = _fullest(
+            read_reference(folder, method, splits, time, suite.threshold) for folder in usable for splits in expected
+        )
         if local is None and reference is None and (reason := suite.why_skipped(dataset, method)):
             not_applicable.append((method, reason))
             continue
@@ -253,6 +259,7 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         tuple(to_come),
         () if store is None else _audited(dataset, protocol, {row.content for row in (*complete, *incomplete)}),
         tuple(suite.places),
+        suite.threshold,
     )
 
 
@@ -270,13 +277,18 @@ def _fullest(rows: Iterable[Row | None]) -> Row | None:
     return next((row for row in found if row.complete), found[0] if found else None)
 
 
-def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSplit]) -> Row | None:
-    """The row of this machine: cells of one configuration, one code and one content, on the task's own splits."""
+def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSplit], threshold: str = HALF) -> Row | None:
+    """The row of this machine: cells of one configuration, one code and one content, on the task's own splits.
+
+    Their thresholds were chosen in the way that `threshold` names.
+    """
     stored = store.row(task.dataset, task.protocol, method)
     sound = [
         record
         for split in expected
-        if (record := stored.get(split.name)) is not None and record.ingredients.get("split") == split.digest
+        if (record := stored.get(split.name)) is not None
+        and record.ingredients.get("split") == split.digest
+        and record.ingredients.get(THRESHOLD, HALF) == threshold
     ]
     if not sound:
         return None
@@ -313,8 +325,13 @@ def reference_folders(dataset: str, protocol: str) -> list[Path]:
     return list(dict.fromkeys([results_folder() / below, ROOT / "results" / below]))
 
 
-def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit], seconds: float | None) -> Row | None:
-    """A published row, whose cells took `seconds`; None where there is none, or it is another method's or has other splits."""
+def read_reference(
+    folder: Path, method: str, expected: Sequence[TaskSplit], seconds: float | None, threshold: str = HALF
+) -> Row | None:
+    """A published row, whose cells took `seconds`; None where there is none, or it is another method's or has other splits.
+
+    Nor is it one whose thresholds were chosen in another way than the named one.
+    """
     path = folder / f"{safe(method)}.parquet"
     if not path.is_file():
         return None
@@ -326,6 +343,8 @@ def read_reference(folder: Path, method: str, expected: Sequence[TaskSplit], sec
         raise StoreError(
             f"{path} is not a published row ({error}): restore it with git, or publish the method again"
         ) from error
+    if meta.get("ingredients", {}).get(THRESHOLD, HALF) != threshold:
+        return None
     if meta["method"] != method or splits != [(split.name, split.digest, len(split.test)) for split in expected]:
         return None
     ends = np.cumsum([len(split.test) for split in expected])
@@ -411,9 +430,11 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     return path
 
 
-def complete_records(store: Store, task: Task, method: str, *, stochastic: bool) -> list[CellRecord] | None:
+def complete_records(
+    store: Store, task: Task, method: str, *, stochastic: bool, threshold: str = HALF
+) -> list[CellRecord] | None:
     """The records of a complete local row in split order, or None where the row is not complete."""
     expected = task.expected(stochastic=stochastic)
-    row = _local_row(store, task, method, expected)
+    row = _local_row(store, task, method, expected, threshold)
     stored = store.row(task.dataset, task.protocol, method)
     return [stored[split.name] for split in expected] if row is not None and row.complete else None

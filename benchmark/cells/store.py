@@ -40,6 +40,10 @@ class CellAddress:
         return f"{self.dataset}/{self.protocol}/{self.method}/{self.split}"
 
 
+THRESHOLD = "threshold"
+"""Among a record's ingredients: how its threshold was chosen; among what it chose: from which cases."""
+
+
 @dataclass(frozen=True)
 class CellRecord:
     """What is stored of a cell.

@@ -65,6 +65,7 @@ def _table_json(table: Standings) -> dict[str, Any]:
     ]
     return {
         **_of_table(table),
+        "threshold": table.rows.threshold,
         "inflation": None if table.comparison is None else number(table.comparison.inflation),
         "rows": [*(_row_json(line) for line in lines(table)), *incomplete],
         "pairs": [

@@ -1,9 +1,18 @@
 """What a reader must know of a table besides its conclusion, in plain sentences: Markdown and the page lay them out."""
 
+from collections import Counter
+
+import numpy as np
+
+from benchmark.cells.rows import Row
+from benchmark.cells.store import THRESHOLD
 from benchmark.leaderboard.conclusions import listed, metric_name
 from benchmark.leaderboard.incomplete import Partial
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, one_line
+from benchmark.statistics.metrics import score
+from benchmark.suites.suite import HALF as OWN
+from benchmark.suites.suite import YOUDEN
 
 MOST_CAUSES = 3
 MOST_NAMED = 12
@@ -47,10 +56,11 @@ def notes(table: Standings) -> list[str]:
     lines = [] if table.comparison is None else list(table.comparison.notes)
     for row in table.rows.complete:
         cuts = row.thresholds.values()
-        if any(cut != HALF for cut in cuts):
+        if table.rows.threshold == OWN and any(cut != HALF for cut in cuts):
             lines.append(f"{row.method}: uses its own thresholds, {min(cuts):.3f} to {max(cuts):.3f}, instead of {HALF}")
         if row.changed:
             lines.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
+    lines += _youden(table) if table.rows.threshold == YOUDEN else []
     if narrow := _nearly_constant(table):
         lines.append(f"cells in which the SD of the probabilities is below {NARROW}, nearly the same for every case: {narrow}")
     waiting = [name for name in table.rows.to_come if name not in table.rows.ranked]
@@ -60,6 +70,34 @@ def notes(table: Standings) -> list[str]:
     if table.rows.left_out:
         lines.append(f"not shown, because published for another version of this task: {listed(list(table.rows.left_out))}")
     return lines
+
+
+def _youden(table: Standings) -> list[str]:
+    """Where the thresholds of the rows come from, and what is the metric that depends on them at .5 in their place."""
+    if not table.rows.complete:
+        return []
+    sources = {row.method: Counter(str(cell.get(THRESHOLD)) for cell in row.chosen.values()) for row in table.rows.complete}
+    out_of_fold = [method for method, found in sources.items() if found["out-of-fold"]]
+    scarce = ", ".join(f"`{method}` {found['prevalence']}" for method, found in sources.items() if found["prevalence"])
+    lines = [
+        "every row's threshold has the greatest sensitivity + specificity on cases that the row did not train on: those of the "
+        "validation part, or out of 5 inner folds where a row trains on the validation part too"
+        + (f" ({listed(out_of_fold)})" if out_of_fold else "")
+    ]
+    if scarce:
+        few = (
+            "cells whose threshold is the share of label 1 in training, for fewer than 5 cases of a class are left to choose by"
+        )
+        lines.append(f"{few}: {scarce}")
+    halves = ", ".join(f"`{row.method}` {figure(_at_half(table, row))}" for row in table.rows.complete)
+    lines.append(f"{metric_name('balanced_accuracy')} with the threshold {HALF} in its place: {halves}")
+    return lines
+
+
+def _at_half(table: Standings, row: Row) -> float:
+    """The mean balanced accuracy of a row's cells at .5."""
+    parts = [(table.task.labels[table.task.by_name[name].test], values) for name, values in row.probabilities.items()]
+    return float(np.mean([score(labels, values[None], np.array([HALF]))["balanced_accuracy"][0] for labels, values in parts]))
 
 
 def _nearly_constant(table: Standings) -> str:

@@ -19,6 +19,7 @@ from benchmark.system.errors import BenchmarkError, UnknownNameError, check_know
 from benchmark.system.locations import results_folder
 
 DEFAULT = "stroke-prognosis"
+HALF, YOUDEN = "half", "youden"
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ class Reported:
 class Suite:
     """A family of comparisons: the ranked methods are tested against each other, descriptive rows are only shown.
 
-    `note` is printed above the methods; `reported` is what a paper prints, to stand beside it; `skipped` is dataset -> method
-    -> why it is not run there. `places` is method -> the tables in which it stands, for the members of this machine; every
-    other row stands in all tables.
+    `threshold` is whose thresholds count: "half" for each method's own, .5 unless it sets one, or "youden" for that of Youden's
+    index on cases that it did not train on. `note` is printed above the methods; `reported` is what a paper prints, to stand
+    beside it; `skipped` is dataset -> method -> why it is not run there. `places` is method -> the tables in which it stands,
+    for the members of this machine; every other row stands in all tables.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Suite:
     ranked: tuple[str, ...]
     descriptive: tuple[str, ...] = ()
     primary_metric: str = "auc"
+    threshold: str = HALF
     note: str = ""
     limits: Limits = field(default_factory=Limits)
     reported: Reported | None = None
@@ -156,6 +159,11 @@ def _text(field_name: str, value: Any) -> str:
     return value
 
 
+def _threshold(_: str, value: Any) -> str:
+    check_known("threshold", [value], (HALF, YOUDEN))
+    return str(value)
+
+
 def _names(field_name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise BenchmarkError(f"field '{field_name}' must be a list of strings, not {value!r}")
@@ -198,6 +206,7 @@ def _reported_row(row: Mapping[str, Any]) -> ReportedRow:
 READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "title": _text,
     "primary_metric": _text,
+    "threshold": _threshold,
     "note": _text,
     "limits": _limits,
     "reported": _reported,

@@ -47,7 +47,7 @@ def check_known(kind: str, names: Iterable[str], known: Collection[str]) -> None
     """Raise `UnknownNameError` for the first name that is not known."""
     for name in names:
         if name not in known:
-            raise UnknownNameError(kind, name, known)
+            raise UnknownNameError(kind, str(name), known)
 
 
 class NotFetchedError(BenchmarkError):

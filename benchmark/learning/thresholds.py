@@ -1,0 +1,87 @@
+"""Thresholds by Youden's index: each row's own, from cases that it did not train on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.data.cohort import Cohort
+from benchmark.data.parts import Index
+from benchmark.data.splits import FOLDS, Split, folds, inner_cut
+from benchmark.data.stages import Arrays
+from benchmark.learning.fitting import Fitted, Probabilities, blind_view, checked, fit_and_predict, views_of
+from benchmark.learning.tuning.search import method_of
+from benchmark.registry.catalogue import ConfiguredMethod
+
+LEAST = 5
+"""Cases of each class from which a threshold is taken at least."""
+HALF = 0.5
+Source = Literal["validation part", "out-of-fold", "prevalence"]
+
+
+def is_out_of_fold(method: ConfiguredMethod) -> bool:
+    """Whether a method trains on the validation part too, so that only further fits give it cases that it did not train on."""
+    return not method.entry.error and method.card.validation == "train"
+
+
+def youden_threshold(
+    method: ConfiguredMethod, fitted: Fitted, cohort: Cohort, split: Split, seed: int, stages: Mapping[str, Arrays] | None
+) -> tuple[float, Source]:
+    """The threshold of a row that was fitted on a split, and where it comes from.
+
+    It is taken from the predictions of the validation part, or out of fold of training and validation part where the method
+    trains on both; the prevalence of the training part stands in where these hold fewer than 5 cases of a class.
+
+    stages : results of the method's stages, which the fits of the inner folds share; None to have each build its own.
+    Raises what the method raises.
+    """
+    labels = np.asarray(cohort.labels)
+    out_of_fold = is_out_of_fold(method)
+    rows = np.sort(np.concatenate([split.train, split.validation])) if out_of_fold else split.validation
+    if np.bincount(labels[rows], minlength=2).min() < LEAST:
+        return float(labels[split.train].mean()), "prevalence"
+    if out_of_fold:
+        return youden(labels[rows], _out_of_fold(method, cohort, split, rows, seed, stages)), "out-of-fold"
+    cases = blind_view(cohort, rows, method.modalities[1])
+    return youden(labels[rows], checked(fitted.method.predict_proba(cases), len(cases))), "validation part"
+
+
+def youden(labels: ArrayLike, probabilities: ArrayLike) -> float:
+    """The threshold above which a case counts as label 1 that has the greatest sensitivity + specificity - 1.
+
+    It lies in the middle between two neighbouring predictions; of several the one nearest .5 [A]. Where no cut is better than
+    to call all cases alike it is .5: a threshold turns no prediction round. Youden, Cancer 1950.
+    """
+    y, p = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    values = np.unique(p)
+    cuts = (values[:-1] + values[1:]) / 2
+    above = [1 - np.searchsorted(np.sort(p[y == label]), cuts, side="right") / max((y == label).sum(), 1) for label in (0, 1)]
+    index = np.round(above[1] - above[0], 12)
+    if index.max(initial=0) <= 0:
+        return HALF
+    best = cuts[index == index.max()]
+    return float(best[np.argmin(np.abs(best - HALF))])
+
+
+def _out_of_fold(
+    method: ConfiguredMethod, cohort: Cohort, split: Split, rows: Index, seed: int, stages: Mapping[str, Arrays] | None
+) -> Probabilities:
+    """Predictions of the cases at `rows`, each by a fit on four fifths of them, (len(rows),)."""
+    cases = cohort.take(rows)
+    predicted: NDArray[np.float64] = np.full(len(rows), np.nan)
+    for number, (rest, held_out) in enumerate(folds(cases, split.seed)):
+        large, small = inner_cut(cases.take(rest), split.seed)
+        train, validation, test = (np.sort(rows[part]) for part in (rest[large], rest[small], held_out))
+        inner = Split(f"{split.name}-inner{number}", split.seed, train, validation, test, split.pool, split.site)
+        views = views_of(cohort, inner, method.modalities)
+        found = fit_and_predict(method, views, seed, partial(method_of, method), stages=stages, forgetting=False)
+        predicted[np.sort(held_out)] = found.probabilities
+    return predicted
+
+
+FITS = FOLDS
+"""Further fits of a row whose threshold is taken out of fold."""
