@@ -27,6 +27,7 @@ from benchmark.learning.stages import (
     Seen,
     declared_stages,
     defining,
+    pool_suffices,
     stage_seed,
     whole_training,
 )
@@ -150,7 +151,8 @@ def _rows_seen(declared: Declared, split: Split) -> dict[str, str]:
     seen = {part: rows_digest(getattr(split, part)) for part in sorted(declared.sees - {UNLABELLED})}
     if UNLABELLED in declared.sees:
         learning = np.sort(np.concatenate([split.train, split.unlabelled]))
-        seen[UNLABELLED] = digest([rows_digest(learning), rows_digest(split.pool)])
+        parts = [split.pool] if pool_suffices(len(split.pool), len(learning)) else [learning, split.pool]
+        seen[UNLABELLED] = digest([rows_digest(part) for part in parts])
     elif declared.name == TRAINING and len(split.unlabelled):
         seen[UNLABELLED] = rows_digest(split.unlabelled)
     return seen

@@ -61,7 +61,7 @@ def stage(
     sees : the parts of a split that it may see, of "train", "validation" (for stopping), "pool" and "unlabelled"; `seen`
         refuses the others. "pool" is the dataset's. "unlabelled" is every case that the split allows for learning without
         labels: training cases and pool as one, so that all protocols that allow the same cases share the stage, however many
-        of the training cases keep their label.
+        of the training cases keep their label; or the pool alone where it is large (`pool_suffices`), so that splits share it.
     fields : the method's fields that it depends on; `self` has the defaults in all others.
     after : the names of the stages before it, whose results are in `self.stages`.
     labels : whether it sees the labels of training and validation cases.
@@ -80,12 +80,22 @@ def stage(
     return declare
 
 
+def pool_suffices(pool: int, learning: int) -> bool:
+    """Whether a pool of so many cases stands for all cases without labels: it is larger than the training part with all its
+    cases, so that these would add little, and would make each split's pre-training one of its own.
+    """
+    return pool > learning
+
+
 class Seen:
     """The cases that a stage may see, each part a sealed view of the method's modalities; asking for another is refused."""
 
     def __init__(self, declared: Declared, train: Cohort, validation: Cohort, unlabelled: Cohort | None = None) -> None:
         self._declared = declared
-        self._without_label = [part for part in (train, unlabelled, train.pool) if part is not None]
+        learning = [part for part in (train, unlabelled) if part is not None]
+        pool = [] if train.pool is None else [train.pool]
+        alone = pool_suffices(sum(map(len, pool)), sum(map(len, learning)))
+        self._without_label = pool if alone else [*learning, *pool]
         parts = {"train": train if "pool" in declared.sees else replace(train, pool=None), "validation": validation}
         parts = {name: part.sealed() if declared.labels else part.sealed().blind() for name, part in parts.items()}
         self._parts = {name: part for name, part in {**parts, "pool": train.pool}.items() if name in declared.sees}
@@ -107,7 +117,7 @@ class Seen:
 
     @cached_property
     def unlabelled(self) -> Cohort:
-        """All cases that the split allows for learning without labels, blind and sorted by id: training cases and pool.
+        """All cases that the split allows for learning without labels, blind and sorted by id; of a large pool, the pool's.
 
         Their groups are known, so that no two rows of a patient are taken for two patients. Images are read case by case.
         """

@@ -199,6 +199,20 @@ def test_its_digest_follows_the_cases_and_not_the_part_that_they_come_from(made:
     assert stage_digest(made, replace(first, pool=first.pool[1:])) != whole
 
 
+def test_a_pool_larger_than_the_training_part_stands_alone_and_all_splits_share_the_stage(made: MadeBenchmark) -> None:
+    cohort = made.cohort()
+    assert cohort.pool is not None
+    first, second = LeaveOneSiteOut().splits(cohort)[:2]
+    few = len(first.pool) - 1
+    for split in (first, second):
+        small = replace(split, train=split.train[:few], pool=first.pool)
+        assert seen(cohort, small).unlabelled.case_ids.tolist() == cohort.pool.case_ids[first.pool].tolist()
+        assert stage_digest(made, small) == stage_digest(made, replace(first, train=first.train[:few]))
+    as_many = replace(first, train=first.train[: few + 1])
+    assert len(seen(cohort, as_many).unlabelled) == 2 * len(first.pool)
+    assert stage_digest(made, as_many) != stage_digest(made, replace(first, train=first.train[:few]))
+
+
 def test_commands_name_the_part(made: MadeBenchmark) -> None:
     path = made.write("learner.py", METHOD)
     words = (

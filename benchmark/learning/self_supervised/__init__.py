@@ -1,0 +1,1 @@
+"""Self-supervised pre-training of image and table encoders, and what is trained on top of them."""

@@ -1,0 +1,267 @@
+"""A method whose encoders are pre-trained without labels, then read frozen or trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmark.data.cohort import Cohort
+from benchmark.data.stages import Arrays
+from benchmark.learning.layers.sizes import set_size
+from benchmark.learning.self_supervised.finetuning import Recipe, finetune
+from benchmark.learning.self_supervised.images import altered
+from benchmark.learning.self_supervised.losses import alignment, retrieval, uniformity
+from benchmark.learning.self_supervised.networks import Fusion, ImageEncoder, TableMLP, TableTokens, resnet_of
+from benchmark.learning.self_supervised.pretraining import Encoding, Inputs, Objective, Schedule, pretrain
+from benchmark.learning.stages import Seen, stage
+from benchmark.system.errors import UnknownNameError
+
+MODES = ("trainable", "frozen")
+PRETRAINING = ("unlabelled", "none")
+TOKENS = ("pooled", "all")
+READ = 128
+"""Cases that are encoded at once."""
+FIELDS = (
+    *("size", "width", "table_width", "edge", "tokens", "layers", "pretrain", "cases"),
+    *("pretraining_epochs", "pretraining_rate", "batch", "decay"),
+)
+"""What pre-training depends on, and what the sizes of the network depend on."""
+
+
+@dataclass
+class SelfSupervised:
+    """Encoders that are pre-trained without labels, and a linear head on each embedding, whose logits are averaged.
+
+    A subclass names its `heads`, of "image", "table" and "both"; its `objective` is what is learned without labels.
+
+    mode : "frozen" trains the heads alone, "trainable" the encoders too.
+    pretrain : "unlabelled" on the training cases and the pool without their labels; "none" for the same network from scratch.
+    cases : how many of these cases are used, drawn at random; 0 for all.
+    size : "paper" for the source's widths. width : channels of the ResNet's first convolution. table_width : of the table's
+    embedding. edge : voxels along an axis that volumes are averaged to. layers : of transformers.
+    tokens : what the multimodal block sees: "pooled" one token of each modality, "all" the places of the image's last maps
+        and a token for each column.
+    pretraining_epochs, pretraining_rate, batch, decay : Adam's, under a warm-up and a cosine.
+    epochs, samples, patience : of the training with labels, an epoch of which sees at most `samples` cases.
+    learning_rate : AdamW's with `mode=trainable`; frozen_rate : with `mode=frozen`.
+    """
+
+    mode: str = "trainable"
+    pretrain: str = "unlabelled"
+    cases: int = 0
+    size: str = "small"
+    width: int = 16
+    table_width: int = 128
+    edge: int = 28
+    layers: int = 2
+    tokens: str = "pooled"
+    pretraining_epochs: int = 20
+    pretraining_rate: float = 1e-3
+    batch: int = 64
+    decay: float = 1e-3
+    epochs: int = 30
+    samples: int = 512
+    patience: int = 10
+    learning_rate: float = 3e-4
+    frozen_rate: float = 1e-3
+    stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Name -> result of the stage that this row builds on."""
+
+    heads: ClassVar[tuple[str, ...]] = ()
+    column_tokens: ClassVar[bool] = False
+    """Whether the table is a token for each column, whatever `tokens` says."""
+
+    def __post_init__(self) -> None:
+        """Set the sizes. Raises `UnknownNameError` for a mode, pre-training or tokens that there are not."""
+        for name, known in (("mode", MODES), ("pretrain", PRETRAINING), ("tokens", TOKENS)):
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name, str(getattr(self, name)), known)
+        set_size(self, self.size, width=64, table_width=2048, edge=128)
+
+    def objective(self, network: Network) -> Objective:
+        """What is learned without labels."""
+        raise NotImplementedError(f"{type(self).__name__} must define objective(network)")
+
+    @stage(sees={"unlabelled"}, fields=FIELDS, seconds=3600.0)
+    def pretraining(self, seen: Seen, seed: int) -> Arrays:
+        """The objective's parts after pre-training, and the mean loss of each epoch."""
+        if self.pretrain == "none":
+            return {"loss": np.zeros(0)}
+        cases = self._chosen(seen.unlabelled)
+        encoding = self._encoding(cases)
+        inputs = encoding.inputs(cases)
+        objective = self._objective(encoding, inputs, seed)
+        schedule = Schedule(self.pretraining_epochs, self.batch, self.pretraining_rate, self.decay)
+        loss = pretrain(objective, inputs, schedule, seed)
+        state = {f"state.{name}": value.numpy() for name, value in objective.state_dict().items()}
+        return {"loss": loss, **encoding.as_arrays(), **state}
+
+    def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
+        """Train the heads, and the encoders unless these are frozen; stop by the validation AUC."""
+        pretrained = self.pretrain != "none"
+        arrays = self.stages["pretraining"] if pretrained else {}
+        self._coded = self._encoding(train) if not pretrained else Encoding.from_arrays(arrays, self._modalities, self.edge)
+        learning, held_out = self._coded.inputs(train), self._coded.inputs(validation)
+        objective = self._objective(self._coded, learning, seed)
+        self.chosen: dict[str, Any] = {}
+        if pretrained:
+            before = _agreement(objective, held_out)
+            states = {name: torch.from_numpy(arrays[f"state.{name}"].copy()) for name in objective.state_dict()}
+            objective.load_state_dict(states)
+            self.chosen = {**_named("before", before), **_named("after", _agreement(objective, held_out))}
+        self._network = objective.network
+        labels = [torch.from_numpy(np.asarray(part.labels, dtype=np.float32)) for part in (train, validation)]
+        rate = self.frozen_rate if self.mode == "frozen" else self.learning_rate
+        recipe = Recipe(self.epochs, self.samples, self.patience, self.batch, rate, self.decay)
+        module, logits_of, chances = self._trained(learning, held_out)
+        self.history = finetune(module, logits_of, labels[0], chances, labels[1], recipe, seed)
+        scores = self.history["validation_auc"]
+        self.chosen |= {"best_epoch": int(np.argmax(scores)) + 1, "epochs": len(scores), "validation_auc": max(scores)}
+
+    def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
+        """P(label = 1), (n,)."""
+        inputs = self._coded.inputs(cases)
+        with torch.inference_mode():
+            return np.asarray(torch.sigmoid(self._network.read(inputs)).double().numpy())
+
+    def _trained(
+        self, learning: Inputs, held_out: Inputs
+    ) -> tuple[nn.Module, Callable[[Tensor, np.random.Generator], Tensor], Callable[[], Tensor]]:
+        """The module to train, its logits of training rows, and its chances of the validation cases."""
+        network = self._network
+        if self.mode == "trainable":
+
+            def of_images(rows: Tensor, rng: np.random.Generator) -> Tensor:
+                views, table = learning.at(rows)
+                logits: Tensor = network(altered(views, rng) if views else {}, table)
+                return logits
+
+            return network, of_images, lambda: _chances(network.read(held_out))
+        network.eval()
+        seen, unseen = network.embedded(learning), network.embedded(held_out)
+
+        def of_embeddings(rows: Tensor, rng: np.random.Generator) -> Tensor:
+            logits: Tensor = network.logits({name: values[rows] for name, values in seen.items()})
+            return logits
+
+        return network.heads, of_embeddings, lambda: _chances(network.logits(unseen))
+
+    @property
+    def _modalities(self) -> frozenset[str]:
+        return frozenset({"image", "table"} if "both" in self.heads else self.heads)
+
+    def _encoding(self, cases: Cohort) -> Encoding:
+        return Encoding.of(cases, self._modalities, self.edge)
+
+    def _objective(self, encoding: Encoding, inputs: Inputs, seed: int) -> Objective:
+        torch.manual_seed(seed)
+        shapes = None if inputs.images is None else inputs.images.shapes
+        columns = None if encoding.coder is None else encoding.coder.of_column
+        return self.objective(Network(self, shapes, columns))
+
+    def _chosen(self, cases: Cohort) -> Cohort:
+        """Those that have what the method sees; `cases` of them, by an order that is always the same."""
+        held = [cases.having(modality) & (modality in cases.modalities) for modality in self._modalities]
+        there = np.flatnonzero(np.all(held, axis=0))
+        if self.cases:
+            there = np.sort(np.random.default_rng(0).permutation(there)[: self.cases])
+        return cases.take(there)
+
+
+class Network(nn.Module):
+    """Encoders of image and table, the block where the table looks at the image, and a linear head for each embedding.
+
+    shapes : view -> (c, *spatial) of one case, or None. columns (p,) : which column each value of the table is of, or None.
+    """
+
+    def __init__(self, method: SelfSupervised, shapes: Mapping[str, tuple[int, ...]] | None, columns: Tensor | None) -> None:
+        super().__init__()
+        self.image = None if shapes is None else ImageEncoder(shapes, resnet_of(method.size, method.width))
+        self.table: TableMLP | TableTokens | None = None
+        if columns is not None:
+            by_column = method.column_tokens or method.tokens == "all"
+            self.table = (
+                TableTokens(columns, method.table_width, method.layers if method.column_tokens else 0)
+                if by_column
+                else TableMLP(len(columns), method.table_width)
+            )
+        self.fusion: Fusion | None = None
+        if "both" in method.heads:
+            assert self.image is not None and self.table is not None
+            self.fusion = Fusion(self.image.width, self.table.width, method.table_width, method.layers)
+        self.columns: Tensor = nn.Buffer(torch.zeros(0, dtype=torch.int64) if columns is None else columns)
+        self._pooled = method.tokens == "pooled" and not method.column_tokens
+        parts = {"image": self.image, "table": self.table, "both": self.fusion}
+        self.heads = nn.ModuleDict({name: nn.Linear(parts[name].width, 1) for name in method.heads})  # type: ignore[union-attr]
+
+    def forward(self, views: Mapping[str, Tensor], table: Tensor | None) -> Tensor:
+        """Logits (b,)."""
+        return self.logits(self.embeddings(views, table))
+
+    def embeddings(self, views: Mapping[str, Tensor], table: Tensor | None) -> dict[str, Tensor]:
+        """Name of a head -> what it reads, (b, width)."""
+        of_image = None if self.image is None else self.image(views)
+        of_table = None if self.table is None else self.table(table)
+        found = {} if of_image is None else {"image": of_image.mean(1)}
+        found |= {} if of_table is None else {"table": of_table[:, 0]}
+        if of_image is not None and of_table is not None and self.fusion is not None:
+            found["both"] = self.fused(of_image, of_table)
+        return found
+
+    def fused(self, image: Tensor, table: Tensor) -> Tensor:
+        """What the table sees of the image, from the tokens of both: (b, width)."""
+        assert self.fusion is not None
+        if self._pooled:
+            image, table = image.mean(1, keepdim=True), table[:, :1]
+        fused: Tensor = self.fusion(image, table)
+        return fused
+
+    def logits(self, embeddings: Mapping[str, Tensor]) -> Tensor:
+        """The mean of the heads' logits, (b,)."""
+        return torch.cat([head(embeddings[name]) for name, head in self.heads.items()], dim=1).mean(1)
+
+    @torch.no_grad()
+    def embedded(self, inputs: Inputs) -> dict[str, Tensor]:
+        """The embeddings of all cases."""
+        parts = [self.embeddings(*inputs.at(rows)) for rows in _portions(len(inputs))]
+        return {name: torch.cat([part[name] for part in parts]) for name in self.heads}
+
+    @torch.no_grad()
+    def read(self, inputs: Inputs) -> Tensor:
+        """The logits of all cases, (n,)."""
+        return torch.cat([self(*inputs.at(rows)) for rows in _portions(len(inputs))])
+
+
+def _portions(cases: int) -> Iterator[Tensor]:
+    return (torch.arange(start, min(start + READ, cases)) for start in range(0, cases, READ))
+
+
+def _chances(logits: Tensor) -> Tensor:
+    return torch.sigmoid(logits.detach())
+
+
+@torch.no_grad()
+def _agreement(objective: Objective, inputs: Inputs) -> dict[str, float]:
+    """How well the projections of image and table agree on some cases; nothing where the objective compares no two."""
+    objective.eval()
+    pairs = [objective.projected(*inputs.at(rows)) for rows in _portions(len(inputs))]
+    if any(pair is None for pair in pairs):
+        return {}
+    image, table = (torch.cat(side) for side in zip(*(pair for pair in pairs if pair is not None), strict=True))
+    return {
+        "alignment": alignment(image, table),
+        "uniformity_image": uniformity(image),
+        "uniformity_table": uniformity(table),
+        "retrieval_at_1": retrieval(image, table, 1),
+        "retrieval_at_10": retrieval(image, table, 10),
+    }
+
+
+def _named(when: str, figures: Mapping[str, float]) -> dict[str, float]:
+    return {f"{name}_{when}": float(f"{value:.4g}") for name, value in figures.items()}

@@ -1,0 +1,103 @@
+"""Tables as networks that are trained without labels see them: numbers standardised, categories one-hot, column by column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark.data.cohort import Cohort
+from benchmark.system.errors import BenchmarkError
+
+CLIP = 5.0
+"""Standardised numbers end here, as in other networks' inputs."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column becomes values: `fill` for a missing one; a category has `levels`, a number `mean` and `deviation`."""
+
+    name: str
+    fill: float | str
+    levels: tuple[str, ...] = ()
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    @classmethod
+    def of(cls, values: pd.Series) -> Column:
+        """Fitted on the values that are there; the most frequent fills, the least of several."""
+        name, there = str(values.name), values.dropna()
+        if not pd.api.types.is_numeric_dtype(values):
+            words = there.astype(str)
+            return cls(name, min(words.mode(), default=""), tuple(sorted(words.unique())))
+        numbers = there.to_numpy(dtype=np.float64)
+        fill = float(pd.Series(numbers).mode().min()) if len(numbers) else 0.0
+        filled = np.append(numbers, np.full(len(values) - len(numbers), fill))
+        deviation = float(filled.std())
+        return cls(name, fill, mean=float(filled.mean()), deviation=deviation if deviation > 0 else 1.0)
+
+    def values(self, column: pd.Series) -> NDArray[np.float64]:
+        """(n, levels) of 0 and 1, a level that was not seen all 0; or (n, 1), standardised."""
+        if self.levels:
+            words = column.astype(object).where(column.notna(), self.fill).astype(str).to_numpy()
+            return np.asarray(words[:, None] == np.array(self.levels), dtype=np.float64)
+        numbers = column.astype(np.float64).fillna(float(self.fill)).to_numpy()
+        return np.asarray(np.clip((numbers - self.mean) / self.deviation, -CLIP, CLIP)[:, None])
+
+
+@dataclass(frozen=True)
+class TableCoder:
+    """Makes tensors of tables. A column without any value is a constant 0."""
+
+    columns: tuple[Column, ...]
+
+    @classmethod
+    def of(cls, cases: Cohort) -> TableCoder:
+        """Fitted on the cases that have a table. Raises `BenchmarkError` where none has."""
+        if cases.table is None or not cases.having("table").any():
+            raise BenchmarkError(f"{cases.name}: no case has a table, which this method trains on")
+        there = cases.table[cases.having("table")]
+        return cls(tuple(Column.of(there[name]) for name in there))
+
+    def transform(self, cases: Cohort) -> Tensor:
+        """(n, p) float32, zero for cases without a table. Raises `BenchmarkError` for a column that is not there."""
+        table = cases.table
+        missing = [each.name for each in self.columns if table is None or each.name not in table]
+        if table is None or missing:
+            raise BenchmarkError(f"{cases.name}: the table has no column '{missing[0]}'")
+        values = np.concatenate([each.values(table[each.name]) for each in self.columns], axis=1)
+        return torch.from_numpy((values * cases.having("table")[:, None]).astype(np.float32))
+
+    @property
+    def of_column(self) -> Tensor:
+        """(p,) which column each value is of, numbered from 0."""
+        return torch.from_numpy(np.repeat(np.arange(len(self.columns)), [len(each.levels) or 1 for each in self.columns]))
+
+    def as_array(self) -> NDArray[np.uint8]:
+        """As bytes, to be kept with weights that were trained on such tables."""
+        return np.frombuffer(json.dumps([asdict(each) for each in self.columns]).encode(), dtype=np.uint8)
+
+    @classmethod
+    def from_array(cls, written: NDArray[np.uint8]) -> TableCoder:
+        """What `as_array` wrote."""
+        columns: Sequence[dict[str, object]] = json.loads(written.tobytes())
+        return cls(tuple(Column(**{**each, "levels": tuple(each["levels"])}) for each in columns))  # type: ignore[arg-type]
+
+
+def corrupted(table: Tensor, columns: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Tables whose columns are replaced by draws from their marginals, each with probability `share` (SCARF, 2106.15147).
+
+    table (n, p); columns (p,) which column each value is of. A draw is another case's value in this batch, all values of a
+    column together. Returns the corrupted tables and which columns were replaced, (n, columns) bool.
+    """
+    count = int(columns.max()) + 1
+    replaced = torch.rand(len(table), count, generator=generator) < share
+    donors = torch.randint(len(table), (len(table), count), generator=generator)
+    drawn = table[donors[:, columns], torch.arange(table.shape[1])]
+    return torch.where(replaced[:, columns], drawn, table), replaced

@@ -1,0 +1,229 @@
+"""Self-supervised rows: what is pre-trained on what, what is kept frozen, and what bad input is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from baselines.byol import BYOL, Bootstrap
+from baselines.mmcl import MMCL
+from baselines.scarf import SCARF
+from baselines.simclr import SimCLR
+from baselines.tip import TIP
+from baselines.vime import VIME
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import ImageView
+from benchmark.learning.self_supervised.image_table import ContrastAndMatching, same_person
+from benchmark.learning.self_supervised.method import Network, SelfSupervised
+from benchmark.learning.self_supervised.pretraining import Unlabelled
+from benchmark.learning.stages import Seen, declared_stages
+from benchmark.registry.discovery import discover
+from benchmark.system.errors import BenchmarkError, UnknownNameError
+from methods.ssmsrpm import SSMSRPM
+
+ROWS = {each.__name__.lower(): each for each in (SSMSRPM, MMCL, TIP, SCARF, VIME, SimCLR, BYOL)}
+EVERY = pytest.mark.parametrize("name", ROWS)
+OF_BOTH = pytest.mark.parametrize("name", ["ssmsrpm", "mmcl", "tip"])
+SMALL = {"width": 4, "table_width": 16, "layers": 1, "batch": 32, "pretraining_epochs": 2, "epochs": 3}
+
+
+def made(cases: int, seed: int, prefix: str = "c", grid: tuple[int, ...] = (8, 8, 8)) -> Cohort:
+    """A hidden value shows in the image, in the table and, with noise, in the label."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.normal(size=cases)
+    scans = 100 + 10 * rng.normal(size=(cases, 1, *grid))
+    scans[..., 2:5, 2:5] += 40 * hidden.reshape(-1, *[1] * (len(grid) + 1))
+    table = pd.DataFrame(
+        {
+            "a": hidden + 0.3 * rng.normal(size=cases),
+            "b": rng.normal(size=cases),
+            "c": pd.Categorical(np.where(hidden + 0.3 * rng.normal(size=cases) > 0, "x", "y")),
+        }
+    )
+    ids = np.array([f"{prefix}{case:04d}" for case in range(cases)])
+    labels = (hidden + 0.5 * rng.normal(size=cases) > 0.8).astype(np.int8)
+    view = ImageView(np.clip(scans, 0, 255).astype(np.uint8), scale=1 / 255)
+    return Cohort("made", ids, labels, np.full(cases, "s"), ids, table, images={"scan": view})
+
+
+TRAIN, VALIDATION, TEST, POOL = (
+    made(n, seed, prefix) for seed, (n, prefix) in enumerate([(80, "a"), (60, "b"), (50, "c"), (200, "d")])
+)
+
+
+def built(method: SelfSupervised, pool: Cohort | None = POOL, train: Cohort = TRAIN, seed: int = 5) -> dict[str, Any]:
+    (declared,) = declared_stages(type(method))
+    blind = None if pool is None else replace(pool, labels=None)
+    return method.pretraining(Seen(declared, replace(train, pool=blind), VALIDATION), seed)
+
+
+def fitted(method: SelfSupervised, arrays: dict[str, Any], train: Cohort = TRAIN) -> np.ndarray:
+    method.stages = {"pretraining": arrays}
+    method.fit(train, VALIDATION, 7)
+    return method.predict_proba(TEST.blind())
+
+
+def encoders(method: SelfSupervised) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in method._network.state_dict().items() if not name.startswith("heads")}
+
+
+@EVERY
+def test_a_frozen_row_reads_the_encoders_as_they_were_pre_trained_and_a_trainable_one_goes_on(name: str) -> None:
+    arrays = built(ROWS[name](**SMALL))
+    frozen, trainable = ROWS[name](**SMALL, mode="frozen"), ROWS[name](**SMALL)
+    p = [fitted(method, arrays) for method in (frozen, trainable)]
+    assert not np.array_equal(*p) and all(((each > 0) & (each < 1)).all() for each in p)
+    for key, value in encoders(frozen).items():
+        np.testing.assert_array_equal(value.numpy(), arrays[f"state.network.{key}"], err_msg=key)
+    changed = [not np.array_equal(value.numpy(), arrays[f"state.network.{key}"]) for key, value in encoders(trainable).items()]
+    assert any(changed)
+
+
+@EVERY
+def test_pre_training_lowers_its_loss_and_sees_no_label(name: str) -> None:
+    longer = {**SMALL, "pretraining_epochs": 10}
+    arrays = built(ROWS[name](**longer))
+    assert arrays["loss"][-1] < arrays["loss"][0]
+    turned = replace(TRAIN, labels=1 - TRAIN.labels)
+    again = built(ROWS[name](**longer), train=turned)
+    assert all(np.array_equal(again[key], value) for key, value in arrays.items())
+
+
+@OF_BOTH
+def test_pre_training_brings_image_and_table_of_one_person_together(name: str) -> None:
+    method = ROWS[name](**{**SMALL, "pretraining_epochs": 15, "width": 8})
+    fitted(method, built(method))
+    before, after = (method.chosen[f"retrieval_at_10_{when}"] for when in ("before", "after"))
+    assert after > before + 0.15
+    assert method.chosen["alignment_after"] < method.chosen["alignment_before"]
+
+
+@EVERY
+def test_the_network_from_scratch_needs_no_case_without_label(name: str) -> None:
+    method = ROWS[name](**SMALL, pretrain="none")
+    arrays = built(method, pool=None)
+    assert set(arrays) == {"loss"} and len(arrays["loss"]) == 0
+    assert fitted(method, arrays).shape == (50,)
+
+
+@EVERY
+def test_frozen_trainable_and_all_training_settings_share_one_pre_training(name: str) -> None:
+    catalogue = discover()
+    (declared,) = declared_stages(ROWS[name])
+    spelled = [name, f"{name}[mode=frozen]", f"{name}[learning_rate=0.01]", f"{name}[epochs=3]"]
+    narrowed = {declared.narrowed(catalogue.method(each)).spelled for each in spelled}
+    assert narrowed == {name}
+    assert declared.narrowed(catalogue.method(f"{name}[pretraining_epochs=3]")).spelled != name
+
+
+def test_slices_and_volumes_are_encoded() -> None:
+    slices = [made(n, seed, prefix, grid=(12, 12)) for seed, (n, prefix) in enumerate([(80, "a"), (60, "b"), (50, "c")])]
+    method = SSMSRPM(**SMALL)
+    (declared,) = declared_stages(SSMSRPM)
+    method.stages = {"pretraining": method.pretraining(Seen(declared, slices[0], slices[1]), 0)}
+    method.fit(slices[0], slices[1], 0)
+    assert np.isfinite(method.predict_proba(slices[2].blind())).all()
+
+
+def test_the_multimodal_block_sees_one_token_of_each_modality_or_all() -> None:
+    shapes, columns = {"scan": (1, 8, 8, 8)}, torch.tensor([0, 1, 2, 2])
+    for tokens, seen in (("pooled", (1, 1)), ("all", (1, 4))):
+        network = Network(SSMSRPM(**SMALL, tokens=tokens), shapes, columns).eval()
+        taken: list[tuple[int, int]] = []
+        network.fusion.register_forward_hook(
+            lambda module, given, result, into=taken: into.append((given[0].shape[1], given[1].shape[1]))
+        )
+        network({"scan": torch.rand(3, 1, 8, 8, 8)}, torch.randn(3, 4))
+        assert taken == [seen]
+    wide = Network(SSMSRPM(**SMALL, tokens="all"), {"scan": (1, 40, 40, 40)}, columns).eval()
+    assert wide.image({"scan": torch.rand(2, 1, 40, 40, 40)}).shape[1] > 1
+
+
+def test_no_negative_of_matching_is_of_the_same_group_or_has_an_equal_table() -> None:
+    table = torch.tensor([[0.0], [1.0], [1.0], [2.0]])
+    batch = Unlabelled({}, {}, table, torch.tensor([0, 1, 2, 0]), torch.Generator())
+    expected = torch.eye(4, dtype=torch.bool)
+    expected[0, 3] = expected[3, 0] = expected[1, 2] = expected[2, 1] = True
+    assert torch.equal(same_person(batch), expected)
+
+
+def test_where_all_are_alike_matching_has_true_pairs_alone() -> None:
+    network = Network(SSMSRPM(**SMALL), {"scan": (1, 8, 8, 8)}, torch.tensor([0, 1]))
+    objective = ContrastAndMatching(network)
+    batch = Unlabelled(
+        {"scan": torch.rand(4, 1, 8, 8, 8)}, {}, torch.ones(4, 2), torch.zeros(4, dtype=torch.int64), torch.Generator()
+    )
+    assert torch.isfinite(objective(batch))
+
+
+def test_byols_target_follows_the_online_network_by_its_momentum_and_is_not_trained() -> None:
+    objective = Bootstrap(Network(BYOL(**SMALL), {"scan": (1, 8, 8, 8)}, None))
+    before = [value.clone() for value in objective.target.parameters()]
+    online = [*objective.network.image.parameters(), *objective.project.parameters()]
+    with torch.no_grad():
+        for value in online:
+            value += 1
+    objective.stepped()
+    for old, new, now in zip(before, objective.target.parameters(), online, strict=True):
+        torch.testing.assert_close(new, 0.99 * old + 0.01 * now)
+    views = {"scan": torch.rand(4, 1, 8, 8, 8)}
+    loss = objective(Unlabelled(views, views, torch.zeros(4, 0), torch.arange(4), torch.Generator()))
+    loss.backward()
+    assert all(value.grad is None for value in objective.target.parameters())
+
+
+def test_tip_restores_masked_columns_and_sees_no_masked_value() -> None:
+    network = Network(TIP(**SMALL), {"scan": (1, 8, 8, 8)}, torch.tensor([0, 1, 1])).eval()
+    table, masked = torch.randn(2, 3), torch.tensor([[False, True], [False, True]])
+    other = table.clone()
+    other[:, 1:] += 5
+    torch.testing.assert_close(network.table(table, masked), network.table(other, masked))
+    assert not torch.allclose(network.table(table), network.table(other))
+
+
+@pytest.mark.parametrize(("field", "value"), [("mode", "thawed"), ("pretrain", "all"), ("tokens", "some"), ("size", "big")])
+def test_a_setting_that_there_is_not_is_refused_by_name(field: str, value: str) -> None:
+    with pytest.raises(UnknownNameError, match=value):
+        SSMSRPM(**{field: value})
+
+
+def without(cohort: Cohort, part: str) -> Cohort:
+    kept = {name: value for name, value in cohort.parts.items() if name != part}
+    return replace(cohort, parts=kept)
+
+
+@OF_BOTH
+def test_a_pool_without_tables_or_images_is_refused_or_left_out_by_name(name: str) -> None:
+    for part in ("table", "images"):
+        method = ROWS[name](**SMALL)
+        with pytest.raises(BenchmarkError, match="made: no case without label has image and table"):
+            built(method, pool=without(POOL, part))
+        small = without(POOL.take(np.arange(40)), part)  # smaller than the training part, which then serves with it
+        assert len(built(method, pool=small)["loss"]) == 2
+
+
+@EVERY
+def test_a_constant_column_one_class_and_no_validation_positive_are_handled(name: str) -> None:
+    constant = replace(TRAIN, parts={**TRAIN.parts, "table": TRAIN.table.assign(b=1.0)})
+    method = ROWS[name](**SMALL)
+    arrays = built(method, pool=None, train=constant)
+    assert np.isfinite(fitted(method, arrays, train=constant)).all()
+    one_class = replace(TRAIN, labels=np.zeros(len(TRAIN), dtype=np.int8))
+    assert np.isfinite(fitted(method, arrays, train=one_class)).all()
+    method.fit(TRAIN, replace(VALIDATION, labels=np.zeros(len(VALIDATION), dtype=np.int8)), 0)
+    assert np.isfinite(method.predict_proba(TEST.blind())).all()
+
+
+def test_too_few_cases_to_pre_train_on_are_refused_by_name() -> None:
+    with pytest.raises(BenchmarkError, match="pre-training needs 2 cases or more, not 1"):
+        built(SCARF(**SMALL), pool=None, train=TRAIN.take([0]))
+
+
+def test_a_smaller_pool_is_a_part_of_a_larger_one() -> None:
+    few, many = (SCARF(**SMALL, cases=cases)._chosen(POOL).case_ids for cases in (50, 120))
+    assert len(few) == 50 and len(many) == 120 and set(few) <= set(many)
