@@ -1,6 +1,7 @@
 """The task of a dataset under a protocol: all that ranking needs besides predictions."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -16,6 +17,11 @@ from benchmark.data.splits import Split, binding_groups
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
 from benchmark.system.files import write_if_changed
+
+FEW = 10
+"""With fewer labelled cases of a class in a training part a table says so."""
+LATER = ("groups", "fewest")
+"""Fields that a task file holds only where they say something: it stays as it was where they do not."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ class Task:
     """Cases, labels, sites and splits of a dataset under a protocol.
 
     `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing; `columns` are those of the
-    table, none where they are not known; `groups` says whose each case is, None where each patient has one case.
+    table, none where they are not known; `groups` says whose each case is, None where each patient has one case. `fewest` is
+    how many cases of the smaller class the training part holds that has fewest of them, None from `FEW` on.
     """
 
     dataset: str
@@ -48,6 +55,7 @@ class Task:
     absent: dict[str, int] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     groups: NDArray[np.str_] | None = None
+    fewest: int | None = None
 
     @cached_property
     def by_name(self) -> dict[str, TaskSplit]:
@@ -107,7 +115,13 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
         cohort.absent,
         cohort.columns,
         binding_groups(cohort),
+        _fewest(cohort.labels, splits),
     )
+
+
+def _fewest(labels: NDArray[np.int8], splits: Sequence[Split]) -> int | None:
+    counts = [int(np.bincount(labels[split.train], minlength=2).min()) for split in splits]
+    return min(filter(lambda count: count < FEW, counts), default=None)
 
 
 def digest(split: Split, task_digest: str) -> str:
@@ -123,7 +137,7 @@ def digest(split: Split, task_digest: str) -> str:
 
 def write_task(task: Task, path: Path) -> None:
     """Store a task as JSON; an equal file is left alone."""
-    fields = {name: value for name, value in asdict(task).items() if name != "groups" or value is not None}
+    fields = {name: value for name, value in asdict(task).items() if name not in LATER or value is not None}
     content = json.dumps(fields, default=np.ndarray.tolist, separators=(",", ":"), ensure_ascii=False)
     write_if_changed(path, f"{content}\n".encode())
 

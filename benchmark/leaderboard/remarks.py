@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmark.cells.rows import Row
 from benchmark.cells.store import THRESHOLD
+from benchmark.cells.task import FEW
 from benchmark.leaderboard.conclusions import listed, metric_name
 from benchmark.leaderboard.incomplete import Partial
 from benchmark.leaderboard.standings import Standings
@@ -54,6 +55,12 @@ def doubts(table: Standings) -> list[str]:
 def notes(table: Standings) -> list[str]:
     """Facts about rows, and rows that are not shown."""
     lines = [] if table.comparison is None else list(table.comparison.notes)
+    if table.task.fewest is not None:
+        lines.append(
+            f"few labels: a training part holds only {table.task.fewest} labelled cases of a class; with fewer than {FEW} "
+            "models differ much from one training part to the next, and the tests were calibrated down to 7 alone "
+            "(docs/calibration.md)"
+        )
     for row in table.rows.complete:
         cuts = row.thresholds.values()
         if table.rows.threshold == OWN and any(cut != HALF for cut in cuts):

@@ -193,3 +193,21 @@ def test_a_protocol_without_its_share_ends_a_run_with_what_to_give(made: MadeBen
     done = made.run("--protocol", "label-efficiency", code=2)
     assert "label-efficiency: no share is given: give the share of the labels to keep" in done.stderr
     assert "label-efficiency: no share is given" in made.cli("check", "made", "--plugin", str(made.plugin), code=None).stdout
+
+
+def test_a_table_of_few_labelled_cases_of_a_class_says_so_and_no_other(made: MadeBenchmark) -> None:
+    protocol = "label-efficiency[share=0.5]"
+    made.run("--dataset", "made", "--method", "blunt", "--protocol", "repeated-cv", "--protocol", protocol)
+    cohort = made.cohort()
+    splits = {
+        name: made.json("show", "splits", "--dataset", "made", "--protocol", name, "--plugin", str(made.plugin), "--json")
+        for name in ("repeated-cv", protocol)
+    }
+    positive = {*cohort.case_ids[np.asarray(cohort.labels) == 1]}
+    fewest = {name: min(len(positive & {*split["train"]}) for split in each) for name, each in splits.items()}
+    assert fewest[protocol] < 10 <= fewest["repeated-cv"]
+    text = made.leaderboard.read_text()
+    before, after = text.index("## made, repeated-cv"), text.index(f"## made, {protocol}")
+    said = f"few labels: a training part holds only {fewest[protocol]} labelled cases of a class"
+    assert said in text[after:] and "few labels:" not in text[before:after]
+    assert "fewest" not in (made.output / "results" / "cells" / "made" / "repeated-cv" / "task.json").read_text()
