@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from benchmark.cells.audited import AuditFinding, read_audited
 from benchmark.cells.store import THRESHOLD, CellRecord, Store
 from benchmark.cells.task import Task, TaskSplit, read_task, write_task
-from benchmark.registry.cards import DatasetCard, Inference
-from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
+from benchmark.registry.cards import Inference
+from benchmark.registry.catalogue import Catalogue, ConfiguredDataset, ConfiguredMethod
 from benchmark.registry.discovery import discover
-from benchmark.registry.entries import Entry, Kind
+from benchmark.registry.entries import Kind
 from benchmark.suites.members import Members, members
 from benchmark.suites.suite import DEFAULT, HALF, Suite, joined, load_suite, validated
 from benchmark.system import provenance
@@ -92,10 +92,11 @@ class TableRows:
     whose published row belongs to another version of the task, `to_come` those without any cell. `audited` is what an audit on
     this machine found of a content on which some row rests. `own` are the rows that the user of this machine added.
     `threshold` says whose thresholds count, as the suite does.
+    `descriptive` says why the table is shown and never tested: it ranks no row then.
     """
 
     task: Task
-    dataset: Entry[DatasetCard]
+    dataset: ConfiguredDataset
     inference: Inference
     complete: tuple[Row, ...]
     incomplete: tuple[Row, ...]
@@ -106,6 +107,7 @@ class TableRows:
     audited: tuple[AuditFinding, ...] = ()
     own: tuple[str, ...] = ()
     threshold: str = HALF
+    descriptive: str = ""
 
 
 def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
@@ -216,7 +218,8 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         return None
     usable = [folder for folder, item in published.items() if item is not None and item.comparable == task.comparable]
     seconds = published_seconds(dataset, protocol)
-    entry, inference = catalogue.dataset(dataset).entry, catalogue.protocol(protocol).inference
+    of_dataset, inference = catalogue.dataset(dataset), catalogue.protocol(protocol).inference
+    descriptive = "" if of_dataset.entry.error else of_dataset.card.descriptive
     complete, incomplete, not_applicable, left_out, to_come = [], [], [], [], []
     for method in suite.methods:
         configured = catalogue.method(method)
@@ -249,17 +252,18 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         return None
     return TableRows(
         task,
-        entry,
+        of_dataset,
         inference,
         tuple(complete),
         tuple(incomplete),
         tuple(not_applicable),
-        suite.ranked,
+        () if descriptive else suite.ranked,
         tuple(left_out),
         tuple(to_come),
         () if store is None else _audited(dataset, protocol, {row.content for row in (*complete, *incomplete)}),
         tuple(suite.places),
         suite.threshold,
+        descriptive,
     )
 
 

@@ -18,6 +18,7 @@ def run(options: Options) -> int:
 
     catalogue = discover()
     entry = catalogue.dataset(options.name).entry
+    print(f"{entry.name}: licence {entry.card.license}", flush=True)
     if needs_files(entry.name):
         sources = fetch(entry.name, options.mirror, options.jobs, ConsoleReporter().progress)
         size = sum((sources.folder / file).stat().st_size for file in sources.files)

@@ -49,8 +49,9 @@ def _card(options: Options) -> dict[str, Any]:
     catalogue = discover(options.plugin)
     if not options.name:
         raise BenchmarkError(f"show {options.subject} needs a name: `python -m benchmark list {options.subject}s` lists them")
-    entry = catalogue.configured(options.subject, options.name).entry
-    described = {"error": entry.error} if entry.error else vars(entry.card)
+    configured = catalogue.configured(options.subject, options.name)
+    entry = configured.entry
+    described = {"error": entry.error} if entry.error else vars(configured.card)
     card = {"name": entry.name, "kind": entry.kind, "file": str(entry.path), **described}
     parameters = {name: value for name, value in entry.constants.items() if not name.startswith("_")}
     return {key: _ordered(value) for key, value in (card | ({"parameters": parameters} if parameters else {})).items()}

@@ -76,6 +76,8 @@ def _untested(table: Standings, asked: Asked) -> str:
     """Why none of a question's contrasts is tested."""
     if not asked.contrasts:
         return INAPPLICABLE
+    if table.rows.descriptive:
+        return f"not tested here: {table.rows.descriptive}"
     sites = None if table.comparison is None else table.comparison.counted_sites
     if sites is not None and sites < MIN_SITES:
         return f"not tested here: fewer than {MIN_SITES} sites"

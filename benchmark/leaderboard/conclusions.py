@@ -42,6 +42,10 @@ def conclusion(table: Standings, catalogue: Catalogue | None = None) -> str:
         return "No row is complete yet: nothing can be concluded."
     if table.interim:
         return "Interim: estimates only. Tests wait until every ranked row is complete: nobody can stop at a lucky moment."
+    if table.rows.descriptive:
+        return (
+            f"Descriptive: {table.rows.descriptive}. Nothing is tested; the order of the rows is not evidence of a difference."
+        )
     if len(table.rows.ranked) < 2:
         return "This suite ranks fewer than two rows: they are shown side by side, and nothing is tested."
     if len(ranked) < 2:

@@ -81,7 +81,7 @@ def standings(
             inference=rows.inference,
             ranked=[row.method for row in rows.complete if row.method in rows.ranked],
             metric=metric,
-            families=families(at_table),
+            families={} if rows.descriptive else families(at_table),
             interim=interim,
             awaited=len(awaited(rows)),
             remembered=remembered,

@@ -47,6 +47,18 @@ class Configured(Generic[CardT]):
 
 
 @dataclass(frozen=True)
+class ConfiguredDataset(Configured[DatasetCard]):
+    """A dataset with its parameters."""
+
+    @property
+    def card(self) -> DatasetCard:
+        """Its card, with what its parameters change of it. Raises `BenchmarkError` if it is broken."""
+        card = self.entry.card
+        changes = [card.variants.get(f"{name}={value}", {}) for name, value in sorted(self.parameters.items())]
+        return replace(card, **{name: value for changed in changes for name, value in changed.items()})
+
+
+@dataclass(frozen=True)
 class ConfiguredMethod(Configured[MethodCard]):
     """A method with its parameters; `tuned` among them makes it a search over the fields that are not given."""
 
@@ -166,9 +178,9 @@ class Catalogue:
     protocols: Registry[ProtocolCard]
     plugins: tuple[str, ...] = ()
 
-    def dataset(self, spelled: str) -> Configured[DatasetCard]:
+    def dataset(self, spelled: str) -> ConfiguredDataset:
         """The dataset of a spelling. Raises `UnknownNameError`, as all of these do."""
-        return _configured(Configured, self.datasets, spelled).canonical()
+        return _configured(ConfiguredDataset, self.datasets, spelled).canonical()
 
     def encoder(self, spelled: str) -> Configured[EncoderCard]:
         """The encoder of a spelling, with every parameter that is given."""
@@ -206,5 +218,7 @@ def _same_names(one: Any, other: Any) -> bool:
 
 
 def _configured(made: type[ConfiguredT], registry: Registry[Any], spelled: str) -> ConfiguredT:
+    """The component of a spelling; a configuration that is registered under its spelling is a component of its own."""
     name, parameters = parse_spelling(spelled)
-    return made(registry.get(name), parameters)
+    whole = spell(name, parameters)
+    return made(registry.get(whole), {}) if whole in registry else made(registry.get(name), parameters)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+import rdata
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities import MODALITIES
@@ -16,7 +18,9 @@ from benchmark.data.sources import Sources
 from benchmark.registry.discovery import discover
 from datasets._row_ids import row_ids
 from datasets._soop_files import OPENNEURO
+from datasets.emidec import TABLE as CASES
 from datasets.estonian_stroke import FILE
+from datasets.framingham import FILE as EXAMS
 
 CARDS = {entry.name: entry.card for entry in discover().datasets}
 BARRING = [name for name, card in CARDS.items() if card.barred]
@@ -44,7 +48,20 @@ def built(
     def estonian(cohort: Cohort) -> pd.DataFrame:
         return pd.read_csv(source_files("estonian-stroke").path(FILE), sep=";", dtype=str)
 
-    readers = {"soop": soop, "soop-nihss": soop, "ist": ist, "estonian-stroke": estonian}
+    def framingham(cohort: Cohort) -> pd.DataFrame:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # classes of R that only say how the file was parsed
+            exams = rdata.read_rda(source_files("framingham").path(EXAMS))["framingham"]
+        return exams.set_index(row_ids("framingham", range(1, len(exams) + 1))).loc[cohort.case_ids].astype(str)
+
+    def emidec(cohort: Cohort) -> pd.DataFrame:
+        cases = pd.read_csv(source_files("emidec").path(CASES), dtype=str)
+        return cases.set_index(row_ids("emidec", cases["case"].astype(int))).loc[cohort.case_ids]
+
+    readers = {
+        **{"soop": soop, "soop-nihss": soop, "soop[label=priorstroke]": soop, "ist": ist, "estonian-stroke": estonian},
+        **{"framingham": framingham, "emidec": emidec},
+    }
 
     @functools.cache
     def reader(name: str) -> tuple[Cohort, pd.DataFrame]:

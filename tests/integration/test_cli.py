@@ -93,6 +93,18 @@ def test_rank_json_has_each_unordered_pair_once_and_null_where_undefined(ran):
     assert all(pair["p"] is None and pair["p_adjusted"] is None and pair["ci"] is None for pair in sites["pairs"])
 
 
+def test_a_dataset_that_says_why_it_is_descriptive_is_shown_with_intervals_and_never_tested(ran):
+    ran.edit('scope="Made for tests.",', 'scope="Made for tests.", descriptive="sixty patients are too few",')
+    table = ran.json("rank", *ran.options, "--json")["tables"][0]
+    assert table["pairs"] == [] and not any(row["ranked"] for row in table["rows"])
+    assert all(row["metrics"]["auc"]["ci"] for row in table["rows"] if row["method"] != "steady[steepness=0.01]")
+    ran.cli("rank", *ran.options)
+    said = "Descriptive: sixty patients are too few. Nothing is tested; the order of the rows is not evidence of a difference."
+    assert said in ran.leaderboard.read_text()
+    words = ("compare", "steady", "blunt", *ran.options, "--protocol", "repeated-cv")
+    assert "better than `blunt`? not tested here: sixty patients are too few" in ran.cli(*words).stdout
+
+
 def test_a_new_method_runs_as_it_is_and_only_its_cells_are_computed(ran):
     done = ran.cli("new", "method", "my-model", "--folder", str(ran.folder))
     path = ran.folder / "my_model.py"

@@ -324,6 +324,28 @@ def test_keys_stand_sorted_in_a_spelling() -> None:
     assert spell("m", {"b": 1, "a": 2}) == "m[a=2,b=1]"
 
 
+def test_a_datasets_card_says_what_a_configuration_changes_of_it(made: MadeBenchmark) -> None:
+    variants = '{"sites=1": {"scope": "One hospital.", "cases": 30}, "text=False": {"site": "ward"}}'
+    made.edit('scope="Made for tests.",', f'scope="Made for tests.", variants={variants},')
+    card = {
+        spelled: made.catalogue().dataset(spelled).card for spelled in ("made", "made[sites=1]", "made[sites=1,text=false]")
+    }
+    assert [(each.scope, each.cases, each.site) for each in card.values()] == [
+        ("Made for tests.", 60, "hospital"), ("One hospital.", 30, "hospital"), ("One hospital.", 30, "ward"),
+    ]  # fmt: skip
+    assert made.json("show", "dataset", "made[sites=1]", *made.options[2:], "--json")["scope"] == "One hospital."
+
+
+def test_a_configuration_may_be_a_component_of_its_own(made: MadeBenchmark) -> None:
+    copy = made.plugin.read_text().replace('"made",\n    title="Made"', '"made[label=other]",\n    title="Other"')
+    catalogue = made.catalogue(made.write("other_label.py", copy[: copy.index("@register_method")]))
+    other = catalogue.dataset("made[ label = other ]")
+    assert (other.spelled, other.card.title, other.make().cases) == ("made[label=other]", "Other", 60)
+    assert catalogue.dataset("made").card.title == catalogue.dataset("made[sites=1]").card.title == "Made"
+    with pytest.raises(UnknownNameError, match="label"):
+        catalogue.dataset("made[label=third]")
+
+
 def test_a_parameter_that_equals_its_default_is_dropped(catalogue: Catalogue) -> None:
     assert canonical("method", "varied[width=8,features=table]", catalogue) == "varied"
     assert canonical("method", "varied[width=9,features=table]", catalogue) == "varied[width=9]"
