@@ -203,6 +203,18 @@ def shares(ink: Ink) -> Spec:
     return _chart(ink, line, height=110)
 
 
+def labels(ink: Ink) -> Spec:
+    """`rows`: method, x (share of the labels), y, low, high."""
+    x: Spec = {
+        **_quantity("x", "share of the labels (log scale)"),
+        "scale": {"type": "log", "nice": False, "padding": 12},
+        "axis": {"values": {"distinct": "x"}, "format": "~%"},
+    }
+    y, look = _quantity("y", "{metric}{interval}"), _line(ink)
+    point = {"mark": {**POINT, "size": 30}, "encoding": {"x": x, "y": y, "color": look["color"]}}
+    return _chart(ink, point, *_banded(ink, x, y), height=ink.height * 4 // 5)
+
+
 def sites(ink: Ink, x: str = "site", y: str = "method") -> Spec:
     """`rows`: site, method, value, n, positives; `value` is the site's mean over training seeds."""
     place = {"x": {**_named(x), "axis": UPRIGHT_NAMES}, "y": _named(y)}
@@ -289,6 +301,7 @@ CHARTS: Mapping[str, Callable[[Ink], Spec]] = {
     "calibration": calibration,
     "shares": shares,
     "decision": decision,
+    "labels": labels,
     "sites": sites,
     "sites_down": partial(sites, x="method", y="site"),
     "ranks": ranks,

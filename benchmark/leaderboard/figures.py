@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.leaderboard.charts import CHARTS, PAPER, Records, Spec, filled
 from benchmark.leaderboard.conclusions import metric_name
+from benchmark.leaderboard.label_shares import by_share, label_curves
 from benchmark.leaderboard.page_data import chart_of, rows_of, shown_rows, table_data
 from benchmark.leaderboard.plotting import as_png, as_svg
 from benchmark.leaderboard.records import records
@@ -26,14 +27,31 @@ class Figure:
 
 
 def write_figures(folder: Path, suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, kind: str) -> list[Path]:
-    """Draw all figures of the tables to `<dataset>-<protocol>-<figure>.<kind>`, a kind of `FORMATS`; returns the paths."""
+    """Draw all figures of the tables to `<dataset>-<protocol>-<figure>.<kind>`, a kind of `FORMATS`; returns the paths.
+
+    Those of several tables are named `<dataset>-<figure>.<kind>`.
+    """
     paths = []
     for table in tables:
         for figure in figures(suite, table, catalogue):
             path = folder / f"{safe(table.task.dataset)}-{safe(table.task.protocol)}-{figure.name}.{kind}"
             write_if_changed(path, FORMATS[kind](figure.spec))
             paths.append(path)
+    for dataset, figure in label_figures(suite, tables, catalogue):
+        path = folder / f"{safe(dataset)}-{figure.name}.{kind}"
+        write_if_changed(path, FORMATS[kind](figure.spec))
+        paths.append(path)
     return paths
+
+
+def label_figures(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> Iterator[tuple[str, Figure]]:
+    """Of each dataset with tables of several shares of the labels: how the rows shown at the largest one do by the share."""
+    for dataset, shares in by_share(tables).items():
+        table = shares[max(shares)]
+        chosen = shown_rows(table_data(suite, table, catalogue))
+        rows = records(block for block in label_curves(shares) if block["method"] in chosen)
+        if rows:
+            yield dataset, _drawn("labels", f"Few labels: {dataset}", table, rows)
 
 
 def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Figure]:
@@ -45,10 +63,7 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Fi
     charts, chosen = data["charts"], shown_rows(data)
 
     def drawn(chart: str, title: str, rows: Records, **others: Records) -> Figure:
-        words = {"metric": metric, "interval": ", 95 % CI" if any(row.get("low") is not None for row in rows) else ""}
-        spec = filled(CHARTS[chart](PAPER), {"rows": rows, **others}, words)
-        title = f"{title}: {table.task.dataset}, {table.task.protocol}"
-        return Figure(chart.partition("_")[0], {**spec, "title": {"text": title}})
+        return _drawn(chart, f"{title}: {table.task.dataset}, {table.task.protocol}", table, rows, **others)
 
     if data["tested"]:
         yield drawn("forest", "Difference from the first row", records(charts["forest"]))
@@ -66,6 +81,13 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Fi
     if timed:
         named = {side: [row for row in timed if row["method"] in chosen[i::2]] for i, side in enumerate(("right", "left"))}
         yield drawn("time", f"{metric} and training time", timed, **named)
+
+
+def _drawn(chart: str, title: str, table: Standings, rows: Records, **others: Records) -> Figure:
+    """A chart of a table's metric, filled with its records."""
+    interval = ", 95 % CI" if any(row.get("low") is not None for row in rows) else ""
+    spec = filled(CHARTS[chart](PAPER), {"rows": rows, **others}, {"metric": metric_name(table.metric), "interval": interval})
+    return Figure(chart.partition("_")[0], {**spec, "title": {"text": title}})
 
 
 def _with_shares(calibration: Figure, shares: Figure) -> Figure:

@@ -13,6 +13,7 @@ from benchmark.leaderboard.charts import MANY_SITES
 from benchmark.leaderboard.columns import Column, Line, heading, known, lines, named, ranked_first, standing
 from benchmark.leaderboard.conclusions import adjustment, conclusion, metric_name, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
+from benchmark.leaderboard.label_shares import by_share, label_curves
 from benchmark.leaderboard.own_rows import own_row_sentences
 from benchmark.leaderboard.records import DECIMALS, rounded, significant
 from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
@@ -45,7 +46,14 @@ def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, 
             for name, of in {table.task.dataset: table.rows.dataset.card for table in tables}.items()
         ],
         "tables": [table_data(suite, table, catalogue, with_curves=with_curves) for table in tables],
+        **_labels(tables),
     }
+
+
+def _labels(tables: Sequence[Standings]) -> Columns:
+    """Dataset -> the records of its rows by the share of the labels; nothing where no dataset has several shares."""
+    curves = {dataset: label_curves(shares) for dataset, shares in by_share(tables).items()}
+    return {"labels": curves} if curves else {}
 
 
 def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_curves: bool = True) -> Columns:

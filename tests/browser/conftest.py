@@ -94,7 +94,18 @@ def made_tables() -> list[Standings]:
     task = made_task()
     object.__setattr__(task, "dataset", "partly")
     done = [replace(row(task, name, METHODS[name]), source="reference") for name in ("alpha", "gamma", "weak")]
-    return [*tables, table(task, [*done, *(row(task, name, 1.0, splits=0) for name in ("beta", HOSTILE))])]
+    partly = table(task, [*done, *(row(task, name, 1.0, splits=0) for name in ("beta", HOSTILE))])
+    return [*tables, partly, *few_label_tables()]
+
+
+def few_label_tables() -> list[Standings]:
+    """A quarter and a tenth of the labels beside all of them; one row is missing at a tenth, another has but one table."""
+    tables = []
+    for protocol, share in (("repeated-cv", 1.0), ("label-efficiency[share=0.25]", 0.6), ("label-efficiency[share=0.1]", 0.4)):
+        task = replace(made_task(), dataset="few", protocol=protocol)
+        names = [name for name in METHODS if (name, share) != ("beta", 0.4) and (name != "weak" or share == 1)]
+        tables.append(table(task, [row(task, name, share * METHODS[name]) for name in names], DESCRIPTIVE))
+    return tables
 
 
 def browser_path() -> str | None:

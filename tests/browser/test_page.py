@@ -10,10 +10,10 @@ import pytest
 from benchmark.leaderboard.answers import answers
 from benchmark.leaderboard.conclusions import conclusion
 from benchmark.leaderboard.critical_difference import over_sites
-from benchmark.leaderboard.figures import figures
+from benchmark.leaderboard.figures import figures, label_figures
 from tests.browser.conftest import DESCRIPTIVE, HOSTILE, METHODS, Reader, made_suite
 
-VIEWS = ("best", "pairs", "two", "roc", "calibration", "decision", "sites", "time", "ablations")
+VIEWS = ("best", "pairs", "two", "roc", "calibration", "decision", "labels", "sites", "time", "ablations")
 TABLES = ("dataset=made&protocol=repeated-cv", "dataset=made&protocol=leave-one-site-out", "dataset=wide")
 
 
@@ -78,6 +78,29 @@ def test_page_and_paper_draw_the_same_records(reader: Reader, table: int):
         assert set(page[name]) == set(paper[name])
         for part, records in paper[name].items():
             assert [{field: record[field] for field in records[0]} for record in page[name][part]] == records
+
+
+def test_rows_are_drawn_by_the_share_of_the_labels_as_in_the_papers_figure(reader: Reader):
+    reader.open("dataset=few&protocol=repeated-cv&view=labels")
+    assert reader.page.locator("#panel h3").first.inner_text().startswith("Few labels")
+    drawn = reader.page.locator("#panel .drawing").get_attribute("aria-label")
+    assert drawn == f"AUC by share of the labels of alpha, beta, gamma, {HOSTILE}."
+    reader.page.locator("#panel figure summary").click()
+    cells = [row.inner_text().split("\t")[:3] for row in reader.page.locator("#panel figure table tbody tr").all()]
+    ((dataset, paper),) = label_figures(made_suite(), reader.tables, reader.catalogue)
+    records = paper.spec["datasets"]["rows"]
+    assert dataset == "few"
+    assert cells == [[row["method"], f"{row['x']:.3f}", f"{row['y']:.3f}"] for row in records]
+    shares = ["0.100", "0.250", "1.000"]
+    assert [row[1] for row in cells] == [*shares, *shares[1:], *shares, *shares]
+    ticks = reader.page.locator("#panel svg .role-axis-label text").all_text_contents()
+    assert {"10%", "25%", "100%"} <= set(ticks)
+
+
+def test_a_dataset_without_shares_of_labels_says_so(reader: Reader):
+    reader.open("dataset=made&protocol=repeated-cv&view=labels")
+    assert "No tables of made differ in the share of the labels alone" in reader.page.locator("#panel").inner_text()
+    assert reader.page.locator("#panel svg").count() == 0
 
 
 def test_rows_still_to_come_take_places_on_the_bars_of_ranks(reader: Reader):

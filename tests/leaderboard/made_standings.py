@@ -31,7 +31,7 @@ CARD = DatasetCard(
     scope="Made for tests.",
     modalities=set(),
 )
-INFERENCE = {"repeated-cv": "fold", "leave-one-site-out": "site", "holdout": "held-out"}
+INFERENCE = {"repeated-cv": "fold", "leave-one-site-out": "site", "holdout": "held-out", "label-efficiency": "few-labels"}
 LABELS = (np.arange(200) % 2).astype(np.int8)
 
 
@@ -84,7 +84,7 @@ def table(
     partial = tuple(item for item in rows if not item.complete)
     ranked = tuple(item.method for item in rows if item.method not in descriptive)
     barred = tuple((name, "made has no image") for name in not_applicable)
-    inference = INFERENCE.get(task.protocol, "")
+    inference = INFERENCE.get(task.protocol.partition("[share=")[0], "")
     return standings(
         TableRows(task, entry, inference, complete, partial, barred, (*ranked, *not_applicable)), metric, questions
     )

@@ -140,7 +140,7 @@ function choose(name, wanted) {
   }
   writeAddress();
   for (const box of document.querySelectorAll("input[data-row]")) box.checked = state.rows.includes(box.dataset.row);
-  if (["roc", "calibration", "decision", "time"].includes(state.view)) {
+  if (["roc", "calibration", "decision", "labels", "time"].includes(state.view)) {
     const inside = byId("panel").contains(document.activeElement);
     drawView();
     if (inside) byId("add-row")?.focus();

@@ -1,6 +1,7 @@
 // What the reader has chosen. It lives in the address after '#', so that a link or a bookmark shows the same.
 
 const VIEWS = ["best", "pairs", "two", "roc", "calibration", "decision", "sites", "time", "ablations"];
+if (SUITE.labels) VIEWS.splice(VIEWS.indexOf("sites"), 0, "labels");
 const KINDS = { all: "all rows", ranked: "ranked rows", descriptive: "descriptive rows" };
 const THEMES = ["auto", "light", "dark"];
 const MOST = 6;

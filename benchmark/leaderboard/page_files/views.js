@@ -7,6 +7,7 @@ const TITLES = {
   roc: "ROC",
   calibration: "Calibration",
   decision: "Decision curves",
+  labels: "Few labels",
   sites: "Sites",
   time: "Training time",
   ablations: "Ablations and sensitivity",
@@ -143,6 +144,24 @@ const DRAWN = {
       described: `Decision curves of ${state.rows.join(", ")}, with treat all and treat none.`,
       datasets: { rows, everyone: records(table().charts.everyone) },
     }));
+  },
+
+  labels() {
+    const own = SUITE.labels[state.dataset];
+    if (!own) return [paragraph(`No tables of \`${state.dataset}\` differ in the share of the labels alone.`)];
+    const drawn = state.rows.filter((name) => own.some((block) => block.method === name));
+    if (!drawn.length) return [rowChooser(), paragraph("None of the rows chosen was run at several shares of the labels.")];
+    const rows = recordsOf(own, drawn);
+    const metric = metricName(table().metric);
+    const caption = sentences(
+      `${metric} by the share of the labels that a row learns from${intervalOf(rows) ? ", with the 95 % interval at each share" : ""}.`,
+      "All shares have the same test parts; the other training cases are there without their label.",
+      "Overlapping bands are no test, and different shares are not tested against each other.",
+    );
+    const described = `${metric} by share of the labels of ${drawn.join(", ")}.`;
+    const columns = [["method", "method"], ["x", "share", fixed], ["y", metric, fixed], ...LIMITS];
+    const words = { metric, interval: intervalOf(rows) };
+    return [rowChooser(), figure({ chart: "labels", caption, described, datasets: { rows }, words, shape: "square", columns })];
   },
 
   sites() {
