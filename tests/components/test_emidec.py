@@ -127,6 +127,17 @@ def test_a_convolutional_network_sees_the_volumes_and_rows_that_need_a_mask_say_
             predicted(row)
 
 
+def test_the_two_cases_that_show_one_heart_are_parted_by_no_split(patients: Cohort, source_files) -> None:
+    path = source_files("emidec").path
+    first = [path(f"{SLICES}train/Case_P{case:03d}_slice000.png") for case in (59, 72)]
+    assert np.array_equal(*map(read_slice, first))
+    group = dict(zip(patients.case_ids, patients.groups, strict=True))
+    one, other = row_ids("emidec", [59, 72])
+    assert group[one] == group[other] == one and len(set(group.values())) == 99
+    for split in splits_of(discover().protocol("repeated-cv"), patients):
+        assert sum(bool({one, other} & {*patients.case_ids[part]}) for part in (split.train, split.validation, split.test)) == 1
+
+
 def test_files_of_the_real_form_are_read(tmp_path: Path) -> None:
     cohort = Emidec().build(made(tmp_path, INFARCT, NORMAL))
     assert dict(zip(cohort.case_ids, cohort.labels, strict=True)) == dict(zip(row_ids("emidec", [1, 2]), (1, 0), strict=True))
