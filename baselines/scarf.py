@@ -24,7 +24,7 @@ from benchmark.learning.self_supervised.table import corrupted
     fit_modalities={"table"},
     predict_modalities={"table"},
     validation="early-stopping",
-    variants={"mode": {"frozen": set()}, "pretrain": {"none": set()}},
+    variants={"mode": {"frozen": set()}, "start": {"scratch": set()}},
 )
 @dataclass
 class SCARF(SelfSupervised):

@@ -23,7 +23,7 @@ from benchmark.learning.self_supervised.pretraining import Objective, Unlabelled
     fit_modalities={"image"},
     predict_modalities={"image"},
     validation="early-stopping",
-    variants={"mode": {"frozen": set()}, "pretrain": {"none": set()}},
+    variants={"mode": {"frozen": set()}, "start": {"scratch": set()}},
 )
 @dataclass
 class SimCLR(SelfSupervised):

@@ -17,14 +17,14 @@ from benchmark.learning.self_supervised.pretraining import Objective
     differences="kept: image-table contrast and matching, one pooled token of each modality in the multimodal block, three "
     "linear heads whose logits are averaged. [A] width 16 in place of ResNet-50 and 128 in place of 2048 (`size=paper`), "
     "volumes averaged to 28 voxels along an axis, 2 layers in the block, batches of 64 without accumulation, 20 epochs of "
-    "pre-training, 30 of training with at most 512 cases each, AdamW 3e-4 with `mode=trainable` and 1e-3 with `mode=frozen`; "
+    "pre-training, 30 of training with at most 512 cases each, AdamW 1e-3 with `mode=trainable` and 3e-3 with `mode=frozen`; "
     "each image is altered anew each time. People who lack image or table take no part in pre-training",
     fit_modalities={"image", "table"},
     predict_modalities={"image", "table"},
     validation="early-stopping",
     variants={
         "mode": {"frozen": set()},
-        "pretrain": {"none": set()},
+        "start": {"scratch": set()},
         "tokens": {"all": set()},
         "size": {"paper": set()},
     },

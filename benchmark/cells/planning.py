@@ -128,7 +128,8 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     for dataset in (name for name in suite.datasets if name in cohorts):
         cohort = cohorts[dataset]
         describe = partial(describe_row, catalogue.dataset(dataset), cohort=cohort, catalogue=catalogue)
-        tables = {name: {methods[row].spelled for row in suite.at(dataset, name).methods} for name in protocols}
+        under = [name for name in protocols if (dataset, name) in suite.pairings]
+        tables = {name: {methods[row].spelled for row in suite.at(dataset, name).methods} for name in under}
         rows = [describe(method) for method in methods.values() if any(method.spelled in names for names in tables.values())]
         rows = [
             replace(
@@ -141,7 +142,8 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
         not_applicable += [row for row in rows if row.not_applicable]
         rows = [row for row in rows if not row.not_applicable]
         stages = _stages(rows, catalogue, describe)
-        for name, protocol in protocols.items():
+        for name in under:
+            protocol = protocols[name]
             try:
                 splits = splits_of(protocol, cohort)
             except DataError as error:

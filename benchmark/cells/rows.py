@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -141,8 +140,8 @@ def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) 
 def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[TableRows]:
     """The stored rows of a suite, table by table, those of real patients first; a table without any row is left out."""
     store = Store() if local else None
-    datasets = sorted(suite.datasets, key=lambda name: is_synthetic(name, catalogue))
-    tables = [_table(suite.at(*names), catalogue, *names, store) for names in product(datasets, suite.protocols)]
+    pairings = sorted(suite.pairings, key=lambda names: is_synthetic(names[0], catalogue))
+    tables = [_table(suite.at(*names), catalogue, *names, store) for names in pairings]
     return [table for table in tables if table is not None]
 
 

@@ -81,6 +81,7 @@ def narrowed(suite: Suite, datasets: tuple[str, ...], protocols: tuple[str, ...]
     part = replace(
         suite,
         skipped={} if methods else suite.skipped,
+        only={} if protocols else suite.only,
         datasets=datasets or suite.datasets,
         protocols=protocols or suite.protocols,
         ranked=suite.ranked + tuple(name for name in methods if name not in suite.methods),

@@ -53,7 +53,8 @@ class Suite:
 
     `threshold` is whose thresholds count: "half" for each method's own, .5 unless it sets one, or "youden" for that of Youden's
     index on cases that it did not train on. `note` is printed above the methods; `reported` is what a paper prints, to stand
-    beside it; `skipped` is dataset -> method -> why it is not run there. `places` is method -> the tables in which it stands,
+    beside it; `skipped` is dataset -> method -> why it is not run there; `only` is dataset -> its protocols, where it does not
+    stand under all of them. `places` is method -> the tables in which it stands,
     for the members of this machine; every other row stands in all tables.
     """
 
@@ -69,6 +70,7 @@ class Suite:
     limits: Limits = field(default_factory=Limits)
     reported: Reported | None = None
     skipped: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     places: Places = field(default_factory=dict)
     questions: tuple[Question, ...] = ()
 
@@ -79,8 +81,9 @@ class Suite:
 
     @property
     def pairings(self) -> list[Table]:
-        """Its tables: every dataset under every protocol."""
-        return list(product(self.datasets, self.protocols))
+        """Its tables: every dataset under every protocol, or under its own."""
+        every = product(self.datasets, self.protocols)
+        return [(dataset, protocol) for dataset, protocol in every if protocol in self.only.get(dataset, self.protocols)]
 
     @property
     def tables(self) -> Iterator["Suite"]:
@@ -188,6 +191,13 @@ def _skipped(_: str, value: Any) -> dict[str, dict[str, str]]:
         raise BenchmarkError("field 'skipped' must hold tables of METHOD = reason") from error
 
 
+def _only(_: str, value: Any) -> dict[str, tuple[str, ...]]:
+    """`[only]` with a line `DATASET = ["protocol", ...]` for each dataset that stands under some protocols alone."""
+    if not isinstance(value, dict):
+        raise BenchmarkError(f"field 'only' must be a table of DATASET = [protocols], not {value!r}")
+    return {dataset: _names(f"only.{dataset}", protocols) for dataset, protocols in value.items()}
+
+
 def _reported(_: str, value: Any) -> Reported:
     """`[reported]` with a source, and `[[reported.rows]]` of `said`, `methods` and the printed figures by metric."""
     try:
@@ -211,6 +221,7 @@ READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "limits": _limits,
     "reported": _reported,
     "skipped": _skipped,
+    "only": _only,
     "questions": read_questions,
 }
 """How the fields of a suite file are read that are not a list of names."""
@@ -243,33 +254,38 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
                 canonical("method", name, catalogue)
     with naming(f"suite file {suite.name}.toml"):
         questions = validated_questions(suite.questions, lambda name: canonical("method", name, catalogue), ranked, descriptive)
-    datasets = spelled("datasets", "dataset")
+    datasets, protocols = spelled("datasets", "dataset"), spelled("protocols", "protocol")
+    known: dict[Kind, tuple[str, ...]] = {"dataset": datasets, "protocol": protocols, "method": ranked + descriptive}
     return replace(
         suite,
-        skipped=_canonical_skips(suite, {"dataset": datasets, "method": ranked + descriptive}, catalogue),
+        skipped={
+            _member(suite, "skipped", "dataset", dataset, known, catalogue): {
+                _member(suite, "skipped", "method", method, known, catalogue): why for method, why in rows.items()
+            }
+            for dataset, rows in suite.skipped.items()
+        },
+        only={
+            _member(suite, "only", "dataset", dataset, known, catalogue): tuple(
+                _member(suite, "only", "protocol", name, known, catalogue) for name in names
+            )
+            for dataset, names in suite.only.items()
+        },
         datasets=datasets,
-        protocols=spelled("protocols", "protocol"),
+        protocols=protocols,
         ranked=ranked,
         descriptive=descriptive,
         questions=questions,
     )
 
 
-def _canonical_skips(
-    suite: Suite, known: Mapping[str, tuple[str, ...]], catalogue: Catalogue
-) -> Mapping[str, Mapping[str, str]]:
-    """`skipped` with every name in its one spelling. Raises `BenchmarkError` for what the suite does not hold."""
-
-    def member(kind: Kind, spelled: str) -> str:
-        with suppress(UnknownNameError):
-            if (name := canonical(kind, spelled, catalogue)) in known[kind]:
-                return name
-        raise BenchmarkError(f"suite {suite.name}: field 'skipped': {spelled} is not in the suite")
-
-    return {
-        member("dataset", dataset): {member("method", method): why for method, why in rows.items()}
-        for dataset, rows in suite.skipped.items()
-    }
+def _member(
+    suite: Suite, field_name: str, kind: Kind, spelled: str, known: Mapping[Kind, tuple[str, ...]], catalogue: Catalogue
+) -> str:
+    """A name in its one spelling. Raises `BenchmarkError` for what the suite does not hold."""
+    with suppress(UnknownNameError):
+        if (name := canonical(kind, spelled, catalogue)) in known[kind]:
+            return name
+    raise BenchmarkError(f"suite {suite.name}: field '{field_name}': {spelled} is not in the suite")
 
 
 def joined(suite: Suite, extra: Members) -> Suite:

@@ -105,7 +105,7 @@ def test_pre_training_brings_image_and_table_of_one_person_together(name: str) -
 
 @EVERY
 def test_the_network_from_scratch_needs_no_case_without_label(name: str) -> None:
-    method = ROWS[name](**SMALL, pretrain="none")
+    method = ROWS[name](**SMALL, start="scratch")
     arrays = built(method, pool=None)
     assert set(arrays) == {"loss"} and len(arrays["loss"]) == 0
     assert fitted(method, arrays).shape == (50,)
@@ -186,7 +186,7 @@ def test_tip_restores_masked_columns_and_sees_no_masked_value() -> None:
     assert not torch.allclose(network.table(table), network.table(other))
 
 
-@pytest.mark.parametrize(("field", "value"), [("mode", "thawed"), ("pretrain", "all"), ("tokens", "some"), ("size", "big")])
+@pytest.mark.parametrize(("field", "value"), [("mode", "thawed"), ("start", "warm"), ("tokens", "some"), ("size", "big")])
 def test_a_setting_that_there_is_not_is_refused_by_name(field: str, value: str) -> None:
     with pytest.raises(UnknownNameError, match=value):
         SSMSRPM(**{field: value})

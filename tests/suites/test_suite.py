@@ -247,6 +247,23 @@ def test_a_row_that_a_suite_skips_is_not_applicable_there_unless_it_is_named(mad
     assert {cell.address.method for cell in cells} == {"steady"}
 
 
+def test_a_dataset_stands_under_its_own_protocols_alone_unless_others_are_named(
+    made: MadeBenchmark, catalogue: Catalogue
+) -> None:
+    from benchmark.cells.rows import gather
+    from benchmark.cli.selection import narrowed
+
+    made.run("--protocol", "repeated-cv", "--protocol", "leave-one-site-out", "--method", "steady")
+    made.suite.write_text(made.suite.read_text() + '[only]\nmade = ["repeated-cv"]\n')
+    suite = validated(load_suite(str(made.suite)), catalogue)
+    assert "leave-one-site-out" in suite.protocols and suite.pairings == [("made", "repeated-cv")]
+    cohorts = {"made": load_cohort("made", catalogue)}
+    assert {cell.address.protocol for cell in plan(suite, catalogue, cohorts, Store()).cells} == {"repeated-cv"}
+    assert {rows.task.protocol for rows in gather(suite, catalogue)} == {"repeated-cv"}
+    named = narrowed(suite, (), ("leave-one-site-out",), ())
+    assert {cell.address.protocol for cell in plan(named, catalogue, cohorts, Store()).cells} == {"leave-one-site-out"}
+
+
 def test_names_in_skipped_may_be_spelled_like_any_other(made: MadeBenchmark, catalogue: Catalogue) -> None:
     text = made.suite.read_text().replace("descriptive = [", 'descriptive = ["varied[width=9]", ', 1)
     made.suite.write_text(text + '[skipped.made]\n"varied[width=9,features=table]" = "slow"\n')
@@ -258,6 +275,8 @@ def test_names_in_skipped_may_be_spelled_like_any_other(made: MadeBenchmark, cat
     [
         ('[skipped.made]\nstaedy = "slow"\n', "field 'skipped': staedy is not in the suite"),
         ('[skipped.maed]\nsteady = "slow"\n', "field 'skipped': maed is not in the suite"),
+        ('[only]\nmaed = ["repeated-cv"]\n', "field 'only': maed is not in the suite"),
+        ('[only]\nmade = ["repaeted-cv"]\n', "field 'only': repaeted-cv is not in the suite"),
         ('[reported]\nsource = "s"\n[[reported.rows]]\nsaid = "a"\nmethods = ["staedy"]\n', "did you mean 'steady'"),
     ],
 )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmark.data.cohort import Cohort
 from benchmark.data.stages import Arrays
 from benchmark.learning.layers.sizes import set_size
+from benchmark.learning.neural.inputs import Batch
 from benchmark.learning.self_supervised.finetuning import Recipe, finetune
 from benchmark.learning.self_supervised.images import altered
 from benchmark.learning.self_supervised.losses import alignment, retrieval, uniformity
@@ -23,12 +24,12 @@ from benchmark.learning.stages import Seen, stage
 from benchmark.system.errors import UnknownNameError
 
 MODES = ("trainable", "frozen")
-PRETRAINING = ("unlabelled", "none")
+STARTS = ("pretrained", "scratch")
 TOKENS = ("pooled", "all")
 READ = 128
 """Cases that are encoded at once."""
 FIELDS = (
-    *("size", "width", "table_width", "edge", "tokens", "layers", "pretrain", "cases"),
+    *("size", "width", "table_width", "edge", "tokens", "layers", "start", "cases"),
     *("pretraining_epochs", "pretraining_rate", "batch", "decay"),
 )
 """What pre-training depends on, and what the sizes of the network depend on."""
@@ -41,7 +42,7 @@ class SelfSupervised:
     A subclass names its `heads`, of "image", "table" and "both"; its `objective` is what is learned without labels.
 
     mode : "frozen" trains the heads alone, "trainable" the encoders too.
-    pretrain : "unlabelled" on the training cases and the pool without their labels; "none" for the same network from scratch.
+    start : "pretrained" on training cases and pool without their labels; "scratch" for the same network that was not.
     cases : how many of these cases are used, drawn at random; 0 for all.
     size : "paper" for the source's widths. width : channels of the ResNet's first convolution. table_width : of the table's
     embedding. edge : voxels along an axis that volumes are averaged to. layers : of transformers.
@@ -53,7 +54,7 @@ class SelfSupervised:
     """
 
     mode: str = "trainable"
-    pretrain: str = "unlabelled"
+    start: str = "pretrained"
     cases: int = 0
     size: str = "small"
     width: int = 16
@@ -68,8 +69,8 @@ class SelfSupervised:
     epochs: int = 30
     samples: int = 512
     patience: int = 10
-    learning_rate: float = 3e-4
-    frozen_rate: float = 1e-3
+    learning_rate: float = 1e-3
+    frozen_rate: float = 3e-3
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Name -> result of the stage that this row builds on."""
 
@@ -79,7 +80,7 @@ class SelfSupervised:
 
     def __post_init__(self) -> None:
         """Set the sizes. Raises `UnknownNameError` for a mode, pre-training or tokens that there are not."""
-        for name, known in (("mode", MODES), ("pretrain", PRETRAINING), ("tokens", TOKENS)):
+        for name, known in (("mode", MODES), ("start", STARTS), ("tokens", TOKENS)):
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, str(getattr(self, name)), known)
         set_size(self, self.size, width=64, table_width=2048, edge=128)
@@ -91,7 +92,7 @@ class SelfSupervised:
     @stage(sees={"unlabelled"}, fields=FIELDS, seconds=3600.0)
     def pretraining(self, seen: Seen, seed: int) -> Arrays:
         """The objective's parts after pre-training, and the mean loss of each epoch."""
-        if self.pretrain == "none":
+        if self.start == "scratch":
             return {"loss": np.zeros(0)}
         cases = self._chosen(seen.unlabelled)
         encoding = self._encoding(cases)
@@ -104,7 +105,7 @@ class SelfSupervised:
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Train the heads, and the encoders unless these are frozen; stop by the validation AUC."""
-        pretrained = self.pretrain != "none"
+        pretrained = self.start == "pretrained"
         arrays = self.stages["pretraining"] if pretrained else {}
         self._coded = self._encoding(train) if not pretrained else Encoding.from_arrays(arrays, self._modalities, self.edge)
         learning, held_out = self._coded.inputs(train), self._coded.inputs(validation)
@@ -129,6 +130,12 @@ class SelfSupervised:
         inputs = self._coded.inputs(cases)
         with torch.inference_mode():
             return np.asarray(torch.sigmoid(self._network.read(inputs)).double().numpy())
+
+    def explainable(self, cases: Cohort) -> tuple[nn.Module, Batch]:
+        """The fitted network as a function of a batch, and the cases as it sees them: what `explain-image` shows."""
+        inputs = self._coded.inputs(cases)
+        views, table = inputs.at(torch.arange(len(inputs)))
+        return OfBatch(self._network), Batch(table, None, None, views)
 
     def _trained(
         self, learning: Inputs, held_out: Inputs
@@ -172,6 +179,19 @@ class SelfSupervised:
         if self.cases:
             there = np.sort(np.random.default_rng(0).permutation(there)[: self.cases])
         return cases.take(there)
+
+
+class OfBatch(nn.Module):
+    """A network as a function of a batch."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (b,)."""
+        logits: Tensor = self.network(batch.views, batch.table)
+        return logits
 
 
 class Network(nn.Module):
