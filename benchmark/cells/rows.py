@@ -179,9 +179,19 @@ def is_synthetic(dataset: str, catalogue: Catalogue) -> bool:
 
 
 def published_rows(suite: Suite) -> int:
-    """How many rows of a suite have published predictions."""
+    """How many rows of a suite have published predictions, with thresholds chosen as the suite does."""
+
+    def is_published(path: Path) -> bool:
+        if not path.is_file():
+            return False
+        try:
+            meta = json.loads(pq.read_metadata(path).metadata[b"strokebench"])
+        except (OSError, ValueError, KeyError, TypeError):  # reading the row says what is wrong with it
+            return True
+        return bool(meta.get("ingredients", {}).get(THRESHOLD, HALF) == suite.threshold)
+
     return sum(
-        any((folder / f"{safe(method)}.parquet").is_file() for folder in reference_folders(*table.datasets, *table.protocols))
+        any(is_published(folder / f"{safe(method)}.parquet") for folder in reference_folders(*table.datasets, *table.protocols))
         for table in suite.tables
         for method in table.methods
     )

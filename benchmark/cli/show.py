@@ -117,7 +117,8 @@ def _splits(options: Options) -> list[dict[str, Any]]:
         {
             "name": split.name,
             "seed": split.seed,
-            **{part: cohort.case_ids[getattr(split, part)].tolist() for part in ("train", "validation", "test", "unlabelled")},
+            **{part: cohort.case_ids[getattr(split, part)].tolist() for part in ("train", "validation", "test")},
+            **({"unlabelled": cohort.case_ids[split.unlabelled].tolist()} if len(split.unlabelled) else {}),
         }
         for split in splits_of(protocol, cohort)
     ]

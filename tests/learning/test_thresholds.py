@@ -169,6 +169,21 @@ def test_a_row_whose_thresholds_were_chosen_in_another_way_is_not_shown(made: Ma
     assert made.json("rank", *suite(made), "--json")["tables"] == []
 
 
+def test_published_rows_are_those_whose_thresholds_were_chosen_alike(made: MadeBenchmark) -> None:
+    half, other = suite(made, ""), made.write("other.toml", f'threshold = "youden"\n{SUITE}')
+    made.cli("run", *half, "--no-sync", "--in-process")
+    made.cli("publish", *half)
+    named = ["--suite", str(other), *half[2:], "--no-sync", "--in-process"]
+    assert "no results of other are published yet" in made.cli("run", *named).stdout
+    assert [row["source"] for row in made.json("rank", *half, "--json")["tables"][0]["rows"]] == ["reference", "reference"]
+    assert [row["source"] for row in made.json("rank", *named[:2], *half[2:], "--json")["tables"][0]["rows"]] == [
+        "local",
+        "local",
+    ]
+    made.cli("publish", *named[:2], *half[2:])
+    assert "2 rows of other are published" in made.cli("run", *named).stdout
+
+
 def test_the_leaderboard_says_where_thresholds_come_from_and_what_a_half_gives(made: MadeBenchmark) -> None:
     words = suite(made)
     made.cli("run", *words, "--no-sync", "--in-process")
