@@ -266,7 +266,7 @@ def test_an_unknown_name_is_met_with_the_nearest_one(kind: str, name: str, near:
 
 
 def test_a_name_like_no_other_is_met_with_all_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="known: holdout, leave-one-site-out, repeated-cv"):
+    with pytest.raises(UnknownNameError, match="known: holdout, label-efficiency, leave-one-site-out, repeated-cv"):
         discover().protocols.get("zzzzzz")
 
 
