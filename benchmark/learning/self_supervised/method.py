@@ -73,6 +73,8 @@ class SelfSupervised:
     frozen_rate: float = 3e-3
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Name -> result of the stage that this row builds on."""
+    projections: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """"before" and "after" pre-training -> what is compared of image and of table of the validation cases, each (n, d)."""
 
     heads: ClassVar[tuple[str, ...]] = ()
     column_tokens: ClassVar[bool] = False
@@ -112,10 +114,16 @@ class SelfSupervised:
         objective = self._objective(self._coded, learning, seed)
         self.chosen: dict[str, Any] = {}
         if pretrained:
-            before = _agreement(objective, held_out)
+            before = projections(objective, held_out)
             states = {name: torch.from_numpy(arrays[f"state.{name}"].copy()) for name in objective.state_dict()}
             objective.load_state_dict(states)
-            self.chosen = {**_named("before", before), **_named("after", _agreement(objective, held_out))}
+            after = projections(objective, held_out)
+            self.projections = {"before": before, "after": after} if before and after else {}
+            self.chosen = {
+                f"{name}_{when}": float(f"{value:.4g}")
+                for when, pair in self.projections.items()
+                for name, value in agreement(*pair).items()
+            }
         self._network = objective.network
         labels = [torch.from_numpy(np.asarray(part.labels, dtype=np.float32)) for part in (train, validation)]
         rate = self.frozen_rate if self.mode == "frozen" else self.learning_rate
@@ -267,13 +275,16 @@ def _chances(logits: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _agreement(objective: Objective, inputs: Inputs) -> dict[str, float]:
-    """How well the projections of image and table agree on some cases; nothing where the objective compares no two."""
+def projections(objective: Objective, inputs: Inputs) -> tuple[Tensor, Tensor] | None:
+    """What the objective compares of image and of table of some cases, each (n, d); None where it compares no two."""
     objective.eval()
     pairs = [objective.projected(*inputs.at(rows)) for rows in _portions(len(inputs))]
-    if any(pair is None for pair in pairs):
-        return {}
-    image, table = (torch.cat(side) for side in zip(*(pair for pair in pairs if pair is not None), strict=True))
+    known = [pair for pair in pairs if pair is not None]
+    return (torch.cat([image for image, _ in known]), torch.cat([table for _, table in known])) if known else None
+
+
+def agreement(image: Tensor, table: Tensor) -> dict[str, float]:
+    """How close image and table of one case lie, how evenly all cases lie, and how often a case's own table is found."""
     return {
         "alignment": alignment(image, table),
         "uniformity_image": uniformity(image),
@@ -281,7 +292,3 @@ def _agreement(objective: Objective, inputs: Inputs) -> dict[str, float]:
         "retrieval_at_1": retrieval(image, table, 1),
         "retrieval_at_10": retrieval(image, table, 10),
     }
-
-
-def _named(when: str, figures: Mapping[str, float]) -> dict[str, float]:
-    return {f"{name}_{when}": float(f"{value:.4g}") for name, value in figures.items()}
