@@ -211,3 +211,12 @@ def test_a_table_of_few_labelled_cases_of_a_class_says_so_and_no_other(made: Mad
     said = f"few labels: a training part holds only {fewest[protocol]} labelled cases of a class"
     assert said in text[after:] and "few labels:" not in text[before:after]
     assert "fewest" not in (made.output / "results" / "cells" / "made" / "repeated-cv" / "task.json").read_text()
+
+
+def test_every_share_rests_on_one_cut_of_the_same_cohort(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark.data.protocols import repeated_cv
+
+    cut, cuts = repeated_cv.make_split, []
+    monkeypatch.setattr(repeated_cv, "make_split", lambda *given: cuts.append(given) or cut(*given))
+    at_every_share(cohort())
+    assert len(cuts) == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.splits import SEEDS, Split, folds, make_split
@@ -31,8 +32,18 @@ class RepeatedCV:
 
     def splits(self, cohort: Cohort) -> list[Split]:
         """20 splits, seed by seed: `seed39-fold0` ... `seed42-fold4`."""
-        return [
+        return [split for seed in SEEDS[: self.repeats] for split in _of_seed(cohort, seed)]
+
+
+def _of_seed(cohort: Cohort, seed: int) -> list[Split]:
+    """The five splits of a seed, cut once for a cohort: other protocols rest on them, and a cut by patient takes long."""
+    known = _CUT.setdefault(cohort, {})
+    if seed not in known:
+        known[seed] = [
             make_split(cohort, f"seed{seed}-fold{fold}", seed, rest, test, seed)
-            for seed in SEEDS[: self.repeats]
             for fold, (rest, test) in enumerate(folds(cohort, seed))
         ]
+    return known[seed]
+
+
+_CUT: WeakKeyDictionary[Cohort, dict[int, list[Split]]] = WeakKeyDictionary()
