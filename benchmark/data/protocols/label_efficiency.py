@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,8 +14,6 @@ from benchmark.data.splits import Split, binding_groups
 from benchmark.registry.cards import register_protocol
 from benchmark.system.errors import BenchmarkError, DataError
 
-_WHOLE: WeakKeyDictionary[Cohort, list[Split]] = WeakKeyDictionary()
-"""The splits of repeated-cv, which all shares have: with thousands of groups they take a minute."""
 FLOOR = 5
 """Labelled cases of each class that training and validation part hold together at least."""
 
@@ -52,9 +49,7 @@ class LabelEfficiency:
 
     def splits(self, cohort: Cohort) -> list[Split]:
         """20 splits with the names and test parts of repeated-cv. Raises `DataError` where too few labels are kept."""
-        if cohort not in _WHOLE:
-            _WHOLE[cohort] = RepeatedCV().splits(cohort)
-        return [self._with_few_labels(cohort, split) for split in _WHOLE[cohort]]
+        return [self._with_few_labels(cohort, split) for split in RepeatedCV().splits(cohort)]
 
     def _with_few_labels(self, cohort: Cohort, split: Split) -> Split:
         train, validation = (self._labelled(cohort, split, part) for part in ("train", "validation"))
