@@ -19,7 +19,7 @@ from benchmark.data.parts import Index
 from benchmark.data.preparation import load_prepared
 from benchmark.data.stages import StageKey
 from benchmark.data.union import pooled
-from benchmark.learning.fitting import InvalidPredictions, fit_and_predict, saved_attributes, views_of
+from benchmark.learning.fitting import Fitted, InvalidPredictions, Views, fit_and_predict, saved_attributes, views_of
 from benchmark.learning.thresholds import youden_threshold
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
@@ -131,7 +131,19 @@ def traceback_tail() -> str:
     return "".join(traceback.format_exc().splitlines(keepends=True)[-TRACEBACK_LINES:])
 
 
-def _computed(cell: Cell) -> CellRecord:
+@dataclass(frozen=True, eq=False)
+class FittedCell:
+    """A cell's fitted method, the views that it was given, and what is stored beside its probabilities."""
+
+    views: Views
+    fitted: Fitted
+    threshold: float
+    chosen: dict[str, Any]
+    history: dict[str, Any]
+
+
+def fit_cell(cell: Cell) -> FittedCell:
+    """Fit a cell's method. Raises what the method raises, and `BenchmarkError` for code that was edited meanwhile."""
     path = cell.row.method.entry.path
     forget(path)
     anew = cell.state == "fresh" and cell.stored_outcome == "ok"
@@ -151,19 +163,24 @@ def _computed(cell: Cell) -> CellRecord:
         shared = None if any(stage.declared.labels for stage in cell.stages) else stages
         threshold, source = youden_threshold(cell.row.method, fitted, cohort, split, cell.training_seed, shared)
         chosen = {**chosen, THRESHOLD: source}
+    return FittedCell(views, fitted, threshold, chosen, history)
+
+
+def _computed(cell: Cell) -> CellRecord:
+    done = fit_cell(cell)
     return CellRecord(
         address=cell.address,
         seed=cell.split.seed,
         ingredients=dict(cell.ingredients),
         key=cell.key,
         outcome="ok",
-        probabilities=fitted.probabilities.tolist(),
-        threshold=threshold,
-        chosen=chosen,
-        history=history,
+        probabilities=done.fitted.probabilities.tolist(),
+        threshold=done.threshold,
+        chosen=done.chosen,
+        history=done.history,
         measured={
-            "fit_seconds": fitted.fit_seconds,
-            "predict_seconds": fitted.predict_seconds,
+            "fit_seconds": done.fitted.fit_seconds,
+            "predict_seconds": done.fitted.predict_seconds,
             "peak_mib": _peak_mib(),
         },
     )

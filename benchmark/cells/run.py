@@ -297,7 +297,7 @@ def _record(future: Future[CellRecord], cell: Cell) -> CellRecord:
     """The record of a cell whose worker answered, ran out of time, or died."""
     if (error := future.exception()) is None:
         return future.result()
-    outcome, reason = _cut_short(error, "the suite's limit per cell")
+    outcome, reason = cut_short(error, "the suite's limit per cell")
     return failure(cell, outcome, reason)
 
 
@@ -305,10 +305,11 @@ def _built(future: Future[Built]) -> Built:
     """How building something ended, if with a worker that ran out of time or died."""
     if (error := future.exception()) is None:
         return future.result()
-    return Built(*_cut_short(error, "its limit"))
+    return Built(*cut_short(error, "its limit"))
 
 
-def _cut_short(error: BaseException, limit: str) -> tuple[Outcome, str]:
+def cut_short(error: BaseException, limit: str) -> tuple[Outcome, str]:
+    """The outcome of what a worker did not end, with the reason."""
     if isinstance(error, TimeoutError):
         return "timeout", f"more time than {limit}"
     if isinstance(error, MemoryError):

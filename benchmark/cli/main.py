@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.terminal import print_any_letter
@@ -20,6 +21,7 @@ VERBS = {
     "list": "list datasets, methods, protocols, suites and encoders",
     "show": "show a card, a suite, the splits or the predictions",
     "explain": "say why a cell is fresh, stale or missing",
+    "explain-image": "map which parts of the images a method's network uses",
     "check": "check whether a method or a dataset keeps its contract",
     "audit": "look for leaks in datasets, splits and methods",
     "fetch": "download and prepare a dataset",
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE_ERROR
     try:
-        code: int = import_module(f"benchmark.cli.{options.verb}").run(options)
+        code: int = _verb(options.verb).run(options)
         sys.stdout.flush()
         return code
     except BenchmarkError as error:
@@ -77,9 +79,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         sub = verbs.add_parser(verb, help=summary, description=summary[0].upper() + summary[1:] + ".")
         sub.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
         if verb == chosen:
-            for names, settings in import_module(f"benchmark.cli.{verb}").ARGUMENTS:
+            for names, settings in _verb(verb).ARGUMENTS:
                 sub.add_argument(*names, **settings)
     return parser
+
+
+def _verb(name: str) -> Any:
+    """The module of a verb."""
+    return import_module(f"benchmark.cli.{name.replace('-', '_')}")
 
 
 def _fail(error: BenchmarkError, debug: bool) -> int:
