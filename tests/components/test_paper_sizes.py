@@ -9,10 +9,12 @@ import time
 
 import pytest
 import torch
+from monai.networks.nets.resnet import ResNet
 
 from benchmark.learning.neural import Batch, NeuralMethod, Shapes, Tokens
 from benchmark.learning.neural.inputs import TokenShape
 from benchmark.learning.neural.loop import Training, fit_module
+from benchmark.learning.self_supervised.method import Network
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 
@@ -33,10 +35,23 @@ PARAMETERS: dict[str, int] = {
 }
 """Row of the paper's size -> its parameters on these inputs."""
 ROWS = [method.spelled for method in discover().variants() if method.parameters.get("size") == "paper"]
+SELF_SUPERVISED = "ssmsrpm[size=paper]"
+NEURAL = [spelled for spelled in ROWS if spelled != SELF_SUPERVISED]
 
 
 def test_every_row_of_the_papers_size_is_tried() -> None:
-    assert set(ROWS) == PARAMETERS.keys()
+    assert set(NEURAL) == PARAMETERS.keys()
+
+
+def test_the_self_supervised_row_of_the_papers_size_has_its_widths_and_predicts() -> None:
+    network = Network(discover().method(SELF_SUPERVISED).make(), {"scan": (1, 40, 48, 40)}, torch.arange(47))
+    assert (network.image.width, network.table.width, network.fusion.width) == (2048, 2048, 2048)
+    resnet50 = ResNet("bottleneck", [3, 4, 6, 3], [64, 128, 256, 512], n_input_channels=1, feed_forward=False)
+    assert sum(each.numel() for each in network.image.parameters()) == sum(each.numel() for each in resnet50.parameters())
+    embeddings = network.eval().embeddings({"scan": torch.rand(2, 1, 40, 48, 40)}, torch.randn(2, 47))
+    assert {name: tuple(each.shape) for name, each in embeddings.items()} == dict.fromkeys(
+        ("image", "table", "both"), (2, 2048)
+    )
 
 
 def inputs(shapes: Shapes) -> Batch:
@@ -56,7 +71,7 @@ def inputs(shapes: Shapes) -> Batch:
     return Batch(table, tokens(shapes.image), tokens(shapes.text), views)
 
 
-@pytest.mark.parametrize("spelled", ROWS)
+@pytest.mark.parametrize("spelled", NEURAL)
 def test_a_row_of_the_papers_size_has_its_parameters_and_takes_two_steps(spelled: str) -> None:
     configured = discover().method(spelled)
     method: NeuralMethod = configured.make()

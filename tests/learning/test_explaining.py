@@ -54,10 +54,7 @@ class Planted:
 
 
 def planted_cohort(axes: int, cases: int = 120) -> tuple[Cohort, NDArray[np.bool_]]:
-    """Clouds. Volumes of label 1 have a brighter block; three slices have one in each corner, of which the second lacks one.
-
-    A bright block alone on a slice draws the map of a network of random weights as well.
-    """
+    """Clouds. Volumes of label 1 have a brighter block; three slices have one in each corner, of which the second lacks one."""
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.arange(cases) % 2).astype(np.int8)
     planes = 1 if axes == 3 else 3
@@ -136,6 +133,24 @@ def test_where_a_network_averages_over_space_the_map_is_monais_grad_cam() -> Non
             theirs = GradCAM(logit, "module.second").compute_map(cases.views["scan"][[i]].requires_grad_(), class_idx=0)
             np.testing.assert_allclose(maps.grad_cam, theirs[0].detach().numpy(), atol=1e-6)
             assert maps.grad_cam.any() and not module.training
+
+
+class Dropping(Averaging):
+    """Likewise, with dropout."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        maps = nn.functional.dropout(self.first(batch.views["scan"]).relu(), 0.5, self.training)
+        logits: Tensor = self.linear(self.second(maps).mean((2, 3, 4))).squeeze(1)
+        return logits
+
+
+def test_no_map_is_drawn_with_dropout() -> None:
+    torch.manual_seed(2)
+    module, cases = Dropping(2).eval(), batch(scan=(3, 2, 16, 20, 18))
+    (branch,) = branches(module, cases)
+    first, *_, again = case_maps(module, cases, branch, 1, np.array([0, 1, 0]))
+    assert first.occlusion.any() and np.array_equal(first.occlusion, again.occlusion)
+    assert np.array_equal(first.grad_cam, again.grad_cam)
 
 
 def test_cells_lie_where_their_convolutions_are_centred() -> None:
