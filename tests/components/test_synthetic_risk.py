@@ -45,8 +45,11 @@ cohort = SyntheticRisk().build(Sources(Path(), {{}}, ""))
 with open({path!r}, "wb") as file:
     pickle.dump(cohort, file, protocol=5)
 used = resource.getrusage(resource.RUSAGE_SELF)
-per_byte = 1 if sys.platform == "darwin" else 1024
-print(json.dumps({{"seconds": used.ru_utime + used.ru_stime, "bytes": used.ru_maxrss * per_byte}}))
+peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+status = Path("/proc/self/status")  # on Linux the peak of `getrusage` is at least that of the process that started this one
+if status.is_file():
+    peak = 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+print(json.dumps({{"seconds": used.ru_utime + used.ru_stime, "bytes": peak}}))
 """
 
 
