@@ -18,7 +18,7 @@ TEXTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
 ]
-COMMAND = re.compile(r"(?:python -m benchmark |`)(?P<verb>[a-z]+)(?P<rest>[^`\n#|;]*)")
+COMMAND = re.compile(r"(?:python -m benchmark |`)(?P<verb>[a-z]+(?:-[a-z]+)*)(?P<rest>[^`\n#|;]*)")
 
 
 def commands(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -34,7 +34,7 @@ def commands(path: Path) -> Iterator[tuple[str, list[str]]]:
 def test_the_commands_that_a_file_names_exist(path: Path) -> None:
     for verb, options in commands(path):
         assert verb in VERBS, f"there is no verb '{verb}'"
-        known = {name for names, _ in import_module(f"benchmark.cli.{verb}").ARGUMENTS for name in names} | {
+        known = {name for names, _ in import_module(f"benchmark.cli.{verb.replace('-', '_')}").ARGUMENTS for name in names} | {
             "--debug",
             "--help",
         }
