@@ -1,4 +1,4 @@
-"""Self-supervised rows: what is pre-trained on what, what is kept frozen, and what bad input is told."""
+"""Self-supervised rows: what is pre-trained on which cases, what stays frozen, and which bad input is refused by name."""
 
 from __future__ import annotations
 

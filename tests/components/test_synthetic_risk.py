@@ -74,7 +74,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(once: Callable[[str, Callable[[], Any]], Any], shared: Path) -> Built:
-    """The default draw, made in a process of its own, whose time and memory are told."""
+    """The default draw, made in a process of its own, with the time and memory that it took."""
 
     def make() -> dict[str, float]:
         words = [sys.executable, "-c", CHILD.format(path=str(shared / "synthetic-risk"))]
