@@ -121,6 +121,17 @@ def test_frozen_trainable_and_all_training_settings_share_one_pre_training(name:
     assert declared.narrowed(catalogue.method(f"{name}[pretraining_epochs=3]")).spelled != name
 
 
+@EVERY
+def test_what_is_explained_is_the_network_that_predicts(name: str) -> None:
+    method = ROWS[name](**SMALL, start="scratch")
+    predicted = fitted(method, {})
+    module, batch = method.explainable(TEST.blind())
+    with torch.inference_mode():
+        logits = module.eval()(batch)
+    np.testing.assert_allclose(torch.sigmoid(logits.double()).numpy(), predicted, atol=1e-6)
+    assert (set(batch.views) == {"scan"}) == ("table" not in method.heads or len(method.heads) > 1)
+
+
 def test_slices_and_volumes_are_encoded() -> None:
     slices = [made(n, seed, prefix, grid=(12, 12)) for seed, (n, prefix) in enumerate([(80, "a"), (60, "b"), (50, "c")])]
     method = SSMSRPM(**SMALL)

@@ -17,6 +17,9 @@ from benchmark.learning.self_supervised.images import Images, altered
 from benchmark.learning.self_supervised.table import TableCoder
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 
+FEWEST = 2
+"""Cases that a batch holds at least: one has no other to be told from."""
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
@@ -85,11 +88,10 @@ class Unlabelled:
 class Objective(nn.Module):
     """What is learned without labels: a module whose parts are trained, and whose `forward` gives the loss of a batch.
 
-    `twice` says whether it looks at two alterations of each image; `least` is the fewest cases that a batch may hold.
+    `twice` says whether it looks at two alterations of each image.
     """
 
     twice = False
-    least = 2
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -122,8 +124,8 @@ def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int
 
     Raises `InvalidTraining` that names the epoch where the loss is no finite number, and `BenchmarkError` for too few cases.
     """
-    if len(inputs) < objective.least:
-        raise BenchmarkError(f"pre-training needs {objective.least} cases or more, not {len(inputs)}")
+    if len(inputs) < FEWEST:
+        raise BenchmarkError(f"pre-training needs {FEWEST} cases or more, not {len(inputs)}")
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(objective.parameters(), schedule.rate, weight_decay=schedule.decay, fused=True)
     warmup = max(schedule.epochs // 10, 1)
@@ -132,7 +134,7 @@ def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int
     for epoch in range(schedule.epochs):
         optimiser.param_groups[0]["lr"] = schedule.rate * rate_factor(epoch, warmup, schedule.epochs)
         total = 0.0
-        batches = list(_batches(len(inputs), schedule.batch, objective.least, rng))
+        batches = list(_batches(len(inputs), schedule.batch, rng))
         for rows in batches:
             views, table = inputs.at(rows)
             loss = objective(
@@ -156,7 +158,7 @@ def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int
     return np.array(losses)
 
 
-def _batches(cases: int, size: int, least: int, rng: np.random.Generator) -> Iterator[Tensor]:
+def _batches(cases: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
     """All cases once, in batches as equal as can be."""
-    count = max(min(-(-cases // size), cases // least), 1)
+    count = max(min(-(-cases // size), cases // FEWEST), 1)
     yield from (torch.from_numpy(np.sort(part)) for part in np.array_split(rng.permutation(cases), count))
