@@ -18,7 +18,10 @@ from benchmark.system.errors import InvalidTraining
 
 @dataclass(frozen=True)
 class Recipe:
-    """Epochs of at most `samples` cases, in batches, by AdamW; training ends `patience` epochs after the best one."""
+    """Epochs of at most `samples` cases, in batches, by AdamW; training ends `patience` epochs after the best one.
+
+    smoothing : labels 0 and 1 are learned as smoothing / 2 and 1 - smoothing / 2.
+    """
 
     epochs: int
     samples: int
@@ -26,6 +29,7 @@ class Recipe:
     batch: int
     rate: float
     decay: float
+    smoothing: float = 0.0
 
 
 def finetune(
@@ -45,6 +49,7 @@ def finetune(
     rng = np.random.default_rng(seed)
     parameters = [each for each in module.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(parameters, recipe.rate, weight_decay=recipe.decay, fused=True)
+    targets = labels * (1 - recipe.smoothing) + recipe.smoothing / 2
     history: History = {"loss": [], "validation_auc": [], "validation_loss": []}
     kept, best = deepcopy(module.state_dict()), 0
     for epoch in range(recipe.epochs):
@@ -52,7 +57,7 @@ def finetune(
         total, batches = 0.0, stratified(labels.numpy(), recipe.samples, recipe.batch, rng)
         for rows in batches:
             places = torch.from_numpy(rows)
-            loss = binary_cross_entropy_with_logits(logits_of(places, rng), labels[places])
+            loss = binary_cross_entropy_with_logits(logits_of(places, rng), targets[places])
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -36,6 +36,17 @@ class Inputs:
         """Views and table of the cases at `rows`."""
         return {} if self.images is None else self.images.at(rows), None if self.table is None else self.table[rows]
 
+    def batch(self, rows: Tensor, twice: bool, rng: np.random.Generator, generator: torch.Generator) -> Unlabelled:
+        """The cases at `rows` as a batch of pre-training: images are altered by `rng`, and once more if `twice`."""
+        views, table = self.at(rows)
+        return Unlabelled(
+            altered(views, rng) if views else {},
+            altered(views, rng) if views and twice else {},
+            torch.zeros(len(rows), 0) if table is None else table,
+            self.groups[rows],
+            generator,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
@@ -136,16 +147,7 @@ def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int
         total = 0.0
         batches = list(_batches(len(inputs), schedule.batch, rng))
         for rows in batches:
-            views, table = inputs.at(rows)
-            loss = objective(
-                Unlabelled(
-                    altered(views, rng) if views else {},
-                    altered(views, rng) if views and objective.twice else {},
-                    torch.zeros(len(rows), 0) if table is None else table,
-                    inputs.groups[rows],
-                    generator,
-                )
-            )
+            loss = objective(inputs.batch(rows, objective.twice, rng, generator))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
