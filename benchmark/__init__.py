@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from benchmark.cells.rows import load_predictions
     from benchmark.data.cohort import Cohort, Features
     from benchmark.data.modalities.image import LESION_VOLUME, Atlas, ImageView, Slice
+    from benchmark.data.modalities.signal import Recordings
     from benchmark.data.sources import Sources
     from benchmark.data.splits import Split
     from benchmark.learning.method import EstimatorMethod
@@ -24,6 +25,7 @@ _LATE = {
     **dict.fromkeys(("Batch", "NeuralMethod", "Output", "Shapes"), "benchmark.learning.neural"),
     **dict.fromkeys(("Seen", "stage"), "benchmark.learning.stages"),
     "EstimatorMethod": "benchmark.learning.method",
+    "Recordings": "benchmark.data.modalities.signal",
     "Sources": "benchmark.data.sources",
     "Split": "benchmark.data.splits",
     "load_predictions": "benchmark.cells.rows",
@@ -40,6 +42,7 @@ __all__ = [
     "ImageView",
     "NeuralMethod",
     "Output",
+    "Recordings",
     "Seen",
     "Shapes",
     "Slice",

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from benchmark import LESION_VOLUME, Cohort, ImageView, Sources, register_dataset
-from benchmark.data.modalities import MODALITIES
 from benchmark.data.modalities.text import TOPICS
 from benchmark.learning.writers.measurement import measure_voxels, write_reports, write_topics
 from datasets.synthetic.admission import admission_table
@@ -103,7 +102,7 @@ class SyntheticStroke:
                     "sex": ["female" if patient.admission.female else "male" for patient in patients],
                 }
             ),
-            present={modality: np.ones(n, dtype=bool) for modality in MODALITIES},
+            present={modality: np.ones(n, dtype=bool) for modality in ("image", "table", "text")},
             atlas=load_brain().atlas,
             encoders={"image": "territories", "text": "minilm"},
             source_digest=f"synthetic-stroke {VERSION} seed {self.seed}",

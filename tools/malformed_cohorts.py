@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import Cohort, DataError, ImageView
+from benchmark import Cohort, DataError, ImageView, Recordings
 from benchmark.data.intake import take_in
 from benchmark.data.parts import Frame
 from benchmark.system.locations import ROOT
@@ -172,6 +172,26 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (NOTED, "images={'mask': ImageView(mask * (np.arange(n) > 2)[:, None, None, None, None].astype('uint8'))}"),
     (NOTED, "images={'flair': ImageView(0 * flair)}"),
     (NOTED, "images={'flair': ImageView(flair * (np.arange(n) > 2)[:, None, None, None, None].astype('float16'))}"),
+    # signals
+    (ALIKE, "signals=Recordings(ecg.astype('float64'), 50, leads)"),
+    (ALIKE, "signals=Recordings(ecg, 50.0, ['II', 'V2'])"),
+    (NOTED, "signals=Recordings(np.where(at == 30, np.nan, ecg), 50.0, leads)"),
+    (NOTED, "signals=Recordings(np.where((row == 3) & (lead == 1), np.nan, ecg), 50.0, leads)"),
+    (NOTED, "signals=Recordings(np.where((row == 3) & (lead == 1), 0.2, ecg), 50.0, leads)"),
+    (NOTED, "signals=Recordings(1000 * ecg, 50.0, leads)"),
+    (REFUSED, "signals=Recordings(np.where((row == 3) & (at == 30), np.inf, ecg), 50.0, leads)"),
+    (REFUSED, "signals=Recordings(ecg, 50.0, ('II', 'ii '))"),
+    (REFUSED, "signals=Recordings(ecg, 50.0)"),
+    (REFUSED, "signals=Recordings(ecg, 0, leads)"),
+    (REFUSED, "signals=Recordings(ecg, np.nan, leads)"),
+    (REFUSED, "signals=Recordings(ecg, 50.0, leads, scale=-1)"),
+    (REFUSED, "signals=Recordings(ecg[:, 0], 50.0, leads)"),
+    (REFUSED, "signals=Recordings(np.moveaxis(ecg, 1, 2), 50.0, leads)"),
+    (REFUSED, "signals=Recordings(ecg[:, :, :49], 50.0, leads)"),
+    (REFUSED, "signals=Recordings([beat[:, : 60 + i % 2] for i, beat in enumerate(ecg)], 50.0, leads)"),
+    (REFUSED, "signals=Recordings(ecg.astype(str), 50.0, leads)"),
+    (REFUSED, "signals=Recordings(ecg[1:], 50.0, leads)"),
+    (REFUSED, "signals=ecg"),
     # pool
     (REFUSED, "pool=Cohort('p', case_ids=['P001'], reports=[('small',)])"),
     (REFUSED, "pool=Cohort('p', case_ids=['q1', 'q1'], reports=[('small',), ('large',)])"),
@@ -219,6 +239,9 @@ def good_cohort() -> dict[str, Any]:
         "reports": tuple((f"A lesion of {size} ml.",) for size in rng.integers(1, 90, n)),
         "mask": mask,
         "flair": rng.integers(20, 120, mask.shape).astype(np.float16),
+        "ecg": rng.normal(size=(n, 2, 100)).astype(np.float32),
+        "leads": ("II", "V2"),
+        **dict(zip(("row", "lead", "at"), np.ogrid[:n, :2, :100], strict=True)),
     }
 
 
@@ -231,9 +254,11 @@ def changed_cohort(change: str = "") -> Cohort:
         "groups": names["ids"],
         "images": {"mask": ImageView(names["mask"]), "flair": ImageView(names["flair"])},
         "present": {"text": np.ones(names["n"], dtype=bool)},
+        "signals": Recordings(names["ecg"], 50.0, names["leads"]),
         **{name: names[name] for name in ("sites", "table", "derived", "reports")},
     }
-    known = {"np": np, "pd": pd, "Cohort": Cohort, "ImageView": ImageView, "Decimal": Decimal, "datetime": datetime}
+    known = {"np": np, "pd": pd, "Cohort": Cohort, "ImageView": ImageView, "Recordings": Recordings}
+    known |= {"Decimal": Decimal, "datetime": datetime}
     return Cohort(name="lab-cohort", **{**given, **eval(f"dict({change})", {**known, **names})})  # the changes stand above
 
 

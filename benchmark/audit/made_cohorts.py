@@ -91,7 +91,8 @@ class Specimen:
         digits = max(3, len(str(len(cases) - 1)))
         ids = np.array([f"specimen-{case:0{digits}d}" for case in cases])
         everywhere = self.shape != "missing-modalities"
-        present = {name: (cases % 6 != 2 * number % 6) | everywhere for number, name in enumerate(MODALITIES)}
+        turn = 2 * len(MODALITIES)
+        present = {name: (cases % turn != 2 * number) | everywhere for number, name in enumerate(MODALITIES)}
         parts: dict[str, Any] = {}
         for name in MODALITIES:
             rng = np.random.default_rng([20, zlib.crc32(name.encode())])
@@ -103,7 +104,7 @@ class Specimen:
             groups=np.char.replace(ids, "specimen", "patient"),
             present=present,
             encoders={name: modality.encoder for name, modality in known_modalities().items() if modality.encoder},
-            source_digest="specimen v2",
+            source_digest="specimen v3",
             parts=parts,
         ).only(SHAPES[self.shape])
 

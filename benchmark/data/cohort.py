@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.data.modalities.image import Atlas, Views
+    from benchmark.data.modalities.signal import Recordings
     from benchmark.data.modalities.text import Reports
 
 OWN_PARTS = (
@@ -88,10 +89,11 @@ class Cohort:
     images : named views, each lazily loaded to (n, c, *spatial) float32; empty where there are none.
     derived : named features computed from the image (lesion volume, territory fractions); the image modality. Or None.
     atlas : the territories on which `derived` and the reports were measured, or None.
+    signals : recordings, lazily loaded to (n, leads, samples) float32, with sampling rate, leads and unit; or None.
     strata : attributes of the cases by which results are broken down (`subgroups`), never inputs: n rows of float64 numbers
         (`age` in years is banded) or categories in words, NaN where unknown; or None. No method's view holds them.
-    present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images are zero, there is no
-        draft). A modality that is not named is there for every case.
+    present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images and signals are zero,
+        there is no draft). A modality that is not named is there for every case.
     pool : further cases without this dataset's label, for self-supervised pre-training, or None.
     encoders : modality -> the dataset's default encoder.
     facts : named figures that describe the whole dataset (a synthetic cohort's oracle AUC, for one).
@@ -114,6 +116,7 @@ class Cohort:
         images: Views = {}
         derived: pd.DataFrame | None = None
         atlas: Atlas | None = None
+        signals: Recordings | None = None
 
     strata: pd.DataFrame | None = None
     present: Mapping[str, Bools] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -189,6 +189,65 @@ class View(Protocol):
         """Of all cases."""
 
     def __getitem__(self, index: Any, /) -> Floats: ...
+
+
+class ArrayView(ABC):
+    """One array of all cases of a dataset, usually on disk, of which a view reads its own cases when they are taken.
+
+    Parameters
+    ----------
+    array : (N, ...) numbers as stored, usually a memory map of all cases of the dataset.
+    rows : (n,) positions in `array` of this view's cases; all by default.
+    scale : factor applied after the cast to float32 (1/255 for fractions stored as bytes).
+    """
+
+    def __init__(self, array: NDArray[Any], rows: Index | None = None, scale: float = 1.0) -> None:
+        self.array = array
+        self.rows: Index = np.arange(len(array)) if rows is None else rows
+        self.scale = scale
+
+    @abstractmethod
+    def over(self, array: NDArray[Any], rows: Index | None, scale: float) -> Self:
+        """The same view of another array."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> tuple[object, ...]:
+        """The shape of one case, and what else two views must share to be stacked."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all cases, (n, ...)."""
+        return (len(self.rows), *self.array.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Floats:
+        """The given cases as float32 `(n, ...)`, or one without the first axis for a single integer."""
+        taken = np.asarray(self.array[self.rows[index]], dtype=np.float32)
+        return taken * np.float32(self.scale) if self.scale != 1.0 else taken
+
+    def load(self) -> Floats:
+        """All cases of the view as float32, `(n, ...)`."""
+        return self[np.arange(len(self))]
+
+    def take(self, index: Index) -> Self:
+        """The view of the cases at `index`."""
+        return self.at_rows(self.rows[index])
+
+    def join(self, other: Self, order: Index) -> Self:
+        """Both views in the given order; taken from the same cohort, they share their array."""
+        return self.at_rows(np.concatenate([self.rows, other.rows])[order])
+
+    def at_rows(self, rows: Index) -> Self:
+        """The view of the cases at `rows` of the array."""
+        return self.over(self.array, rows, self.scale)
+
+    def blocks(self, size: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The values as stored, at most `size` cases at a time, each with the position of its first case."""
+        for start in range(0, len(self), size):
+            yield start, self.array[self.rows[start : start + size]]
 
 
 @dataclass(frozen=True)

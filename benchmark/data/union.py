@@ -1,6 +1,6 @@
 """The union of views of a cohort and of its pool: their cases as one view without labels, in one order of cases.
 
-Images stay on disk: a stack of memory maps is read case by case.
+Images and recordings stay on disk: a stack of memory maps is read case by case.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features, FeatureSource
 from benchmark.data.modalities import known_parts
-from benchmark.data.modalities.image import ImageView
-from benchmark.data.parts import Bools, Floats, Index
+from benchmark.data.parts import ArrayView, Bools, Floats, Index
 from benchmark.data.splits import Split
 from benchmark.system.errors import BenchmarkError
 
@@ -135,8 +134,8 @@ def _united(name: str, values: Sequence[Any], sizes: Sequence[int], order: Index
             return {
                 key: _united(f"{name} '{key}'", [(value or {}).get(key) for value in values], sizes, order) for key in names
             }
-        case ImageView():
-            return _image(name, values, sizes, order)
+        case ArrayView():
+            return _stacked(name, values, sizes, order)
     raise TypeError(f"{name}: no union of values of type {type(known).__name__}")
 
 
@@ -154,12 +153,12 @@ def _frame(values: Sequence[pd.DataFrame | None], sizes: Sequence[int]) -> pd.Da
     return pd.DataFrame(columns)
 
 
-def _image(name: str, values: Sequence[ImageView | None], sizes: Sequence[int], order: Index) -> ImageView:
+def _stacked(name: str, values: Sequence[ArrayView | None], sizes: Sequence[int], order: Index) -> ArrayView:
     """A view of the stacked arrays, of which one that several views share is stacked once."""
     known = [value for value in values if value is not None]
-    kinds = dict.fromkeys((value.shape[1:], value.axes, value.slices) for value in known)
+    kinds = dict.fromkeys(value.kind for value in known)
     if len(kinds) > 1:
-        shapes = " and ".join(f"{shape} {axes}" for shape, axes, _ in kinds)
+        shapes = " and ".join(f"{shape} {more}" for shape, more, *_ in kinds)
         raise BenchmarkError(f"{name}: cohort and pool hold {shapes}: bring them to one grid")
     arrays: list[NDArray[Any]] = []
     factors: list[float] = []
@@ -178,7 +177,7 @@ def _image(name: str, values: Sequence[ImageView | None], sizes: Sequence[int], 
     if len(arrays) == 1:
         return known[0].at_rows(every)
     stack: Any = Stack(arrays, factors)
-    return ImageView(stack, every, stack.factor, axes=known[0].axes, slices=known[0].slices)
+    return known[0].over(stack, every, stack.factor)
 
 
 def _features_of(views: Sequence[Cohort], order: Index) -> FeatureSource | None:

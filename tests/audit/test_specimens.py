@@ -26,6 +26,7 @@ def test_permuting_a_modality_moves_it_and_nothing_else(shape: str) -> None:
             "table": whole.table is None or whole.table.equals(other.table),
             "text": whole.reports == other.reports,
             "image": whole.derived is None or whole.derived.equals(other.derived),
+            "signal": whole.signals is None or np.array_equal(whole.signals.load(), other.signals.load()),
         }
         assert [name for name in whole.modalities if not same[name]] == [modality]
 
@@ -45,15 +46,27 @@ def test_every_modality_of_a_specimen_can_be_encoded_and_tells_of_the_label(shap
         assert aucs.mean() > 0.7
 
 
+def test_the_made_ecg_tells_of_the_label_by_its_chest_leads_and_keeps_the_laws_of_the_limb_leads() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    cases = specimen("signal-only")
+    one, two, three, right, left, foot, *chest = np.moveaxis(cases.signals.load(), 1, 0)
+    assert roc_auc_score(cases.labels, -np.mean(chest, axis=(0, 2))) > 0.75
+    for computed, lead in ((two - one, three), (-(one + two) / 2, right), (one - two / 2, left), (two - one / 2, foot)):
+        assert np.abs((computed - lead).mean(axis=1)).max() < 0.03
+
+
 def test_a_specimen_lacks_what_its_shape_says() -> None:
     assert specimen("table-only").modalities == {"table"}
-    assert specimen("no-text").modalities == {"table", "image"}
+    assert specimen("no-text").modalities == {"table", "image", "signal"}
+    assert specimen("signal-only").modalities == {"signal"}
     assert set(specimen("one-site").sites) == {"East"}
     lacking = specimen("missing-modalities")
-    assert lacking.absent == {"table": 12, "image": 12, "text": 12}
+    assert lacking.absent == {"table": 9, "image": 9, "text": 9, "signal": 9}
     assert lacking.table[~lacking.present["table"]].isna().all(axis=None)
     assert lacking.derived[~lacking.present["image"]].isna().all(axis=None)
     assert not lacking.images["flair"].load()[~lacking.present["image"]].any()
+    assert (lacking.signals.load().any(axis=(1, 2)) == lacking.present["signal"]).all()
     assert all((not drafts) == (not there) for drafts, there in zip(lacking.reports, lacking.present["text"], strict=True))
     assert specimen("complete").absent == {}
 

@@ -20,6 +20,7 @@ from benchmark.data.cohort import Cohort, every_part
 from benchmark.data.features import data_key
 from benchmark.data.modalities import MODALITIES, known_modalities
 from benchmark.data.modalities.image import Atlas, ImageView
+from benchmark.data.modalities.signal import Recordings
 from benchmark.data.preparation import load_cohort
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import UnknownNameError
@@ -69,8 +70,8 @@ DIGESTS = {
 }
 """Task and content digest as the code of the first published keys computes them."""
 
-SIGNAL = '''
-"""Signal: (n, leads, samples) with its sampling rate."""
+GAIT = '''
+"""Gait: (n, sensors, samples) with its sampling rate."""
 
 from dataclasses import dataclass
 
@@ -80,7 +81,7 @@ from benchmark.data.parts import Modality, Part, mapped
 
 
 @dataclass(frozen=True, eq=False)
-class Recordings:
+class Walks:
     values: np.ndarray
     hertz: float
 
@@ -95,59 +96,59 @@ class Recordings:
         return self.values[index].astype(np.float32)
 
     def take(self, index):
-        return Recordings(self.values[index], self.hertz)
+        return Walks(self.values[index], self.hertz)
 
     def join(self, other, order):
-        return Recordings(np.concatenate([self.values, other.values])[order], self.hertz)
+        return Walks(np.concatenate([self.values, other.values])[order], self.hertz)
 
 
-class RecordingsPart(Part):
+class WalksPart(Part):
     def write(self, value, folder):
-        np.save(folder / "signals.npy", value.values)
+        np.save(folder / "walks.npy", value.values)
         return value.hertz
 
     def read(self, folder, written):
-        return Recordings(mapped(folder / "signals.npy"), written)
+        return Walks(mapped(folder / "walks.npy"), written)
 
     def digested(self, value):
         if value is not None:
-            yield f"signals.{value.hertz}", value.values
+            yield f"walks.{value.hertz}", value.values
 
 
-class Signal(Modality):
+class Gait(Modality):
     def views(self, parts):
-        return {"leads": parts["signals"]} if "signals" in parts else {}
+        return {"sensors": parts["walks"]} if "walks" in parts else {}
 
     def specimen(self, severity, present, rng):
-        """Two leads whose amplitude follows severity."""
+        """Two sensors whose amplitude follows severity."""
         time = np.arange(50) / 100
         waves = (3 + severity)[:, None, None] * np.sin(2 * np.pi * np.array([5, 10])[:, None] * time)
-        return {"signals": Recordings((waves + 0.1 * rng.normal(size=waves.shape)) * present[:, None, None], 100.0)}
+        return {"walks": Walks((waves + 0.1 * rng.normal(size=waves.shape)) * present[:, None, None], 100.0)}
 
 
-MODALITY = Signal((RecordingsPart("signals"),), optional=True)
+MODALITY = Gait((WalksPart("walks"),), optional=True)
 '''
-HEARTS = '''
+WALKERS = '''
 from dataclasses import dataclass
 import numpy as np
 import torch
 from benchmark import Cohort, NeuralMethod, register_dataset, register_method
-from benchmark.data.modalities.signal import Recordings
+from benchmark.data.modalities.gait import Walks
 
-@register_dataset("hearts", title="t", source="s", license="l", citation="c", label="l", label_time="t", positive="p",
-                  negative="n", site="s", inputs={"signal": "two leads"}, barred={}, scope="s", modalities={"signal"})
+@register_dataset("walkers", title="t", source="s", license="l", citation="c", label="l", label_time="t", positive="p",
+                  negative="n", site="s", inputs={"gait": "two sensors"}, barred={}, scope="s", modalities={"gait"})
 @dataclass(frozen=True)
-class Hearts:
+class Walkers:
     def build(self, sources):
         ids = np.array([f"case-{i:02d}" for i in range(60)])
         labels = np.arange(60) % 2
         values = np.random.default_rng(0).normal(size=(60, 2, 40)) * (1 + 2 * labels)[:, None, None]
-        return Cohort("hearts", ids, labels, None, ids, signals=Recordings(values, 40.0), source_digest="hearts 1")
+        return Cohort("walkers", ids, labels, None, ids, walks=Walks(values, 40.0), source_digest="walkers 1")
 
-@register_method("amplitude", family="f", reference="r", fit_modalities={"signal"}, predict_modalities={"signal"})
+@register_method("amplitude", family="f", reference="r", fit_modalities={"gait"}, predict_modalities={"gait"})
 @dataclass
 class Amplitude:
-    """Logistic curve of the signal's standard deviation."""
+    """Logistic curve of the gait's standard deviation."""
 
     stochastic = False
 
@@ -159,21 +160,21 @@ class Amplitude:
         return 1 / (1 + np.exp(-self.sign * (self.amplitude(cases) - self.centre)))
 
     def amplitude(self, cases):
-        assert cases.modalities == {"signal"} and cases.signals.hertz > 0
-        return cases.signals.values.std(axis=(1, 2))
+        assert cases.modalities == {"gait"} and cases.walks.hertz > 0
+        return cases.walks.values.std(axis=(1, 2))
 
-@register_method("waves", family="f", reference="r", fit_modalities={"signal"}, predict_modalities={"signal"})
+@register_method("waves", family="f", reference="r", fit_modalities={"gait"}, predict_modalities={"gait"})
 @dataclass
 class Waves(NeuralMethod):
-    """A network on the leads as they are."""
+    """A network on the sensors as they are."""
 
-    unencoded = {"signal"}
+    unencoded = {"gait"}
     epochs: int = 40
     batch_size: int = 4
     learning_rate: float = 0.05
 
     def module(self, shapes):
-        assert shapes.views == {"leads": (2, 40)}
+        assert shapes.views == {"sensors": (2, 40)}
         return Power()
 
 class Power(torch.nn.Module):
@@ -182,7 +183,7 @@ class Power(torch.nn.Module):
         self.map = torch.nn.Linear(2, 1)
 
     def forward(self, batch):
-        return self.map(batch.views["leads"].square().mean(2)).squeeze(1)
+        return self.map(batch.views["sensors"].square().mean(2)).squeeze(1)
 '''
 FIRST_THIRD = """
 from dataclasses import dataclass
@@ -198,8 +199,8 @@ class FirstThird:
         return [make_split(cohort, "first-third", 39, cases[20:], cases[:20], 39)]
 """
 SUITE = """
-title = "Signals"
-datasets = ["hearts"]
+title = "Gait"
+datasets = ["walkers"]
 protocols = ["first-third"]
 primary_metric = "auc"
 ranked = ["amplitude", "majority", "waves"]
@@ -238,7 +239,7 @@ def test_further_sets_of_reports_are_prepared_with_the_cohort_and_its_pool_and_c
 
 
 def test_every_file_of_the_folder_is_a_modality_and_no_two_parts_share_a_name_or_a_place() -> None:
-    assert MODALITIES == ("image", "table", "text")
+    assert MODALITIES == ("image", "signal", "table", "text")
     parts = [part for modality in known_modalities().values() for part in modality.parts]
     assert len(every_part()) == len({part.name for part in parts}) + 6
     placed = [part.place for part in every_part().values() if part.place is not None]
@@ -292,7 +293,7 @@ def test_copies_hold_the_same_parts(copied) -> None:
 
 
 def test_permuting_a_modality_moves_all_its_parts_together_and_its_flags() -> None:
-    whole = small()
+    whole = replace(small(), signals=Recordings(np.arange(300).reshape(3, 1, 100), 50.0, ["II"]))
     for name, modality in known_modalities().items():
         dealt = whole.permuted(name, np.random.default_rng(3))
         order = np.random.default_rng(3).permutation(3)
@@ -319,25 +320,25 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extended")
     for name in ("benchmark", "baselines", "methods", "datasets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "benchmark/data/modalities/signal.py").write_text(SIGNAL, encoding="utf-8")
+    (folder / "benchmark/data/modalities/gait.py").write_text(GAIT, encoding="utf-8")
     (folder / "benchmark/data/protocols/first_third.py").write_text(FIRST_THIRD, encoding="utf-8")
-    (folder / "hearts.py").write_text(HEARTS, encoding="utf-8")
-    (folder / "signals.toml").write_text(SUITE, encoding="utf-8")
+    (folder / "walkers.py").write_text(WALKERS, encoding="utf-8")
+    (folder / "gait.toml").write_text(SUITE, encoding="utf-8")
     return folder
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     own = {"STROKEBENCH_DATA": str(folder / "data"), "STROKEBENCH_OUTPUT": str(folder / "output")}
-    done = [sys.executable, "-m", "benchmark", *words, "--plugin", "hearts.py"]
+    done = [sys.executable, "-m", "benchmark", *words, "--plugin", "walkers.py"]
     return subprocess.run(done, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, timeout=240)
 
 
 def test_one_file_adds_a_modality_and_one_a_protocol_and_both_run_through_cells_and_ranking(extended: Path) -> None:
-    done = command(extended, "run", "--suite", "signals.toml", "--jobs", "1", "--no-sync")
+    done = command(extended, "run", "--suite", "gait.toml", "--jobs", "1", "--no-sync")
     assert done.returncode == 0, done.stderr
-    ranked = json.loads(command(extended, "rank", "--suite", "signals.toml", "--json").stdout)
+    ranked = json.loads(command(extended, "rank", "--suite", "gait.toml", "--json").stdout)
     (table,) = ranked["tables"]
-    assert (table["dataset"], table["protocol"]) == ("hearts", "first-third")
+    assert (table["dataset"], table["protocol"]) == ("walkers", "first-third")
     means = {row["method"]: row["metrics"]["auc"]["mean"] for row in table["rows"]}
     assert means == {"amplitude": 1.0, "majority": 0.5, "waves": 1.0}
 
@@ -350,6 +351,6 @@ def test_made_cohorts_have_a_modality_that_one_file_adds(extended: Path) -> None
         *("complete", "no-text", "one-site"),
     }
     assert {tuple(finding.values())[-2:] for finding in findings if finding["check"] == "modalities"} == {
-        ("good", "predictions depend on signal, and not on the undeclared image+table+text"),
-        ("good", "predictions depend on signal, and not on the undeclared image+table"),
+        ("good", "predictions depend on gait, and not on the undeclared image+signal+table+text"),
+        ("good", "predictions depend on gait, and not on the undeclared image+signal+table"),
     }

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.parts import Bools, Floats, Frame, Index, Modality, Part, View, mapped
+from benchmark.data.parts import ArrayView, Bools, Frame, Index, Modality, Part, View, mapped
 from benchmark.data.remarks import Remarks
 
 LESION_VOLUME = "lesion_volume_ml"
@@ -36,8 +36,8 @@ class Slice:
     right: tuple[float, float, float]
 
 
-class ImageView:
-    """One named view of the cases' images, read from disk when taken.
+class ImageView(ArrayView):
+    """One named view of the cases' images, (n, c, *spatial) float32 when taken.
 
     Parameters
     ----------
@@ -57,42 +57,21 @@ class ImageView:
         axes: str = "RAS",
         slices: tuple[Slice, ...] = (),
     ) -> None:
-        self.array = array
-        self.rows: Index = np.arange(len(array)) if rows is None else rows
-        self.scale, self.axes, self.slices = scale, axes, slices
+        super().__init__(array, rows, scale)
+        self.axes, self.slices = axes, slices
+
+    def over(self, array: NDArray[Any], rows: Index | None, scale: float) -> ImageView:
+        """The same view of another array."""
+        return ImageView(array, rows, scale, axes=self.axes, slices=self.slices)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """(n, c, *spatial)."""
-        return (len(self.rows), *self.array.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> Floats:
-        """Images of the given cases as float32 `(n, c, *spatial)`, or `(c, *spatial)` for a single integer."""
-        taken = np.asarray(self.array[self.rows[index]], dtype=np.float32)
-        return taken * np.float32(self.scale) if self.scale != 1.0 else taken
-
-    def load(self) -> Floats:
-        """All images of the view, `(n, c, *spatial)` float32."""
-        return self[np.arange(len(self))]
-
-    def take(self, index: Index) -> ImageView:
-        """The view of the cases at `index`."""
-        return self.at_rows(self.rows[index])
-
-    def join(self, other: ImageView, order: Index) -> ImageView:
-        """Both views in the given order; taken from the same cohort, they share their array."""
-        return self.at_rows(np.concatenate([self.rows, other.rows])[order])
-
-    def at_rows(self, rows: Index) -> ImageView:
-        """The view of the cases at `rows` of the array."""
-        return ImageView(self.array, rows, self.scale, axes=self.axes, slices=self.slices)
+    def kind(self) -> tuple[object, ...]:
+        """The shape of one case, where the axes point to, and where the pictures lie."""
+        return self.shape[1:], self.axes, self.slices
 
     def holding(self, array: NDArray[Any], scale: float | None = None) -> ImageView:
         """The same view of other values."""
-        return ImageView(array, self.rows, self.scale if scale is None else scale, axes=self.axes, slices=self.slices)
+        return self.over(array, self.rows, self.scale if scale is None else scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +176,7 @@ def _view_taken_in(name: str, value: Any, remarks: Remarks) -> ImageView | None:
 
 def _stored(view: ImageView) -> Iterator[NDArray[Any]]:
     """The view's values as stored, some cases at a time, (cases, voxels)."""
-    for start in range(0, len(view), 64):
-        block = view.array[view.rows[start : start + 64]]
+    for _, block in view.blocks(64):
         yield block.reshape(len(block), -1)
 
 
