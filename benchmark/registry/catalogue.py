@@ -101,14 +101,18 @@ class ConfiguredMethod(Configured[MethodCard]):
 
     @property
     def modalities(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The modalities for fitting and for predicting: those of its registered variant, if it is one."""
+        """The modalities for fitting and for predicting: those of its registered variant, if it is one.
+
+        What the method needs in fitting alone, its variants do too.
+        """
         if self.entry.error:
             return frozenset(), frozenset()
         variants = (values.get(self.parameters.get(name), ()) for name, values in self.card.variants.items())
         needed = frozenset[str]().union(*variants)
+        fitting, predicting = frozenset(self.card.fit_modalities), frozenset(self.card.predict_modalities)
         if needed:
-            return needed, needed
-        return frozenset(self.card.fit_modalities), frozenset(self.card.predict_modalities)
+            return needed, needed - (fitting - predicting)
+        return fitting, predicting
 
     @property
     def trained_as(self) -> str:
