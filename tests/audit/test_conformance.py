@@ -28,6 +28,8 @@ SMALLER = {
     "adapted": {"epochs": 2},
     "proposed": {"epochs": 2},
     "late-average": {},
+    "ecg-mae": {"epochs": 2, "masking_epochs": 2},
+    "cardio-ssl": {"epochs": 2, "masking_epochs": 2, "image_epochs": 2, "transfer_epochs": 2},
 }
 """Fields that make a method, or those of a family, quick, and change nothing of how it treats its inputs."""
 REFITTING = {"determinism", "seed", "shared training", "labels", "earlier cells", "modalities"}
