@@ -26,6 +26,8 @@ OWN_PARTS = (
     Labels("labels", place=None),
     Words("sites", place=None),
     Words("groups", place=0),
+    Words("balanced", place=None),
+    Words("own_folds", place=None),
     Frame("strata", place=None, inputs=False),
     Flags("present", place=50),
 )
@@ -90,6 +92,10 @@ class Cohort:
     derived : named features computed from the image (lesion volume, territory fractions); the image modality. Or None.
     atlas : the territories on which `derived` and the reports were measured, or None.
     signals : recordings, lazily loaded to (n, leads, samples) float32, with sampling rate, leads and unit; or None.
+    balanced : (n,) strings: the classes that every cut keeps in proportion, where these are not the labels: variants of one
+        dataset that share them share their splits. None in any method's view.
+    own_folds : (n,) strings, "train", "validation" or "test": the division that the dataset publishes, its pool's too. None in
+        any method's view.
     strata : attributes of the cases by which results are broken down (`subgroups`), never inputs: n rows of float64 numbers
         (`age` in years is banded) or categories in words, NaN where unknown; or None. No method's view holds them.
     present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images and signals are zero,
@@ -118,6 +124,8 @@ class Cohort:
         atlas: Atlas | None = None
         signals: Recordings | None = None
 
+    balanced: NDArray[np.str_] | None = None
+    own_folds: NDArray[np.str_] | None = None
     strata: pd.DataFrame | None = None
     present: Mapping[str, Bools] = field(default_factory=dict)
     pool: Cohort | None = None
@@ -191,10 +199,12 @@ class Cohort:
         return replace(self, **taken, facts=dict(self.facts), rows=rows[index])
 
     def only(self, modalities: Set[str]) -> Cohort:
-        """The view that holds just these modalities (the pool likewise), neither strata nor folder."""
+        """The view that holds just these modalities (the pool likewise), and neither strata and divisions nor the folder."""
         return replace(
             self,
             parts={part.name: self.parts.get(part.name) for part in parts_of(modalities)},
+            balanced=None,
+            own_folds=None,
             strata=None,
             folder="",
             present={name: there for name, there in self.present.items() if name in modalities},
@@ -203,8 +213,9 @@ class Cohort:
         )
 
     def blind(self) -> Cohort:
-        """The label-free view that prediction receives: no labels, sites, groups, strata, pool or folder."""
-        return replace(self, labels=None, sites=None, groups=None, strata=None, pool=None, facts={}, folder="")
+        """The label-free view that prediction receives: no labels, sites, groups, divisions, strata, pool or folder."""
+        bare = replace(self, labels=None, sites=None, groups=None, balanced=None, own_folds=None, strata=None)
+        return replace(bare, pool=None, facts={}, folder="")
 
     def sealed(self, rows: Index | None = None) -> Cohort:
         """The same view, whose features can be had of its own modalities and of `rows` alone (by default its own cases)."""

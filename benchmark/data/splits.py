@@ -40,14 +40,14 @@ class Split:
 
 def folds(cohort: Cohort, seed: int) -> Iterator[tuple[Index, Index]]:
     """(other cases, test cases) of each of five stratified folds; by group where groups bind."""
-    return _folds(_labels(cohort), binding_groups(cohort), seed)
+    return _folds(_classes(cohort), binding_groups(cohort), seed)
 
 
 def cut(cohort: Cohort, rows: Index, seed: int) -> tuple[Index, Index]:
     """A stratified cut of `rows` into 80 % and 20 %, in scikit-learn's order; by group where groups bind."""
     from sklearn.model_selection import train_test_split
 
-    y, groups = _labels(cohort)[rows], binding_groups(cohort)
+    y, groups = _classes(cohort)[rows], binding_groups(cohort)
     if groups is not None:
         inner, outer = next(_folds(y, groups[rows], seed))
         return rows[inner], rows[outer]
@@ -58,7 +58,7 @@ def cut(cohort: Cohort, rows: Index, seed: int) -> tuple[Index, Index]:
 def make_split(cohort: Cohort, name: str, seed: int, rest: Index, test: Index, cut_seed: int, site: str | None = None) -> Split:
     """The split with this test part, whose other cases are cut into training and validation; `site` is the held-out one."""
     train, validation = cut(cohort, rest, cut_seed)
-    return Split(name, seed, np.sort(train), np.sort(validation), np.sort(test), _pool(cohort, test, site), site)
+    return Split(name, seed, np.sort(train), np.sort(validation), np.sort(test), pool_apart_from(cohort, test, site), site)
 
 
 def single_cut(cohort: Cohort, name: str, seed: int) -> Split:
@@ -82,13 +82,14 @@ def binding_groups(cohort: Cohort) -> NDArray[np.str_] | None:
     return None if groups is None or len(np.unique(groups)) == len(groups) else groups
 
 
-def _labels(cohort: Cohort) -> NDArray[np.int8]:
+def _classes(cohort: Cohort) -> NDArray[Any]:
+    """(n,) what a cut keeps in proportion."""
     if cohort.labels is None:
         raise BenchmarkError(f"{cohort.name} has no labels: a protocol needs them to stratify")
-    return cohort.labels
+    return cohort.labels if cohort.balanced is None else cohort.balanced
 
 
-def _pool(cohort: Cohort, test: Index, site: str | None) -> Index:
+def pool_apart_from(cohort: Cohort, test: Index, site: str | None = None) -> Index:
     """The pool's cases but for those of the test cases' groups and of the held-out site (all, if its sites are not known)."""
     pool = cohort.pool
     if pool is None or (site is not None and pool.sites is None):
@@ -101,7 +102,7 @@ def _pool(cohort: Cohort, test: Index, site: str | None) -> Index:
     return np.flatnonzero(kept)
 
 
-def _folds(y: NDArray[np.int8], groups: NDArray[Any] | None, seed: int) -> Iterator[tuple[Index, Index]]:
+def _folds(y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> Iterator[tuple[Index, Index]]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     if groups is None:

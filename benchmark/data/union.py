@@ -55,7 +55,7 @@ class Stack:
 
 
 def union(views: Sequence[Cohort]) -> Cohort:
-    """The cases of all views, without labels and strata, sorted by id; a case of several views is that of the first of them.
+    """The cases of all views, without labels, strata and divisions, sorted by id; one of several views is that of the first.
 
     A case whose view lacks a modality, or an image view, lacks it: `present` says so. Sites are kept where all views have them,
     and groups where any has: a case is its own group where its view names none. Raises `BenchmarkError` for image views or
@@ -76,6 +76,8 @@ def union(views: Sequence[Cohort]) -> Cohort:
         labels=None,
         sites=None if any(view.sites is None for view in views) else np.concatenate([view.sites for view in views])[order],
         groups=_groups(views, order),
+        balanced=None,
+        own_folds=None,
         strata=None,
         present=_present(views, order),
         pool=None,

@@ -21,6 +21,7 @@ from datasets._soop_files import OPENNEURO
 from datasets.emidec import TABLE as CASES
 from datasets.estonian_stroke import FILE
 from datasets.framingham import FILE as EXAMS
+from datasets.ptbxl import FOLDER as PTBXL
 
 CARDS = {entry.name: entry.card for entry in discover().datasets}
 BARRING = [name for name, card in CARDS.items() if card.barred]
@@ -58,9 +59,13 @@ def built(
         cases = pd.read_csv(source_files("emidec").path(CASES), dtype=str)
         return cases.set_index(row_ids("emidec", cases["case"].astype(int))).loc[cohort.case_ids]
 
+    def ptbxl(cohort: Cohort) -> pd.DataFrame:
+        records = pd.read_csv(source_files("ptbxl").path(f"{PTBXL}ptbxl_database.csv"), dtype=str)
+        return records.set_index(row_ids("ptbxl", records["ecg_id"].astype(int))).loc[cohort.case_ids]
+
     readers = {
         **{"soop": soop, "soop-nihss": soop, "soop[label=priorstroke]": soop, "ist": ist, "estonian-stroke": estonian},
-        **{"framingham": framingham, "emidec": emidec},
+        **{"framingham": framingham, "emidec": emidec, "ptbxl": ptbxl},
     }
 
     @functools.cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,9 +13,10 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 from benchmark.data.cohort import Cohort
 from benchmark.data.protocols.holdout import Holdout
 from benchmark.data.protocols.leave_one_site_out import LeaveOneSiteOut
+from benchmark.data.protocols.own_folds import OwnFolds
 from benchmark.data.protocols.repeated_cv import RepeatedCV
 from benchmark.data.splits import Split
-from benchmark.system.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError, DataError
 
 PARTS = ("train", "validation", "test")
 
@@ -217,3 +220,68 @@ def test_a_pool_case_of_a_test_cases_patient_is_left_out() -> None:
 def test_a_pool_whose_sites_are_not_known_is_not_used_where_a_site_is_held_out() -> None:
     pool = Cohort(name="pool", case_ids=np.array(["p0", "p1"]))
     assert all(len(split.pool) == 0 for split in LeaveOneSiteOut().splits(cohort(pool=pool)))
+
+
+# What a cut keeps in proportion, and a dataset's own folds
+
+
+def test_variants_that_share_their_classes_share_their_splits_and_each_class_is_spread() -> None:
+    classes = np.random.default_rng(1).choice(["A", "B", "A+B", "other"], size=120)
+    variants = [
+        replace(cohort(120, labels=np.char.find(classes, name).clip(-1, 0).astype(np.int8) + 1), balanced=classes)
+        for name in "AB"
+    ]
+    assert variants[0].labels.tolist() != variants[1].labels.tolist()
+    for one, other in zip(*(RepeatedCV().splits(variant) for variant in variants), strict=True):
+        assert [part.tolist() for part in parts(one)] == [part.tolist() for part in parts(other)]
+        for name in np.unique(classes):
+            expected = (classes == name).sum() / 5
+            assert abs((classes[one.test] == name).sum() - expected) < 1
+    plain = RepeatedCV().splits(replace(variants[0], balanced=None))[0]
+    assert plain.test.tolist() != RepeatedCV().splits(variants[0])[0].test.tolist()
+
+
+def with_own_folds(**more) -> Cohort:
+    """100 cases of 50 patients: 60 for training, 20 for validation, 20 for the test."""
+    published = np.repeat(["test", "validation", "train"], [20, 20, 60])
+    made = cohort(100, groups=np.array([f"p{i // 2}" for i in range(100)]), labels=(np.arange(100) % 3 == 0).astype(np.int8))
+    return replace(made, own_folds=published, **more)
+
+
+def test_own_folds_are_those_of_the_dataset_under_four_seeds_of_the_training() -> None:
+    made = with_own_folds()
+    splits = OwnFolds().splits(made)
+    assert [(split.name, split.seed) for split in splits] == [(f"own-folds-seed{seed}", seed) for seed in (39, 40, 41, 42)]
+    for split in splits:
+        assert [part.tolist() for part in parts(split)] == [list(range(40, 100)), list(range(20, 40)), list(range(20))]
+    assert OwnFolds().splits(replace(made, own_folds=None)) == []
+
+
+def test_the_pool_of_own_folds_holds_its_training_folds_alone_and_no_test_patient() -> None:
+    pool = Cohort(
+        name="pool",
+        case_ids=np.array(["q0", "q1", "q2", "q3"]),
+        groups=np.array(["p90", "p91", "p92", "p0"]),
+        own_folds=np.array(["train", "validation", "test", "train"]),
+    )
+    assert OwnFolds().splits(with_own_folds(pool=pool))[0].pool.tolist() == [0]
+    assert OwnFolds().splits(with_own_folds(pool=replace(pool, own_folds=None)))[0].pool.tolist() == [0, 1, 2]
+
+
+def test_own_folds_with_few_of_a_class_or_a_patient_in_two_parts_are_refused_by_name() -> None:
+    made = with_own_folds()
+    labels = made.labels.copy()
+    labels[:20] = [1] * 4 + [0] * 16
+    with pytest.raises(DataError, match="its test part has 16 cases with label 0 and 4 with label 1, and at least 5 of each"):
+        OwnFolds().splits(replace(made, labels=labels))
+    groups = made.groups.copy()
+    groups[30] = "p0"
+    with pytest.raises(DataError, match="group 'p0' is in the test and in the validation part"):
+        OwnFolds().splits(replace(made, groups=groups))
+
+
+def test_no_view_of_a_method_holds_what_cuts_are_made_by() -> None:
+    made = replace(with_own_folds(), balanced=np.repeat(["A", "B"], 50))
+    for view in (made.only({"table"}), made.blind()):
+        assert view.balanced is None
+        assert view.own_folds is None

@@ -55,6 +55,7 @@ def test_list_json_has_the_documented_shape(made):
         "label-efficiency",
         "leave-one-site-out",
         "holdout",
+        "own-folds",
     }
 
 

@@ -67,7 +67,8 @@ def test_everything_shipped_is_listed_without_error() -> None:
     catalogue = discover()
     for kind in ("dataset", "encoder", "method", "protocol"):
         assert [entry.error for entry in getattr(catalogue, f"{kind}s") if entry.error] == []
-    assert {"repeated-cv", "label-efficiency", "leave-one-site-out", "holdout"} == {entry.name for entry in catalogue.protocols}
+    known = {"repeated-cv", "label-efficiency", "leave-one-site-out", "holdout", "own-folds"}
+    assert known == {entry.name for entry in catalogue.protocols}
     assert {"majority", "logistic-regression"} <= {entry.name for entry in catalogue.methods}
 
 
@@ -266,7 +267,7 @@ def test_an_unknown_name_is_met_with_the_nearest_one(kind: str, name: str, near:
 
 
 def test_a_name_like_no_other_is_met_with_all_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="known: holdout, label-efficiency, leave-one-site-out, repeated-cv"):
+    with pytest.raises(UnknownNameError, match="known: holdout, label-efficiency, leave-one-site-out, own-folds, repeated-cv"):
         discover().protocols.get("zzzzzz")
 
 

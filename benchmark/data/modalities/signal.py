@@ -33,6 +33,7 @@ class Recordings(ArrayView):
     unit : of the values when taken.
     rows : (n,) positions in `array` of this view's cases; all by default.
     scale : factor applied after the cast to float32.
+    notes : what was done when they were read, in words -> (N,) bool, to which recordings; the intake passes it on.
     """
 
     def __init__(
@@ -44,13 +45,16 @@ class Recordings(ArrayView):
         *,
         rows: Index | None = None,
         scale: float = 1.0,
+        notes: Mapping[str, Bools] | None = None,
     ) -> None:
         super().__init__(array, rows, float(scale))
         self.hertz, self.leads, self.unit = float(hertz), tuple(leads), unit
+        self.notes: Mapping[str, Bools] = notes or {}
 
     def over(self, array: NDArray[Any], rows: Index | None, scale: float) -> Recordings:
         """The same leads of another array."""
-        return Recordings(array, self.hertz, self.leads, self.unit, rows=rows, scale=scale)
+        notes = self.notes if array is self.array else None
+        return Recordings(array, self.hertz, self.leads, self.unit, rows=rows, scale=scale, notes=notes)
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -66,6 +70,9 @@ class RecordingsPart(Part):
         recordings = _readable(self.name, value, remarks)
         if recordings is None:
             return None
+        for note, where in value.notes.items():
+            if where[value.rows].any():
+                remarks.note(self.name, note, where[value.rows])
         extremes = _Extremes(recordings)
         if extremes.infinite.any():
             cases = extremes.infinite.any(axis=1)
@@ -158,7 +165,7 @@ def _readable(place: str, value: Any, remarks: Remarks) -> Recordings | None:
     if wrong or twice or len(folded) != shape[1] or shape[2] < value.hertz:
         return None
     exact = array.astype(np.float32) if kind.kind == "f" and kind.itemsize > 4 else array
-    return value.over(exact, value.rows, value.scale)
+    return Recordings(exact, value.hertz, value.leads, value.unit, rows=value.rows, scale=value.scale)
 
 
 def _without_nan(place: str, recordings: Recordings, extremes: _Extremes, remarks: Remarks) -> Recordings:
