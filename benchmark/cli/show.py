@@ -1,4 +1,4 @@
-"""`show`: the card of a dataset or a method, how a cohort was read, a suite, splits, stored predictions, or stages."""
+"""`show`: a card, how a cohort was read, a single case, a suite, splits, stored predictions, or stages."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,16 +12,17 @@ from benchmark.system.errors import BenchmarkError
 
 LEVELS = 6
 """Levels of a category that are printed."""
-SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "splits", "predictions", "stages")
+SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "case", "splits", "predictions", "stages")
 
 
 ARGUMENTS = (
     argument("subject", choices=SUBJECTS, help="what to show"),
-    argument("name", nargs="?", help="its name (a card or a suite)"),
-    argument("--dataset", metavar="D", help="for splits, predictions and stages"),
+    argument("name", nargs="?", help="its name (a card or a suite), or the id of a case"),
+    argument("--dataset", metavar="D", help="for a case, splits, predictions and stages"),
     argument("--protocol", metavar="P", help="for splits and predictions"),
     argument("--method", metavar="M", help="for predictions, and for stages their owner"),
     argument("--suite", default=DEFAULT, metavar="NAME", help="for predictions: the suite whose rows are shown"),
+    argument("--output", default="", metavar="DIR", help="for a case: where its ECG is drawn (default: results/cases/DATASET)"),
     argument("--columns", action="store_true", help="for a dataset: how each column of its cohort was read"),
     PLUGIN,
     JSON,
@@ -30,7 +31,7 @@ ARGUMENTS = (
 
 def run(options: Options) -> int:
     """Exit code 0."""
-    special = {"suite": _suite, "splits": _splits, "predictions": _predictions, "stages": _stages}
+    special = {"suite": _suite, "case": _case, "splits": _splits, "predictions": _predictions, "stages": _stages}
     if options.columns:
         return _columns(options)
     content: Any = special.get(options.subject, _card)(options)
@@ -104,6 +105,27 @@ def _suite(options: Options) -> dict[str, Any]:
     suite = load_suite(options.name or DEFAULT)
     declared = {name: value for name, value in asdict(suite).items() if name != "places"}
     return {**declared, "members on this machine": asdict(members(suite.name))}
+
+
+def _case(options: Options) -> dict[str, Any]:
+    """What is known of a case; its recording is drawn to a file."""
+    from benchmark.data.case import described, find_case
+    from benchmark.data.preparation import load_cohort
+    from benchmark.leaderboard.ecg_paper import write_ecg
+    from benchmark.system.files import safe
+    from benchmark.system.locations import results_folder
+
+    if not options.name:
+        raise BenchmarkError("show case needs the id of a case, as `show splits` lists them, and --dataset")
+    catalogue = discover(options.plugin)
+    dataset = catalogue.dataset(_needed(options, "dataset"))
+    cohort, row = find_case(load_cohort(dataset.spelled, catalogue), options.name)
+    content = described(cohort, row, {0: dataset.card.negative, 1: dataset.card.positive})
+    if cohort.signals is not None and cohort.having("signal")[row]:
+        place = Path(options.output).expanduser() if options.output else results_folder() / "cases" / safe(dataset.spelled)
+        path = place / f"{safe(options.name)}.png"
+        content["drawing"] = str(write_ecg(path, cohort.signals, row, f"{dataset.spelled}, case {options.name}"))
+    return content
 
 
 def _splits(options: Options) -> list[dict[str, Any]]:
