@@ -75,9 +75,9 @@ def draw_people(origins: Sequence[Origin]) -> People:
     return People(origins, visit, signs, terms, uniforms < terms.probability)
 
 
-def origins(seed: int, purpose: int) -> list[Origin]:
+def origins(seed: int, purpose: int, centres: Sequence[Hospital] = CENTRES) -> list[Origin]:
     """Those of the `LABELLED` or of the `POOL`, in random order: ids are numbered along it and must not reveal the centre."""
-    numbers = {centre: centre.labelled if purpose == LABELLED else centre.pool for centre in CENTRES}
+    numbers = {centre: centre.labelled if purpose == LABELLED else centre.pool for centre in centres}
     every = [Origin(centre, (seed, purpose, number)) for centre, count in numbers.items() for number in range(count)]
     order = np.random.default_rng(np.random.SeedSequence([seed, ORDER, purpose])).permutation(len(every))
     return [every[k] for k in order]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from datasets.risk.columns import COLUMNS, FACTORS, Number, Weights
+from datasets.risk.columns import COLUMNS, FACTORS, Category, Number, Weights
 
 Levels = dict[str, NDArray[np.float64]]
 NOISES = len(FACTORS) + len(COLUMNS)
@@ -22,18 +22,19 @@ class Visit:
 
     table: pd.DataFrame
     levels: Mapping[str, NDArray[np.float64]]
+    columns: Mapping[str, Number | Category]
 
     def with_gaps(self, uniforms: NDArray[np.float64]) -> pd.DataFrame:
-        """The table (n, 47) as a chart has it: values are blanked where `uniforms` (n, 47) fall below the column's share."""
-        gaps = uniforms < [column.missing for column in COLUMNS.values()]
+        """The table as a chart has it: values are blanked where `uniforms`, of its shape, fall below the column's share."""
+        gaps = uniforms < [column.missing for column in self.columns.values()]
         return self.table.mask(pd.DataFrame(gaps, columns=self.table.columns))
 
 
-def make_visit(normals: NDArray[np.float64]) -> Visit:
-    """The visits of n people from their standard normal draws, (n, NOISES)."""
+def make_visit(normals: NDArray[np.float64], columns: Mapping[str, Number | Category] = COLUMNS) -> Visit:
+    """The visits of n people from their standard normal draws, (n, factors + columns)."""
     levels: Levels = {factor: normals[:, k] for k, factor in enumerate(FACTORS)}
     shown: dict[str, object] = {}
-    for k, (name, column) in enumerate(COLUMNS.items(), start=len(FACTORS)):
+    for k, (name, column) in enumerate(columns.items(), start=len(FACTORS)):
         level = levels[name] = weighted(levels, column.weights, normals[:, k])
         if isinstance(column, Number):
             value = column.middle + column.spread * level
@@ -42,7 +43,7 @@ def make_visit(normals: NDArray[np.float64]) -> Visit:
         else:
             band = np.searchsorted(column.cuts, np.round(level, 9))
             shown[name] = pd.Categorical(np.array(column.levels)[band], list(column.levels))
-    return Visit(pd.DataFrame(shown), levels)
+    return Visit(pd.DataFrame(shown), levels, columns)
 
 
 def weighted(levels: Levels, weights: Weights, noise: NDArray[np.float64]) -> NDArray[np.float64]:
