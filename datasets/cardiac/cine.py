@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,26 @@ def image_people(people: People) -> NDArray[np.uint8]:
     volumes = np.empty((len(people), 1, FRAMES, EDGE, EDGE), dtype=np.uint8)
     for k, (origin, (_, signs)) in enumerate(zip(people.origins, people.signs.iterrows(), strict=True)):
         rng = origin.generator(IMAGING)
-        volumes[k, 0] = _imaged(rng, _drawn(rng, signs), origin.centre)
+        volumes[k, 0] = _imaged(rng, _painted(rng, draw_wall(rng, signs)), origin.centre)
     return volumes
 
 
-def _drawn(rng: np.random.Generator, signs: pd.Series[float]) -> Numbers:
-    """Intensities without a scanner's errors, (frames, rows, columns)."""
+@dataclass(frozen=True, eq=False)
+class Wall:
+    """A person's wall in pixels: its inner and outer border in the direction of each pixel, (frames, rows, columns).
+
+    x (1, columns), y (rows, 1) : pixels from its middle. turn : of the heart, in radians.
+    """
+
+    x: Numbers
+    y: Numbers
+    inner: Numbers
+    outer: Numbers
+    turn: float
+
+
+def draw_wall(rng: np.random.Generator, signs: pd.Series[float]) -> Wall:
+    """The wall of a heart with these signs, at each moment of the beat."""
     pixels = np.arange(EDGE, dtype=np.float64) - (EDGE - 1) / 2
     x, y = pixels[None, :] - rng.normal(1.0, 1.2), -pixels[:, None] - rng.normal(0.0, 1.2)
     angle, turn = np.arctan2(y, x), np.radians(12) * rng.standard_normal()
@@ -44,7 +59,7 @@ def _drawn(rng: np.random.Generator, signs: pd.Series[float]) -> Numbers:
     shortening = _course(rng)[:, None, None] * squeeze
     inner = 5.0 * np.exp(0.10 * rng.standard_normal()) * (1 - shortening)
     outer = inner + thick * (1 + 0.05 * _uneven(rng, angle)) * (1 + 1.2 * shortening)
-    return _painted(rng, x, y, inner, outer, turn)
+    return Wall(x, y, inner, outer, turn)
 
 
 def _uneven(rng: np.random.Generator, angle: Numbers) -> Numbers:
@@ -60,15 +75,16 @@ def _course(rng: np.random.Generator) -> Numbers:
     return np.asarray(np.sin(np.pi * warped) ** 2)
 
 
-def _painted(rng: np.random.Generator, x: Numbers, y: Numbers, inner: Numbers, outer: Numbers, turn: float) -> Numbers:
-    """Chest, lung, right ventricle, wall, blood and papillary muscles, each over those before it."""
+def _painted(rng: np.random.Generator, wall: Wall) -> Numbers:
+    """Chest, lung, right ventricle, wall, blood and papillary muscles, each over those before it: (frames, rows, columns)."""
+    x, y, inner = wall.x, wall.y, wall.inner
     picture = np.broadcast_to(np.where(y > 8.5 + rng.normal(0, 0.7), CHEST, LUNG), inner.shape)
     right = np.hypot((x + 7.5 + rng.normal(0, 0.6)) / 5.0, (y - 0.5) / 6.5) * 5
     picture = _over(picture, BLOOD, 5.0 * np.exp(0.08 * rng.standard_normal()) - right)
-    picture = _over(picture, MUSCLE, outer - np.hypot(x, y))
+    picture = _over(picture, MUSCLE, wall.outer - np.hypot(x, y))
     picture = _over(picture, BLOOD, inner - np.hypot(x, y))
     for degrees in PAPILLARY_DEGREES:
-        where = np.radians(degrees) + turn + 0.15 * rng.standard_normal()
+        where = np.radians(degrees) + wall.turn + 0.15 * rng.standard_normal()
         reach = 0.68 * inner.mean(axis=(1, 2), keepdims=True)
         picture = _over(picture, MUSCLE, 0.9 - np.hypot(x - reach * np.cos(where), y - reach * np.sin(where)))
     return picture
