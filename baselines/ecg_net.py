@@ -15,8 +15,8 @@ from benchmark.learning.self_supervised.signal_table import SignalTable
     "ecg-net",
     family="neural",
     reference="residual network of ECGs, Ribeiro et al. 2020, Nat Commun 11:1760",
-    differences="[A] width 128, kernels of 9 in place of 17, the mean over time in place of a dense layer, and the training of "
-    "`ecg-mae`: 20 epochs with at most 512 cases each; `modalities=signal+table` puts the table's embedding beside it",
+    differences="[A] width 64, kernels of 9 in place of 17, the mean over time in place of a dense layer, and the training of "
+    "`ecg-mae`: 15 epochs with at most 512 cases each; `modalities=signal+table` puts the table's embedding beside it",
     fit_modalities={"signal"},
     predict_modalities={"signal"},
     validation="early-stopping",

@@ -35,11 +35,11 @@ class SignalTable:
     """
 
     mode: str = "trainable"
-    width: int = 128
-    table_width: int = 128
-    epochs: int = 20
+    width: int = 64
+    table_width: int = 64
+    epochs: int = 15
     samples: int = 512
-    patience: int = 6
+    patience: int = 5
     batch: int = 64
     decay: float = 1e-3
     learning_rate: float = 1e-3

@@ -16,6 +16,8 @@ from benchmark.learning.self_supervised.pretraining import Inputs, Objective, Un
 from benchmark.system.errors import BenchmarkError
 
 PIECE = 256
+HEAD = 32
+"""Width of an attention head of the decoder [A]."""
 JITTER, RESCALED, PHASE = 0.1, 0.2, 0.1
 """Deviations of noise and of each lead's factor, and the largest turn of a phase, as a share of a half turn [A]."""
 
@@ -98,7 +100,8 @@ class MaskedAutoencoder(Objective):
         self.to_decoder = nn.Linear(encoder.width, width)
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
         self.places: Tensor = nn.Buffer(sine_places(shape[0], shape[1] // encoder.patch, width))
-        self.decoder = nn.Sequential(transformer(width, 2, 4), nn.LayerNorm(width), nn.Linear(width, encoder.patch))
+        layers = transformer(width, 2, max(width // HEAD, 1))
+        self.decoder = nn.Sequential(layers, nn.LayerNorm(width), nn.Linear(width, encoder.patch))
 
     def forward(self, batch: Unlabelled) -> Tensor:
         """The loss of a batch whose patches are masked anew."""
