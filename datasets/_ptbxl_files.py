@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmark import Cohort, DataError, Recordings
-from benchmark.data.recordings import Prepared, collected, prepared
+from benchmark.data.recordings import collected, prepared
 from benchmark.data.wfdb_records import read_record
 from datasets._row_ids import row_ids
 
@@ -69,13 +69,9 @@ def joint_classes(classes: pd.DataFrame) -> pd.Series[str]:
     return joint.where(joint.groupby(joint).transform("size") >= FEW, rarest)
 
 
-def read_records(paths: Sequence[Path], form: Callable[[Prepared], Prepared] = lambda recording: recording) -> Recordings:
-    """The records of the header files, 12 leads x 10 s at 100 Hz in microvolts; `form` is applied to each.
-
-    Raises `DataError`, with the record's name.
-    """
-    every: Iterator[Prepared] = (form(prepared(read_record(path), HERTZ, SECONDS)) for path in paths)
-    return collected(every, len(paths), HERTZ)
+def read_records(paths: Sequence[Path]) -> Recordings:
+    """The records of the header files, 12 leads x 10 s at 100 Hz in microvolts. Raises `DataError`, with the record's name."""
+    return collected((prepared(read_record(path), HERTZ, SECONDS) for path in paths), len(paths), HERTZ)
 
 
 def table(frame: pd.DataFrame) -> pd.DataFrame:

@@ -94,8 +94,9 @@ class Cohort:
     signals : recordings, lazily loaded to (n, leads, samples) float32, with sampling rate, leads and unit; or None.
     balanced : (n,) strings: the classes that every cut keeps in proportion, where these are not the labels: variants of one
         dataset that share them share their splits. None in any method's view.
-    own_folds : (n,) strings, "train", "validation" or "test": the division that the dataset publishes, its pool's too. None in
-        any method's view.
+    own_folds : (n,) strings, "train", "validation" or "test": the division that the dataset publishes, its pool's too. Where
+        groups are None beside it, nobody knows whose each case is, and only this division keeps patients apart. None in any
+        method's view.
     strata : attributes of the cases by which results are broken down (`subgroups`), never inputs: n rows of float64 numbers
         (`age` in years is banded) or categories in words, NaN where unknown; or None. No method's view holds them.
     present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images and signals are zero,

@@ -10,7 +10,7 @@ import errno
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
@@ -29,7 +29,9 @@ Progress = Callable[[int, str], AbstractContextManager[Callable[[str, str], None
 """(number of things, their name) -> what to call with the name of each that is done, and "" or its problem."""
 HOPELESS = 20
 """Wrong files after which a source is given up: a mis-typed mirror, not a broken file."""
-_LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
+_LINE = re.compile(r"([0-9a-f]{64}) [ *]?(\S.*)")
+SUMS = "SHA256SUMS.txt"
+"""The manifest that a published folder has of its own."""
 
 
 def needs_files(name: str) -> bool:
@@ -87,17 +89,36 @@ def fetch(name: str, mirror: str | None = None, jobs: int = 8, progress: Progres
 
 
 def read_manifest(name: str) -> tuple[Mapping[str, str], str]:
-    """The dataset's files as `<host>/<path>` -> sha256, and the manifest's own sha256. Raises `DataError`."""
+    """The dataset's files as `<host>/<path>` -> sha256, and the manifest's own sha256. Raises `DataError`.
+
+    A folder that the user downloads as a whole has its own manifest; `NotFetchedError` says where it belongs.
+    """
+    declared = _declared()[name]
+    if "found" in declared:
+        return _found(name, **declared)
     path = DATASETS / "manifests" / _manifest(name)
     try:
-        content = path.read_bytes()
+        return _parsed(path.name, path.read_bytes())
     except OSError as error:
         raise DataError(f"{name}: manifest {path} cannot be read: {error.strerror}") from error
+
+
+def _found(name: str, found: str, only: Sequence[str], get: str, source: object = None) -> tuple[Mapping[str, str], str]:
+    """The files of a downloaded folder, `found` below sources/, that the dataset reads: they begin with one of `only`."""
+    path = _folder() / found / SUMS
+    if not path.is_file():
+        raise NotFetchedError(f"{name}: {path} is not there: `{get}` in {_folder()}, then `python -m benchmark fetch {name}`")
+    files, digest = _parsed(path.name, path.read_bytes())
+    return {f"{found}{file}": sha for file, sha in files.items() if file.startswith(tuple(only))}, digest
+
+
+def _parsed(name: str, content: bytes) -> tuple[Mapping[str, str], str]:
+    """The lines of a manifest, and the digest of the whole."""
     files = {}
     for number, line in enumerate(content.decode("utf-8-sig").splitlines(), 1):
         match = _LINE.fullmatch(line)
         if not match or {"..", "/"} & set(PurePosixPath(match[2]).parts):
-            raise DataError(f"{path.name}, line {number}: '{line}' is not '<sha256>  <host>/<path>'")
+            raise DataError(f"{name}, line {number}: '{line}' is not '<sha256>  <host>/<path>'")
         files[match[2]] = match[1]
     return files, hashlib.sha256(content).hexdigest()
 
@@ -113,7 +134,8 @@ def _marker(name: str) -> Path:
 
 def _manifest(name: str) -> str:
     """The file name of the dataset's manifest. Raises `DataError` where `sources.toml` names none."""
-    manifest = _declared()[name].get("manifest")
+    declared = _declared()[name]
+    manifest = f"{name}.found" if "found" in declared else declared.get("manifest")
     if not isinstance(manifest, str):
         raise DataError(f'sources.toml: [{name}] names no manifest: add manifest = "{name}.sha256"')
     return manifest

@@ -74,7 +74,8 @@ def _pool(pool: Cohort, labelled: Cohort, remarks: Remarks) -> Cohort:
         twins = None if ours is None or theirs is None else spelled_twice({*ours.tolist(), *theirs.tolist()})
         if twins:
             own.refuse(name, f"{twins[0]}, in cohort and pool: use one spelling")
-    if taken.groups is None and labelled.groups is not None and len(set(labelled.groups.tolist())) < len(labelled.groups):
+    unknown = taken.groups is None and taken.own_folds is None
+    if unknown and labelled.groups is not None and len(set(labelled.groups.tolist())) < len(labelled.groups):
         own.refuse("groups", "a patient of the cohort has several rows: say in `groups` whose each case of the pool is")
     remarks.lines += [replace(line, place=f"pool: {line.place}") for line in own.lines]
     shared: dict[str, Any] = {name: labelled.parts.get(name) for name, part in known_parts().items() if not part.of_cases}

@@ -22,8 +22,8 @@ SHORTEST = 0.9
 """The share of the length from which on a recording is padded; a shorter one is refused."""
 CLIP_MV = 10.0
 """A larger voltage is no heart's: a loose electrode, or a jump of the amplifier."""
-STEP_MV = 0.001
-"""What one unit of a stored sample stands for: a microvolt, the resolution of the machines."""
+STEP = 0.001
+"""What one unit of a stored sample stands for: of mV a microvolt, the resolution of the machines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,13 @@ class Prepared:
     notes: Sequence[str]
 
 
-def prepared(recording: Recording, hertz: float, seconds: float, leads: Sequence[str] = LEADS) -> Prepared:
+def prepared(
+    recording: Recording, hertz: float, seconds: float, leads: Sequence[str] = LEADS, clip: float = CLIP_MV
+) -> Prepared:
     """The recording with these leads in this order, so many samples per second and so many seconds.
 
     Leads are found by name, whatever the case; others are left out. Limb leads that are missing follow from I and II; any other
-    missing lead is NaN. A gap is bridged by a straight line, and voltages beyond 10 mV are clipped. What is longer is cut at
+    missing lead is NaN. A gap is bridged by a straight line, and values beyond `clip` are clipped. What is longer is cut at
     the end; what lacks at most a tenth is padded with each lead's last value. Raises `DataError`, with the recording's name,
     where more is lacking, a lead occurs twice, or none of the leads is there.
     """
@@ -67,16 +69,20 @@ def prepared(recording: Recording, hertz: float, seconds: float, leads: Sequence
         notes.append("NaN bridged by a straight line")
         for lead in np.flatnonzero(known):
             bridge(values[lead])
-    if (np.abs(values[known]) > CLIP_MV).any():
-        notes.append(f"clipped at {CLIP_MV:g} mV")
-    at_rate = resampled(values[known].clip(-CLIP_MV, CLIP_MV), recording.hertz, hertz)
+    if (np.abs(values[known]) > clip).any():
+        notes.append(f"clipped at {clip:g} mV")
+    at_rate = resampled(values[known].clip(-clip, clip), recording.hertz, hertz)
     whole = np.full((len(leads), round(hertz * seconds)), np.nan)
     whole[known] = _of_length(at_rate, whole.shape[1], recording.name, hertz, notes)
     return Prepared(whole, notes)
 
 
-def collected(recordings: Iterable[Prepared], count: int, hertz: float, leads: Sequence[str] = LEADS) -> Recordings:
-    """All of them, `count` in number, as microvolts in int16, one read after the other; leads that are missing are zero.
+def collected(
+    recordings: Iterable[Prepared], count: int, hertz: float, leads: Sequence[str] = LEADS, unit: str = "mV"
+) -> Recordings:
+    """All of them, `count` in number, one read after the other; leads that are missing are zero.
+
+    They are stored as int16 in thousandths of the unit: microvolts.
 
     Each remark names the recordings that it is of; the intake passes it on.
     """
@@ -85,10 +91,10 @@ def collected(recordings: Iterable[Prepared], count: int, hertz: float, leads: S
     for place, recording in enumerate(recordings):
         if not place:
             values = np.zeros((count, *recording.values.shape), dtype=np.int16)
-        values[place] = np.rint(np.nan_to_num(recording.values) / STEP_MV)
+        values[place] = np.rint(np.nan_to_num(recording.values) / STEP)
         for note in recording.notes:
             notes.setdefault(note, np.zeros(count, dtype=bool))[place] = True
-    return Recordings(values, hertz, leads, scale=STEP_MV, notes=notes)
+    return Recordings(values, hertz, leads, unit, scale=STEP, notes=notes)
 
 
 def resampled(values: NDArray[np.float64], hertz: float, wanted: float) -> NDArray[np.float64]:

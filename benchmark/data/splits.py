@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.parts import Index
-from benchmark.system.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError, DataError
 
 SEEDS = (39, 40, 41, 42)
 """Seeds of the training, in the order in which they run."""
@@ -83,16 +83,18 @@ def binding_groups(cohort: Cohort) -> NDArray[np.str_] | None:
 
 
 def _classes(cohort: Cohort) -> NDArray[Any]:
-    """(n,) what a cut keeps in proportion."""
+    """(n,) what a cut keeps in proportion. Raises `DataError` where no cut but the published one keeps patients apart."""
+    if cohort.own_folds is not None and cohort.groups is None:
+        raise DataError(f"{cohort.name}: whose each case is, is not known: only own-folds keeps patients apart")
     if cohort.labels is None:
         raise BenchmarkError(f"{cohort.name} has no labels: a protocol needs them to stratify")
     return cohort.labels if cohort.balanced is None else cohort.balanced
 
 
 def pool_apart_from(cohort: Cohort, test: Index, site: str | None = None) -> Index:
-    """The pool's cases but for those of the test cases' groups and of the held-out site (all, if its sites are not known)."""
+    """The pool's cases but for those of the test cases' groups and of the held-out site; none where these are not known."""
     pool = cohort.pool
-    if pool is None or (site is not None and pool.sites is None):
+    if pool is None or (site is not None and pool.sites is None) or (pool.own_folds is not None and pool.groups is None):
         return np.arange(0)
     kept = np.ones(len(pool), dtype=bool)
     if pool.groups is not None and cohort.groups is not None:

@@ -16,6 +16,7 @@ import pytest
 from benchmark.data import downloading, fetching
 from benchmark.data.fetching import fetch, is_fetched, needs_files, open_sources
 from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError, UnknownNameError
+from benchmark.system.locations import data_folder
 
 FILES = {f"example.org/data/file {i}.bin": bytes([i]) * (1000 * i + 1) for i in range(1, 7)}
 LARGE = "example.org/data/file 6.bin"
@@ -285,3 +286,31 @@ def test_the_verb_offers_the_nearest_name() -> None:
 
     with pytest.raises(UnknownNameError, match="did you mean 'soop'"):
         verb.run(argparse.Namespace(name="sooop", mirror=None, jobs=8))
+
+
+# A folder that the user downloads as a whole
+
+
+def test_a_found_folder_is_verified_by_its_own_manifest_and_what_is_not_read_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sources.toml").write_text('[whole]\nfound = "host/folder/"\nonly = ["a", "deep/"]\nget = "wget it"\n')
+    monkeypatch.setattr("benchmark.data.fetching.DATASETS", tmp_path)
+    with pytest.raises(NotFetchedError, match=r"host/folder/SHA256SUMS.txt is not there: `wget it` in .*/sources, then"):
+        fetch("whole")
+    folder = data_folder() / "sources" / "host" / "folder"
+    contents = {"a.csv": b"1", "deep/b.dat": b"2", "other/c.dat": b"3"}
+    folder.joinpath("deep").mkdir(parents=True)
+    lines = [f"{hashlib.sha256(content).hexdigest()} {name}\n" for name, content in contents.items()]
+    (folder / "SHA256SUMS.txt").write_text("".join(lines))
+    for name in ("a.csv", "deep/b.dat"):
+        (folder / name).write_bytes(contents[name])
+    with pytest.raises(NotFetchedError, match="run `python -m benchmark fetch whole`"):
+        open_sources("whole")
+    fetch("whole")
+    sources = open_sources("whole")
+    assert sorted(sources.files) == ["host/folder/a.csv", "host/folder/deep/b.dat"]
+    assert sources.path("host/folder/deep/b.dat").read_bytes() == b"2"
+    (folder / "SHA256SUMS.txt").write_text("".join(lines[1:]))
+    with pytest.raises(NotFetchedError, match="another manifest"):
+        open_sources("whole")

@@ -280,6 +280,21 @@ def test_own_folds_with_few_of_a_class_or_a_patient_in_two_parts_are_refused_by_
         OwnFolds().splits(replace(made, groups=groups))
 
 
+def test_where_nobody_knows_whose_a_case_is_only_the_published_division_applies() -> None:
+    made = replace(with_own_folds(), groups=None)
+    assert len(OwnFolds().splits(made)) == 4
+    for protocol in (RepeatedCV(), Holdout(), LeaveOneSiteOut()):
+        with pytest.raises(DataError, match="made: whose each case is, is not known: only own-folds keeps patients apart"):
+            protocol.splits(made)
+
+
+def test_a_pool_of_unknown_patients_is_used_under_own_folds_alone() -> None:
+    pool = Cohort("pool", np.array(["q0", "q1", "q2"]), own_folds=np.array(["train", "test", "train"]))
+    made = with_own_folds(pool=pool)
+    assert OwnFolds().splits(made)[0].pool.tolist() == [0, 2]
+    assert all(not len(split.pool) for protocol in (RepeatedCV(), Holdout()) for split in protocol.splits(made))
+
+
 def test_no_view_of_a_method_holds_what_cuts_are_made_by() -> None:
     made = replace(with_own_folds(), balanced=np.repeat(["A", "B"], 50))
     for view in (made.only({"table"}), made.blind()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from benchmark.data.intake import take_in
 from benchmark.data.modalities.signal import LEADS
 from benchmark.data.recordings import Recording, collected, prepared, resampled
 from benchmark.data.wfdb_records import read_record
+from benchmark.system.locations import ROOT
 
 UPPER = tuple(lead.upper() for lead in LEADS)
 """As PTB-XL writes them."""
@@ -187,6 +190,28 @@ def test_recordings_are_read_one_after_the_other_into_microvolts() -> None:
     assert read_so_far == [0, 1, 2]
     assert whole.array.dtype == np.int16
     np.testing.assert_allclose(whole.load()[2], 0.3 * ecg(), atol=6e-4)
+
+
+def test_many_recordings_take_no_more_memory_than_they_take_as_stored() -> None:
+    """A recording is 24 kB as stored and 96 kB as it is read: 4,000 more may cost the former."""
+    code = """
+import sys
+import numpy as np
+from benchmark.data.modalities.signal import LEADS
+from benchmark.data.recordings import Recording, collected, prepared
+values, count = np.random.default_rng(0).normal(size=(12, 1000)), int(sys.argv[1])
+every = (prepared(Recording(str(number), values, 100.0, LEADS), 100, 10) for number in range(count))
+assert collected(every, count, 100.0).array.nbytes == 24_000 * count
+(peak,) = (line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(peak)
+"""
+
+    def peak(count: int) -> int:
+        done = [sys.executable, "-c", code, str(count)]
+        return 1024 * int(subprocess.run(done, cwd=ROOT, capture_output=True, check=True).stdout)
+
+    few, many = peak(50), peak(4050)
+    assert 0.9 < (many - few) / (4000 * 24_000) < 1.5
 
 
 def in_cohort(header: Path) -> tuple[Cohort, list[str]]:

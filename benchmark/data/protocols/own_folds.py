@@ -63,7 +63,9 @@ def _check_groups(cohort: Cohort) -> None:
 
 
 def _pool(cohort: Cohort, test: Index) -> Index:
-    """The pool's cases of the training folds; all that are of no test patient, where the pool publishes no folds."""
-    rows = pool_apart_from(cohort, test)
-    published = None if cohort.pool is None else cohort.pool.own_folds
-    return rows if published is None else rows[np.flatnonzero(published[rows] == "train")]
+    """The pool's cases of the training folds, where it publishes any, but for those of the test patients."""
+    pool = cohort.pool
+    if pool is None or pool.own_folds is None:
+        return pool_apart_from(cohort, test)
+    rows = np.arange(len(pool)) if pool.groups is None else pool_apart_from(cohort, test)
+    return rows[np.flatnonzero(pool.own_folds[rows] == "train")]
