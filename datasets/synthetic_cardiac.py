@@ -32,7 +32,7 @@ VERSION = "v1"
     license="Apache-2.0",
     citation="This project. Models: McSharry et al., IEEE Trans Biomed Eng 2003;50:289; Sameni et al., EURASIP J Adv Signal "
     "Process 2007:43407; Dower et al., J Electrocardiol 1980;13:182.",
-    label="drawn from the known logistic model in datasets/cardiac/outcome.py; about 13 % have it",
+    label="drawn from the known logistic model in datasets/cardiac/outcome.py; about 14 % have it",
     label_time="at the visit, in the simulation; nothing was observed",
     positive="myocardial infarction (simulated)",
     negative="no myocardial infarction (simulated)",

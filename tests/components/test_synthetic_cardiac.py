@@ -41,7 +41,9 @@ from tools.cardiac_controls import (
     cross_validated_auc,
     logistic_regression,
     median_beats,
+    read_beats,
     read_volumes,
+    taught_auc,
 )
 
 CHILD = """
@@ -398,6 +400,12 @@ def test_what_is_read_of_ecg_and_volume_tells_much_of_the_state(built: Built) ->
     assert 0.66 < found["table"] < facts["oracle_auc_table"]
     alone = max(found["table"], found["ECG: nine readings of each lead's median beat"])
     assert alone + 0.02 < found["ECG readings and table"] < facts["oracle_auc_ecg_table"]
+
+
+def test_the_volume_tells_the_state_more_closely_than_the_ecg_and_the_ecg_more_than_its_labels_teach(built: Built) -> None:
+    ecg = taught_auc(read_beats(built.beats), built.draw, "electrical")
+    assert ecg > built.controls["ECG: nine readings of each lead's median beat"] + 0.01
+    assert ecg + 0.03 < taught_auc(built.readings, built.draw, "mechanical") < built.cohort.facts["oracle_auc_image"]
 
 
 def test_no_column_and_no_mean_of_a_lead_or_volume_comes_near_telling_the_outcome(built: Built) -> None:
