@@ -106,6 +106,17 @@ def test_the_other_suites_are_published_complete(published, suite: str, tables: 
         assert bool(table["pairs"]) != (suite.removeprefix("stroke-prognosis-") in UNTESTED)
 
 
+def test_stroke_risk_is_published_on_the_tables_that_are_computed(published):
+    catalogue = discover()
+    found = gather(current_suite("stroke-risk", catalogue, local=False), catalogue, local=False)
+    complete = {(rows.task.dataset, rows.task.protocol): len(rows.complete) for rows in found}
+    shares = [f"label-efficiency[share={share}]" for share in (0.5, 0.25, 0.1)]
+    assert complete == {("emidec", "repeated-cv"): 22, **{("framingham", name): 8 for name in ("repeated-cv", *shares)}}
+    assert not any(rows.to_come or rows.left_out for rows in found)
+    tested = {table["dataset"] for table in published("stroke-risk").tables if table["pairs"]}
+    assert tested == {"framingham"}
+
+
 def test_rows_that_cannot_be_are_told_with_the_reason(published):
     leaderboard = published(DEFAULT).leaderboard.decode()
     assert "| ist | `svm` | 19285 cases, at most 5000: training time of an RBF kernel" in leaderboard
