@@ -199,7 +199,8 @@ def _cut(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]:
         raise BenchmarkError(f"{protocol.spelled}: {error}") from error
     if not splits:
         raise DataError(
-            f"{cohort.name}: {protocol.spelled} is not possible: it gives no split (one by sites needs two of them)"
+            f"{cohort.name}: {protocol.spelled} is not possible: it gives no split (one by sites needs two of them, own-folds "
+            "a division that the dataset publishes)"
         )
     return splits
 

@@ -70,7 +70,7 @@ def prepared(
         for lead in np.flatnonzero(known):
             bridge(values[lead])
     if (np.abs(values[known]) > clip).any():
-        notes.append(f"clipped at {clip:g} mV")
+        notes.append(f"clipped at {clip:g}")
     at_rate = resampled(values[known].clip(-clip, clip), recording.hertz, hertz)
     whole = np.full((len(leads), round(hertz * seconds)), np.nan)
     whole[known] = _of_length(at_rate, whole.shape[1], recording.name, hertz, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,4 +111,6 @@ def _folds(y: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> Iterator[
     if groups is None:
         yield from StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(y, y)
     else:
-        yield from StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(y, y, groups)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # of joint classes some are rare
+            yield from list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(y, y, groups))

@@ -189,4 +189,4 @@ def test_it_is_fetched_from_a_mirror_and_keeps_its_contract(
     states = {finding.check: finding.state for finding in findings}
     assert {states[check] for check in ("build", "columns", "card", "determinism")} == {"good"}
     clipped = [finding.message for finding in findings if finding.state == "warning"]
-    assert [line.split(" (")[0] for line in clipped] == ["signals: clipped at 10 mV"]
+    assert [line.split(" (")[0] for line in clipped] == ["signals: clipped at 10"]

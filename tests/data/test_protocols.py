@@ -241,6 +241,13 @@ def test_variants_that_share_their_classes_share_their_splits_and_each_class_is_
     assert plain.test.tolist() != RepeatedCV().splits(variants[0])[0].test.tolist()
 
 
+def test_a_rare_joint_class_is_cut_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    classes = np.repeat(["A", "B", "rare"], [60, 57, 3])
+    made = replace(cohort(120, groups=np.array([f"p{i // 2}" for i in range(120)])), balanced=classes)
+    assert len(RepeatedCV().splits(made)) == 20
+    assert not [str(warning.message) for warning in recwarn]
+
+
 def with_own_folds(**more) -> Cohort:
     """100 cases of 50 patients: 60 for training, 20 for validation, 20 for the test."""
     published = np.repeat(["test", "validation", "train"], [20, 20, 60])

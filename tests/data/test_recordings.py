@@ -139,7 +139,7 @@ def test_voltages_of_no_heart_are_clipped(tmp_path: Path) -> None:
     values[2, 500] = -14.0
     mended, notes = read(written(tmp_path, values))
     assert mended[2, 500] == -10
-    assert notes == ("clipped at 10 mV",)
+    assert notes == ("clipped at 10",)
 
 
 def test_other_units_become_millivolts_and_what_is_no_voltage_is_refused_by_name(tmp_path: Path) -> None:
