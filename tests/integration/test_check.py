@@ -42,7 +42,7 @@ def test_a_method_that_conforms_ends_with_0_and_the_count(made: MadeBenchmark) -
     lines = made.cli("check", "lesion-volume").stdout.splitlines()
     assert lines[0] == "lesion-volume"
     assert [line.strip() for line in lines if line.strip() in SHAPES] == list(SHAPES)
-    assert lines[-1] == "lesion-volume conforms (42 checks on 3 of 5 shapes)"
+    assert lines[-1] == "lesion-volume conforms (42 checks on 3 of 6 shapes)"
 
 
 def test_a_method_that_does_not_conform_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,7 @@ def test_a_file_stands_for_all_its_methods_and_their_variants(tmp_path: Path, ca
     [
         (["xgbost"], "did you mean 'xgboost'?"),
         (["xgboost[depth=1]"], "unknown parameter of xgboost 'depth'"),
-        (["xgboost", "--shape", "tabl-only"], "did you mean 'table-only'?"),
+        (["xgboost", "--shape", "tabl-only"], "did you mean 'table-only' or 'signal-only'?"),
         (["no_such_file.py"], "is not a file"),
         (["benchmark/learning/encoders/territories.py"], "registers no method or dataset"),
     ],
