@@ -129,10 +129,12 @@ def _counted(question: Question, contrasts: pd.DataFrame) -> str:
 
 def _missed(unshown: pd.DataFrame) -> str:
     """The difference that each of the contrasts would have shown, or why there is none."""
-    able = unshown[~unshown["degenerate"].astype(bool) & ~unshown["near_chance"].astype(bool)]
+    silent = unshown["near_chance"].astype(bool)
+    able = unshown[~unshown["degenerate"].astype(bool) & ~silent]
     if len(able):
-        return f": {_power(able['detectable'].max())}"
-    return f": {NEAR_CHANCE}" if unshown["near_chance"].all() else ""
+        but = f", but for {int(silent.sum())} of them: {NEAR_CHANCE} there" if silent.any() else ""
+        return f": {_power(able['detectable'].max())}{but}"
+    return f": {NEAR_CHANCE}" if silent.all() else ""
 
 
 def _sizes(question: Question, contrasts: pd.DataFrame) -> str:

@@ -289,3 +289,15 @@ def test_a_table_of_few_sites_has_neither_inflation_nor_p():
     (record,) = content["questions"]
     assert content["inflation"] is record["inflation"] is record["p"] is record["ci"] is None
     assert record["difference"] == pytest.approx(0.2, abs=0.2)
+
+
+def test_contrasts_near_chance_are_counted_beside_those_that_would_have_been_found():
+    task = made_task()
+    rows = [row(task, "null", 0.0), row(task, "none", -0.02), row(task, "faint", 0.25)]
+    found = table(task, rows, questions=[question("null", ("none", "faint"))])
+    pairs = found.comparison.families["f"].set_index("b")
+    assert pairs.near_chance.to_dict() == {"none": True, "faint": False} and pairs.p_adjusted["faint"] > 0.05
+    assert only(found).verdict == (
+        f"better than none of 2; no difference shown: a difference of {short(pairs.detectable['faint'])} would have been found "
+        "(probability .8), but for 1 of them: neither AUC is shown to be above .5 there"
+    )
