@@ -19,7 +19,7 @@ from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.self_supervised.images import Images
 from benchmark.learning.self_supervised.losses import clip_loss, similarities
 from benchmark.learning.self_supervised.networks import ImageEncoder, TableMLP, projection, resnet_of
-from benchmark.learning.self_supervised.pretraining import Inputs, Objective, Unlabelled, pretrain
+from benchmark.learning.self_supervised.pretraining import Inputs, Objective, Schedule, Unlabelled, pretrain
 from benchmark.learning.self_supervised.signal_table import groups_of, load, part_of, some, state_of
 from benchmark.learning.self_supervised.signals import SignalBatch, SignalInputs, Signals
 from benchmark.learning.self_supervised.table import TableCoder
@@ -68,7 +68,7 @@ class CardioSSL(ECGMAE):
     """Autoencoder(ECG), SimCLR(image); contrast of image with ECG and table; transformer(ECG) and MLP(table) -> logit.
 
     transfer : what is brought together, see `PAIRS`. image_width : channels of the ResNet's first convolution. edge : voxels
-    along an axis that volumes are averaged to. image_epochs, transfer_epochs : of SimCLR and of the contrast.
+    along an axis that volumes are averaged to. image_epochs, transfer_epochs, pretraining_rate : of SimCLR and of the contrast.
     """
 
     transfer: str = "image"
@@ -76,6 +76,7 @@ class CardioSSL(ECGMAE):
     edge: int = 28
     image_epochs: int = 20
     transfer_epochs: int = 10
+    pretraining_rate: float = 1e-3
 
     def __post_init__(self) -> None:
         """Set the sizes. Raises `UnknownNameError` for a transfer that there is not."""
@@ -93,7 +94,7 @@ class CardioSSL(ECGMAE):
         images = Images(cases, self.edge)
         torch.manual_seed(seed)
         contrast = AlteredContrast(Encoders({"image": self.image_encoder(images)}))  # type: ignore[arg-type]
-        loss = pretrain(contrast, Inputs(None, images, groups_of(cases)), self.schedule(self.image_epochs), seed)
+        loss = pretrain(contrast, Inputs(None, images, groups_of(cases)), self._schedule(self.image_epochs), seed)
         return {"loss": loss, **state_of(contrast)}
 
     @stage(
@@ -110,7 +111,7 @@ class CardioSSL(ECGMAE):
         inputs, coder = self._inputs_of(cases)
         torch.manual_seed(seed)
         contrast = Contrasts(self._encoders_of(inputs), PAIRS[self.transfer])
-        loss = pretrain(contrast, inputs, self.schedule(self.transfer_epochs), seed)
+        loss = pretrain(contrast, inputs, self._schedule(self.transfer_epochs), seed)
         return {"loss": loss, "coder": coder.as_array(), **state_of(contrast)}
 
     def image_encoder(self, images: Images) -> ImageEncoder:
@@ -127,6 +128,9 @@ class CardioSSL(ECGMAE):
     def coder(self, train: Cohort) -> TableCoder:
         """That of the contrast."""
         return super().coder(train) if self.transfer == "off" else TableCoder.from_array(self.stages["transferring"]["coder"])
+
+    def _schedule(self, epochs: int) -> Schedule:
+        return Schedule(epochs, self.batch, self.pretraining_rate, self.decay)
 
     @property
     def _compared(self) -> set[str]:

@@ -17,10 +17,12 @@ from benchmark import Recordings
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities.image import ImageView
 from benchmark.learning.self_supervised.signal_table import SignalTable
+from benchmark.learning.self_supervised.signals import Signals
 from benchmark.learning.stages import Seen, declared_stages
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 from methods.cardio_ssl import PAIRS, CardioSSL
+from tools.ecg_figures import restoration
 
 LEADS = ("I", "II", "V1", "V2")
 ECG = {"width": 16, "patch": 50, "layers": 1, "heads": 2, "decoder": 8, "table_width": 16, "masking_epochs": 2, "epochs": 3}
@@ -223,3 +225,10 @@ def test_the_paper_s_size_has_the_paper_s_widths() -> None:
     torch.manual_seed(0)
     count = sum(each.numel() for each in method.signal_encoder(12, 2500).parameters())
     assert count == 384 * 100 + 384 + 3 * (4 * 384 * 384 + 4 * 384 + 2 * 4 * 384 * 384 + 5 * 384 + 4 * 384) + 2 * 384
+
+
+def test_with_its_own_schedule_the_autoencoder_restores_more_than_the_mean() -> None:
+    method = ECGMAE(width=32, layers=1, heads=1, patch=50, masking_epochs=60)
+    built(method, frozenset({"signal"}))
+    errors = restoration(method, Signals(TEST)).errors()
+    assert errors["autoencoder"] < 0.8 * errors["mean of the lead"]

@@ -16,11 +16,10 @@ from tools import ecg_figures
 
 SETTINGS = {
     **ECG,
-    "masking_epochs": 120,
+    "masking_epochs": 60,
     "batch": 32,
     "epochs": 12,
     "learning_rate": 0.003,
-    "pretraining_rate": 0.003,
     "patch": 20,
 }
 

@@ -55,8 +55,8 @@ def sine_places(leads: int, times: int, width: int) -> Tensor:
 
 
 def _sines(positions: Tensor, width: int) -> Tensor:
-    """Vaswani et al. 2017, arXiv 1706.03762: (n, width)."""
-    rates = 10000.0 ** -(torch.arange(width // 2) / (width // 2))
+    """Vaswani et al. 2017, arXiv 1706.03762, with waves of one radian a place down to one over all places: (n, width)."""
+    rates = max(len(positions), 2) ** -(torch.arange(width // 2) / (width // 2))
     angles = positions[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
