@@ -29,6 +29,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.intake import read_remarks
 from benchmark.data.preparation import load_cohort, prepared_folder
 from benchmark.registry.catalogue import Catalogue
+from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, NotFetchedError, place_of
@@ -251,7 +252,7 @@ class _Running:
         lines = list(self._interim.lines())
         if lines:
             minutes = f"{self._clock.seconds / 60:.1f} min" if self._clock.seconds >= 60 else f"{self._clock.seconds:.0f} s"
-            title = f"interim after {minutes}: {self._request.suite.primary_metric.upper()} so far, no tests yet"
+            title = f"interim after {minutes}: {metric_name(self._request.suite.primary_metric)} so far, no tests yet"
             self._reporter.say("\n".join([title, *lines]))
 
     def _status(self, running: Sequence[Cell | Need]) -> str:

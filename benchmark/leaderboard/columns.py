@@ -7,12 +7,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, p_value
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.comparison import Comparison
-from benchmark.statistics.metric_names import LABEL1
+from benchmark.statistics.metric_names import LABEL1, metric_name
 
 Kind = Literal[
     "name",

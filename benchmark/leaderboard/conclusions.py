@@ -7,21 +7,12 @@ from benchmark.leaderboard.standings import Standings, awaited
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison
-from benchmark.statistics.metric_names import LOWER_IS_BETTER
+from benchmark.statistics.metric_names import LOWER_IS_BETTER, metric_name
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.student import EQUIVALENT, ROPE
 
-NAMES = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "auprc": "AUPRC", "brier": "Brier score"}
-"""What metrics are called whose key does not say it."""
 FEW_NAMES = 4
 """So many rows are named; more are counted."""
-
-
-def metric_name(metric: str) -> str:
-    """A metric's key in words."""
-    key = metric.removesuffix("_label0")
-    plain = NAMES.get(key, key.replace("_", " "))
-    return f"{plain} (label 0 as positive)" if metric.endswith("_label0") else plain
 
 
 def listed(names: list[str]) -> str:

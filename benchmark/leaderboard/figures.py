@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.leaderboard.charts import CHARTS, PAPER, Records, Spec, filled
-from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.label_shares import by_share, label_curves
 from benchmark.leaderboard.page_data import chart_of, rows_of, shown_rows, table_data
 from benchmark.leaderboard.plotting import as_png, as_svg
 from benchmark.leaderboard.records import records
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
+from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import Suite
 from benchmark.system.files import safe, write_if_changed
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.leaderboard.columns import Column, Kind, Line, heading, lines, named, standing, written
-from benchmark.leaderboard.conclusions import adjustment, metric_name
+from benchmark.leaderboard.conclusions import adjustment
 from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.inference import AREAS
+from benchmark.statistics.metric_names import metric_name
 
 HEADER = r"""% Written by `python -m benchmark export latex`; \input it where the tables are to stand.
 % The preamble needs \usepackage{booktabs,longtable}; pdfLaTeX, XeLaTeX and LuaLaTeX alike.

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.critical_difference import over_datasets
 from benchmark.leaderboard.markdown_table import mean_ranks, table_parts
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import folded, grid
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.blocks import MIN_BLOCKS
+from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import DEFAULT, Suite, load_suite, suite_names
 
 READING = """\

@@ -7,7 +7,7 @@ from benchmark.cells.rows import stored_figures
 from benchmark.leaderboard.answers import answers
 from benchmark.leaderboard.answers_shown import as_markdown
 from benchmark.leaderboard.columns import Line, heading, known, lines, named, standing, written
-from benchmark.leaderboard.conclusions import conclusion, metric_name, of_the_proposed
+from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
 from benchmark.leaderboard.own_rows import own_row_sentences
 from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
@@ -15,6 +15,7 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, folded, grid, p_value
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.comparison import Comparison
+from benchmark.statistics.metric_names import metric_name
 
 FEW_SITES = 10
 """More sites than these are folded away."""

@@ -11,7 +11,7 @@ from benchmark.leaderboard.answers import answers
 from benchmark.leaderboard.answers_shown import HEAD, contrast_rows, sentences
 from benchmark.leaderboard.charts import MANY_SITES
 from benchmark.leaderboard.columns import Column, Line, heading, known, lines, named, ranked_first, standing
-from benchmark.leaderboard.conclusions import adjustment, conclusion, metric_name, of_the_proposed
+from benchmark.leaderboard.conclusions import adjustment, conclusion, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.label_shares import by_share, label_curves
 from benchmark.leaderboard.own_rows import own_row_sentences
@@ -23,7 +23,7 @@ from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.curves import curves
 from benchmark.statistics.evaluation import evaluate
-from benchmark.statistics.metric_names import LOWER_IS_BETTER, METRICS, UNORDERED
+from benchmark.statistics.metric_names import LOWER_IS_BETTER, METRICS, UNORDERED, metric_name
 from benchmark.suites.suite import Suite
 
 Columns = dict[str, Any]

@@ -7,10 +7,11 @@ import numpy as np
 from benchmark.cells.rows import Row
 from benchmark.cells.store import THRESHOLD
 from benchmark.cells.task import FEW
-from benchmark.leaderboard.conclusions import listed, metric_name
+from benchmark.leaderboard.conclusions import listed
 from benchmark.leaderboard.incomplete import Partial
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, one_line
+from benchmark.statistics.metric_names import metric_name
 from benchmark.statistics.metrics import score
 from benchmark.suites.suite import HALF as OWN
 from benchmark.suites.suite import YOUDEN

@@ -17,12 +17,12 @@ from benchmark.cells.rows import TableRows, gather
 from benchmark.cells.task import Task
 from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
-from benchmark.leaderboard.conclusions import metric_name
 from benchmark.leaderboard.exports import number
 from benchmark.leaderboard.standings import frames
 from benchmark.leaderboard.tables import figure, grid, one_line
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.evaluation import evaluate
+from benchmark.statistics.metric_names import metric_name
 from benchmark.statistics.sites import MIN_OF_A_CLASS
 from benchmark.statistics.subgroups import SUBGROUP_METRICS, Subgroups, describe, group_cases
 from benchmark.suites.suite import Suite

@@ -23,3 +23,13 @@ FLAGS = ("constant", "no_predicted_positives", "no_predicted_positives_label0")
 LOWER_IS_BETTER = frozenset({"brier", "brier_label0"})
 UNORDERED = frozenset(metric for metric in METRICS if metric.startswith("calibration"))
 """Metrics whose best value lies in the middle: shown, never ranked."""
+
+NAMES = {"auc": "AUC", "f1": "F1", "mcc": "MCC", "auprc": "AUPRC", "brier": "Brier score"}
+"""Metrics whose names are not their keys in words."""
+
+
+def metric_name(metric: str) -> str:
+    """A metric's key in words."""
+    key = metric.removesuffix("_label0")
+    plain = NAMES.get(key, key.replace("_", " "))
+    return f"{plain} (label 0 as positive)" if metric.endswith("_label0") else plain

@@ -14,8 +14,10 @@ from baselines.ecg_features import ECGFeatures, median_beat, recording_features
 from baselines.ecg_mae import ECGMAE
 from baselines.ecg_net import ECGNet
 from benchmark import Recordings
+from benchmark.cells.stages import RowStages
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities.image import ImageView
+from benchmark.data.splits import Split
 from benchmark.learning.self_supervised.signal_table import SignalTable
 from benchmark.learning.self_supervised.signals import Signals
 from benchmark.learning.stages import Seen, declared_stages
@@ -129,8 +131,17 @@ def test_the_autoencoder_is_shared_by_all_rows_that_start_from_it() -> None:
     masking = next(each for each in declared_stages(CardioSSL) if each.name == "masking")
     spelled = ["ecg-mae[mode=frozen]", "ecg-mae[epochs=3]", "ecg-mae"]
     assert {masking.narrowed(catalogue.method(each)).spelled for each in spelled} == {"ecg-mae"}
-    of_cardio = ["cardio-ssl", "cardio-ssl[transfer=off]", "cardio-ssl[mode=frozen]", "cardio-ssl[image_epochs=3]"]
-    assert {masking.narrowed(catalogue.method(each)).spelled for each in of_cardio} == {"cardio-ssl"}
+    split = Split("s", 39, *(np.arange(*ends) for ends in ((0, 60), (60, 80), (80, 100))), np.arange(0))
+    planned = {
+        each: RowStages("made", catalogue.method(each), catalogue, lambda method: {"method": method.spelled}, shared=False)
+        for each in (*spelled, "cardio-ssl", "cardio-ssl[transfer=off]", "cardio-ssl[start=scratch]")
+    }
+    kept = {
+        each: next(stage.key.digest for stage in stages.of(split, lambda name: 0) if stage.name == "masking")
+        for each, stages in planned.items()
+    }
+    assert len({digest for each, digest in kept.items() if "scratch" not in each}) == 1
+    assert kept["cardio-ssl[start=scratch]"] != kept["cardio-ssl"]
     alone, whole = ECGMAE(**ECG), CardioSSL(**SMALL)
     built(alone, frozenset({"signal"}))
     built(whole)

@@ -9,7 +9,7 @@ import torch
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities.image import ImageView
-from benchmark.learning.self_supervised.finetuning import stratified
+from benchmark.learning.self_supervised.finetuning import Recipe, finetune, stratified
 from benchmark.learning.self_supervised.images import Images, altered
 from benchmark.learning.self_supervised.table import TableCoder, corrupted
 from benchmark.system.errors import BenchmarkError
@@ -100,3 +100,22 @@ def test_an_epoch_is_class_stratified_and_no_longer_than_asked():
     assert all(5 <= labels[rows].sum() <= 8 for rows in batches)
     assert len(np.concatenate(stratified(labels[:100], 512, 64, np.random.default_rng(0)))) == 100
     assert stratified(np.zeros(3, np.float32), 512, 64, np.random.default_rng(0))[0].size == 3
+
+
+@pytest.mark.parametrize(("smoothing", "chance"), [(0.0, 0.75), (0.2, 0.7)])
+def test_smoothed_labels_draw_the_learned_chance_towards_a_half(smoothing: float, chance: float):
+    class Constant(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.logit = torch.nn.Parameter(torch.zeros(()))
+
+    module, labels = Constant(), torch.tensor([1.0, 1, 1, 0])
+    seen = []
+
+    def chances() -> torch.Tensor:
+        seen.append(float(torch.sigmoid(module.logit.detach())))
+        return torch.full((4,), seen[-1])
+
+    recipe = Recipe(epochs=300, samples=4, patience=300, batch=4, rate=0.05, decay=0.0, smoothing=smoothing)
+    finetune(module, lambda rows, rng: module.logit.expand(len(rows)), labels, chances, labels, recipe, 0)
+    assert seen[-1] == pytest.approx(chance, abs=1e-3)
