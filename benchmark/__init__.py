@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from benchmark.registry.cards import register_dataset, register_encoder, register_method, register_protocol
+from benchmark.registry.cards import register_corpus, register_dataset, register_encoder, register_method, register_protocol
 from benchmark.system.errors import BenchmarkError, DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from benchmark.cells.rows import load_predictions
     from benchmark.data.cohort import Cohort, Features
+    from benchmark.data.corpora import Document
     from benchmark.data.modalities.image import LESION_VOLUME, Atlas, ImageView, Slice
     from benchmark.data.modalities.signal import Recordings
     from benchmark.data.sources import Sources
@@ -24,6 +25,7 @@ _LATE = {
     **dict.fromkeys(("LESION_VOLUME", "Atlas", "ImageView", "Slice"), "benchmark.data.modalities.image"),
     **dict.fromkeys(("Batch", "NeuralMethod", "Output", "Shapes"), "benchmark.learning.neural"),
     **dict.fromkeys(("Seen", "stage"), "benchmark.learning.stages"),
+    "Document": "benchmark.data.corpora",
     "EstimatorMethod": "benchmark.learning.method",
     "Recordings": "benchmark.data.modalities.signal",
     "Sources": "benchmark.data.sources",
@@ -37,6 +39,7 @@ __all__ = [
     "BenchmarkError",
     "Cohort",
     "DataError",
+    "Document",
     "EstimatorMethod",
     "Features",
     "ImageView",
@@ -50,6 +53,7 @@ __all__ = [
     "Split",
     "UnknownNameError",
     "load_predictions",
+    "register_corpus",
     "register_dataset",
     "register_encoder",
     "register_method",

@@ -62,7 +62,7 @@ def _name_clash(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _components(catalogue: Catalogue) -> Iterator[Finding]:
-    entries = [*catalogue.datasets, *catalogue.encoders, *catalogue.methods, *catalogue.protocols]
+    entries = [*catalogue.corpora, *catalogue.datasets, *catalogue.encoders, *catalogue.methods, *catalogue.protocols]
     broken = [entry for entry in entries if entry.error]
     yield from (Finding("components", "error", f"{entry.kind} '{entry.name}': {entry.error}") for entry in broken)
     if not broken:
@@ -70,9 +70,9 @@ def _components(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _datasets(catalogue: Catalogue) -> Iterator[Finding]:
-    for entry in catalogue.datasets:
+    for entry in (*catalogue.datasets, *catalogue.corpora):
         reason = why_unavailable(entry)
-        yield Finding(f"dataset {entry.name}", "warning" if reason else "good", reason or "here")
+        yield Finding(f"{entry.kind} {entry.name}", "warning" if reason else "good", reason or "here")
 
 
 def _encoders(catalogue: Catalogue) -> Iterator[Finding]:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from benchmark.cli.selection import JSON, PLUGIN, Options, argument, print_json
-from benchmark.registry.cards import DatasetCard
+from benchmark.registry.cards import CorpusCard, DatasetCard
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
 
-KINDS = ("datasets", "methods", "protocols", "suites", "encoders")
+KINDS = ("datasets", "methods", "protocols", "suites", "encoders", "corpora")
 ARGUMENTS = (PLUGIN, JSON, argument("kind", nargs="?", choices=KINDS, help="only this kind"))
 
 
@@ -37,6 +37,7 @@ def listing(catalogue: Catalogue) -> dict[str, list[dict[str, Any]]]:
         "protocols": [_described(entry, "description") for entry in catalogue.protocols],
         "suites": [{"name": name} for name in suite_names()],
         "encoders": [_described(entry, "modality", "reference", "weights") for entry in catalogue.encoders],
+        "corpora": [_corpus(entry) for entry in catalogue.corpora],
     }
 
 
@@ -60,6 +61,20 @@ def _dataset(entry: Entry[DatasetCard]) -> dict[str, Any]:
     }
 
 
+def _corpus(entry: Entry[CorpusCard]) -> dict[str, Any]:
+    from benchmark.data.fetching import why_unavailable
+
+    reason = why_unavailable(entry)
+    return {
+        "name": entry.name,
+        "available": not reason,
+        "reason": reason,
+        "documents": None if entry.error else entry.card.documents,
+        "words": None if entry.error else entry.card.words,
+        "licence": None if entry.error else entry.card.license,
+    }
+
+
 def _method(method: ConfiguredMethod) -> dict[str, Any]:
     fit, predict = map(sorted, method.modalities)
     broken = method.entry.error
@@ -80,7 +95,10 @@ def _error(entry: Entry[Any]) -> dict[str, str]:
 def _line(item: dict[str, Any]) -> str:
     if "error" in item:
         return f"{item['name']}  BROKEN: {item['error']}"
-    if "available" in item:
+    if "documents" in item:
+        size = f"{item['documents']:,} documents, {item['words']:,} words" if item["documents"] and item["words"] else ""
+        details = [*filter(None, [size, item["licence"]]), item["reason"] or "here"]
+    elif "available" in item:
         cases = f"{item['cases']} cases, {item['sites']} {'site' if item['sites'] == 1 else 'sites'}, " if item["cases"] else ""
         details = [f"{cases}{'+'.join(item['modalities'])}", item["reason"] or "here"]
     elif "family" in item:

@@ -18,7 +18,7 @@ VERBS = {
     "figures": "draw the figures of the leaderboard for papers",
     "compare": "compare two rows as one pair that was named in advance",
     "subgroups": "print metrics by subgroup of the cases",
-    "list": "list datasets, methods, protocols, suites and encoders",
+    "list": "list datasets, methods, protocols, suites, encoders and corpora",
     "show": "show a card, a suite, the splits or the predictions",
     "explain": "say why a cell is fresh, stale or missing",
     "explain-image": "map which parts of the images a method's network uses",

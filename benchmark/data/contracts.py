@@ -22,7 +22,7 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class ReadsFiles(Protocol):
-    """A dataset that reads files of its own, whose edit has the cohort prepared anew."""
+    """A dataset or corpus that reads files of its own, whose edit has it prepared anew."""
 
     def files(self) -> Sequence[Path | str]:
         """The files."""

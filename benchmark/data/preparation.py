@@ -65,19 +65,19 @@ def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:
     """
     dataset = catalogue.dataset(spelled)
     name, path = dataset.spelled, dataset.entry.path
-    inputs = [LAYOUT, name, _sources(dataset).digest, provenance.code_digest(path), provenance.library_versions(path)]
+    inputs = [LAYOUT, name, sources_of(dataset).digest, provenance.code_digest(path), provenance.library_versions(path)]
     return data_folder() / "prepared" / safe(name) / provenance.digest(inputs)[:16]
 
 
-def _sources(dataset: Configured[DatasetCard]) -> Sources:
-    """The files that `sources.toml` lists for the dataset, or those that it names itself.
+def sources_of(component: Configured[Any]) -> Sources:
+    """The files that `sources.toml` lists for a dataset or corpus, or those that it names itself.
 
     Raises `NotFetchedError` where a listed file is missing, `DataError` where one of its own is.
     """
-    entry = dataset.entry
+    entry = component.entry
     if needs_files(entry.name) and not entry.error:
         return open_sources(entry.name)
-    made = dataset.make()
+    made = component.make()
     if not isinstance(made, ReadsFiles):
         return open_sources(entry.name)
     try:
@@ -89,7 +89,7 @@ def _sources(dataset: Configured[DatasetCard]) -> Sources:
     except BenchmarkError:
         raise
     except OSError as error:
-        raise DataError(f"{entry.name}: {error.filename}, which the dataset reads: {error.strerror}") from error
+        raise DataError(f"{entry.name}: {error.filename}, which the {entry.kind} reads: {error.strerror}") from error
     except Exception as error:  # files() is somebody's code
         raise DataError(f"{entry.name}: files() in {entry.path.name}: {type(error).__name__}: {error}") from error
     return Sources(Path("/"), digests, provenance.digest([[path.name for path in paths], list(digests.values())]))
@@ -112,24 +112,25 @@ def build(dataset: Configured[DatasetCard]) -> tuple[Cohort, Remarks]:
 
     Raises `NotFetchedError` where source files are missing, `DataError` for a cohort that is refused.
     """
-    sources, made = _sources(dataset), cast(Dataset, dataset.make())
+    sources, made = sources_of(dataset), cast(Dataset, dataset.make())
     with opened_files() as read:
         built = made.build(sources)
     if not isinstance(built, Cohort):
         raise DataError(f"{dataset.spelled}: build() gives a {type(built).__name__}: return a Cohort")
-    _check_named(dataset, sources, read)
+    check_named(dataset, sources, read)
     digest = built.source_digest or sources.digest
     cohort, remarks = take_in(replace(built, name=dataset.spelled, source_digest=digest), dataset.card.barred)
     return replace(cohort, task_digest=_task_digest(cohort), content_digest=_content_digest(cohort)), remarks
 
 
-def _check_named(dataset: Configured[DatasetCard], sources: Sources, read: Sequence[Path]) -> None:
+def check_named(component: Configured[Any], sources: Sources, read: Sequence[Path]) -> None:
     """Refuse a file that was read and enters no digest: an edit of it would go unseen."""
     named = {sources.folder / name for name in sources.files}
     hidden = [str(path) for path in read if path.resolve() not in named and path not in named]
     if hidden:
+        maker = "documents" if component.entry.kind == "corpus" else "build"
         mend = "let files() of the class return every file that it reads, so that an edit has the cohort prepared anew"
-        raise DataError(f"{dataset.spelled}: build() reads {quoted(hidden)}, which files() does not name: {mend}")
+        raise DataError(f"{component.spelled}: {maker}() reads {quoted(hidden)}, which files() does not name: {mend}")
 
 
 def _write(cohort: Cohort, folder: Path) -> None:

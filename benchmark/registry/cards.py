@@ -57,6 +57,24 @@ class DatasetCard(Card):
 
 
 @dataclass(frozen=True)
+class CorpusCard(Card):
+    """A corpus's card: texts with a licence and no cases, for language models; every argument but the name is by keyword.
+
+    `scope` says what the texts are not; `documents` and `words` how many are left once the engine has taken duplicates out.
+    The class has `documents(sources) -> iterable of Document`, and `files() -> list of paths` as a dataset has.
+    """
+
+    _: KW_ONLY
+    title: str
+    source: str
+    license: str
+    citation: str
+    scope: str
+    documents: int | None = None
+    words: int | None = None
+
+
+@dataclass(frozen=True)
 class EncoderCard(Card):
     """The card of a frozen encoder of `modality`; `weights` says where its weights come from ("none" for a computation).
 
@@ -113,6 +131,7 @@ class ProtocolCard(Card):
     inference_for: frozenset[str] | set[str] = frozenset()
 
 
+register_corpus = CorpusCard
 register_dataset = DatasetCard
 register_encoder = EncoderCard
 register_method = MethodCard

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
 from benchmark.registry.budget import Budget, read_budget
-from benchmark.registry.cards import DatasetCard, EncoderCard, Inference, MethodCard, ProtocolCard
-from benchmark.registry.entries import CardT, Entry, Kind, Registry
+from benchmark.registry.cards import CorpusCard, DatasetCard, EncoderCard, Inference, MethodCard, ProtocolCard
+from benchmark.registry.entries import PLURALS, CardT, Entry, Kind, Registry
 from benchmark.registry.spelling import TUNED, parse_spelling, spell
-from benchmark.system.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError, check_known
 
 ConfiguredT = TypeVar("ConfiguredT", bound="Configured[Any]")
 
@@ -176,6 +176,7 @@ class ConfiguredProtocol(Configured[ProtocolCard]):
 class Catalogue:
     """All that is registered: one registry of each kind."""
 
+    corpora: Registry[CorpusCard]
     datasets: Registry[DatasetCard]
     encoders: Registry[EncoderCard]
     methods: Registry[MethodCard]
@@ -185,6 +186,16 @@ class Catalogue:
     def dataset(self, spelled: str) -> ConfiguredDataset:
         """The dataset of a spelling. Raises `UnknownNameError`, as all of these do."""
         return _configured(ConfiguredDataset, self.datasets, spelled).canonical()
+
+    def corpus(self, spelled: str) -> Configured[CorpusCard]:
+        """The corpus of a spelling."""
+        return _configured(Configured, self.corpora, spelled).canonical()
+
+    def with_sources(self, spelled: str) -> Configured[Any]:
+        """The dataset or corpus of a spelling: what has source files to fetch."""
+        name = parse_spelling(spelled)[0]
+        check_known("dataset or corpus", [name], {entry.name for entry in (*self.datasets, *self.corpora)})
+        return self.corpus(spelled) if name in self.corpora else self.dataset(spelled)
 
     def encoder(self, spelled: str) -> Configured[EncoderCard]:
         """The encoder of a spelling, with every parameter that is given."""
@@ -212,7 +223,7 @@ class Catalogue:
 
     def registry(self, kind: Kind) -> Registry[Any]:
         """The registry of a kind."""
-        registry: Registry[Any] = getattr(self, f"{kind}s")
+        registry: Registry[Any] = getattr(self, PLURALS[kind])
         return registry
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.registry.catalogue import Catalogue
-from benchmark.registry.entries import CARDS, Entry, Kind, Registry, shown
+from benchmark.registry.entries import CARDS, PLURALS, Entry, Kind, Registry, shown
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
 from benchmark.system.provenance import file_digest, imported_names, module_file, modules_beside, parsed
 
 FOLDERS: Mapping[Kind, tuple[str, ...]] = {
+    "corpus": ("datasets/corpora",),
     "dataset": ("datasets",),
     "encoder": ("benchmark/learning/encoders",),
     "method": ("baselines", "methods"),
@@ -30,6 +31,7 @@ DECORATORS: Mapping[str, Kind] = {f"register_{kind}": kind for kind in CARDS}
 ENTRY_POINTS: Mapping[str, Kind] = {
     "strokebench.methods": "method",
     "strokebench.datasets": "dataset",
+    "strokebench.corpora": "corpus",
     "strokebench.encoders": "encoder",
 }
 
@@ -52,7 +54,7 @@ def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
     _check_modules_beside(resolved)
     found += _entry_points()
     registries: dict[str, Registry[Any]] = {
-        f"{kind}s": Registry(kind, [entry for entry in found if entry.kind == kind]) for kind in CARDS
+        plural: Registry(kind, [entry for entry in found if entry.kind == kind]) for kind, plural in PLURALS.items()
     }
     return Catalogue(**registries, plugins=tuple(map(str, resolved)))
 

@@ -15,18 +15,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
 
-from benchmark.registry.cards import Card, DatasetCard, EncoderCard, MethodCard, ProtocolCard
+from benchmark.registry.cards import Card, CorpusCard, DatasetCard, EncoderCard, MethodCard, ProtocolCard
 from benchmark.system.errors import BenchmarkError, UnknownNameError, check_known
 from benchmark.system.locations import ROOT
 from benchmark.system.provenance import modules_beside
 
-Kind = Literal["dataset", "encoder", "method", "protocol"]
+Kind = Literal["corpus", "dataset", "encoder", "method", "protocol"]
 CARDS: Mapping[Kind, type[Card]] = {
+    "corpus": CorpusCard,
     "dataset": DatasetCard,
     "encoder": EncoderCard,
     "method": MethodCard,
     "protocol": ProtocolCard,
 }
+PLURALS: Mapping[Kind, str] = {kind: "corpora" if kind == "corpus" else f"{kind}s" for kind in CARDS}
 
 CardT = TypeVar("CardT", bound=Card)
 

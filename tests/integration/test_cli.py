@@ -33,7 +33,7 @@ def test_help_imports_nothing_heavy(made, words):
 
 def test_list_json_has_the_documented_shape(made):
     content = made.json("list", "--json", "--plugin", str(made.plugin))
-    assert set(content) == {"datasets", "methods", "protocols", "suites", "encoders"}
+    assert set(content) == {"datasets", "methods", "protocols", "suites", "encoders", "corpora"}
     datasets = {item["name"]: item for item in content["datasets"]}
     assert datasets["made"] == {
         "name": "made",

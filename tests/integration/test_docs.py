@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.data.corpora import load_corpus
+from benchmark.registry.discovery import discover
 from benchmark.system.locations import ROOT
 from tests.made_benchmark import MadeBenchmark
 
@@ -118,6 +120,16 @@ def test_subgroups_of_the_example_are_told_by_age(made: MadeBenchmark, lab: list
     made.cli("run", *lab, "--no-sync", "--in-process")
     found = json.loads(made.cli("subgroups", "age", *lab, "--dataset", "lab-cohort", "--json").stdout)
     assert sum(group["cases"] for group in found["tables"][0]["groups"]) == 119
+
+
+def test_the_example_corpus_holds_each_letter_once(made: MadeBenchmark):
+    plugin = made.write("letters.py", block("add-a-dataset.md", "letters:"))
+    (plugin.parent / "letters").mkdir()
+    for name, text in {"1": "No bleed. Summary: normal.", "2": "No bleed.\nSummary: normal.", "3": "Dear colleague"}.items():
+        (plugin.parent / "letters" / f"{name}.txt").write_text(text, encoding="utf-8")
+    corpus = load_corpus("letters", discover([str(plugin)]))
+    assert sorted(document.summary for document in corpus.documents) == ["", "normal."] and corpus.repeated == 1
+    assert "letters  not for distribution  here" in made.cli("list", "corpora", "--plugin", str(plugin)).stdout
 
 
 def test_a_scikit_learn_classifier_is_a_row_in_ten_lines(made: MadeBenchmark):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from benchmark.cli.list import listing
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
+from benchmark.registry.entries import PLURALS
 from benchmark.registry.spelling import parse_spelling, spell
 from benchmark.suites.suite import canonical
 from benchmark.system.errors import BenchmarkError, UnknownNameError
@@ -65,8 +66,8 @@ def test_listing_imports_no_component_and_no_heavy_library(python: Run, made: Ma
 
 def test_everything_shipped_is_listed_without_error() -> None:
     catalogue = discover()
-    for kind in ("dataset", "encoder", "method", "protocol"):
-        assert [entry.error for entry in getattr(catalogue, f"{kind}s") if entry.error] == []
+    for kind in PLURALS.values():
+        assert [entry.error for entry in getattr(catalogue, kind) if entry.error] == []
     known = {"repeated-cv", "label-efficiency", "leave-one-site-out", "holdout", "own-folds"}
     assert known == {entry.name for entry in catalogue.protocols}
     assert {"majority", "logistic-regression"} <= {entry.name for entry in catalogue.methods}
@@ -101,7 +102,7 @@ def test_adapted_rows_say_what_was_kept_dropped_and_assumed() -> None:
 
 
 def test_fields_and_defaults_read_from_the_source_are_those_of_the_imported_class(catalogue: Catalogue) -> None:
-    for entry in (*catalogue.methods, *catalogue.datasets):
+    for entry in (*catalogue.methods, *catalogue.datasets, *catalogue.corpora):
         fields = {field.name for field in dataclasses.fields(entry.load()) if field.init}
         assert entry.fields == fields, entry.name
         assert {name: entry.constants[name] for name in entry.defaults()} == entry.defaults(), entry.name

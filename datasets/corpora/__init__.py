@@ -1,0 +1,1 @@
+"""Corpora: one file per corpus, texts for language models."""
