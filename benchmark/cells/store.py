@@ -110,7 +110,8 @@ class Store:
         found = {}
         for path in sorted(self.row_folder(dataset, protocol, method).glob("*.json")):
             record = _parse(path.read_bytes())
-            if record is not None and self.path(record.address) == path:
+            address = CellAddress(dataset, protocol, method, record.address.split) if record else None
+            if record is not None and record.address == address and path.name == f"{safe(address.split)}.json":
                 found[record.address.split] = record
             else:
                 _leave_out(path)

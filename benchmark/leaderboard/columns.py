@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import pandas as pd
 
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, p_value
@@ -130,10 +129,7 @@ def lines(table: Standings, catalogue: Catalogue | None = None) -> list[Line]:
     comparison = table.comparison
     if comparison is None:
         return []
-    pairs = table.against(next(iter(table.ranked), ""))
-    frames = {"": comparison.metrics, "_low": comparison.low, "_high": comparison.high, "_spread": comparison.spread}
-    estimates = pd.concat([frame.add_suffix(part) for part, frame in frames.items()], axis="columns").to_dict("index")
-    made = [_line(table, comparison, str(name), pairs.get(str(name)), estimates[name]) for name in comparison.metrics.index]
+    made = [_line(table, comparison, str(name)) for name in comparison.metrics.index]
     if catalogue is not None:
         for line in made:
             method = catalogue.method(line["method"])
@@ -142,11 +138,10 @@ def lines(table: Standings, catalogue: Catalogue | None = None) -> list[Line]:
     return made
 
 
-def _line(
-    table: Standings, comparison: Comparison, name: str, pair: Mapping[Any, Any] | None, estimates: Mapping[Any, float]
-) -> Line:
-    """A row; `pair` is its pair with the first ranked row, as row - first."""
+def _line(table: Standings, comparison: Comparison, name: str) -> Line:
+    """A complete row."""
     row, ranked = table.row(name), name in table.rows.ranked
+    estimates, pair = table.estimates[name], table.against_the_first.get(name)
     line: Line = {
         "method": name,
         "source": row.source,

@@ -88,8 +88,8 @@ def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
         "high": rounded(np.where(turned, -low, high)),
         **{key: significant(frame[key]) for key in kept},
         "verdict": _verdicts(frame, greater),
-        "of_a": [_level(p, better) for p, better in zip(frame["p_adjusted"], greater, strict=True)],
-        "of_b": [_level(p, not better) for p, better in zip(frame["p_adjusted"], greater, strict=True)],
+        "of_a": _levels(frame["p_adjusted"].to_numpy(dtype=np.float64), greater),
+        "of_b": _levels(frame["p_adjusted"].to_numpy(dtype=np.float64), ~greater),
     }
 
 
@@ -107,11 +107,14 @@ def _verdicts(frame: pd.DataFrame, better: NDArray[np.bool_]) -> list[str]:
     return list(np.select([case.to_numpy(dtype=bool) for case in conditions], words, "none").tolist())
 
 
-def _level(p: float, better: bool) -> str:
-    """How the matrix shows a pair: the strictest of `LEVELS` that its p is below."""
-    below = next((level for level in LEVELS if p < float(level)), None)
-    untested = SHOWN[2] if known(p) else SHOWN[3]
-    return untested if below is None else f"row {'better' if better else 'worse'}, p < {below}"
+def _levels(p: NDArray[np.float64], better: NDArray[np.bool_]) -> list[str]:
+    """How the matrix shows pairs: each by the strictest of `LEVELS` that its p is below."""
+    cases = {
+        **{f"row better, p < {level}": (p < float(level)) & better for level in LEVELS},
+        **{f"row worse, p < {level}": (p < float(level)) & ~better for level in LEVELS},
+        SHOWN[2]: np.isfinite(p),
+    }
+    return list(np.select(list(cases.values()), list(cases), SHOWN[3]).tolist())
 
 
 def curve(values: Curve, methods: Sequence[str], names: Sequence[str]) -> list[Block]:

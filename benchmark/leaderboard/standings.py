@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,21 @@ class Standings:
         turned[["difference", "low", "high"]] *= -1.0
         both = pd.concat([pairs[pairs["b"] == leader], turned[turned["b"] == leader]])
         return {str(pair["a"]): pair for pair in both.to_dict("records")}
+
+    @cached_property
+    def against_the_first(self) -> dict[str, Mapping[Any, Any]]:
+        """The same with the first ranked row as the leader."""
+        return self.against(next(iter(self.ranked), ""))
+
+    @cached_property
+    def estimates(self) -> dict[str, dict[str, float]]:
+        """Complete row -> each metric's mean, and its bounds and spread under `METRIC_low`, `METRIC_high`, `METRIC_spread`."""
+        if self.comparison is None:
+            return {}
+        of = self.comparison
+        frames = {"": of.metrics, "_low": of.low, "_high": of.high, "_spread": of.spread}
+        whole = pd.concat([frame.add_suffix(part) for part, frame in frames.items()], axis="columns")
+        return {str(name): {str(key): value for key, value in row.items()} for name, row in whole.to_dict("index").items()}
 
     @property
     def tested(self) -> bool:

@@ -17,7 +17,7 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import CARDS, PLURALS, Entry, Kind, Registry, shown
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
-from benchmark.system.provenance import file_digest, imported_names, module_file, modules_beside, parsed
+from benchmark.system.provenance import file_digest, imported_names, module_file, modules_beside, parsed, syntax_tree
 
 FOLDERS: Mapping[Kind, tuple[str, ...]] = {
     "corpus": ("datasets/corpora",),
@@ -77,7 +77,7 @@ def _check_modules_beside(plugins: Sequence[Path]) -> None:
 def read_entries(path: Path, default_kind: Kind) -> list[Entry[Any]]:
     """The components of a file, read from its syntax tree; a broken file gives one entry that carries the error."""
     try:
-        tree = ast.parse(path.read_bytes())  # of bytes, since they say themselves how they are encoded
+        tree = syntax_tree(path)
     except SyntaxError as error:
         return [_broken(path, default_kind, f"line {error.lineno}: {error.msg}" if error.lineno else error.msg)]
     except (OSError, ValueError) as error:

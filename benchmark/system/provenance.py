@@ -21,7 +21,7 @@ from benchmark.system.locations import ROOT
 PROJECT = ("benchmark", "datasets", "baselines", "methods")
 CONTRACTS = frozenset(
     f"benchmark.{name}"
-    for name in ("system.errors", "system.locations", "system.threads")
+    for name in ("system.errors", "system.locations", "system.provenance", "system.threads")
     + ("registry", "registry.cards", "registry.catalogue", "registry.discovery")
     + ("registry.entries", "registry.spelling")
     + (
@@ -52,15 +52,25 @@ def module_file(name: str, root: Path | None = None) -> Path | None:
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
 
 
+def syntax_tree(path: Path) -> ast.Module:
+    """The syntax tree of a file, which nobody may change. Raises `SyntaxError`, `OSError` and `ValueError`."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
 @cache
+def _parsed(path: Path, _modified: int) -> ast.Module:
+    return ast.parse(path.read_bytes())  # of bytes, since they say themselves how they are encoded
+
+
 def parsed(path: Path) -> ast.Module:
     """The syntax tree of a file; empty where it cannot be read."""
     try:
-        return ast.parse(path.read_bytes())  # of bytes, since they say themselves how they are encoded
+        return syntax_tree(path)
     except (SyntaxError, OSError, ValueError):
         return ast.Module(body=[], type_ignores=[])
 
 
+@cache
 def imported_names(tree: ast.AST) -> Mapping[str, tuple[str, str]]:
     """Name in a file -> the module that it is imported from, and its name there; imports for type checking alone count."""
     return {
@@ -126,7 +136,7 @@ def modules_beside(path: Path) -> dict[str, Path]:
     waiting = [] if path.is_relative_to(ROOT) else [path]
     while waiting:
         current = waiting.pop()
-        for name in _read(current, path.parent, current.stat().st_mtime_ns)[2]:
+        for name in _imports(current, path.parent, current.stat().st_mtime_ns)[1]:
             new = {dotted: file for dotted, file in _beside(name, path.parent) if file != path and dotted not in found}
             waiting += new.values()
             found |= new
@@ -144,10 +154,11 @@ def _closure(path: Path) -> list[tuple[str, str, frozenset[str]]]:
         if current in seen:
             continue
         root = ROOT if current.is_relative_to(ROOT) else path.parent
-        normalised, project, foreign = _read(current, root, current.stat().st_mtime_ns)
+        modified = current.stat().st_mtime_ns
+        project, foreign = _imports(current, root, modified)
         waiting += project
         tops = frozenset(name.partition(".")[0] for name in foreign)
-        seen[current] = (current.relative_to(root).as_posix(), normalised, tops)
+        seen[current] = (current.relative_to(root).as_posix(), _normalised(current, modified), tops)
     return sorted(seen.values())
 
 
@@ -162,17 +173,16 @@ def _beside(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 @cache
-def _read(path: Path, root: Path, _modified: int) -> tuple[str, tuple[Path, ...], frozenset[str]]:
-    """Normalised source, files of the project's modules that it imports, dotted names of the other modules."""
-    source = path.read_bytes()
+def _imports(path: Path, root: Path, _modified: int) -> tuple[tuple[Path, ...], frozenset[str]]:
+    """Files of the project's modules that a file imports, dotted names of the other modules; none where it cannot be parsed."""
     try:
-        tree = ast.parse(source)
+        tree = syntax_tree(path)
     except (SyntaxError, ValueError):
-        return source.decode("utf-8", "replace"), (), frozenset()
+        return (), frozenset()
     names = set(_imported(tree, path, root))
     own = {name for name in names if name.partition(".")[0] in PROJECT}
     files = [module_file(name) for name in own if not is_contract(name)]
-    return _normalised(tree), tuple(filter(None, files)), frozenset(names - own)
+    return tuple(filter(None, files)), frozenset(names - own)
 
 
 def _imported(tree: ast.AST, path: Path, root: Path) -> Iterator[str]:
@@ -200,10 +210,16 @@ def is_contract(name: str) -> bool:
     return name in CONTRACTS or name in CONTRACT_FOLDERS or name.rpartition(".")[0] in CONTRACT_FOLDERS
 
 
-def _normalised(tree: ast.Module) -> str:
-    """The code without docstrings, and without every `search_space()` that the file itself never calls: it is no part of a
-    plain row, and a tuned row's key holds the space itself.
+@cache
+def _normalised(path: Path, _modified: int) -> str:
+    """A file's code without docstrings, and without every `search_space()` that the file itself never calls: it is no part of a
+    plain row, and a tuned row's key holds the space itself. The source as it is where it cannot be parsed.
     """
+    source = path.read_bytes()
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return source.decode("utf-8", "replace")
     _strip(tree, _is_text)
     whole = ast.unparse(tree)
     if "def search_space" not in whole:
