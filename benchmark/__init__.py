@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from benchmark.cells.rows import load_predictions
     from benchmark.data.cohort import Cohort, Features
     from benchmark.data.corpora import Document
+    from benchmark.data.findings import read_queries
     from benchmark.data.modalities.image import LESION_VOLUME, Atlas, ImageView, Slice
     from benchmark.data.modalities.signal import Recordings
     from benchmark.data.sources import Sources
@@ -31,6 +32,7 @@ _LATE = {
     "Sources": "benchmark.data.sources",
     "Split": "benchmark.data.splits",
     "load_predictions": "benchmark.cells.rows",
+    "read_queries": "benchmark.data.findings",
 }
 __all__ = [
     "LESION_VOLUME",
@@ -53,6 +55,7 @@ __all__ = [
     "Split",
     "UnknownNameError",
     "load_predictions",
+    "read_queries",
     "register_corpus",
     "register_dataset",
     "register_encoder",

@@ -150,6 +150,23 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (REFUSED, "report_sets={'topics': [(7,), *reports[1:]]}"),
     (REFUSED, "report_sets=reports"),
     (REFUSED, "reports=None, report_sets={'topics': reports}"),
+    # findings
+    (REFUSED, "findings=pd.DataFrame({'bleed': 1 - y}), queries={'bleed': ['a bleed']}"),
+    (REFUSED, "findings=pd.DataFrame({'bleed': np.where(np.arange(n) == 3, np.nan, y)}), queries={'bleed': ['a bleed']}"),
+    (REFUSED, "findings=pd.DataFrame({'bleed': y, 'mass': 2 * y}), queries={'bleed': ['a bleed'], 'mass': ['a mass']}"),
+    (REFUSED, "findings=pd.DataFrame({'bleed': y, 'mass': 0 * y}), queries={'bleed': ['a bleed'], 'mass': ['a mass']}"),
+    (REFUSED, "findings=pd.DataFrame({'Old bleed': y}), queries={'Old bleed': ['an old bleed']}"),
+    (REFUSED, "findings={'bleed': y}, queries={'bleed': ['a bleed']}"),
+    (REFUSED, "findings=pd.DataFrame({'bleed': y})[:-1], queries={'bleed': ['a bleed']}"),
+    (REFUSED, "findings=pd.DataFrame({'bleed': y, 'mass': y}), queries={'bleed': ['a bleed']}"),
+    (REFUSED, "findings=pd.DataFrame({'bleed': y}), queries={'bleed': ['a bleed'], 'blead': ['a bleed']}"),
+    (REFUSED, "findings=pd.DataFrame({'bleed': y}), queries={'bleed': ['a bleed', ' ']}"),
+    (REFUSED, "queries={'bleed': ['a bleed']}"),
+    (
+        REFUSED,
+        "table=table.assign(k=1.0 * (np.arange(n) < 9)), labels=y | (np.arange(n) < 9), "
+        "findings=pd.DataFrame({'bleed': y, 'mass': np.arange(n) < 9}), queries={'bleed': ['a bleed'], 'mass': ['a mass']}",
+    ),
     # images
     (ALIKE, "images={'mask': ImageView(mask.astype(bool)), 'flair': ImageView(flair)}"),
     (ALIKE, "images={'mask': ImageView(3 * mask), 'flair': ImageView(flair)}"),
@@ -198,6 +215,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (REFUSED, "pool=Cohort('p', case_ids=['p002', 'q2'], reports=[('small',), ('large',)])"),
     (REFUSED, "groups=ids[np.arange(n) // 2], pool=Cohort('p', case_ids=['q1', 'q2'], reports=[('small',), ('large',)])"),
     (REFUSED, "pool=Cohort('p', case_ids=['q1', 'q2'], labels=[0, 1], reports=[('small',), ('large',)])"),
+    (REFUSED, "pool=Cohort('p', case_ids=['q1'], findings=pd.DataFrame({'bleed': [1]}), reports=[('small',)])"),
 )
 """(class, change) of every malformed cohort."""
 

@@ -25,7 +25,7 @@ from benchmark.data.splits import single_cut
 from benchmark.learning.fitting import InvalidPredictions, Probabilities, blind_view, build_stage, saved_attributes
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import read_space
-from benchmark.registry.cards import MethodCard
+from benchmark.registry.cards import MethodCard, sees_labels
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.suites.suite import DEFAULT, load_suite
 from benchmark.system.errors import UnknownNameError, check_known
@@ -225,7 +225,14 @@ def _shared_training(candidate: Candidate, first: Attempt) -> Results:
 
 def _labels(candidate: Candidate, first: Attempt) -> Results:
     views = candidate.views()
-    flipped = {name: replace(view, labels=1 - view.labels) for name, view in vars(views).items() if view.labels is not None}
+    if not sees_labels(first.method):
+        yield "good", "it is handed neither labels nor findings, as its card says"
+        return
+    flipped = {
+        name: replace(view, labels=1 - view.labels, findings=None if view.findings is None else 1 - view.findings)
+        for name, view in vars(views).items()
+        if view.labels is not None
+    }
     if _difference(first.probabilities, candidate.run(replace(views, **flipped))):
         yield "good", "predictions change when all labels are flipped"
     else:

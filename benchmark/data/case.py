@@ -29,6 +29,8 @@ def described(cohort: Cohort, row: int, meaning: Mapping[int, str]) -> dict[str,
     if cohort.labels is not None:
         label = int(cohort.labels[row])
         content |= {"label": label, "meaning": meaning[label]}
+    if cohort.findings is not None:
+        content["findings"] = [str(name) for name, there in cohort.findings.iloc[row].items() if there]
     if cohort.sites is not None:
         content["site"] = str(cohort.sites[row])
     lacking = sorted(name for name, there in cohort.present.items() if not there[row])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.data.findings import FindingsPart, Queries, QueriesPart
 from benchmark.data.modalities import known_modalities, known_parts
-from benchmark.data.modalities.text import WORDING, set_to_read
+from benchmark.data.modalities.text import WITHHELD, WORDING, set_to_read
 from benchmark.data.parts import Bools, Flags, Floats, Frame, Index, Labels, Part, View, Words, join, lengths, take
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
@@ -30,6 +31,8 @@ OWN_PARTS = (
     Words("own_folds", place=None),
     Frame("strata", place=None, inputs=False),
     Flags("present", place=50),
+    FindingsPart("findings", place=80),
+    QueriesPart("queries", place=90, of_cases=False),
 )
 """What a cohort holds of its cases besides the modalities; ids, labels and sites enter the task digest instead."""
 
@@ -99,6 +102,9 @@ class Cohort:
         method's view.
     strata : attributes of the cases by which results are broken down (`subgroups`), never inputs: n rows of float64 numbers
         (`age` in years is banded) or categories in words, NaN where unknown; or None. No method's view holds them.
+    findings : (n, k) int8 of 0 and 1, a column per finding, whose union is the label; never an input. Or None, as in a blind
+        view or a pool.
+    queries : finding, or `normal`, -> the sentences that state it, at least one for each finding; empty where there are none.
     present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images and signals are zero,
         there is no draft). A modality that is not named is there for every case.
     pool : further cases without this dataset's label, for self-supervised pre-training, or None.
@@ -128,6 +134,8 @@ class Cohort:
     balanced: NDArray[np.str_] | None = None
     own_folds: NDArray[np.str_] | None = None
     strata: pd.DataFrame | None = None
+    findings: pd.DataFrame | None = None
+    queries: Queries = field(default_factory=dict)
     present: Mapping[str, Bools] = field(default_factory=dict)
     pool: Cohort | None = None
     encoders: Mapping[str, str] = field(default_factory=dict)
@@ -200,10 +208,16 @@ class Cohort:
         return replace(self, **taken, facts=dict(self.facts), rows=rows[index])
 
     def only(self, modalities: Set[str]) -> Cohort:
-        """The view that holds just these modalities (the pool likewise), and neither strata and divisions nor the folder."""
+        """The view that holds just these modalities (the pool likewise), and neither strata and divisions nor the folder.
+
+        It holds no set of reports that exists to judge a method by (`WITHHELD`): some are made of other cases' reports.
+        """
+        held = {part.name: self.parts.get(part.name) for part in parts_of(modalities)}
+        if held.get("report_sets"):
+            held["report_sets"] = {name: drafts for name, drafts in self.report_sets.items() if name not in WITHHELD}
         return replace(
             self,
-            parts={part.name: self.parts.get(part.name) for part in parts_of(modalities)},
+            parts=held,
             balanced=None,
             own_folds=None,
             strata=None,
@@ -214,9 +228,13 @@ class Cohort:
         )
 
     def blind(self) -> Cohort:
-        """The label-free view that prediction receives: no labels, sites, groups, divisions, strata, pool or folder."""
-        bare = replace(self, labels=None, sites=None, groups=None, balanced=None, own_folds=None, strata=None)
+        """The label-free view that prediction receives: no labels, findings, sites, groups, divisions, strata, pool, folder."""
+        bare = replace(self.without_labels(), sites=None, groups=None, balanced=None, own_folds=None, strata=None)
         return replace(bare, pool=None, facts={}, folder="")
+
+    def without_labels(self) -> Cohort:
+        """The same view without labels and findings."""
+        return replace(self, labels=None, findings=None)
 
     def sealed(self, rows: Index | None = None) -> Cohort:
         """The same view, whose features can be had of its own modalities and of `rows` alone (by default its own cases)."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.columns import label_copies
+from benchmark.data.findings import check_findings
 from benchmark.data.modalities import known_modalities, known_parts
 from benchmark.data.parts import Frame, lengths
 from benchmark.data.remarks import Remark, Remarks, quoted
@@ -44,6 +46,7 @@ def take_in(cohort: Cohort, barred: Iterable[str] = ()) -> tuple[Cohort, Remarks
         except (TypeError, ValueError):
             remarks.refuse("facts", f"'{fact}' is a {type(value).__name__}: give a number")
     taken = replace(taken, facts=facts)
+    check_findings(taken.labels, taken.findings, taken.queries, remarks)
     names = {_plain(name): name for listed in barred for name in listed.split(",")}
     for part, frame in _inputs(taken):
         for column in frame:
@@ -51,8 +54,9 @@ def take_in(cohort: Cohort, barred: Iterable[str] = ()) -> tuple[Cohort, Remarks
                 message = f"column '{column}' is barred by the dataset's card: take it out of the inputs"
                 remarks.refuse(part, message)
         if taken.labels is not None and len(frame) == len(taken.labels):
-            for column in label_copies(frame, taken.labels):
-                remarks.refuse(part, f"column '{column}' is the label under another name: take it out of the inputs")
+            for what, values in _never_inputs(taken):
+                for column in label_copies(frame, values):
+                    remarks.refuse(part, f"column '{column}' is {what} under another name: take it out of the inputs")
     pool = None if cohort.pool is None else _pool(replace(cohort.pool, name=f"{cohort.name} (pool)"), taken, remarks)
     problems = remarks.refused()
     if problems:
@@ -66,6 +70,8 @@ def _pool(pool: Cohort, labelled: Cohort, remarks: Remarks) -> Cohort:
     taken = _read(pool, own)
     if pool.labels is not None:
         own.refuse("labels", "a pool has none: leave them out")
+    if pool.findings is not None:
+        own.refuse("findings", "a pool has none: leave them out")
     both = np.intersect1d(taken.case_ids, labelled.case_ids)
     if len(both):
         own.refuse("case_ids", f"{quoted(both)} is labelled as well: a case is in the cohort or in the pool")
@@ -79,7 +85,7 @@ def _pool(pool: Cohort, labelled: Cohort, remarks: Remarks) -> Cohort:
         own.refuse("groups", "a patient of the cohort has several rows: say in `groups` whose each case of the pool is")
     remarks.lines += [replace(line, place=f"pool: {line.place}") for line in own.lines]
     shared: dict[str, Any] = {name: labelled.parts.get(name) for name, part in known_parts().items() if not part.of_cases}
-    return replace(taken if own.refused() else _sorted(taken), encoders=labelled.encoders, **shared)
+    return replace(taken if own.refused() else _sorted(taken), encoders=labelled.encoders, queries=labelled.queries, **shared)
 
 
 def _read(cohort: Cohort, remarks: Remarks) -> Cohort:
@@ -156,6 +162,14 @@ def _present(cohort: Cohort, remarks: Remarks) -> dict[str, Any]:
 def _inputs(cohort: Cohort) -> Iterator[tuple[str, pd.DataFrame]]:
     """The frames that methods see."""
     return ((part.name, value) for part, value in cohort.of_cases() if isinstance(part, Frame) and part.inputs)
+
+
+def _never_inputs(cohort: Cohort) -> Iterator[tuple[str, NDArray[np.int8]]]:
+    """The label and every finding, in words, with its values."""
+    assert cohort.labels is not None
+    yield "the label", cohort.labels
+    if cohort.findings is not None and len(cohort.findings) == len(cohort.labels):
+        yield from ((f"the finding '{name}'", column.to_numpy()) for name, column in cohort.findings.items())
 
 
 def _plain(name: str) -> str:

@@ -16,6 +16,7 @@ from benchmark.data.cohort import Cohort, every_part
 from benchmark.data.contracts import Dataset, ReadsFiles
 from benchmark.data.features import FeatureCache, Pool, data_key, report_digests
 from benchmark.data.fetching import needs_files, open_sources
+from benchmark.data.findings import queries_file
 from benchmark.data.intake import take_in, write_remarks
 from benchmark.data.reading import opened_files
 from benchmark.data.remarks import Remarks, quoted
@@ -60,12 +61,14 @@ def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
 def prepared_folder(spelled: str, catalogue: Catalogue) -> Path:
     """Where a dataset's prepared cohort lies, or will lie.
 
-    The folder's name is a digest over the source files, the dataset's code and parameters, and the libraries it uses.
+    The folder's name is a digest over the source files, the dataset's code, parameters and queries, and the libraries it uses.
     Raises `NotFetchedError` where source files are missing.
     """
     dataset = catalogue.dataset(spelled)
     name, path = dataset.spelled, dataset.entry.path
     inputs = [LAYOUT, name, sources_of(dataset).digest, provenance.code_digest(path), provenance.library_versions(path)]
+    if (queries := queries_file(dataset.entry.name)).is_file():
+        inputs.append(provenance.file_digest(queries))
     return data_folder() / "prepared" / safe(name) / provenance.digest(inputs)[:16]
 
 

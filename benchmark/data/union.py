@@ -74,6 +74,7 @@ def union(views: Sequence[Cohort]) -> Cohort:
         **parts,
         case_ids=ids[order],
         labels=None,
+        findings=None,
         sites=None if any(view.sites is None for view in views) else np.concatenate([view.sites for view in views])[order],
         groups=_groups(views, order),
         balanced=None,
@@ -90,7 +91,7 @@ def union(views: Sequence[Cohort]) -> Cohort:
 
 def hidden(cohort: Cohort, split: Split) -> Cohort:
     """The training cases of a cohort whose label the split hides, without labels and pool."""
-    return replace(cohort.take(split.unlabelled), labels=None, strata=None, pool=None, facts={})
+    return replace(cohort.take(split.unlabelled).without_labels(), strata=None, pool=None, facts={})
 
 
 def pooled(cohort: Cohort, split: Split) -> tuple[Cohort, Split]:

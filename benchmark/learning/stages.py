@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.union import union
+from benchmark.registry.cards import sees_labels
 from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.provenance import digest
@@ -149,8 +150,7 @@ def declared_stages(cls: type[Any]) -> tuple[Declared, ...]:
 
     Raises `BenchmarkError` for one that builds on itself or on one that there is not.
     """
-    marks = (getattr(getattr(cls, name, None), "declared", None) for name in dir(cls))
-    left = {each.name: each for each in marks if isinstance(each, Declared)}
+    left = {each.name: each for name in dir(cls) if (each := _declared(cls, name)) is not None}
     left.pop(TRAINING, None)
     ordered: dict[str, Declared] = {}
     while left:
@@ -163,8 +163,13 @@ def declared_stages(cls: type[Any]) -> tuple[Declared, ...]:
 
 def whole_training(cls: type[Any]) -> Declared | None:
     """The whole training of a method's class as a stage; None where it cannot be one."""
-    declared = getattr(getattr(cls, TRAINING, None), "declared", None)
-    return declared if isinstance(declared, Declared) else None
+    return _declared(cls, TRAINING)
+
+
+def _declared(cls: type[Any], name: str) -> Declared | None:
+    """What a function of a method's class declares; one of a class that learns without labels sees none."""
+    declared = getattr(getattr(cls, name, None), "declared", None)
+    return replace(declared, labels=declared.labels and sees_labels(cls)) if isinstance(declared, Declared) else None
 
 
 def defining(cls: type[Any], declared: Declared) -> type[Any]:

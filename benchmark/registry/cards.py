@@ -4,8 +4,9 @@ A component is a dataclass under a decorator whose arguments are literals. Disco
 imports no component.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from functools import wraps
 from typing import Any, Literal, TypeVar
 
 C = TypeVar("C", bound=type)
@@ -95,7 +96,7 @@ class MethodCard(Card):
     `variants` maps a field to the values registered for it and the modalities that each needs; `differences` names what
     departs from the reference, assumed values marked [A]; `validation` says what the method does with the validation part;
     `accepts_missing` that it can do with cases that lack a modality which it uses; `columns` names those of the table that it
-    needs, in capitals or not.
+    needs, in capitals or not. With `labels=False` its `fit` and its stages are handed neither labels nor findings.
     The class has `fit(train, validation, seed)` and `predict_proba(cases) -> (n,)`.
     """
 
@@ -109,10 +110,36 @@ class MethodCard(Card):
     validation: Literal["train", "early-stopping", "selection", "unused"] = "train"
     accepts_missing: bool = False
     columns: frozenset[str] | set[str] = frozenset()
+    labels: bool = True
 
     def __post_init__(self) -> None:
         """None stands for no variants."""
         object.__setattr__(self, "variants", self.variants or {})
+
+    def __call__(self, component: C) -> C:
+        """The class; one that learns without labels has a `fit` that is handed none, whoever calls it."""
+        method: Any = component
+        if sees_labels(method) != self.labels:
+            method.sees_labels = self.labels
+        if not self.labels:
+            method.fit = _without_labels(method.fit)
+        return component
+
+
+def sees_labels(method: Any) -> bool:
+    """Whether a method, or its class, learns from labels, as its card says."""
+    return bool(getattr(method, "sees_labels", True))
+
+
+def _without_labels(fit: Callable[..., None]) -> Callable[..., None]:
+    """The `fit` of a class, handed views without labels and findings unless a subclass learns from them."""
+
+    @wraps(fit)
+    def blinded(self: Any, train: Any, validation: Any, seed: int) -> None:
+        views = (train, validation) if sees_labels(self) else (train.without_labels(), validation.without_labels())
+        fit(self, *views, seed)
+
+    return blinded
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,7 @@ def test_further_sets_of_reports_are_prepared_with_the_cohort_and_its_pool_and_c
 def test_every_file_of_the_folder_is_a_modality_and_no_two_parts_share_a_name_or_a_place() -> None:
     assert MODALITIES == ("image", "signal", "table", "text")
     parts = [part for modality in known_modalities().values() for part in modality.parts]
-    assert len(every_part()) == len({part.name for part in parts}) + 8
+    assert len(every_part()) == len({part.name for part in parts}) + 10
     placed = [part.place for part in every_part().values() if part.place is not None]
     assert len(placed) == len(set(placed))
 

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from benchmark.audit.leaks.subject import Observation, Subject
+from benchmark.data.parts import take
 from benchmark.data.splits import Split
 from benchmark.learning.fitting import fit_and_predict, views_of
 from benchmark.learning.tuning.search import method_of
@@ -47,10 +48,12 @@ def _score(subject: Subject, method: ConfiguredMethod, repetition: int) -> tuple
 
     split = _split(subject, repetition)
     first = np.unique(subject.groups, return_index=True)[1]
-    labels = np.random.default_rng([3, repetition]).permutation(subject.labels[first])[subject.groups]
+    dealt = np.random.default_rng([3, repetition]).permutation(first)[subject.groups]
+    labels = subject.labels[dealt]
     if any(len(np.unique(labels[part])) < 2 for part in (np.r_[split.train, split.validation], split.test)):
         return None
-    views = views_of(replace(subject.cohort, labels=labels), split, method.modalities)
+    findings = None if subject.cohort.findings is None else take(subject.cohort.findings, dealt)
+    views = views_of(replace(subject.cohort, labels=labels, findings=findings), split, method.modalities)
     fitted = fit_and_predict(method, views, split.seed, partial(method_of, method))
     patients = labels[split.test[np.unique(subject.groups[split.test], return_index=True)[1]]]
     n1 = int(patients.sum())

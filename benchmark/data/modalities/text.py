@@ -23,6 +23,10 @@ from benchmark.system.errors import UnknownNameError
 Reports = tuple[tuple[str, ...], ...]
 WORDING, TOPICS = "wording", "topics"
 """The sets of a cohort's own drafts, and of one draft for each topic."""
+ALTERED = ("exchanged", "side-swapped", "finding-removed", "finding-invented")
+"""The sets of reports that are wrong on purpose, each by the kind of its error."""
+WITHHELD = frozenset({*ALTERED, "held-out-wording"})
+"""The sets by which a method is judged: no view of a method holds them."""
 SET_NAME = re.compile(r"[\w-]{1,40}")
 PLACES = ("ACA left", "ACA right", "MCA left", "MCA right")
 
