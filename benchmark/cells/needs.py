@@ -103,7 +103,7 @@ class Needs:
         if stage.key.digest not in self._known and not stage.key.is_built:
             before = tuple(key for key in (*features, *(each.key.digest for each in stage.after)) if key in self.by_key)
             work = partial(self._build, cell, stage, (stage.declared.seconds, stage.declared.memory_gib))
-            name, seconds = f"{stage.key} on {cell.row.dataset}", self._forecast.of_training(cell.address.row)
+            name, seconds = f"{stage.key} on {stage.key.dataset}", self._forecast.of_training(cell.address.row)
             self.by_key[stage.key.digest] = Need(stage.key.digest, name, work, before, seconds)
         self._known.add(stage.key.digest)
 

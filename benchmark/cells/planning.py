@@ -18,7 +18,7 @@ from benchmark.data.contracts import SplitProtocol
 from benchmark.data.features import encoder_identity, report_digests
 from benchmark.data.modalities.text import WORDING, set_to_read
 from benchmark.data.splits import Split
-from benchmark.learning.stages import TRAINING
+from benchmark.learning.stages import TRAINING, read_corpora
 from benchmark.learning.thresholds import FITS, is_out_of_fold
 from benchmark.learning.tuning import search
 from benchmark.learning.tuning.space import plain, read_space
@@ -254,7 +254,7 @@ def describe_row(
         encoders,
         ingredients,
         catalogue.plugins,
-        not_applicable or no_reports,
+        not_applicable or no_reports or _no_corpora(configuration, catalogue) or _no_queries(made, cohort),
         reports,
     )
 
@@ -268,6 +268,24 @@ def _reports(configuration: Mapping[str, Any], method: ConfiguredMethod, cohort:
         return set_to_read(named, cohort.report_sets), ""
     except UnknownNameError as error:
         return WORDING, f"{cohort.name}: {error}"
+
+
+def _no_corpora(configuration: Mapping[str, Any], catalogue: Catalogue) -> str:
+    """Why a corpus that a row learns from is not here; a row with a field `corpora` names them in it, joined by +."""
+    try:
+        read_corpora(str(configuration.get("corpora") or ""), catalogue)
+    except BenchmarkError as error:
+        return str(error)
+    return ""
+
+
+def _no_queries(made: Any, cohort: Cohort) -> str:
+    """Why a method that answers questions in words, as its `needs_queries` says, cannot be asked any."""
+    return (
+        ""
+        if cohort.queries or not getattr(made, "needs_queries", False)
+        else f"no sentences state the findings of {cohort.name}"
+    )
 
 
 def training_seed(dataset: str, protocol: str, method: str, split: Split) -> int:

@@ -19,12 +19,15 @@ from benchmark.data.features import bound_to_pool
 from benchmark.data.splits import Split
 from benchmark.data.stages import StageKey, rows_digest
 from benchmark.data.union import hidden, pooled
-from benchmark.learning.fitting import build_stage, views_of
+from benchmark.learning.fitting import build_stage, built_of_corpora, views_of
 from benchmark.learning.stages import (
     TRAINING,
     UNLABELLED,
     Declared,
     Seen,
+    belonging,
+    corpora_key,
+    corpora_of,
     declared_stages,
     defining,
     pool_suffices,
@@ -32,6 +35,7 @@ from benchmark.learning.stages import (
     whole_training,
 )
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
+from benchmark.registry.discovery import discover
 from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.provenance import code_digest, digest
@@ -48,6 +52,7 @@ class PlannedStage:
     split: Split
     seed: int
     after: tuple[PlannedStage, ...] = ()
+    plugins: tuple[str, ...] = ()
 
     def build(self, cohort: Cohort) -> None:
         """Keep its result, unless that is there. Raises what the method raises, and `BenchmarkError` for edited code."""
@@ -57,6 +62,9 @@ class PlannedStage:
         forget(path)
         if code_digest(path) != self.key.ingredients["method code"]:
             raise BenchmarkError(f"{path.name} was edited during the run: run again")
+        if self.declared.corpora:
+            built_of_corpora(self.owner, self.declared, discover(self.plugins))
+            return
         earlier = {stage.name: stage.key.arrays() for stage in self.after}
         seen = seen_by(self.declared, bound_to_pool(cohort, self.split.pool), self.split, self.owner.modalities)
         self.key.build(partial(build_stage, self.owner, self.declared, seen, self.seed, earlier), seen.case_ids)
@@ -93,6 +101,8 @@ class RowStages:
         self._own: list[tuple[Declared, ConfiguredMethod]] = []
         self._members: dict[str, tuple[Declared, ConfiguredMethod]] = {}
         self._training: tuple[Declared, ConfiguredMethod] | None = None
+        self._catalogue = catalogue
+        self._corpora: dict[str, StageKey] = {}
         if method.entry.error or method.budget is not None:
             return
         try:
@@ -132,6 +142,8 @@ class RowStages:
         after: tuple[PlannedStage, ...],
         seed: int | None = None,
     ) -> PlannedStage:
+        if declared.corpora:
+            return self._of_corpora(declared, owner, split)
         seen = _rows_seen(declared, split)
         if seed is None:
             seed = stage_seed(self._dataset, split.seed, owner.entry.name, declared.name, seen)
@@ -141,6 +153,14 @@ class RowStages:
         ingredients = {**self._known[owner.spelled], "seen": seen, "seed": seed, "after": before}
         key = StageKey(owner.spelled, declared.name, self._dataset, ingredients)
         return PlannedStage(name, key, declared, owner, split, seed, after)
+
+    def _of_corpora(self, declared: Declared, owner: ConfiguredMethod, split: Split) -> PlannedStage:
+        """The same for every split."""
+        if declared.name not in self._corpora:
+            self._corpora[declared.name] = corpora_key(owner, declared, corpora_of(owner, declared, self._catalogue))
+        key = self._corpora[declared.name]
+        plugins = self._catalogue.plugins
+        return PlannedStage(declared.name, key, declared, owner, split, key.ingredients["seed"], (), plugins)
 
 
 def _rows_seen(declared: Declared, split: Split) -> dict[str, str]:
@@ -175,7 +195,12 @@ def trained_alike(methods: Iterable[ConfiguredMethod], catalogue: Catalogue) -> 
 
 
 def _owner(method: ConfiguredMethod, declared: Declared, cls: type[Any], catalogue: Catalogue) -> ConfiguredMethod:
-    """The method whose class defines a stage, with the same parameters: itself, or a registered one that it derives from."""
+    """The method whose class defines a stage, with the same parameters: itself, or a registered one that it derives from.
+
+    A stage that says what it sees of cases belongs to the class that defines it.
+    """
+    if declared.modalities is not None:
+        return belonging(method, declared, cls)
     base = defining(cls, declared)
     source = Path(inspect.getfile(base)).resolve()
     owners = (entry for entry in catalogue.methods if entry.path.resolve() == source and entry.class_name == base.__name__)

@@ -24,7 +24,9 @@ class Method(Protocol):
     `unencoded` names modalities of which it asks for no features. `weights_digest()`, optional, is the digest of the weights
     that it starts from, and part of the cell's key.
     Fields named `image_encoder` and `text_encoder`, if there are any, choose another encoder than the dataset's default; the
-    cell's key and the feature cache follow them. Instance attributes read after `fit`, optional: `threshold` (default 0.5),
+    cell's key and the feature cache follow them. A field named `corpora` names the corpora that it learns language from, joined
+    by +: without them the row does not apply; nor does one with `needs_queries = True` where no sentences state the dataset's
+    findings. Instance attributes read after `fit`, optional: `threshold` (default 0.5),
     the probability above which a case counts as label 1, `chosen`, a dict of hyper-parameters chosen inside the training
     part, and `history`, figures of training by name, one list each. A method that can be tuned has `search_space()`, which
     returns field -> values to try (see `benchmark.learning.tuning.space`); its trials are pruned if it has an attribute

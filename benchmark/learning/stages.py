@@ -7,17 +7,26 @@ that it depends on, and gives the same bytes as if each had trained by itself.
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.data.cohort import Cohort
+from benchmark.data.corpora import Corpus, load_corpus
+from benchmark.data.stages import StageKey
 from benchmark.data.union import union
-from benchmark.registry.cards import sees_labels
-from benchmark.registry.catalogue import ConfiguredMethod
+from benchmark.registry.cards import MethodCard, sees_labels
+from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
+from benchmark.registry.discovery import discover
+from benchmark.registry.entries import Entry
 from benchmark.system.errors import BenchmarkError
-from benchmark.system.provenance import digest
+from benchmark.system.locations import data_folder
+from benchmark.system.provenance import code_digest, digest, library_versions
+from benchmark.system.threads import device
 
 F = TypeVar("F", bound=Callable[..., Any])
 UNLABELLED = "unlabelled"
@@ -38,6 +47,8 @@ class Declared:
     labels: bool
     seconds: float | None
     memory_gib: float | None
+    corpora: str = ""
+    modalities: frozenset[str] | None = None
 
     def narrowed(self, method: ConfiguredMethod) -> ConfiguredMethod:
         """The method with the defaults in every field that the stage does not depend on."""
@@ -50,12 +61,14 @@ class Declared:
 
 def stage(
     *,
-    sees: Set[str],
+    sees: Set[str] = frozenset(),
     fields: Sequence[str] = (),
     after: Sequence[str] = (),
     labels: bool = False,
     seconds: float | None = None,
     memory_gib: float | None = None,
+    corpora: str = "",
+    modalities: Set[str] | None = None,
 ) -> Callable[[F], F]:
     """Declare that a function `(self, seen: Seen, seed: int) -> named arrays` of a method is a stage.
 
@@ -67,14 +80,23 @@ def stage(
     after : the names of the stages before it, whose results are in `self.stages`.
     labels : whether it sees the labels of training and validation cases.
     seconds, memory_gib : its own limits; by default those of a cell.
+    corpora : the field that names the corpora that it reads, joined by "+". Such a stage sees no case, builds on no other
+        stage, and is built once for all datasets, splits and rows.
+    modalities : what it sees of the cases. It then belongs to the class that defines it, registered or not: rows that derive
+        from that class share it, and the code that it depends on is that class's file. By default it sees what its method does,
+        and belongs to the nearest registered method that defines it.
 
-    Raises `ValueError` for parts that there are not.
+    Raises `ValueError` for parts that there are not, and for a stage of corpora that sees cases or builds on another.
     """
     if unknown := sorted(set(sees) - set(PARTS)):
         raise ValueError(f"a stage sees some of {', '.join(PARTS)}, not {', '.join(unknown)}")
+    if corpora and (sees or after or labels):
+        raise ValueError("a stage of corpora sees no case and builds on no other stage")
 
     def declare(function: F) -> F:
-        own = Declared(function.__name__, frozenset(sees), tuple(fields), tuple(after), labels, seconds, memory_gib)
+        what = frozenset() if corpora else None if modalities is None else frozenset(modalities)
+        parts = (function.__name__, frozenset(sees), tuple(fields), tuple(after), labels, seconds, memory_gib)
+        own = Declared(*parts, corpora, what)
         function.declared = own  # type: ignore[attr-defined]
         return function
 
@@ -89,10 +111,13 @@ def pool_suffices(pool: int, learning: int) -> bool:
 
 
 class Seen:
-    """The cases that a stage may see, each part a sealed view of the method's modalities; asking for another is refused."""
+    """The cases that a stage may see, each part a sealed view of its modalities; asking for another is refused."""
 
     def __init__(self, declared: Declared, train: Cohort, validation: Cohort, unlabelled: Cohort | None = None) -> None:
         self._declared = declared
+        if declared.modalities is not None:
+            train, validation = (part.only(declared.modalities) for part in (train, validation))
+            unlabelled = None if unlabelled is None else unlabelled.only(declared.modalities)
         learning = [part for part in (train, unlabelled) if part is not None]
         pool = [] if train.pool is None else [train.pool]
         alone = pool_suffices(sum(map(len, pool)), sum(map(len, learning)))
@@ -145,6 +170,13 @@ class Seen:
         return part
 
 
+@dataclass(frozen=True)
+class SeenCorpora:
+    """What a stage of corpora sees: their texts, and no case."""
+
+    corpora: tuple[Corpus, ...]
+
+
 def declared_stages(cls: type[Any]) -> tuple[Declared, ...]:
     """The stages that a method's class declares, each after those that it builds on; its whole training is not among them.
 
@@ -175,6 +207,47 @@ def _declared(cls: type[Any], name: str) -> Declared | None:
 def defining(cls: type[Any], declared: Declared) -> type[Any]:
     """The class, of a method's class and its bases, that defines a stage: whose stage it is."""
     return next(base for base in cls.__mro__ if declared.name in vars(base))
+
+
+def belonging(method: ConfiguredMethod, declared: Declared, cls: type[Any]) -> ConfiguredMethod:
+    """The class that defines a stage as a component of its own, with the method's values of what the stage depends on."""
+    assert declared.modalities is not None
+    base = defining(cls, declared)
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", base.__name__).lower()
+    card = MethodCard(name, family="", reference="", fit_modalities=declared.modalities, predict_modalities=declared.modalities)
+    entry = Entry("method", name, Path(inspect.getfile(base)).resolve(), base.__name__, card)
+    return declared.narrowed(ConfiguredMethod(entry, method.parameters))
+
+
+def corpora_of(owner: ConfiguredMethod, declared: Declared, catalogue: Catalogue | None = None) -> tuple[Corpus, ...]:
+    """The corpora that a stage of corpora reads. Raises `NotFetchedError` for one whose files are not here."""
+    return read_corpora(str(getattr(owner.make(), declared.corpora)), catalogue or discover())
+
+
+def read_corpora(named: str, catalogue: Catalogue) -> tuple[Corpus, ...]:
+    """The corpora whose names are joined by "+". Raises `NotFetchedError` for one whose files are not here."""
+    return tuple(_corpus(name, catalogue, data_folder()) for name in filter(None, named.split("+")))
+
+
+@lru_cache(maxsize=4)
+def _corpus(name: str, catalogue: Catalogue, _: Path) -> Corpus:
+    """Kept for the rows and splits of a plan, of one data folder."""
+    return load_corpus(name, catalogue)
+
+
+def corpora_key(owner: ConfiguredMethod, declared: Declared, corpora: Sequence[Corpus]) -> StageKey:
+    """The key of a stage of corpora: these, the code of the class that defines it, and the fields. No cohort is part of it."""
+    path, made = owner.entry.path, owner.make()
+    digests = {corpus.name: corpus.digest for corpus in corpora}
+    ingredients = {
+        "corpora": digests,
+        "configuration": {name: getattr(made, name) for name in declared.fields},
+        "method code": code_digest(path),
+        "libraries": library_versions(path),
+        "seed": stage_seed("", 0, owner.entry.name, declared.name, digests),
+        **({} if device() == "cpu" else {"device": device()}),
+    }
+    return StageKey(owner.spelled, declared.name, "+".join(digests), ingredients)
 
 
 def stage_seed(dataset: str, split_seed: int, owner: str, name: str, seen: Mapping[str, str]) -> int:

@@ -1,0 +1,98 @@
+"""Images mapped to vectors: several views averaged, a view that is missing in some cases, and that the regression learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.learning.text_vision.language import Schedule
+from benchmark.learning.text_vision.vision import Scans, ViewNetworks, regress, scans_of
+from benchmark.system.errors import BenchmarkError, InvalidTraining
+from tests.learning.text_vision.made_reports import made
+
+SHAPES = {"flair": (1, 8, 8), "dwi": (1, 8, 8), "t1": (2, 6, 6, 6)}
+
+
+def drawn(cases: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.rand(cases, *shape, generator=generator) for name, shape in SHAPES.items()}
+
+
+def networks() -> ViewNetworks:
+    torch.manual_seed(0)
+    return ViewNetworks(SHAPES, 4, 5).eval()
+
+
+@torch.no_grad()
+def test_the_output_is_the_mean_over_the_views_that_a_case_has() -> None:
+    network, views = networks(), drawn(3)
+    each = {name: network.networks[name](view) for name, view in views.items()}
+    there = torch.tensor([[1.0, 1, 1], [1, 0, 1], [0, 0, 0]])
+    found = network(views, there)
+    torch.testing.assert_close(found[0], (each["flair"] + each["dwi"] + each["t1"])[0] / 3)
+    torch.testing.assert_close(found[1], (each["flair"] + each["t1"])[1] / 2)
+    assert (found[2] == 0).all()
+
+
+@torch.no_grad()
+def test_a_view_that_a_case_lacks_changes_nothing_whatever_stands_in_its_place() -> None:
+    network, views = networks(), drawn(2)
+    there = torch.tensor([[1.0, 0, 1], [1, 0, 1]])
+    found = network(views, there)
+    assert torch.equal(network({**views, "dwi": torch.full_like(views["dwi"], 7.0)}, there), found)
+
+
+def test_which_case_has_which_view_is_read_from_the_cohort() -> None:
+    cohort, _ = made(4, 0, second_view=True)
+    partly = replace(cohort, present={"image": np.array([1, 1, 1, 0], bool), "dwi": np.array([1, 0, 1, 1], bool)})
+    scans = scans_of(partly, 8)
+    assert list(scans.views) == ["dwi", "flair"]
+    assert scans.there.tolist() == [[1, 1], [0, 1], [1, 1], [0, 0]]
+
+
+def test_the_regression_learns_what_the_image_shows_on_cases_that_it_did_not_see() -> None:
+    torch.set_num_threads(1)
+    (train, there), (test, unseen) = made(200, 1), made(80, 2)
+    targets = torch.from_numpy(there.astype(np.float32))
+    scans = scans_of(train, 8)
+    torch.manual_seed(0)
+    network = ViewNetworks(scans.shapes, 8, 3)
+    loss = regress(network, scans, targets, Schedule(15, 32, 5e-3), 1)
+    assert len(loss) == 15 and loss[-1] < loss[0] / 3
+    predicted = network.read(scans_of(test, 8)).numpy()
+    assert ((predicted > 0.5) == unseen).mean() > 0.95
+
+
+def test_the_regression_gives_the_same_bytes_twice() -> None:
+    torch.set_num_threads(1)
+    train, there = made(40, 1, second_view=True)
+    twice = []
+    for _ in range(2):
+        scans = scans_of(train, 8)
+        torch.manual_seed(0)
+        network = ViewNetworks(scans.shapes, 4, 3)
+        regress(network, scans, torch.from_numpy(there.astype(np.float32)), Schedule(2, 16, 5e-3), 1)
+        twice.append(network.read(scans).numpy().tobytes())
+    assert twice[0] == twice[1]
+
+
+def test_frozen_features_are_one_view() -> None:
+    torch.set_num_threads(1)
+    features = torch.randn(64, 6, generator=torch.Generator().manual_seed(1))
+    scans = Scans({"features": features}, torch.ones(64, 1))
+    torch.manual_seed(0)
+    network = ViewNetworks(scans.shapes, 4, 2)
+    loss = regress(network, scans, features[:, :2], Schedule(30, 16, 5e-3), 1)
+    assert loss[-1] < loss[0] / 2 and network.read(scans).shape == (64, 2)
+
+
+def test_one_case_is_too_few_and_a_loss_that_is_no_number_is_said() -> None:
+    scans = Scans({"features": torch.randn(1, 6)}, torch.ones(1, 1))
+    with pytest.raises(BenchmarkError, match="1 cases have both an image and a report"):
+        regress(ViewNetworks(scans.shapes, 4, 2), scans, torch.zeros(1, 2), Schedule(1, 16, 1e-3), 1)
+    wrong = Scans({"features": torch.full((4, 6), torch.nan)}, torch.ones(4, 1))
+    with pytest.raises(InvalidTraining, match="image networks, epoch 1"):
+        regress(ViewNetworks(wrong.shapes, 4, 2), wrong, torch.zeros(4, 2), Schedule(1, 16, 1e-3), 1)
