@@ -13,7 +13,7 @@ from benchmark.learning.stages import SeenCorpora, stage
 from benchmark.learning.text_vision.language import Schedule, Size, trained_language
 from benchmark.learning.text_vision.matching import Sections, match_sections
 
-PIECES = 4096
+PIECES = 2048
 """In a batch of masked language modelling, padding included."""
 PAIRS = 32
 """In a batch of section matching [A]."""
@@ -42,7 +42,7 @@ class Language:
     text_width: int = 128
     text_layers: int = 4
     longest: int = 128
-    language_epochs: int = 8
+    language_epochs: int = 4
     language_rate: float = 1e-3
     matching_epochs: int = 20
     matching_rate: float = 5e-4

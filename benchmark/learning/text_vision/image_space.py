@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
 from benchmark.data.cohort import Cohort
@@ -76,9 +76,9 @@ class ImageSpace(ReportSpace):
         """What the networks see of the cases."""
         return features_of(cases) if self.mode == "frozen" else scans_of(cases, self.edge)
 
-    def image_vectors(self, cases: Cohort) -> Tensor:
-        """Where the images lie in the space of reports, (n, d) of length 1; zero where a case has no image."""
+    def image_vectors(self, cases: Cohort) -> NDArray[np.float32]:
+        """Where images lie in the space of reports, (n, d) of length 1, zero where a case has none; from the stages alone."""
         arrays, scans = self.stages["vision"], self.scans(cases)
         network: Any = ViewNetworks(scans.shapes, self.width, len(self.stages["matching"]["centre"]))
         network.load_state_dict({name: torch.from_numpy(arrays[f"state.{name}"].copy()) for name in network.state_dict()})
-        return normalize(network.read(scans), dim=1)
+        return np.asarray(normalize(network.read(scans), dim=1).numpy())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -67,17 +69,22 @@ class ReportSpace(Language):
         unit = normalize(model.vectors(drafts), dim=1)
         return {"loss": loss, "pairs": np.array(len(pairs)), "centre": unit.mean(0).numpy(), **model.as_arrays()}
 
+    @cached_property
     def text_space(self) -> TextSpace:
-        """Where texts lie after section matching."""
+        """Where texts lie after section matching; it needs the stages alone."""
         arrays = self.stages["matching"]
         centre = torch.from_numpy(arrays["centre"].copy())
         if self.text_encoder:
             return TextSpace(lambda texts: encoded(self.text_encoder, texts), centre)
         return TextSpace(LanguageModel.from_arrays(arrays, self.text_size).vectors, centre)
 
+    def text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(m, d) of length 1. Raises `BenchmarkError` for a text without a word."""
+        return np.asarray(self.text_space.of(texts).numpy())
+
     def report_vectors(self, cases: Cohort) -> tuple[Tensor, Tensor]:
         """The mean over each case's drafts, (n, d), and which cases have a draft, (n,) bool; zero where there is none."""
-        reports, space = cases.reports or ((),) * len(cases), self.text_space()
+        reports, space = cases.reports or ((),) * len(cases), self.text_space
         owners = torch.tensor([case for case, own in enumerate(reports) for _ in own], dtype=torch.int64)
         drafts = list(chain.from_iterable(reports))
         each = space.placed(self._encoded_drafts(cases)) if self.text_encoder and drafts else space.of(drafts)
