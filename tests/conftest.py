@@ -62,6 +62,7 @@ SLOW = (
     "components/test_synthetic_stroke.py",
     "components/test_synthetic_risk.py",
     "components/test_synthetic_cardiac.py",
+    "components/test_synthetic_findings.py",
     "references/test_recomputed_in_r.py",
     "integration/test_tune.py",
     "integration/test_members.py",

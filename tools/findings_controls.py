@@ -87,24 +87,24 @@ def controls(draw: Draw) -> Iterator[tuple[str, Numbers, slice]]:
     components = PCA(60, svd_solver="randomized", random_state=0).fit_transform(pixels)
     readings = np.hstack([brightest(draw.volumes), white_matter(draw.volumes)])
     for k in NEIGHBOURS:
-        yield f"nearest neighbours of pixels, k = {k}", told(draw, pixels, partial(KNeighborsClassifier, k)), everyone
-    yield "logistic regression on 60 principal components", told(draw, components, lambda: regression(0.01)), everyone
-    yield "boosted trees on readings of the voxels", told(draw, np.hstack([readings, components[:, :10]]), trees), everyone
+        yield f"nearest neighbours of pixels, k = {k}", predicted(draw, pixels, partial(KNeighborsClassifier, k)), everyone
+    yield "logistic regression on 60 principal components", predicted(draw, components, lambda: regression(0.01)), everyone
+    yield "boosted trees on readings of the voxels", predicted(draw, np.hstack([readings, components[:, :10]]), trees), everyone
     assert draw.cohort.reports is not None
     own, other = (
         [drafts[0] for drafts in reports] for reports in (draw.cohort.reports, draw.cohort.report_sets[HELD_OUT_WORDING])
     )
     counted = TfidfVectorizer(ngram_range=(1, 2)).fit(own)
-    yield "words of the report", told(draw, counted.transform(own).toarray(), lambda: regression(1.0)), everyone
+    yield "words of the report", predicted(draw, counted.transform(own).toarray(), lambda: regression(1.0)), everyone
     others = counted.transform(other).toarray()
     yield (
         "the same, asked of the held-out wording",
-        told(draw, counted.transform(own).toarray(), lambda: regression(1.0), others),
+        predicted(draw, counted.transform(own).toarray(), lambda: regression(1.0), others),
         everyone,
     )
 
 
-def told(draw: Draw, features: Read, model: Callable[[], BaseEstimator], asked: Read | None = None) -> Numbers:
+def predicted(draw: Draw, features: Read, model: Callable[[], BaseEstimator], asked: Read | None = None) -> Numbers:
     """P(finding) of each case (n, 5), of models fitted on the other folds; `asked` are other features of the test cases."""
     scores = np.zeros_like(draw.findings, dtype=np.float64)
     tested = features if asked is None else asked
@@ -156,10 +156,10 @@ def networks(draw: Draw, epochs: int = 30) -> Iterator[tuple[str, Numbers, NDArr
     scans = torch.from_numpy((draw.volumes - mean) / spread).float()
     called = torch.from_numpy(draw.findings.astype(np.float32))
     network = nn.Sequential(
-        *(nn.Conv3d(2, 16, 3, padding=1), nn.BatchNorm3d(16), nn.ReLU(), nn.MaxPool3d(2)),
-        *(nn.Conv3d(16, 32, 3, padding=1), nn.BatchNorm3d(32), nn.ReLU(), nn.MaxPool3d(2)),
-        *(nn.Conv3d(32, 64, 3, padding=1), nn.BatchNorm3d(64), nn.ReLU(), nn.AdaptiveMaxPool3d((2, 1, 2))),
-        *(nn.Flatten(), nn.Dropout(0.4), nn.Linear(256, called.shape[1])),
+        *(nn.Conv3d(2, 24, 3, stride=2, padding=1), nn.BatchNorm3d(24), nn.ReLU()),
+        *(nn.Conv3d(24, 32, 3, stride=2, padding=1), nn.BatchNorm3d(32), nn.ReLU()),
+        *(nn.Conv3d(32, 48, 3, padding=1), nn.BatchNorm3d(48), nn.ReLU(), nn.AdaptiveMaxPool3d((2, 2, 2))),
+        *(nn.Flatten(), nn.Dropout(0.4), nn.Linear(384, called.shape[1])),
     )
     rate = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(rate, 2e-3, epochs * -(-len(rest) // 32))
