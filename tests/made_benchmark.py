@@ -346,6 +346,145 @@ class Dying(Constant):
             sys.exit(3)
         os.kill(os.getpid(), signal.SIGKILL)
 '''
+SCANS = '''\
+"""A made dataset of task retrieval, 100 scans with findings, reports and wrong reports, and methods for it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmark import Cohort, ImageView, register_dataset, register_method
+
+N = 100
+FINDINGS = ("infarct", "bleed")
+SHOWN = [(), ("infarct",), ("bleed",), (), FINDINGS]
+SIDES = ("left", "right")
+
+
+def report(size, side, shown):
+    stated = [f"There is an infarct on the {side}." if "infarct" in shown else "No infarct."]
+    stated += ["There is a bleed." if "bleed" in shown else "No bleed."]
+    return f"Findings: {' '.join(stated)} The ventricle has {size} ml. Summary: {' and '.join(shown) or 'normal'}."
+
+
+@register_dataset("scans", title="Scans", source="made here", license="CC0", citation="none", label="any finding",
+                  label_time="at the scan", positive="abnormal", negative="normal", site="hospital",
+                  inputs={"image": "one scan", "text": "its report"}, barred={}, scope="Made for tests.",
+                  modalities={"image", "text"}, cases=100)
+@dataclass(frozen=True)
+class Scans:
+    """A voxel for each finding, for the side and for the size, which is each case's own."""
+
+    def build(self, sources):
+        shown = [SHOWN[i % 5] for i in range(N)]
+        side = [SIDES[i // 5 % 2] for i in range(N)]
+        voxels = np.zeros((N, 1, 2, 2, 1), dtype=np.uint8)
+        voxels[:, 0, 0, 0, 0] = ["infarct" in some for some in shown]
+        voxels[:, 0, 0, 1, 0] = ["bleed" in some for some in shown]
+        voxels[:, 0, 1, 0, 0] = [SIDES.index(one) for one in side]
+        voxels[:, 0, 1, 1, 0] = np.arange(N)
+        cases = list(zip(range(N), side, shown))
+        own = [report(*case) for case in cases]
+        swapped = [(report(i, SIDES[one == "left"], some),) if "infarct" in some else () for i, one, some in cases]
+        removed = [(report(i, one, some[1:]),) if some else () for i, one, some in cases]
+        invented = [(report(i, one, (*some, "bleed")),) if "bleed" not in some else () for i, one, some in cases]
+        return Cohort(
+            name="scans",
+            case_ids=[f"scan-{i:03d}" for i in range(N)],
+            labels=[bool(some) for some in shown],
+            reports=own,
+            report_sets={"exchanged": [(own[(i + 1) % N],) for i in range(N)], "side-swapped": swapped,
+                         "finding-removed": removed, "finding-invented": invented},
+            images={"scan": ImageView(voxels)},
+            findings=pd.DataFrame({name: [name in some for some in shown] for name in FINDINGS}),
+            queries={"infarct": ["an infarct", "there is an infarct"], "bleed": ["a bleed"], "normal": ["no abnormality"]},
+            source_digest="scans-1",
+        )
+
+
+def pixels(cases):
+    return cases.images["scan"].load().reshape(len(cases), 4)
+
+
+@register_method("reader", family="made", reference="none", fit_modalities={"image"}, predict_modalities={"image"},
+                 labels=False, validation="unused")
+@dataclass
+class Reader:
+    """Reads the truth in the image, and what a text states of it."""
+
+    stochastic = False
+
+    def fit(self, train, validation, seed):
+        assert train.labels is None and train.findings is None
+
+    def predict_proba(self, cases):
+        return (pixels(cases)[:, :2].any(axis=1) + pixels(cases)[:, 3] / 200) / 2
+
+    def similarity(self, cases, texts):
+        return np.array([[self._alike(*image, text.lower()) for text in texts] for image in pixels(cases)])
+
+    def _alike(self, infarct, bleed, side, size, text):
+        there = {name for name, shown in zip(FINDINGS, (infarct, bleed)) if shown}
+        stated = {name for name in FINDINGS if re.search(rf"(?<!no ){name}", text)}
+        score = (len(stated & there) - len(stated - there)) / max(len(stated), 1) - 0.2 * len(there - stated)
+        sides = [one for one in SIDES if one in text]
+        score += sum(0.3 if one == SIDES[int(side)] else -0.3 for one in sides)
+        return (score + 0.3 * (f" {int(size)} ml" in text)) / 2
+
+
+class Lots:
+    """Draws what a text, or another name, is to each case."""
+
+    stochastic = False
+
+    def fit(self, train, validation, seed):
+        pass
+
+    def _drawn(self, cases, name):
+        seeds = [[int(size), zlib.crc32(name.encode())] for size in pixels(cases)[:, 3]]
+        return np.array([np.random.default_rng(seed).random() for seed in seeds])
+
+    def predict_proba(self, cases):
+        return self._drawn(cases, "label")
+
+
+@register_method("guesser", family="made", reference="none", fit_modalities={"image"}, predict_modalities={"image"},
+                 validation="unused")
+@dataclass
+class Guesser(Lots):
+    """Knows nothing."""
+
+    def similarity(self, cases, texts):
+        return np.stack([2 * self._drawn(cases, text) - 1 for text in texts], axis=1)
+
+
+@register_method("taught", family="made", reference="none", fit_modalities={"image"}, predict_modalities={"image"},
+                 validation="unused")
+@dataclass
+class Taught(Lots):
+    """Learns the findings, and compares no image with words."""
+
+    def fit(self, train, validation, seed):
+        self.names = list(train.findings)
+        self.rates = train.findings.mean().to_numpy()
+
+    def predict_findings(self, cases):
+        return np.clip(0.8 * pixels(cases)[:, [FINDINGS.index(name) for name in self.names]] + 0.1 * self.rates, 0, 1)
+'''
+SCANS_SUITE = """\
+title = "Made findings"
+datasets = ["scans"]
+protocols = ["repeated-cv"]
+task = "retrieval"
+threshold = "sensitivity-95"
+primary_metric = "zero_shot_auc_macro"
+ranked = ["reader", "guesser", "taught"]
+"""
 OTHER = """
 from dataclasses import dataclass
 
@@ -402,6 +541,12 @@ class MadeBenchmark:
     def broken(self) -> Path:
         """A plug-in of methods that go wrong, written when first asked for."""
         return self._once("broken_plugin.py", BROKEN)
+
+    @property
+    def scans(self) -> list[str]:
+        """The words that choose a suite of task retrieval, written with its dataset and methods when first asked for."""
+        plugin, suite = self._once("scans_plugin.py", SCANS), self._once("scans-suite.toml", SCANS_SUITE)
+        return ["--suite", str(suite), "--plugin", str(plugin)]
 
     def _once(self, name: str, text: str) -> Path:
         path = self.folder / name

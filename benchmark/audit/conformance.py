@@ -21,8 +21,10 @@ from benchmark.audit.findings import Finding, State, has_error
 from benchmark.cells.planning import describe_row
 from benchmark.cells.stages import shared_training
 from benchmark.data.modalities import MODALITIES
+from benchmark.data.parts import Index
 from benchmark.data.splits import single_cut
 from benchmark.learning.fitting import InvalidPredictions, Probabilities, blind_view, build_stage, saved_attributes
+from benchmark.learning.retrieval import answering, columns_of
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import read_space
 from benchmark.registry.cards import MethodCard, sees_labels
@@ -302,6 +304,29 @@ def _modalities(candidate: Candidate, first: Attempt) -> Results:
         yield "good", f"predictions depend on {declared}" + (f", and not on the undeclared {undeclared}" if undeclared else "")
 
 
+def _findings(candidate: Candidate, first: Attempt) -> Results:
+    answer = answering(first.method)[1]
+    if not answer:
+        return
+    cohort = candidate.cohort()
+
+    def answers(rows: Index) -> dict[str, list[float | None]]:
+        with calling(answer):
+            return columns_of(first.method, cohort, rows, blind_view(cohort, rows, candidate.row.method.modalities[1]))
+
+    rows = candidate.split.test
+    whole, turned = (np.array(list(found.values()), dtype=np.float64) for found in (answers(rows), answers(rows[::-1])))
+    most = np.nanmax(np.abs(whole - turned[:, ::-1]))
+    if most > TOLERANCE:
+        yield (
+            "error",
+            f"{answer} of the cases in reversed order differs by up to {most:.2g}",
+            "an answer may depend on its own case, its own text and on what was fitted",
+        )
+    else:
+        yield "good", f"{answer} gives finite numbers in its range, and each case's alone whatever the order"
+
+
 def _inputs(candidate: Candidate, first: Attempt) -> Results:
     if first.changed:
         yield "error", f"changed in place: {', '.join(first.changed)}: work on a copy"
@@ -347,6 +372,7 @@ CHECKS: Mapping[str, Callable[[Candidate, Attempt], Results]] = MappingProxyType
         "independence": _independence,
         "modalities": _modalities,
         "earlier cells": _earlier_cells,
+        "findings": _findings,
         "inputs": _inputs,
         "pickle": _pickle,
         "time": _time,

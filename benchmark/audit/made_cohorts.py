@@ -82,7 +82,7 @@ class Specimen:
         for modality in filter(None, self.permuted.split("+")):
             everyone = everyone.permuted(modality, np.random.default_rng(21))
         labelled, pool = everyone.take(np.arange(self.cases)), everyone.take(np.arange(self.cases, self.cases + POOL))
-        made = replace(labelled, labels=labels[: self.cases], pool=replace(pool, encoders={}), rows=None)
+        made = _labelled(replace(labelled, pool=replace(pool, encoders={}), rows=None), labels[: self.cases])
         return _with_canary(made, self.canary) if self.canary else made
 
     def _cohort(self, severity: NDArray[np.float64]) -> Cohort:
@@ -104,15 +104,23 @@ class Specimen:
             groups=np.char.replace(ids, "specimen", "patient"),
             present=present,
             encoders={name: modality.encoder for name, modality in known_modalities().items() if modality.encoder},
-            source_digest="specimen v3",
+            source_digest="specimen v4",
             parts=parts,
         ).only(SHAPES[self.shape])
+
+
+def _labelled(cohort: Cohort, labels: NDArray[np.int8]) -> Cohort:
+    """The cohort with these labels, and with two findings that are theirs: each case of label 1 has one, some have both."""
+    turn = np.arange(len(labels)) % 3
+    findings = pd.DataFrame({"infarct": labels * (turn != 1), "bleed": labels * (turn != 0)})
+    queries = {"infarct": ("an infarct", "a stroke"), "bleed": ("a bleed",), "normal": ("no abnormality",)}
+    return replace(cohort, labels=labels, findings=findings, queries=queries)
 
 
 def _with_canary(cohort: Cohort, number: int) -> Cohort:
     """Labels drawn anew, and two columns of noise that code them in the test rows: one of numbers, one of words."""
     rng = np.random.default_rng([22, abs(number)])
-    drawn = replace(cohort, labels=rng.permutation(np.arange(len(cohort)) % 2).astype(np.int8))
+    drawn = _labelled(cohort, rng.permutation(np.arange(len(cohort)) % 2).astype(np.int8))
     noise, test = rng.choice([-1, 1], size=len(cohort)), single_cut(drawn, "canary", 0).test
     noise[test] = np.sign(number) * (2 * np.asarray(drawn.labels)[test] - 1)
     words = np.where(noise > 0, "often", "seldom").astype(object)

@@ -3,6 +3,7 @@
 import sys
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,16 +21,19 @@ from benchmark.data.preparation import load_prepared
 from benchmark.data.stages import StageKey
 from benchmark.data.union import pooled
 from benchmark.learning.fitting import Fitted, InvalidPredictions, Views, fit_and_predict, saved_attributes, views_of
-from benchmark.learning.thresholds import youden_threshold
+from benchmark.learning.retrieval import columns_of
+from benchmark.learning.thresholds import at_sensitivity, threshold_by, youden
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import forget
-from benchmark.suites.suite import YOUDEN
+from benchmark.suites.suite import RETRIEVAL, SENSITIVITY, YOUDEN
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 from benchmark.system.provenance import code_digest
 
 TRACEBACK_LINES = 15
+CUTS: Mapping[str, Callable[..., float]] = {YOUDEN: youden, SENSITIVITY: partial(at_sensitivity, 0.95)}
+"""How a suite has thresholds chosen -> the threshold of labels and probabilities."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +144,7 @@ class FittedCell:
     threshold: float
     chosen: dict[str, Any]
     history: dict[str, Any]
+    columns: dict[str, list[float | None]]
 
 
 def fit_cell(cell: Cell) -> FittedCell:
@@ -158,12 +163,15 @@ def fit_cell(cell: Cell) -> FittedCell:
     stages = {stage.name: stage.key.arrays() for stage in cell.stages}
     fitted = fit_and_predict(cell.row.method, views, cell.training_seed, make, stages=stages, forgetting=False)
     threshold, chosen, history = saved_attributes(fitted.method)
-    if cell.row.threshold == YOUDEN:
+    asks = cell.row.asks
+    columns = columns_of(fitted.method, cohort, split.test, views.test) if asks.get("task") == RETRIEVAL else {}
+    if THRESHOLD in asks:
         # a stage that saw labels saw those of the inner folds
         shared = None if any(stage.declared.labels for stage in cell.stages) else stages
-        threshold, source = youden_threshold(cell.row.method, fitted, cohort, split, cell.training_seed, shared)
+        cut = CUTS[asks[THRESHOLD]]
+        threshold, source = threshold_by(cut, cell.row.method, fitted, cohort, split, cell.training_seed, shared)
         chosen = {**chosen, THRESHOLD: source}
-    return FittedCell(views, fitted, threshold, chosen, history)
+    return FittedCell(views, fitted, threshold, chosen, history, columns)
 
 
 def _computed(cell: Cell) -> CellRecord:
@@ -178,6 +186,7 @@ def _computed(cell: Cell) -> CellRecord:
         threshold=done.threshold,
         chosen=done.chosen,
         history=done.history,
+        columns=done.columns,
         measured={
             "fit_seconds": done.fitted.fit_seconds,
             "predict_seconds": done.fitted.predict_seconds,

@@ -8,10 +8,10 @@ from time import monotonic
 import numpy as np
 
 from benchmark.cells.planning import Cell
+from benchmark.cells.scored import as_columns, scored
 from benchmark.cells.store import CellAddress, CellRecord, Store
 from benchmark.cells.task import Task
 from benchmark.statistics.metric_names import LOWER_IS_BETTER
-from benchmark.statistics.metrics import score
 
 DUE = (30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds after its start at which a run shows what it has; after the last one every `EVERY`."""
@@ -110,5 +110,5 @@ class Interim:
 
     def _value(self, record: CellRecord) -> float:
         task = self._tasks[record.address.row[:2]]
-        labels = task.labels[task.by_name[record.address.split].test]
-        return float(score(labels, np.array([record.probabilities]), [record.threshold])[self._metric][0])
+        cell = record.probabilities, record.threshold, as_columns(record.columns)
+        return scored(task, record.address.split, *cell)[self._metric]

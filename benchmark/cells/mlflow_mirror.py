@@ -22,14 +22,14 @@ import pandas as pd
 from filelock import FileLock
 
 from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather, predictions_of
+from benchmark.cells.scored import scored
 from benchmark.cells.store import CellRecord, Store
 from benchmark.cells.studies import trials_of
 from benchmark.cells.task import Task
 from benchmark.data.stages import stored_stages
 from benchmark.registry.budget import budget_of
 from benchmark.registry.catalogue import Catalogue
-from benchmark.statistics.metric_names import METRICS
-from benchmark.statistics.metrics import score
+from benchmark.statistics.metric_names import METRICS, RETRIEVAL_METRICS
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.background import Background
@@ -208,11 +208,12 @@ class _Session:
     def _content(self, run: str, task: Task, row: Row, records: Sequence[CellRecord]) -> None:
         now = int(time.time() * 1000)
         steps = {split.name: step for step, split in enumerate(task.splits)}
-        scored = {
-            name: score(task.labels[task.by_name[name].test], probabilities[None], np.array([row.thresholds[name]]))
+        cells = {
+            name: scored(task, name, probabilities, row.thresholds[name], row.columns.get(name, {}))
             for name, probabilities in row.probabilities.items()
         }
-        values = {metric: {name: float(scores[metric][0]) for name, scores in scored.items()} for metric in METRICS}
+        measured = (*METRICS, *RETRIEVAL_METRICS) if any(row.columns.values()) else METRICS
+        values = {metric: {name: found[metric] for name, found in cells.items()} for metric in measured}
         metrics = [(f"mean_{key}", float(np.mean(list(each.values()))), now, 0) for key, each in values.items() if each]
         values["fit_seconds"] = {each.address.split: float(each.measured.get("fit_seconds", np.nan)) for each in records}
         metrics += [(key, value, now, steps[name]) for key, each in values.items() for name, value in each.items()]

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from benchmark.cells.stages import PlannedStage, RowStages, trained_alike
-from benchmark.cells.store import CellAddress, CellRecord, Outcome, Store
+from benchmark.cells.store import THRESHOLD, CellAddress, CellRecord, Outcome, Store
 from benchmark.cells.task import Task, make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.contracts import SplitProtocol
@@ -24,7 +24,7 @@ from benchmark.learning.tuning import search
 from benchmark.learning.tuning.space import plain, read_space
 from benchmark.registry.cards import DatasetCard, ProtocolCard
 from benchmark.registry.catalogue import Catalogue, Configured, ConfiguredMethod
-from benchmark.suites.suite import HALF, YOUDEN, Suite
+from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, DataError, UnknownNameError
 from benchmark.system.threads import device
@@ -37,7 +37,7 @@ class PlannedRow:
     """A configured method on one dataset: what all its cells have in common.
 
     encoders : modality -> the encoder that runs for it. reports : the set of reports that its encoder of text reads.
-    threshold : how the suite has thresholds chosen.
+    asks : what the suite asks of its cells (`Suite.asks`).
     """
 
     dataset: str
@@ -48,13 +48,13 @@ class PlannedRow:
     plugins: tuple[str, ...]
     not_applicable: str = ""
     reports: str = WORDING
-    threshold: str = HALF
+    asks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fits(self) -> int:
         """How often a cell fits the method at most, and so how many times the time limit it has."""
         once = 1 if self.method.budget is None else self.method.budget.fits
-        return once * (1 + FITS) if self.threshold == YOUDEN and is_out_of_fold(self.method) else once
+        return once * (1 + FITS) if THRESHOLD in self.asks and is_out_of_fold(self.method) else once
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,10 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
         rows = [
             replace(
                 row,
-                not_applicable=row.not_applicable or suite.why_skipped(dataset, row.method.spelled),
-                threshold=suite.threshold,
+                not_applicable=row.not_applicable
+                or suite.why_not_asked(dataset, has_findings=cohort.findings is not None)
+                or suite.why_skipped(dataset, row.method.spelled),
+                asks=suite.asks,
             )
             for row in rows
         ]
@@ -325,8 +327,7 @@ def _cells(row: PlannedRow, stages: RowStages, task: Task, splits: Sequence[Spli
             own: dict[str, Any] = {"split": task.by_name[split.name].digest, "seed": seed}
             if declared := {each.name: each.key.digest for each in planned if each.name != TRAINING}:
                 own["stages"] = declared
-            if row.threshold != HALF:
-                own["threshold"] = row.threshold
+            own |= row.asks
             yield Cell(
                 address=CellAddress(row.dataset, task.protocol, row.method.spelled, split.name),
                 row=row,

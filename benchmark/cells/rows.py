@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -16,9 +17,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmark.cells.audited import AuditFinding, read_audited
+from benchmark.cells.scored import as_columns
 from benchmark.cells.store import THRESHOLD, CellRecord, Store
 from benchmark.cells.task import Task, TaskSplit, read_task, write_task
-from benchmark.registry.cards import Inference
+from benchmark.data.findings import FINDING
+from benchmark.registry.cards import DatasetCard, Inference
 from benchmark.registry.catalogue import Catalogue, ConfiguredDataset, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Kind
@@ -36,6 +39,8 @@ MEMBERS: tuple[Kind, ...] = ("dataset", "protocol", "method")
 """The kinds of components that join a suite."""
 PREDICTION = ["dataset", "protocol", "method", "source", "split", "seed", "site", "case", "label", "probability", "threshold"]
 """What is known of each prediction, by `load_predictions`."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
+"""What a suite asks of its cells besides probabilities, unless it says so."""
 PER_SPLIT = ("split", "seed", "stages")
 """The ingredients in which the cells of one row differ."""
 
@@ -48,6 +53,7 @@ class Row:
     `failures` are (split, outcome, reason); `cells` is the number that a complete row has; `changed` counts cells that gave
     other predictions when the same key was computed again; `chosen` by split name is what the method stored with its cell;
     `seconds` is the mean time of a cell, None where it was not measured; `content` the content digest of the cohort.
+    `columns` by split name is what a cell of task retrieval says of its test cases by column, NaN where it says nothing.
     """
 
     method: str
@@ -61,6 +67,7 @@ class Row:
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seconds: float | None = None
     content: str = ""
+    columns: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
 
     @property
     def cells_ok(self) -> int:
@@ -91,7 +98,8 @@ class TableRows:
     whose published row belongs to another version of the task, `to_come` those without any cell. `audited` is what an audit on
     this machine found of a content on which some row rests. `own` are the rows that the user of this machine added.
     `threshold` says whose thresholds count, as the suite does.
-    `descriptive` says why the table is shown and never tested: it ranks no row then.
+    `descriptive` says why the table is shown and never tested: it ranks no row then. `finding` names the one that is the label
+    here, of a table of task retrieval (`of_finding`).
     """
 
     task: Task
@@ -107,6 +115,35 @@ class TableRows:
     own: tuple[str, ...] = ()
     threshold: str = HALF
     descriptive: str = ""
+    finding: str = ""
+
+    @property
+    def card(self) -> DatasetCard:
+        """The dataset's card, with what the label means here."""
+        card = self.dataset.card
+        return replace(card, positive=self.finding, negative=f"no {self.finding}") if self.finding else card
+
+
+def of_findings(table: TableRows) -> list[TableRows]:
+    """A table for each finding, from the same cells: the finding is the label, its score the probability, at a threshold of .5.
+
+    None of a table whose rows say nothing of findings.
+    """
+    names = table.task.findings or {}
+    rows = (*table.complete, *table.incomplete)
+    asked = any(row.columns for row in rows)
+    return [_of_finding(table, name, labels) for name, labels in names.items() if asked]
+
+
+def _of_finding(table: TableRows, name: str, labels: NDArray[np.int8]) -> TableRows:
+    def row(of: Row) -> Row:
+        scores = {split: columns[f"{FINDING}{name}"] for split, columns in of.columns.items()}
+        return replace(of, probabilities=scores, thresholds=dict.fromkeys(scores, 0.5), chosen={}, columns={})
+
+    dataset = replace(table.dataset, parameters={**table.dataset.parameters, "finding": name})
+    task = replace(table.task, dataset=dataset.spelled, labels=labels, facts={}, fewest=None, findings=None)
+    complete, incomplete = (tuple(map(row, rows)) for rows in (table.complete, table.incomplete))
+    return replace(table, task=task, dataset=dataset, complete=complete, incomplete=incomplete, threshold=HALF, finding=name)
 
 
 def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Suite:
@@ -188,13 +225,18 @@ def published_rows(suite: Suite) -> int:
             meta = json.loads(pq.read_metadata(path).metadata[b"strokebench"])
         except (OSError, ValueError, KeyError, TypeError):  # reading the row says what is wrong with it
             return True
-        return bool(meta.get("ingredients", {}).get(THRESHOLD, HALF) == suite.threshold)
+        return _asked(meta.get("ingredients", {})) == suite.asks
 
     return sum(
         any(is_published(folder / f"{safe(method)}.parquet") for folder in reference_folders(*table.datasets, *table.protocols))
         for table in suite.tables
         for method in table.methods
     )
+
+
+def _asked(ingredients: Mapping[str, Any]) -> dict[str, Any]:
+    """What a suite asked of a stored cell, as `Suite.asks` has it."""
+    return {name: ingredients[name] for name in ("task", THRESHOLD) if name in ingredients}
 
 
 def load_predictions(suite: str = DEFAULT, *, local: bool = True) -> pd.DataFrame:
@@ -232,18 +274,17 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
     complete, incomplete, not_applicable, left_out, to_come = [], [], [], [], []
     for method in suite.methods:
         configured = catalogue.method(method)
-        if reason := _why_not_applicable(configured, catalogue, task):
+        asked = suite.why_not_asked(dataset, has_findings=task.findings is not None)
+        if reason := asked or _why_not_applicable(configured, catalogue, task):
             not_applicable.append((method, reason))
             continue
         # of a broken method it is not known whether its seed matters
         kinds = (configured.stochastic,) if configured.entry.error is None else (True, False)
         expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
-        local = _fullest(
-            _local_row(store, task, method, splits, suite.threshold) for splits in expected if store and local_task
-        )
+        local = _fullest(_local_row(store, task, method, splits, suite.asks) for splits in expected if store and local_task)
         time = seconds.get(method)
         reference = _fullest(
-            read_reference(folder, method, splits, time, suite.threshold) for folder in usable for splits in expected
+            read_reference(folder, method, splits, time, suite.asks) for folder in usable for splits in expected
         )
         if local is None and reference is None and (reason := suite.why_skipped(dataset, method)):
             not_applicable.append((method, reason))
@@ -290,10 +331,12 @@ def _fullest(rows: Iterable[Row | None]) -> Row | None:
     return next((row for row in found if row.complete), found[0] if found else None)
 
 
-def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSplit], threshold: str = HALF) -> Row | None:
+def _local_row(
+    store: Store, task: Task, method: str, expected: Sequence[TaskSplit], asks: Mapping[str, str] = NOTHING
+) -> Row | None:
     """The row of this machine: cells of one configuration, one code and one content, on the task's own splits.
 
-    Their thresholds were chosen in the way that `threshold` names.
+    They were asked what `asks` says (`Suite.asks`).
     """
     stored = store.row(task.dataset, task.protocol, method)
     sound = [
@@ -301,7 +344,7 @@ def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSpl
         for split in expected
         if (record := stored.get(split.name)) is not None
         and record.ingredients.get("split") == split.digest
-        and record.ingredients.get(THRESHOLD, HALF) == threshold
+        and _asked(record.ingredients) == asks
     ]
     if not sound:
         return None
@@ -321,6 +364,7 @@ def _local_row(store: Store, task: Task, method: str, expected: Sequence[TaskSpl
         chosen={record.address.split: record.chosen for record in good},
         seconds=mean_seconds(good),
         content=str(records[0].ingredients.get("data", "")),
+        columns={record.address.split: as_columns(record.columns) for record in good},
     )
 
 
@@ -339,11 +383,11 @@ def reference_folders(dataset: str, protocol: str) -> list[Path]:
 
 
 def read_reference(
-    folder: Path, method: str, expected: Sequence[TaskSplit], seconds: float | None, threshold: str = HALF
+    folder: Path, method: str, expected: Sequence[TaskSplit], seconds: float | None, asks: Mapping[str, str] = NOTHING
 ) -> Row | None:
     """A published row, whose cells took `seconds`; None where there is none, or it is another method's or has other splits.
 
-    Nor is it one whose thresholds were chosen in another way than the named one.
+    Nor is it one that was asked something else than `asks` says (`Suite.asks`).
     """
     path = folder / f"{safe(method)}.parquet"
     if not path.is_file():
@@ -356,22 +400,24 @@ def read_reference(
         raise StoreError(
             f"{path} is not a published row ({error}): restore it with git, or publish the method again"
         ) from error
-    if meta.get("ingredients", {}).get(THRESHOLD, HALF) != threshold:
+    if _asked(meta.get("ingredients", {})) != asks:
         return None
     if meta["method"] != method or splits != [(split.name, split.digest, len(split.test)) for split in expected]:
         return None
     ends = np.cumsum([len(split.test) for split in expected])
-    parts = np.split(table.column("probability").to_numpy(), ends[:-1])
+    parts = {name: np.split(table.column(name).to_numpy(), ends[:-1]) for name in table.column_names}
+    probabilities = parts.pop("probability")
     return Row(
         method=method,
         source="reference",
         cells=len(expected),
-        probabilities={split.name: part for split, part in zip(expected, parts, strict=True)},
+        probabilities={split.name: part for split, part in zip(expected, probabilities, strict=True)},
         thresholds={name: item["threshold"] for name, item in meta["splits"].items()},
         outcomes=Counter(ok=len(expected)),
         chosen={name: item["chosen"] for name, item in meta["splits"].items()},
         seconds=seconds,
         content=str(meta.get("ingredients", {}).get("data", "")),
+        columns={split.name: {name: values[i] for name, values in parts.items()} for i, split in enumerate(expected)},
     )
 
 
@@ -432,7 +478,8 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
             for record in records
         },
     }
-    values = pa.table({"probability": np.concatenate([record.probabilities for record in records])})
+    columns = {name: [value for record in records for value in record.columns[name]] for name in records[0].columns}
+    values = pa.table({"probability": np.concatenate([record.probabilities for record in records]), **columns})
     buffer = io.BytesIO()
     # metadata of the schema would be stored twice, the second time in base 64; hardly a probability occurs twice
     with pq.ParquetWriter(buffer, values.schema, compression="zstd", store_schema=False, use_dictionary=False) as writer:
@@ -444,10 +491,10 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
 
 
 def complete_records(
-    store: Store, task: Task, method: str, *, stochastic: bool, threshold: str = HALF
+    store: Store, task: Task, method: str, *, stochastic: bool, asks: Mapping[str, str] = NOTHING
 ) -> list[CellRecord] | None:
     """The records of a complete local row in split order, or None where the row is not complete."""
     expected = task.expected(stochastic=stochastic)
-    row = _local_row(store, task, method, expected, threshold)
+    row = _local_row(store, task, method, expected, asks)
     stored = store.row(task.dataset, task.protocol, method)
     return [stored[split.name] for split in expected] if row is not None and row.complete else None

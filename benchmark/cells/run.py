@@ -273,7 +273,9 @@ class _Running:
         before = self._store.read(cell.address) if cell.state == "fresh" else None
         if before is None:
             return {}
-        answers = [(each.outcome, each.probabilities) for each in (before, record) if each.outcome not in CUT_SHORT]
+        answers = [
+            (each.outcome, each.probabilities, each.columns) for each in (before, record) if each.outcome not in CUT_SHORT
+        ]
         changed = len(answers) == 2 and answers[0] != answers[1]
         return {"changed_on_recomputation": True} if changed or before.measured.get("changed_on_recomputation") else {}
 

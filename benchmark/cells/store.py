@@ -50,7 +50,8 @@ class CellRecord:
 
     The deterministic part: `seed` of the split, `ingredients` (all that the cell depends on, each by name), `key` (their
     digest), `outcome`, `probabilities` (test-index order; empty unless ok), `threshold`, `chosen` (hyper-parameters chosen
-    inside the training part), `history` (figures of training by name, an entry per epoch). The measured part: `reason` and
+    inside the training part), `history` (figures of training by name, an entry per epoch), `columns` (of task retrieval: what
+    `learning.retrieval` says of each test case, by name; None where it says nothing). The measured part: `reason` and
     `traceback` of an outcome that is not ok, and `measured` (times in seconds, memory in MiB, the run's id).
     """
 
@@ -63,6 +64,7 @@ class CellRecord:
     threshold: float = 0.5
     chosen: dict[str, Any] = field(default_factory=dict)
     history: dict[str, list[float]] = field(default_factory=dict)
+    columns: dict[str, list[float | None]] = field(default_factory=dict)
     reason: str = ""
     traceback: str = ""
     measured: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +87,8 @@ class Store:
     def write(self, record: CellRecord) -> None:
         """Store a cell durably, or not at all. Raises `StoreError`."""
         content = {**vars(record), "address": asdict(record.address)}
+        if not record.columns:  # as it was before there were any
+            del content["columns"]
         measured = {name: content.pop(name) for name in ("reason", "traceback", "measured")}
         body = f'"deterministic": {_compact(content)},\n"measured": {_compact(measured)}}}\n'
         digest = hashlib.sha256(body.encode()).hexdigest()

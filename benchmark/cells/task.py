@@ -20,7 +20,7 @@ from benchmark.system.files import write_if_changed
 
 FEW = 10
 """With fewer labelled cases of a class in a training part a table says so."""
-LATER = ("groups", "fewest")
+LATER = ("groups", "fewest", "findings")
 """Fields that a task file holds only where they say something: it stays as it was where they do not."""
 
 
@@ -41,7 +41,8 @@ class Task:
 
     `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing; `columns` are those of the
     table, none where they are not known; `groups` says whose each case is, None where each patient has one case. `fewest` is
-    how many cases of the smaller class the training part holds that has fewest of them, None from `FEW` on.
+    how many cases of the smaller class the training part holds that has fewest of them, None from `FEW` on. `findings` is name
+    -> (n,) int8 of 0 and 1, None where the cohort has none.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class Task:
     columns: tuple[str, ...] = ()
     groups: NDArray[np.str_] | None = None
     fewest: int | None = None
+    findings: dict[str, NDArray[np.int8]] | None = None
 
     @cached_property
     def by_name(self) -> dict[str, TaskSplit]:
@@ -116,6 +118,7 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
         cohort.columns,
         binding_groups(cohort),
         _fewest(cohort.labels, splits),
+        None if cohort.findings is None else {str(name): column.to_numpy() for name, column in cohort.findings.items()},
     )
 
 
@@ -155,6 +158,8 @@ def read_task(path: Path) -> Task | None:
         arrays: dict[str, Any] = {
             name: np.array(content[name], dtype) for name, dtype in types.items() if content.get(name) is not None
         }
+        if content.get("findings") is not None:
+            arrays["findings"] = {name: np.array(column, np.int8) for name, column in content["findings"].items()}
         return Task(**{**content, **arrays, "splits": splits, "columns": tuple(content.get("columns", ()))})
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is not a task file ({error}): delete it and run again") from error

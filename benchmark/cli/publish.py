@@ -20,7 +20,7 @@ def run(options: Options) -> int:
             continue
         modalities, cases, rows = catalogue.dataset(dataset).card.modalities, len(task.case_ids), {}
         for method in map(catalogue.method, suite.at(dataset, protocol).methods):
-            records = complete_records(store, task, method.spelled, stochastic=method.stochastic, threshold=suite.threshold)
+            records = complete_records(store, task, method.spelled, stochastic=method.stochastic, asks=suite.asks)
             if records is not None:
                 publish_row(task, method.spelled, records)
                 rows[method.spelled] = records

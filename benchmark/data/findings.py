@@ -21,6 +21,8 @@ from benchmark.system.locations import ROOT
 Queries = Mapping[str, tuple[str, ...]]
 NORMAL = "normal"
 """Among the queries: the sentences that state that there is no finding."""
+FINDING, KIND = "finding:", "altered:"
+"""What columns of stored answers begin with: scores of a finding, similarities to reports with a kind of error."""
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 FOLDER = ROOT / "datasets" / "queries"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 
 from benchmark.data.cohort import Cohort, every_part
 from benchmark.data.contracts import Dataset, ReadsFiles
@@ -18,6 +19,7 @@ from benchmark.data.features import FeatureCache, Pool, data_key, report_digests
 from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.findings import queries_file
 from benchmark.data.intake import take_in, write_remarks
+from benchmark.data.modalities.text import ALTERED
 from benchmark.data.reading import opened_files
 from benchmark.data.remarks import Remarks, quoted
 from benchmark.data.sources import Sources
@@ -162,7 +164,14 @@ def _read(folder: Path) -> Cohort:
 def _task_digest(cohort: Cohort) -> str:
     columns: Mapping[str, Any] = {"labels": cohort.labels, "sites": cohort.sites}
     told = {name: None if part is None else [str(item) for item in part] for name, part in columns.items()}
-    return provenance.digest([cohort.name, [str(case) for case in cohort.case_ids], told, cohort.source_digest])
+    asked = [] if cohort.findings is None else [_asked(cohort, cohort.findings)]
+    return provenance.digest([cohort.name, [str(case) for case in cohort.case_ids], told, cohort.source_digest, *asked])
+
+
+def _asked(cohort: Cohort, findings: pd.DataFrame) -> dict[str, Any]:
+    """What task retrieval asks of a cohort: findings, queries, and reports that are wrong on purpose."""
+    wrong = {kind: drafts for kind, drafts in cohort.report_sets.items() if kind in ALTERED}
+    return {"findings": findings.to_dict("list"), "queries": dict(cohort.queries), "altered": wrong}
 
 
 def _content_digest(cohort: Cohort) -> str:

@@ -10,7 +10,7 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, p_value
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.comparison import Comparison
-from benchmark.statistics.metric_names import LABEL1, metric_name
+from benchmark.statistics.metric_names import LABEL1, RETRIEVAL_METRICS, metric_name
 
 Kind = Literal[
     "name",
@@ -28,7 +28,9 @@ Kind = Literal[
     "share",
     "seconds",
 ]
-Table = Literal["ranked", "descriptive", "secondary", "label 1", "label 0", "between sites", "page", "latex", "csv"]
+Table = Literal[
+    "ranked", "descriptive", "secondary", "label 1", "label 0", "retrieval", "between sites", "page", "latex", "csv"
+]
 """The tables of the Markdown (secondary metrics by either class too), and those of the other formats."""
 Line = dict[str, Any]
 """A complete row of a table: its values by field; a field that does not apply to it is missing."""
@@ -61,13 +63,15 @@ BY_CLASS = ("auprc", "precision", "recall", "specificity", "f1")
 
 
 def _metrics() -> Iterable[Column]:
-    """The metrics, each with its class as positive; the primary estimate has a column of its own."""
+    """The metrics, each with its class as positive, then those of retrieval; the primary estimate has a column of its own."""
     for plain in (*BY_CLASS, *(key for key in LABEL1 if key not in BY_CLASS)):
         kind: Kind = "intercept" if "intercept" in plain else "figure"
         places: dict[str, Table] = {plain: "label 1" if plain in BY_CLASS else "secondary", f"{plain}_label0": "label 0"}
         for key, table in places.items():
             tables = (table,) if plain in BY_CLASS or key == plain != "auc" else ()
             yield Column(key, metric_name(plain), kind, (key, f"{key}_low", f"{key}_high"), tables)
+    for key in RETRIEVAL_METRICS:
+        yield Column(key, metric_name(key), "estimate", (key, f"{key}_low", f"{key}_high"), ("retrieval",), "known")
 
 
 EVERYWHERE: tuple[Table, ...] = tuple(table for table in get_args(Table) if table != "csv")

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from benchmark.cells.rows import Row
 from benchmark.leaderboard.answers_shown import as_records
 from benchmark.leaderboard.columns import COLUMNS, Line, chosen, known, lines, named, ranked_first
+from benchmark.leaderboard.retrieval import gallery
 from benchmark.leaderboard.standings import Standings
-from benchmark.statistics.metric_names import METRICS
+from benchmark.statistics.metric_names import METRICS, RETRIEVAL_METRICS
 
 FIRST = ("dataset", "protocol", "cases", "primary_metric", "interim", "method", "ranked", "source", "cells_ok", "cells")
 RUN = ("method", "source", "cells", "ranked")
@@ -29,7 +31,7 @@ def as_csv(tables: Sequence[Standings]) -> str:
         _of_table(table) | row
         for table in tables
         for row in (
-            *(chosen(line, (*RUN, *results, *METRICS)) for line in ranked_first(lines(table))),
+            *(chosen(line, (*RUN, *results, *measured(line))) for line in ranked_first(lines(table))),
             *(_run(partial.row) for partial in table.partial),
         )
     ]
@@ -53,6 +55,7 @@ def as_json(suite: str, tables: Sequence[Standings]) -> dict[str, Any]:
 
 
 def _table_json(table: Standings) -> dict[str, Any]:
+    found = gallery(table)
     pairs = [] if table.comparison is None else table.comparison.pairs.to_dict("records")
     incomplete = [
         {
@@ -82,6 +85,7 @@ def _table_json(table: Standings) -> dict[str, Any]:
             for pair in pairs
         ],
         "questions": as_records(table),
+        **({} if found is None else {"gallery": asdict(found)}),
     }
 
 
@@ -91,11 +95,16 @@ def _row_json(line: Line) -> dict[str, Any]:
         **chosen(line, RUN),
         "metrics": {
             metric: {"mean": number(line[metric]), "ci": _interval(line[f"{metric}_low"], line[f"{metric}_high"])}
-            for metric in METRICS
+            for metric in measured(line)
         },
         "rank": None if None in bounds else [int(bound) for bound in bounds if bound is not None],
         "best_set": None if best is None else bool(best),
     }
+
+
+def measured(line: Line) -> list[str]:
+    """The metrics of a row's table."""
+    return [metric for metric in (*METRICS, *RETRIEVAL_METRICS) if metric in line]
 
 
 def _run(row: Row) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.cells.rows import Row, TableRows
+from benchmark.cells.scored import scored
 from benchmark.cells.task import Task, TaskSplit
 from benchmark.statistics.comparison import Comparison
-from benchmark.statistics.metric_names import LOWER_IS_BETTER
+from benchmark.statistics.metric_names import LOWER_IS_BETTER, RETRIEVAL_METRICS
 from benchmark.statistics.metrics import score
 from benchmark.statistics.sites import small_sites
 
@@ -81,11 +82,13 @@ def _mean(task: Task, row: Row, names: list[str], metric: str) -> float:
 
 
 def _value(task: Task, row: Row, name: str, metric: str) -> float:
-    """The metric of a cell; of a missing one the worse of .5 and the majority baseline."""
+    """The metric of a cell; of a missing one the worse of .5 and the majority baseline, or what the worst retrieval gives."""
     test = task.by_name[name].test
     labels = task.labels[test]
     if name in row.probabilities:
-        return float(score(labels, row.probabilities[name][None], np.array([row.thresholds[name]]))[metric][0])
+        return scored(task, name, row.probabilities[name], row.thresholds[name], row.columns.get(name, {}))[metric]
+    if metric in RETRIEVAL_METRICS:
+        return CHANCE if "auc" in metric else len(test) if metric in LOWER_IS_BETTER else 0.0
     prevalence = np.delete(task.labels, test).mean()
     majority = float(score(labels, np.full((1, len(test)), prevalence), np.array([CHANCE]))[metric][0])
     return max(CHANCE, majority) if metric in LOWER_IS_BETTER else min(CHANCE, majority)

@@ -86,7 +86,7 @@ def side_by_side(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     found = {
         table.task.dataset: table.comparison.per_split
         for table in tables
-        if table.task.protocol == suite.protocols[0] and table.comparison is not None
+        if table.task.protocol == suite.protocols[0] and table.comparison is not None and not table.rows.finding
     }
     if not found:
         return []
@@ -118,7 +118,11 @@ def _in_percent(cells: pd.DataFrame, method: str) -> str:
 
 
 def _not_applicable(tables: Sequence[Standings]) -> list[str]:
-    rows = list(dict.fromkeys((table.task.dataset, *item) for table in tables for item in table.rows.not_applicable))
+    rows = list(
+        dict.fromkeys(
+            (table.task.dataset, *item) for table in tables if not table.rows.finding for item in table.rows.not_applicable
+        )
+    )
     if not rows:
         return []
     cells = [[dataset, f"`{method}`", reason] for dataset, method, reason in rows]
@@ -135,7 +139,7 @@ def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) 
         else:
             departs = f" Differences: {entry.card.differences}" if entry.card.differences else ""
             lines.append(f"- `{name}` ({entry.card.family}): {entry.card.reference}.{departs}")
-    cards = {table.task.dataset: table.rows.dataset.card for table in tables}
+    cards = {table.task.dataset: table.rows.dataset.card for table in tables if not table.rows.finding}
     lines += [f"- {dataset}: {of.title}. {of.source}. {of.license}. {of.citation}" for dataset, of in cards.items()]
     return ["## Methods and data", suite.note, "\n".join(lines)]
 

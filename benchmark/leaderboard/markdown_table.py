@@ -11,6 +11,7 @@ from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
 from benchmark.leaderboard.own_rows import own_row_sentences
 from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
+from benchmark.leaderboard.retrieval import gallery, sentence, shown
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, folded, grid, p_value
 from benchmark.registry.catalogue import Catalogue
@@ -40,6 +41,7 @@ def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
             parts.append("Descriptive rows (shown, but never ranked or tested):")
             parts.append(_chosen(named("descriptive"), others, table, rows))
         parts += [
+            _retrieval(table, [*ranked, *others]),
             _sites(table, table.comparison, ranked or rows, rows),
             _secondary(table, table.comparison, rows),
             _stored(table),
@@ -59,6 +61,12 @@ def _chosen(names: Iterable[str], shown: Sequence[Line], table: Standings, rows:
     columns = standing(names, table, rows)
     cells = [[written(column, row) for column in columns] for row in shown]
     return grid([heading(column, table, rows) for column in columns], cells)
+
+
+def _retrieval(table: Standings, rows: Sequence[Line]) -> str:
+    """What task retrieval measures; nothing of another table."""
+    found = gallery(table)
+    return "" if found is None else f"{sentence(found)}\n\n{grid(*shown(found, rows))}"
 
 
 def _sites(table: Standings, comparison: Comparison, shown: Sequence[Line], rows: Sequence[Line]) -> str:
@@ -103,7 +111,7 @@ def mean_ranks(blocks: Blocks | None, unit: str) -> str:
 
 
 def _secondary(table: Standings, comparison: Comparison, rows: Sequence[Line]) -> str:
-    card, share = table.rows.dataset.card, comparison.auprc_baseline
+    card, share = table.rows.card, comparison.auprc_baseline
     blocks = [_chosen(named("secondary"), rows, table, rows)]
     blocks += [
         f"Positive = {positive} (AUPRC of a constant: {_figure(base)}):\n\n{_chosen(names, rows, table, rows)}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.cells.rows import gather
+from benchmark.cells.rows import gather, of_findings
 from benchmark.leaderboard.answers import answers, short
 from benchmark.leaderboard.answers_shown import as_records
 from benchmark.leaderboard.standings import Standings, standings
@@ -51,7 +51,8 @@ def compared(suite: Suite, catalogue: Catalogue, a: str, b: str, *, local: bool 
     question = Question(f"is {a} better than {b}?", (a,), (b,), "whoever ran `compare`", "compare")
     tables = [
         standings(rows, suite.primary_metric, (question,))
-        for rows in gather(suite, catalogue, local=local)
+        for whole in gather(suite, catalogue, local=local)
+        for rows in (whole, *of_findings(whole))
         if {a, b} <= {row.method for row in rows.complete}
     ]
     if not tables:

@@ -17,14 +17,16 @@ from benchmark.leaderboard.label_shares import by_share, label_curves
 from benchmark.leaderboard.own_rows import own_row_sentences
 from benchmark.leaderboard.records import DECIMALS, rounded, significant
 from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
+from benchmark.leaderboard.retrieval import gallery, sentence
+from benchmark.leaderboard.retrieval import shown as retrieved
 from benchmark.leaderboard.standings import Standings, frames
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.curves import curves
 from benchmark.statistics.evaluation import evaluate
-from benchmark.statistics.metric_names import LOWER_IS_BETTER, METRICS, UNORDERED, metric_name
-from benchmark.suites.suite import Suite
+from benchmark.statistics.metric_names import LOWER_IS_BETTER, METRICS, RETRIEVAL_METRICS, UNORDERED, metric_name
+from benchmark.suites.suite import RETRIEVAL, Suite
 
 Columns = dict[str, Any]
 
@@ -38,12 +40,12 @@ def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, 
         "note": suite.note,
         "metrics": [
             {"key": key, "name": metric_name(key), "lower": key in LOWER_IS_BETTER, "unordered": key in UNORDERED}
-            for key in METRICS
+            for key in _measured(suite)
         ],
         "methods": _methods(suite, catalogue),
         "datasets": [
             {"name": name, "title": of.title, "source": of.source, "license": of.license, "citation": of.citation}
-            for name, of in {table.task.dataset: table.rows.dataset.card for table in tables}.items()
+            for name, of in {table.task.dataset: table.rows.dataset.card for table in tables if not table.rows.finding}.items()
         ],
         "tables": [table_data(suite, table, catalogue, with_curves=with_curves) for table in tables],
         **_labels(tables),
@@ -66,7 +68,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "dataset": table.task.dataset,
         "protocol": table.task.protocol,
         "metric": table.metric,
-        "positive": table.rows.dataset.card.positive,
+        "positive": table.rows.card.positive,
         "site": table.site,
         "stamp": progress(table),
         "scope": scope(table),
@@ -86,8 +88,9 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
     names = [line["method"] for line in rows]
     between = standing([name for name in named("between sites") if name != "random_effects"], table, rows)
     shown = standing(named("page"), table, rows)
-    tests = int(comparison.pairs["p"].notna().sum())
-    estimates = {"mean": comparison.metrics.loc[names], "low": comparison.low.loc[names], "high": comparison.high.loc[names]}
+    tests, keys = int(comparison.pairs["p"].notna().sum()), _measured(suite)
+    frames_of = {"mean": comparison.metrics, "low": comparison.low, "high": comparison.high}
+    estimates = {part: frame.reindex(index=names, columns=list(keys)) for part, frame in frames_of.items()}
     return data | {
         "tested": table.tested,
         "comparisons": tests,
@@ -96,13 +99,28 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "columns": [_heading(column, table, rows) for column in shown],
         "between_sites": [_heading(column, table, rows) for column in between] if len(between) > 1 else None,
         "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(["calibration_error"], table, rows)]))),
-        "metrics": {key: {part: rounded(frame[key]) for part, frame in estimates.items()} for key in METRICS},
+        "metrics": {key: {part: rounded(frame[key]) for part, frame in estimates.items()} for key in keys},
+        **_retrieval(table, rows),
         "splits": _splits(table, comparison, names),
         "pairs": records.pairs(comparison, names),
         "sites": None if comparison.per_site is None else _sites(comparison.per_site),
         "ranks": _ranks(table),
         "charts": _charts(suite, table, comparison, rows, with_curves=with_curves),
     }
+
+
+def _measured(suite: Suite) -> tuple[str, ...]:
+    """The metrics of a suite's tables."""
+    return (*METRICS, *RETRIEVAL_METRICS) if suite.task == RETRIEVAL else METRICS
+
+
+def _retrieval(table: Standings, rows: Sequence[Line]) -> Columns:
+    """What task retrieval measures, as Markdown has it; nothing of another table."""
+    found = gallery(table)
+    if found is None:
+        return {}
+    head, cells = retrieved(found, rows)
+    return {"retrieval": {"text": sentence(found), "head": head, "rows": cells}}
 
 
 def shown_rows(data: Columns) -> list[str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmark.cells.rows import current_suite, gather
+from benchmark.cells.rows import current_suite, gather, of_findings
 from benchmark.leaderboard.drawn import drawn
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.page import page
@@ -17,11 +17,14 @@ FURTHER = ("ablations", "sensitivity")
 
 
 def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Standings]:
-    """The tables of a suite from stored predictions: no training, the same result every time."""
+    """The tables of a suite from stored predictions, one of task retrieval before those of its findings.
+
+    No training, the same result every time.
+    """
     with drawn(suite.name) as remembered:
-        return [
-            standings(rows, suite.primary_metric, suite.questions, remembered) for rows in gather(suite, catalogue, local=local)
-        ]
+        gathered = gather(suite, catalogue, local=local)
+        tables = [table for rows in gathered for table in (rows, *of_findings(rows))]
+        return [standings(rows, suite.primary_metric, suite.questions, remembered) for rows in tables]
 
 
 def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings]) -> Path:

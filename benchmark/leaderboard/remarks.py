@@ -14,12 +14,17 @@ from benchmark.leaderboard.tables import figure, one_line
 from benchmark.statistics.metric_names import metric_name
 from benchmark.statistics.metrics import score
 from benchmark.suites.suite import HALF as OWN
-from benchmark.suites.suite import YOUDEN
+from benchmark.suites.suite import SENSITIVITY, YOUDEN
 
 MOST_CAUSES = 3
 MOST_NAMED = 12
 HALF = 0.5
 """The threshold of rows that choose none."""
+CHOSEN = {
+    YOUDEN: "has the greatest sensitivity + specificity",
+    SENSITIVITY: "is the greatest that finds 95 % of label 1",
+}
+"""What a threshold that is chosen does."""
 NARROW = 0.1
 """Probabilities of a smaller standard deviation are nearly the same for every case."""
 
@@ -34,7 +39,7 @@ def progress(table: Standings) -> str:
 
 def scope(table: Standings) -> str:
     """Which patients, which outcome, and what the dataset cannot show."""
-    card, task = table.rows.dataset.card, table.task
+    card, task = table.rows.card, table.task
     total, ones = len(task.labels), int(task.labels.sum())
     known = [f"{name.replace('_', ' ').replace('auc', 'AUC')} {value:.3f}" for name, value in sorted(task.facts.items())]
     facts = f" Known optimum: {', '.join(known)}." if known else ""
@@ -68,7 +73,7 @@ def notes(table: Standings) -> list[str]:
             lines.append(f"{row.method}: uses its own thresholds, {min(cuts):.3f} to {max(cuts):.3f}, instead of {HALF}")
         if row.changed:
             lines.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
-    lines += _youden(table) if table.rows.threshold == YOUDEN else []
+    lines += _chosen_thresholds(table) if table.rows.threshold in CHOSEN else []
     if narrow := _nearly_constant(table):
         lines.append(f"cells in which the SD of the probabilities is below {NARROW}, nearly the same for every case: {narrow}")
     waiting = [name for name in table.rows.to_come if name not in table.rows.ranked]
@@ -80,15 +85,15 @@ def notes(table: Standings) -> list[str]:
     return lines
 
 
-def _youden(table: Standings) -> list[str]:
-    """Where the thresholds of the rows come from, and what is the metric that depends on them at .5 in their place."""
+def _chosen_thresholds(table: Standings) -> list[str]:
+    """Where the thresholds of the rows come from, and what by Youden's index is lost or won against .5 in their place."""
     if not table.rows.complete:
         return []
     sources = {row.method: Counter(str(cell.get(THRESHOLD)) for cell in row.chosen.values()) for row in table.rows.complete}
     out_of_fold = [method for method, found in sources.items() if found["out-of-fold"]]
     scarce = ", ".join(f"`{method}` {found['prevalence']}" for method, found in sources.items() if found["prevalence"])
     lines = [
-        "every row's threshold has the greatest sensitivity + specificity on cases that the row did not train on: those of the "
+        f"every row's threshold {CHOSEN[table.rows.threshold]} on cases that the row did not train on: those of the "
         "validation part, or out of 5 inner folds where a row trains on the validation part too"
         + (f" ({listed(out_of_fold)})" if out_of_fold else "")
     ]
@@ -97,6 +102,8 @@ def _youden(table: Standings) -> list[str]:
             "cells whose threshold is the share of label 1 in training, for fewer than 5 cases of a class are left to choose by"
         )
         lines.append(f"{few}: {scarce}")
+    if table.rows.threshold != YOUDEN:
+        return lines
     halves = ", ".join(f"`{row.method}` {figure(_at_half(table, row))}" for row in table.rows.complete)
     lines.append(f"{metric_name('balanced_accuracy')} with the threshold {HALF} in its place: {halves}")
     return lines

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cells.rows import Row, TableRows
+from benchmark.cells.scored import scored
 from benchmark.cells.task import Task
 from benchmark.leaderboard.contrasts import Asked, asked, families
 from benchmark.leaderboard.incomplete import Partial, partials
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.statistics.max_t import Remembered
+from benchmark.statistics.metric_names import METRICS, RETRIEVAL_METRICS
 from benchmark.suites.questions import Question
 
 
@@ -85,8 +87,12 @@ class Standings:
 def standings(
     rows: TableRows, metric: str, questions: Sequence[Question] = (), remembered: Remembered | None = None
 ) -> Standings:
-    """The statistics of a table; without p-values while a ranked row of it is still being computed."""
+    """The statistics of a table; without p-values while a ranked row of it is still being computed.
+
+    That of a finding is measured by the AUC where `metric` is one of task retrieval.
+    """
     at_table = asked(questions, rows)
+    metric = metric if metric in METRICS or not rows.finding else "auc"
     interim = any(row.in_progress and row.method in rows.ranked for row in rows.incomplete) and not any(
         row.source == "reference" for row in rows.complete
     )
@@ -101,6 +107,7 @@ def standings(
             interim=interim,
             awaited=len(awaited(rows)),
             remembered=remembered,
+            further=further(rows),
         )
     return Standings(rows, metric, comparison, partials(rows, comparison, metric), interim, at_table)
 
@@ -117,8 +124,33 @@ def frames(rows: TableRows) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     task = rows.task
     scores, thresholds = {}, {}
     for row in rows.complete:
-        # a method that the seed does not change ran once for each test part
-        ran = [name if name in row.probabilities else first for name, first in task.first_with_test.items()]
+        ran = ran_in(task, row)
         scores[row.method] = np.concatenate([row.probabilities[name] for name in ran])
         thresholds[row.method] = [row.thresholds[name] for name in ran]
     return task.frame(), pd.DataFrame(scores), pd.DataFrame(thresholds, index=list(task.first_with_test))
+
+
+def ran_in(task: Task, row: Row) -> list[str]:
+    """The split of each of the task's whose cell holds a row's answer: a method that the seed does not change ran once."""
+    return [name if name in row.probabilities else first for name, first in task.first_with_test.items()]
+
+
+def further(rows: TableRows) -> dict[str, pd.DataFrame]:
+    """The metrics of task retrieval of the complete rows as `compare` takes them; none of another table."""
+    task = rows.task
+    if not any(any(row.columns.values()) for row in rows.complete):
+        return {}
+    found: dict[str, list[dict[str, float]]] = {}
+    for row in rows.complete:
+        cells = {
+            name: scored(task, name, row.probabilities[name], row.thresholds[name], row.columns.get(name, {}))
+            for name in row.probabilities
+        }
+        found[row.method] = [cells[name] for name in ran_in(task, row)]
+    return {
+        metric: pd.DataFrame(
+            {method: [cell.get(metric, np.nan) for cell in cells] for method, cells in found.items()},
+            index=list(task.first_with_test),
+        )
+        for metric in RETRIEVAL_METRICS
+    }

@@ -1,8 +1,8 @@
-"""Thresholds by Youden's index: each row's own, from cases that it did not train on."""
+"""Thresholds by Youden's index or at a sensitivity: each row's own, from cases that it did not train on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
@@ -28,14 +28,21 @@ def is_out_of_fold(method: ConfiguredMethod) -> bool:
     return not method.entry.error and method.card.validation == "train"
 
 
-def youden_threshold(
-    method: ConfiguredMethod, fitted: Fitted, cohort: Cohort, split: Split, seed: int, stages: Mapping[str, Arrays] | None
+def threshold_by(
+    cut: Callable[[ArrayLike, ArrayLike], float],
+    method: ConfiguredMethod,
+    fitted: Fitted,
+    cohort: Cohort,
+    split: Split,
+    seed: int,
+    stages: Mapping[str, Arrays] | None,
 ) -> tuple[float, Source]:
     """The threshold of a row that was fitted on a split, and where it comes from.
 
     It is taken from the predictions of the validation part, or out of fold of training and validation part where the method
     trains on both; the prevalence of the training part stands in where these hold fewer than 5 cases of a class.
 
+    cut : gives the threshold of labels and probabilities, `youden` or another.
     stages : results of the method's stages, which the fits of the inner folds share; None to have each build its own.
     Raises what the method raises.
     """
@@ -45,9 +52,9 @@ def youden_threshold(
     if np.bincount(labels[rows], minlength=2).min() < LEAST:
         return float(labels[split.train].mean()), "prevalence"
     if out_of_fold:
-        return youden(labels[rows], _out_of_fold(method, cohort, split, rows, seed, stages)), "out-of-fold"
+        return cut(labels[rows], _out_of_fold(method, cohort, split, rows, seed, stages)), "out-of-fold"
     cases = blind_view(cohort, rows, method.modalities[1])
-    return youden(labels[rows], checked(fitted.method.predict_proba(cases), len(cases))), "validation part"
+    return cut(labels[rows], checked(fitted.method.predict_proba(cases), len(cases))), "validation part"
 
 
 def youden(labels: ArrayLike, probabilities: ArrayLike) -> float:
@@ -65,6 +72,13 @@ def youden(labels: ArrayLike, probabilities: ArrayLike) -> float:
         return HALF
     best = cuts[index == index.max()]
     return float(best[np.argmin(np.abs(best - HALF))])
+
+
+def at_sensitivity(share: float, labels: ArrayLike, probabilities: ArrayLike) -> float:
+    """The greatest threshold above which at least this share of the cases of label 1 lie; there must be such cases."""
+    positives = np.sort(np.asarray(probabilities, dtype=np.float64)[np.asarray(labels) == 1])
+    missed = int(np.floor((1 - share) * len(positives) + 1e-9))
+    return float(np.nextafter(positives[missed], -np.inf))
 
 
 def _out_of_fold(

@@ -119,6 +119,7 @@ def compare(
     interim: bool = False,
     awaited: int = 0,
     remembered: Remembered | None = None,
+    further: Mapping[str, pd.DataFrame] | None = None,
 ) -> Comparison:
     """The statistics of one (dataset, protocol) table from complete methods' predictions.
 
@@ -146,17 +147,19 @@ def compare(
         How many rows of the family are still to come: their pairs count in the correction, their places in the ranks.
     remembered : mapping
         What max-T drew before (`max_t.adjust`); new results are added.
+    further : mapping
+        Metric -> its values like `thresholds`, NaN where undefined: metrics that do not follow from the scores.
 
     Raises
     ------
     BenchmarkError
         If the frames do not fit together, or the primary metric has no better direction.
     """
-    if metric not in METRICS:
-        raise UnknownNameError("metric", metric, METRICS)
+    if metric not in (*METRICS, *(further or {})):
+        raise UnknownNameError("metric", metric, (*METRICS, *(further or {})))
     if metric in UNORDERED:
         raise BenchmarkError(f"primary metric '{metric}' cannot rank, its ideal lies in the middle: choose e.g. 'auc'")
-    run = evaluate(task, scores, thresholds)
+    run = evaluate(task, scores, thresholds, further)
     for name in ranked:
         if name not in run.methods:
             raise UnknownNameError("ranked method", name, run.methods)
@@ -180,7 +183,7 @@ def compare(
 
     def by_method(values: Mapping[str, Floats]) -> pd.DataFrame:
         blank = np.full(len(names), np.nan)
-        return pd.DataFrame({key: values.get(key, blank)[order] for key in METRICS}, index=names)
+        return pd.DataFrame({key: values.get(key, blank)[order] for key in run.metrics}, index=names)
 
     rows = len(family) + awaited
     to_come = rows * (rows - 1) // 2 - len(first)
@@ -205,7 +208,7 @@ def compare(
         {name: _contrasts(run, inferred, metric, of, remembered) for name, of in zip(contrasts, advance, strict=True)},
         compared.inflation,
         np.nan if inferred.areas is None else inferred.areas.questions,
-        {key: pd.DataFrame(run.cells[key][order], index=names, columns=list(run.splits)) for key in METRICS},
+        {key: pd.DataFrame(run.cells[key][order], index=names, columns=list(run.splits)) for key in run.metrics},
         inferred.per_site,
         None if inferred.heterogeneity is None else inferred.heterogeneity.loc[names],
         pd.Series(np.where(run.cells["constant"].all(axis=1), np.nan, inferred.ensemble_auc)[order], index=names),

@@ -1,6 +1,7 @@
 """Stored predictions as arrays, and every metric of every (method, split)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +22,7 @@ class Evaluation:
 
     `labels` and `patient` are (R,), `scores` (M, R), `thresholds` (M, J), `rows` the J slices of R; `site` and `seed` (J,);
     `patient_labels` (N,). `patient` is a case; `groups` (N,) in 0..G-1 says whose it is, None where each patient has one case.
+    `further` is metric -> its value in each method's test part (M, J), of metrics that do not follow from the scores.
     """
 
     methods: tuple[str, ...]
@@ -34,6 +36,12 @@ class Evaluation:
     scores: Floats
     thresholds: Floats
     groups: Index | None = None
+    further: Mapping[str, Floats] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that is measured."""
+        return (*METRICS, *self.further)
 
     @cached_property
     def split_of_row(self) -> Index:
@@ -44,7 +52,7 @@ class Evaluation:
     def cells(self) -> dict[str, Floats]:
         """Metric or flag -> its value in each method's test part (M, J)."""
         parts = [score(self.labels[part], self.scores[:, part], self.thresholds[:, j]) for j, part in enumerate(self.rows)]
-        return {key: np.stack([values[key] for values in parts], axis=1) for key in METRICS + FLAGS}
+        return {**{key: np.stack([values[key] for values in parts], axis=1) for key in METRICS + FLAGS}, **self.further}
 
     @cached_property
     def _orderings(self) -> list[Ordering]:
@@ -77,7 +85,12 @@ class Evaluation:
         return None if self.groups is None else np.unique(self.groups[patients], return_inverse=True)[1]
 
 
-def evaluate(task: pd.DataFrame, scores: pd.DataFrame, thresholds: pd.DataFrame) -> Evaluation:
+def evaluate(
+    task: pd.DataFrame,
+    scores: pd.DataFrame,
+    thresholds: pd.DataFrame,
+    further: Mapping[str, pd.DataFrame] | None = None,
+) -> Evaluation:
     """Arrange the frames of `comparison.compare`. Raises `BenchmarkError` where they do not fit together."""
     if not task.index.equals(scores.index):
         raise BenchmarkError("the predictions and the task have different rows: give both one row per (split, test case)")
@@ -112,6 +125,7 @@ def evaluate(task: pd.DataFrame, scores: pd.DataFrame, thresholds: pd.DataFrame)
         values,
         cuts,
         None if "group" not in task else _groups(task["group"].to_numpy()[order], patient, len(cases)),
+        {metric: values.loc[names, list(scores.columns)].to_numpy(np.float64).T for metric, values in (further or {}).items()},
     )
 
 

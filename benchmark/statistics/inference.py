@@ -10,7 +10,6 @@ from scipy.special import bdtr, gammaln, logit, ndtr
 from benchmark.statistics import delong, inflation, student
 from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.evaluation import Evaluation
-from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.metrics import metric_range
 from benchmark.statistics.ordering import auc, order_cases
 
@@ -61,7 +60,7 @@ class Inferred:
 
 def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """Any splits: means over them, the AUC of seed-averaged predictions and the prevalence; neither intervals nor p-values."""
-    mean = {key: run.cells[key].mean(axis=1) for key in METRICS}
+    mean = {key: run.cells[key].mean(axis=1) for key in run.metrics}
     ensemble = auc(order_cases(run.patient_labels, run.patient_scores))
     return Inferred(mean, ensemble, float(np.mean([run.labels[part].mean() for part in run.rows])))
 
@@ -70,7 +69,7 @@ def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """Repeated cross-validation: inflated repeated-CV DeLong for AUCs beside Nadeau-Bengio, which tests other metrics."""
     estimates, differences = descriptive(run, metric, a, b), run.cells[metric][a] - run.cells[metric][b]
     areas = fold_areas(run)
-    intervals = {key: cut(key, student.corrected_interval(run.cells[key])) for key in METRICS}
+    intervals = {key: cut(key, student.corrected_interval(run.cells[key])) for key in run.metrics}
     smooth = delong.logit_interval(areas.auc, np.sqrt(delong.RESAMPLING * np.diagonal(areas.covariance)))
     intervals |= {key: np.where((areas.auc == 0) | (areas.auc == 1), intervals[key], smooth) for key in AREAS}
     test = student.corrected_t(differences)
@@ -125,7 +124,7 @@ def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         areas=areas if metric in AREAS else None,
         secondary=_mcnemar(run, a, b),
         above_chance=above_chance(areas, 1.0),
-        spread={key: run.cells[key].std(axis=1, ddof=1) for key in METRICS} if len(run.splits) > 1 else {},
+        spread={key: run.cells[key].std(axis=1, ddof=1) for key in run.metrics} if len(run.splits) > 1 else {},
         notes=(note,),
     )
 

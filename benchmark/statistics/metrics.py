@@ -13,6 +13,8 @@ def metric_range(metric: str) -> tuple[float, float]:
     """The least and the greatest value that a metric can take."""
     if metric in UNORDERED:
         return -np.inf, np.inf
+    if metric == "median_rank":
+        return 1.0, np.inf
     return (-1.0, 1.0) if metric.startswith("mcc") else (0.0, 1.0)
 
 

@@ -11,7 +11,6 @@ from benchmark.statistics import delong
 from benchmark.statistics.arrays import Bools, Counts, Floats, Index
 from benchmark.statistics.evaluation import Evaluation
 from benchmark.statistics.inference import Inferred, cut
-from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.ordering import auc, order_cases
 from benchmark.statistics.student import ZERO, Test, quantile, t_test
 
@@ -57,7 +56,9 @@ def by_site(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """
     held = held_out_sites(run)
     counted = held.counted
-    scores = {key: np.stack([run.cells[key][:, of_site].mean(axis=1) for of_site in held.splits], axis=1) for key in METRICS}
+    scores = {
+        key: np.stack([run.cells[key][:, of_site].mean(axis=1) for of_site in held.splits], axis=1) for key in run.metrics
+    }
     scored = {key: values[:, counted] for key, values in scores.items()}
     ensemble = np.stack(
         [auc(order_cases(run.patient_labels[who], run.patient_scores[:, who])) for who in held.patients], axis=1

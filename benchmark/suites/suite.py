@@ -12,14 +12,15 @@ from typing import Any
 from benchmark.registry.budget import check_equal
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import Kind
-from benchmark.statistics.metric_names import METRICS
+from benchmark.statistics.metric_names import METRICS, RETRIEVAL_METRICS
 from benchmark.suites.members import FOLDER, Members, Places, Standing, Table, file_of, read_members
 from benchmark.suites.questions import Question, naming, read_questions, validated_questions
 from benchmark.system.errors import BenchmarkError, UnknownNameError, check_known
 from benchmark.system.locations import results_folder
 
 DEFAULT = "stroke-prognosis"
-HALF, YOUDEN = "half", "youden"
+HALF, YOUDEN, SENSITIVITY = "half", "youden", "sensitivity-95"
+BINARY, RETRIEVAL = "binary", "retrieval"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,12 @@ class Reported:
 class Suite:
     """A family of comparisons: the ranked methods are tested against each other, descriptive rows are only shown.
 
-    `threshold` is whose thresholds count: "half" for each method's own, .5 unless it sets one, or "youden" for that of Youden's
-    index on cases that it did not train on. `note` is printed above the methods; `reported` is what a paper prints, to stand
-    beside it; `skipped` is dataset -> method -> why it is not run there; `only` is dataset -> its protocols, where it does not
-    stand under all of them. `places` is method -> the tables in which it stands,
-    for the members of this machine; every other row stands in all tables.
+    `task` is what cells answer: "binary" the label alone, "retrieval" every finding of a case and which report is its own.
+    `threshold` is whose thresholds count: "half" for each method's own, .5 unless it sets one, "youden" for that of Youden's
+    index on cases that it did not train on, or "sensitivity-95" for the greatest that finds 95 % of those of label 1. `note` is
+    printed above the methods; `reported` is what a paper prints, to stand beside it; `skipped` is dataset -> method -> why it
+    is not run there; `only` is dataset -> its protocols, where it does not stand under all of them. `places` is method -> the
+    tables in which it stands, for the members of this machine; every other row stands in all tables.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Suite:
     ranked: tuple[str, ...]
     descriptive: tuple[str, ...] = ()
     primary_metric: str = "auc"
+    task: str = BINARY
     threshold: str = HALF
     note: str = ""
     limits: Limits = field(default_factory=Limits)
@@ -78,6 +81,12 @@ class Suite:
     def methods(self) -> tuple[str, ...]:
         """All rows of all tables, ranked ones first."""
         return tuple(dict.fromkeys(self.ranked + self.descriptive))
+
+    @property
+    def asks(self) -> dict[str, str]:
+        """What it asks of its cells besides probabilities and their own thresholds, as their keys hold it."""
+        asked = {"task": (self.task, BINARY), "threshold": (self.threshold, HALF)}
+        return {name: value for name, (value, default) in asked.items() if value != default}
 
     @property
     def pairings(self) -> list[Table]:
@@ -114,6 +123,11 @@ class Suite:
     def spelled(self) -> str:
         """What `--suite` takes: the name of a shipped suite, the file of any other."""
         return self.name if self.name in suite_names() else f"{self.name}.toml"
+
+    def why_not_asked(self, dataset: str, *, has_findings: bool) -> str:
+        """Why the suite's task cannot be asked of a dataset; empty where it can."""
+        lacking = self.task == RETRIEVAL and not has_findings
+        return f"{dataset} has no findings, which task {RETRIEVAL} asks for" if lacking else ""
 
     def why_skipped(self, dataset: str, method: str) -> str:
         """Why the suite does not run a method on a dataset; empty where it does."""
@@ -163,7 +177,12 @@ def _text(field_name: str, value: Any) -> str:
 
 
 def _threshold(_: str, value: Any) -> str:
-    check_known("threshold", [value], (HALF, YOUDEN))
+    check_known("threshold", [value], (HALF, YOUDEN, SENSITIVITY))
+    return str(value)
+
+
+def _task(_: str, value: Any) -> str:
+    check_known("task", [value], (BINARY, RETRIEVAL))
     return str(value)
 
 
@@ -216,6 +235,7 @@ def _reported_row(row: Mapping[str, Any]) -> ReportedRow:
 READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "title": _text,
     "primary_metric": _text,
+    "task": _task,
     "threshold": _threshold,
     "note": _text,
     "limits": _limits,
@@ -242,14 +262,17 @@ def validated(suite: Suite, catalogue: Catalogue) -> Suite:
         with naming(f"suite {suite.name}: field '{field_name}'"):
             return tuple(dict.fromkeys(canonical(kind, name, catalogue) for name in getattr(suite, field_name)))
 
+    known_metrics = METRICS + RETRIEVAL_METRICS if suite.task == RETRIEVAL else METRICS
     with naming(f"suite {suite.name}: field 'primary_metric'"):
-        check_known("metric", [suite.primary_metric], METRICS)
+        check_known("metric", [suite.primary_metric], known_metrics)
+    if suite.task == RETRIEVAL and suite.threshold != SENSITIVITY:
+        raise BenchmarkError(f'suite {suite.name}: a suite of task {RETRIEVAL} has threshold = "{SENSITIVITY}"')
     ranked = spelled("ranked", "method")
     descriptive = tuple(name for name in spelled("descriptive", "method") if name not in ranked)
     check_equal(suite.name, ranked + descriptive)
     with naming(f"suite {suite.name}: field 'reported'"):
         for row in suite.reported.rows if suite.reported else ():
-            check_known("metric", row.figures, METRICS)
+            check_known("metric", row.figures, known_metrics)
             for name in row.methods:
                 canonical("method", name, catalogue)
     with naming(f"suite file {suite.name}.toml"):

@@ -36,6 +36,38 @@ class Good(Curve):
     stochastic = False
 
 
+@register_method("worded", family="conforms", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Worded(Curve):
+    stochastic = False
+
+    def similarity(self, cases, texts):
+        return np.tanh(self.number(cases)[:, None] / 8 - np.array([len(text) for text in texts]) / 40)
+
+
+@register_method("taught", family="conforms", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Taught(Curve):
+    stochastic = False
+
+    def predict_findings(self, cases):
+        return np.stack([self.predict_proba(cases)] * 2, axis=1)
+
+
+@register_method("by-place", family="findings", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class ByPlace(Worded):
+    def similarity(self, cases, texts):
+        return np.linspace(-1, 1, len(cases) * len(texts)).reshape(len(cases), len(texts))
+
+
+@register_method("unbounded", family="findings", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Unbounded(Taught):
+    def predict_findings(self, cases):
+        return 2 * super().predict_findings(cases)
+
+
 @register_method("steep", family="conforms", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
 @dataclass
 class Steep(Curve):

@@ -215,11 +215,17 @@ def test_another_word_is_refused_by_name(made: MadeBenchmark) -> None:
     words = suite(made, 'threshold = "yuden"')
     message = made.cli("run", *words, code=2).stderr
     assert "thresholds.toml: unknown threshold 'yuden': did you mean 'youden'?" in message
-    assert "unknown threshold '0.3': known: half, youden" in made.cli("run", *suite(made, "threshold = 0.3"), code=2).stderr
+    assert (
+        "unknown threshold '0.3': known: half, sensitivity-95, youden"
+        in made.cli("run", *suite(made, "threshold = 0.3"), code=2).stderr
+    )
 
 
 def test_a_row_that_is_fitted_six_times_has_six_times_the_limit(made: MadeBenchmark) -> None:
     path = made.write("wary.py", METHODS)
     both, stopping = (made.plan([method], plugins=[path]).cells[0].row for method in ("wary", "stopping"))
     assert (both.fits, stopping.fits) == (1, 1)
-    assert replace(both, threshold="youden").fits == 1 + FOLDS and replace(stopping, threshold="youden").fits == 1
+    assert (
+        replace(both, asks={"threshold": "youden"}).fits == 1 + FOLDS
+        and replace(stopping, asks={"threshold": "youden"}).fits == 1
+    )

@@ -33,6 +33,21 @@ function drawSentences() {
 function drawRemarks() {
   const current = table();
   const parts = [];
+  if (current.retrieval) {
+    const { text, head, rows } = current.retrieval;
+    const title = "Findings, reports and errors";
+    const cells = rows.map((row) => row.map((cell) => make("span", {}, ...prose(cell))));
+    const numbers = head.map((_, place) => place).slice(1);
+    parts.push(
+      make("h3", {}, title),
+      make("p", { class: "note" }, ...prose(text)),
+      make(
+        "div",
+        { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
+        plainTable(title, head, cells, numbers),
+      ),
+    );
+  }
   if (current.incomplete) {
     const { head, rows } = current.incomplete;
     const cells = rows.map((row) => row.map((text) => make("span", {}, ...prose(text))));
