@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cells.compute import fit_cell, outcome_of
-from benchmark.cells.executors import LocalProcesses
-from benchmark.cells.forecast import forecast
-from benchmark.cells.needs import Needs
-from benchmark.cells.planning import Cell, plan
-from benchmark.cells.run import cut_short
-from benchmark.cells.store import Store
+from benchmark.cells.compute import fit_cell
+from benchmark.cells.planning import Cell
+from benchmark.cells.row_fits import computed, row_cells
 from benchmark.data.cohort import Cohort
 from benchmark.data.parts import Floats
 from benchmark.learning.explaining import branches, case_maps, check_explainable, explainable, on_grid
 from benchmark.registry.catalogue import Catalogue
-from benchmark.suites.suite import Limits, Suite
+from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError, check_known
 
 MEAN = "mean"
 """The name of the map that is a mean over cases."""
-PROTOCOL = "repeated-cv"
 
 
 @dataclass(frozen=True)
@@ -84,58 +79,23 @@ def explain_image(
         check_explainable(cell.row.method.make(), cell.row.method.modalities[1] & cohort.modalities)
     except BenchmarkError as error:
         raise BenchmarkError(f"{method}: {error}") from error
-    needs = Needs([cell], {dataset: cohort}, catalogue, forecast([cell]), debug=False)
-    with LocalProcesses(1, suite.limits) as executor:
-        for need in needs.by_key.values():
-            built = need.submit(executor).result()
-            if built.outcome != "ok":
-                raise BenchmarkError(f"{cell.address}: {need.name}: {built.reason}")
-        future = executor.submit(_explained, cell, cohort.labels[cell.split.test], wanted, fits=cell.row.fits)
-        ended = future.exception()
-    if isinstance(ended, BenchmarkError):
-        raise BenchmarkError(f"{cell.address}: {ended}")
-    if ended is not None:
-        outcome, reason = cut_short(ended, f"the suite's limit per cell ({_limits(suite.limits)})")
-        raise BenchmarkError(f"{cell.address}: {outcome}: {reason}")
-    return future.result()
-
-
-def _limits(limits: Limits) -> str:
-    return f"{limits.seconds:g} s, {limits.memory_gib:g} GiB"
+    (maps,) = computed(suite, [cell], cohort, catalogue, _maps_of, cohort.labels[cell.split.test], wanted)
+    return maps
 
 
 def _cell(
     suite: Suite, method: str, cohort: Cohort, dataset: str, catalogue: Catalogue, split: str, cases: Sequence[str]
 ) -> Cell:
     """The cell of the split. Raises `BenchmarkError` where there is none, or where it does not test one of the cases."""
-    alone = replace(
-        suite, datasets=(dataset,), protocols=(PROTOCOL,), skipped={}, only={}, ranked=(method,), descriptive=(), places={}
-    )
-    planned = plan(alone, catalogue, {dataset: cohort}, Store())
-    problems = [*(row.not_applicable for row in planned.not_applicable), *planned.impossible]
-    if problems:
-        raise BenchmarkError(f"{dataset}/{PROTOCOL}/{method}: not applicable: {problems[0]}")
-    cells = {cell.address.split: cell for cell in planned.cells}
+    cells = row_cells(suite, method, dataset, cohort, catalogue)
     check_known("split", [split] if split else [], cells)
-    cell = cells[split] if split else planned.cells[0]
+    cell = cells[split] if split else next(iter(cells.values()))
     for case in cases:
         testing = [name for name, each in cells.items() if case in cohort.case_ids[each.split.test]]
         if cell.address.split not in testing:
             where = f"give --split {testing[0]}" if testing else "no split does"
             raise BenchmarkError(f"{cell.address.split} does not test case {case}, and maps are of test cases: {where}")
     return cell
-
-
-def _explained(cell: Cell, labels: NDArray[np.int8], wanted: Wanted) -> Explained:
-    """Fit and explain, in the worker. Raises `BenchmarkError` whatever goes wrong, for not every exception can be sent back."""
-    try:
-        return _maps_of(cell, labels, wanted)
-    except MemoryError:
-        raise
-    except BenchmarkError as error:
-        raise BenchmarkError(str(error)) from None
-    except Exception as error:  # somebody's code
-        raise BenchmarkError(": ".join(outcome_of(error))) from None
 
 
 def _maps_of(cell: Cell, labels: NDArray[np.int8], wanted: Wanted) -> Explained:

@@ -21,6 +21,7 @@ ARGUMENTS = (
     argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)"),
     argument("--features", action="store_true", help="the feature cache"),
     argument("--stages", action="store_true", help="trainings that rows share"),
+    argument("--archives", action="store_true", help="what `query` and its like keep of each dataset's images"),
     argument("--member", metavar="NAME", help="take out of all tables what joined the suite by `run`; its cells are kept"),
     argument("--yes", action="store_true", help="delete; without it, only print what would be deleted"),
 )
@@ -47,11 +48,12 @@ def run(options: Options) -> int:
 
 
 def _targets(options: Options) -> Iterator[Path]:
-    folders = [name for name in ("prepared", "features", "stages") if getattr(options, name)]
+    folders = [name for name in ("prepared", "features", "stages", "archives") if getattr(options, name)]
     if not any((options.stale, options.cells, options.torn, folders)):
-        raise BenchmarkError("say what to clean: --stale, --cells, --torn, --prepared, --features, --stages or --member")
+        kinds = "--stale, --cells, --torn, --prepared, --features, --stages, --archives or --member"
+        raise BenchmarkError(f"say what to clean: {kinds}")
     if (folders or options.torn) and (options.dataset or options.protocol or options.method):
-        whole = "--prepared, --features, --stages and --torn take all"
+        whole = "--prepared, --features, --stages, --archives and --torn take all"
         raise BenchmarkError(f"--dataset, --protocol and --method choose cells: {whole}")
     if options.stale or options.cells:
         yield from _cells(options)
