@@ -73,6 +73,8 @@ def notes(table: Standings) -> list[str]:
             lines.append(f"{row.method}: uses its own thresholds, {min(cuts):.3f} to {max(cuts):.3f}, instead of {HALF}")
         if row.changed:
             lines.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
+    if table.rows.finding:
+        lines.append(f"votes on a finding count from a score of {HALF}: no threshold is chosen for it")
     lines += _chosen_thresholds(table) if table.rows.threshold in CHOSEN else []
     if narrow := _nearly_constant(table):
         lines.append(f"cells in which the SD of the probabilities is below {NARROW}, nearly the same for every case: {narrow}")

@@ -239,7 +239,12 @@ def _pairs(run: Evaluation, inferred: Inferred, family: Family, metric: str, pai
     names = np.array(run.methods, dtype=object)
     blank = np.full(len(a), np.nan)
     by_t = inferred.test.p[pairs.place] if inferred.test else blank
-    content = np.array([hash(row.tobytes() + cut.tobytes()) for row, cut in zip(run.scores, run.thresholds, strict=True)])
+    content = np.array(
+        [
+            hash(b"".join(part.tobytes() for part in parts))
+            for parts in zip(run.scores, run.thresholds, *run.further.values(), strict=True)
+        ]
+    )
     return pd.DataFrame(
         {
             "a": names[a],

@@ -79,8 +79,8 @@ def chance(sizes: Sequence[int], relevant: Sequence[ArrayLike]) -> dict[str, flo
     """What reports in a random order reach, the mean over test parts: `sizes` of the galleries, `relevant` counts of each case.
 
     Of n reports of which r are relevant the expected average precision is (r - 1) / (n - 1) (1 - H / n) + H / n with the
-    harmonic number H of n (Bestgen, Coling 2015). Half is the AUC of what is told at random, and .05 of the normal cases are
-    ruled out.
+    harmonic number H of n (Bestgen, Prague Bulletin of Mathematical Linguistics 103, 2015). Half is the AUC of what is told at
+    random, and .05 of the normal cases are ruled out.
     """
     drawn = {f"recall_at_{depth}": _mean([min(depth / size, 1.0) for size in sizes]) for depth in DEPTHS}
     precisions = [

@@ -134,6 +134,14 @@ def test_each_finding_is_a_table_of_its_own_from_the_same_cells(ran: MadeBenchma
     assert "100 cases, 40 with label 1 (40.0 %): bleed; label 0: no bleed." in text
 
 
+def test_rows_of_equal_probabilities_are_the_same_run_only_if_their_answers_are_too(ran: MadeBenchmark) -> None:
+    text = (ran.output / "results" / "scans-suite.md").read_text()
+    by_name = {cell["address"]["split"]: cell["probabilities"] for cell in cells(ran, "taught")}
+    assert all(by_name[cell["address"]["split"]] == cell["probabilities"] for cell in cells(ran, "guesser"))
+    assert "identical predictions" not in text
+    assert text.count("no threshold is chosen for it") == 2
+
+
 def test_csv_has_the_metrics_of_retrieval_where_there_are_some(ran: MadeBenchmark) -> None:
     lines = ran.cli("export", "csv", *ran.scans).stdout.splitlines()
     assert "recall_at_5" in lines[0].split(",")
@@ -169,3 +177,9 @@ def test_a_dataset_without_findings_and_a_suite_of_another_threshold_are_refused
     assert "made has no findings, which task retrieval asks for" in said
     binary = ran.write("binary.toml", suite.read_text().replace('task = "retrieval"\n', ""))
     assert "unknown metric 'zero_shot_auc_macro'" in ran.cli("run", "--suite", str(binary), *words, code=2).stderr
+
+
+def test_show_case_names_the_findings(ran: MadeBenchmark) -> None:
+    words = ["--dataset", "scans", "--plugin", str(ran.folder / "scans_plugin.py"), "--json"]
+    assert ran.json("show", "case", "scan-004", *words)["findings"] == ["infarct", "bleed"]
+    assert ran.json("show", "case", "scan-000", *words)["findings"] == []
