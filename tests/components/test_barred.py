@@ -21,6 +21,7 @@ from datasets._soop_files import OPENNEURO
 from datasets.emidec import TABLE as CASES
 from datasets.estonian_stroke import FILE
 from datasets.framingham import FILE as EXAMS
+from datasets.lgg import TABLE as GLIOMAS
 from datasets.ptbxl import FOLDER as PTBXL
 
 CARDS = {entry.name: entry.card for entry in discover().datasets}
@@ -65,9 +66,13 @@ def built(
         records = pd.read_csv(source_files("ptbxl").path(f"{PTBXL}ptbxl_database.csv"), dtype=str)
         return records.set_index(row_ids("ptbxl", records["ecg_id"].astype(int))).loc[cohort.case_ids]
 
+    def lgg(cohort: Cohort) -> pd.DataFrame:
+        people = pd.read_csv(source_files("lgg").path(GLIOMAS), sep=";", dtype=str)
+        return people.set_index("Patient", drop=False).loc[cohort.groups]
+
     readers = {
         **{"soop": soop, "soop-nihss": soop, "soop[label=priorstroke]": soop, "ist": ist, "estonian-stroke": estonian},
-        **{"framingham": framingham, "emidec": emidec, "ptbxl": ptbxl},
+        **{"framingham": framingham, "emidec": emidec, "ptbxl": ptbxl, "lgg": lgg},
     }
 
     @functools.cache
@@ -98,7 +103,7 @@ def test_every_barred_column_exists_in_the_source(built, name: str) -> None:
 @pytest.mark.parametrize("name", BARRING)
 def test_every_column_of_the_source_is_an_input_or_barred(built, name: str) -> None:
     cohort, raw = built(name)
-    inputs = {str(column) for column in view(cohort).table.columns}
+    inputs = {*view(cohort).columns}
     assert inputs <= set(raw.columns)
     assert set(raw.columns) == inputs | set(barred_columns(name))
     assert not inputs & set(barred_columns(name))
