@@ -45,6 +45,7 @@ READERS = {
     "ist": ("datasets.ist.read_trial", "trial"),
     "soop": ("datasets.soop.read_files", "files"),
     "soop-nihss": ("datasets.soop_nihss.read_files", "files"),
+    "soop-findings": ("datasets.soop_findings.read_files", "files"),
     "soop[label=priorstroke]": ("datasets.soop_priorstroke.read_files", "files"),
 }
 """Dataset -> the function by which it reads its source files, and the fixture that holds what that function gives."""
@@ -57,6 +58,7 @@ SLOW = (
     "integration/test_submitted_rows.py",
     "components/test_soop.py",
     "components/test_soop_priorstroke.py",
+    "components/test_soop_findings.py",
     "components/test_ist.py",
     "components/test_barred.py",
     "components/test_synthetic_stroke.py",

@@ -6,19 +6,17 @@ one thing more, less or on the other side has the same words otherwise.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
 from benchmark.data.modalities.text import Reports
+from datasets.findings.chance import pick, share
 from datasets.findings.people import FINDINGS, PLACES, SIDES, People, Spot
 from datasets.findings.scans import shown
 from datasets.findings.wording import TRAINING, Wording
 
-T = TypeVar("T")
 DENIED, BOTH, CONCLUDED = 0.55, 0.4, 0.3
 """Share of the absent findings that are denied, of the pairs that one sentence denies, of the summaries that deny one."""
 SIZES = (1.25, 1.9)
@@ -62,30 +60,30 @@ def told_of(people: People) -> list[Told]:
 def write(told: Told, key: str, wording: Wording = TRAINING) -> str:
     """The report, whose words are drawn by the key."""
     absent = [name for name in FINDINGS if name not in told.findings]
-    denied = [name for name in absent if _share(key, f"deny {name}") < DENIED]
+    denied = [name for name in absent if share(key, f"deny {name}") < DENIED]
     sentences = [
-        (name, _filled(told, name, _pick(key, f"state {name}", wording.stated[name]), key, wording)) for name in told.findings
+        (name, _filled(told, name, pick(key, f"state {name}", wording.stated[name]), key, wording)) for name in told.findings
     ]
-    if {"infarct", "bleed"} <= set(denied) and _share(key, "both") < BOTH:
-        sentences.append(("both", _pick(key, "both words", wording.both_denied)))
+    if {"infarct", "bleed"} <= set(denied) and share(key, "both") < BOTH:
+        sentences.append(("both", pick(key, "both words", wording.both_denied)))
         sentences += [
-            (name, _pick(key, f"no {name}", wording.denied[name])) for name in denied if name not in ("infarct", "bleed")
+            (name, pick(key, f"no {name}", wording.denied[name])) for name in denied if name not in ("infarct", "bleed")
         ]
     else:
-        sentences += [(name, _pick(key, f"no {name}", wording.denied[name])) for name in denied]
+        sentences += [(name, pick(key, f"no {name}", wording.denied[name])) for name in denied]
     if told.atrophy:
-        sentences.append(("atrophy", _pick(key, "atrophy", wording.atrophy)))
+        sentences.append(("atrophy", pick(key, "atrophy", wording.atrophy)))
     elif "hydrocephalus" in absent and "hydrocephalus" not in denied:
-        sentences.append(("ventricles", _pick(key, "ventricles", wording.ventricles)))
+        sentences.append(("ventricles", pick(key, "ventricles", wording.ventricles)))
     sentences += [(f"aside {k}", aside) for k, aside in enumerate(_some(key, wording.incidental))]
-    sentences.sort(key=lambda sentence: _share(key, f"order {sentence[0]}"))
+    sentences.sort(key=lambda sentence: share(key, f"order {sentence[0]}"))
     concluded = [
-        _filled(told, name, _pick(key, f"conclude {name}", wording.concluded[name]), key, wording) for name in told.findings
+        _filled(told, name, pick(key, f"conclude {name}", wording.concluded[name]), key, wording) for name in told.findings
     ]
     if not concluded:
-        concluded = [_pick(key, "normal", wording.normal)]
-    elif denied and _share(key, "conclude no") < CONCLUDED:
-        concluded.append(_pick(key, "conclude no words", wording.denied[denied[0]]))
+        concluded = [pick(key, "normal", wording.normal)]
+    elif denied and share(key, "conclude no") < CONCLUDED:
+        concluded.append(pick(key, "conclude no words", wording.denied[denied[0]]))
     return f"Findings: {' '.join(sentence for _, sentence in sentences)} Summary: {' '.join(concluded)}"
 
 
@@ -106,7 +104,7 @@ def altered(kind: str, told: Told, key: str, others: Sequence[Told]) -> Told | N
     `others` : what reports of other people state, one of which an exchanged report takes, with other findings.
     """
     if kind == "exchanged":
-        first = int(_share(key, kind) * len(others))
+        first = int(share(key, kind) * len(others))
         turned = (others[(first + step) % len(others)] for step in range(len(others)))
         return next((other for other in turned if set(other.findings) != set(told.findings)), None)
     if kind == "side-swapped":
@@ -116,27 +114,27 @@ def altered(kind: str, told: Told, key: str, others: Sequence[Told]) -> Told | N
     candidates = list(told.findings) if kind == "finding-removed" else absent
     if not candidates:
         return None
-    chosen = _pick(key, kind, candidates)
+    chosen = pick(key, kind, candidates)
     if kind == "finding-removed":
         return replace(told, findings={name: size for name, size in told.findings.items() if name != chosen})
-    size = _pick(key, f"{kind} size", range(3))
+    size = pick(key, f"{kind} size", range(3))
     return replace(
         told, findings={name: told.findings.get(name, size) for name in FINDINGS if name not in absent or name == chosen}
     )
 
 
-def with_errors(told: Told, key: str, others: Sequence[Told], share: float) -> Told:
+def with_errors(told: Told, key: str, others: Sequence[Told], errors: float) -> Told:
     """What a report states, wrong in one of the four ways for that share of the keys."""
-    if _share(key, "wrong") >= share:
+    if share(key, "wrong") >= errors:
         return told
     ways = [way for kind in KINDS if (way := altered(kind, told, key, others)) is not None]
-    return _pick(key, "way", ways)
+    return pick(key, "way", ways)
 
 
 def _filled(told: Told, finding: str, pattern: str, key: str, wording: Wording) -> str:
     """The sentence with its size, side and place."""
     spot = told.spots.get(finding, Spot("", ""))
-    size = _pick(key, f"size {finding}", wording.sizes[told.findings[finding]])
+    size = pick(key, f"size {finding}", wording.sizes[told.findings[finding]])
     sentence = pattern.format(size=size, Size=size.capitalize(), side=spot.side, Side=spot.side.capitalize(), place=spot.place)
     for vowel in "aeiou":
         sentence = sentence.replace(f"A {vowel}", f"An {vowel}").replace(f" a {vowel}", f" an {vowel}")
@@ -145,16 +143,5 @@ def _filled(told: Told, finding: str, pattern: str, key: str, wording: Wording) 
 
 def _some(key: str, sentences: Sequence[str]) -> list[str]:
     """One to three of them."""
-    count = 1 + int(3 * _share(key, "asides"))
-    return sorted(sentences, key=lambda sentence: _share(key, sentence))[:count]
-
-
-def _pick(key: str, what: str, options: Sequence[T]) -> T:
-    """One of the options, by the key."""
-    return options[int(_share(key, what) * len(options))]
-
-
-def _share(key: str, what: str) -> float:
-    """A number from 0 to 1, excluded, by the key."""
-    drawn = hashlib.blake2b(f"{key}|{what}".encode(), digest_size=6).digest()
-    return int.from_bytes(drawn, "big") / 2**48
+    count = 1 + int(3 * share(key, "asides"))
+    return sorted(sentences, key=lambda sentence: share(key, sentence))[:count]
