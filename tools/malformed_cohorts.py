@@ -152,6 +152,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (REFUSED, "reports=None, report_sets={'topics': reports}"),
     # findings
     (REFUSED, "findings=pd.DataFrame({'bleed': 1 - y}), queries={'bleed': ['a bleed']}"),
+    (REFUSED, "findings=pd.DataFrame({'left': 0 * y + 1, 'large': 1 - y}), queries={'left': ['left'], 'large': ['large']}"),
     (REFUSED, "findings=pd.DataFrame({'bleed': np.where(np.arange(n) == 3, np.nan, y)}), queries={'bleed': ['a bleed']}"),
     (REFUSED, "findings=pd.DataFrame({'bleed': y, 'mass': 2 * y}), queries={'bleed': ['a bleed'], 'mass': ['a mass']}"),
     (REFUSED, "findings=pd.DataFrame({'bleed': y, 'mass': 0 * y}), queries={'bleed': ['a bleed'], 'mass': ['a mass']}"),

@@ -1,4 +1,7 @@
-"""Findings: what a case shows, named columns of 0 and 1 whose union is the label; queries: the sentences that state them."""
+"""Findings: what a case shows, named columns of 0 and 1; queries: the sentences that state them.
+
+The label is their union; where every case has a finding, it is one of them.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ class QueriesPart(Part):
 
 
 def check_findings(labels: NDArray[np.int8] | None, findings: pd.DataFrame | None, queries: Queries, remarks: Remarks) -> None:
-    """Refuse labels that are not "any finding", findings without a query, and queries of no finding.
+    """Refuse labels that are not "any finding" (nor one of them, where every case has one), unasked findings, other queries.
 
     Nothing is said of parts that were refused before.
     """
@@ -80,9 +83,11 @@ def check_findings(labels: NDArray[np.int8] | None, findings: pd.DataFrame | Non
             remarks.refuse("queries", "there are no findings beside them")
         return
     if labels is not None and len(labels) == len(findings):
-        wrong = labels != findings.any(axis=1).to_numpy()
-        if wrong.any():
-            remarks.refuse("labels", "must be 1 where a case has any finding, and 0 where it has none", wrong)
+        union = findings.any(axis=1).to_numpy()
+        if not union.all() and (labels != union).any():
+            remarks.refuse("labels", "must be 1 where a case has any finding, and 0 where it has none", labels != union)
+        if union.all() and not (findings.to_numpy() == labels[:, None]).all(axis=0).any():
+            remarks.refuse("labels", "every case has a finding: give labels that equal one of the findings")
     for name in findings:
         if not findings[name].any():
             remarks.refuse("findings", f"no case has '{name}'")

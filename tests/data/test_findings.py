@@ -98,7 +98,11 @@ def scans(tmp_path: Path) -> Catalogue:
 
 def written(folder: Path, *edit: str) -> Catalogue:
     path = folder / f"scans{len(list(folder.glob('*.py')))}.py"
-    path.write_text(COMPONENTS.replace(*edit) if edit else COMPONENTS, encoding="utf-8")
+    text = COMPONENTS
+    for old, new in zip(edit[::2], edit[1::2], strict=True):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
     return discover([str(path)])
 
 
@@ -184,3 +188,14 @@ def test_an_edit_of_the_queries_prepares_the_cohort_anew(
     (tmp_path / "scans.toml").write_text("bleed = []\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"scans\.toml must hold \[templates\]"):
         read_queries("scans")
+
+
+def test_where_every_case_has_a_finding_the_label_is_one_of_them(tmp_path: Path) -> None:
+    """Another label is refused by name, and so is one of them where some case has no finding (docs/malformed-cohorts.md)."""
+    everyone = ('"bleed": bleed})', '"bleed": bleed | True})')
+    cohort = load_cohort("scans", written(tmp_path, *everyone, "labels=infarct | bleed", "labels=infarct"))
+    assert cohort.findings["bleed"].all() and cohort.labels.tolist() == cohort.findings["infarct"].tolist()
+    with pytest.raises(DataError, match="every case has a finding: give labels that equal one of the findings"):
+        load_cohort("scans", written(tmp_path, *everyone, "labels=infarct | bleed", "labels=1 - infarct"))
+    with pytest.raises(DataError, match="must be 1 where a case has any finding"):
+        load_cohort("scans", written(tmp_path, "labels=infarct | bleed", "labels=infarct"))
