@@ -99,7 +99,8 @@ def _line(item: dict[str, Any]) -> str:
         size = f"{item['documents']:,} documents, {item['words']:,} words" if item["documents"] and item["words"] else ""
         details = [*filter(None, [size, item["licence"]]), item["reason"] or "here"]
     elif "available" in item:
-        cases = f"{item['cases']} cases, {item['sites']} {'site' if item['sites'] == 1 else 'sites'}, " if item["cases"] else ""
+        counts = [(item["cases"], "case"), (item["sites"], "site")] if item["cases"] else []
+        cases = "".join(f"{count} {word}{'' if count == 1 else 's'}, " for count, word in counts if count)
         details = [f"{cases}{'+'.join(item['modalities'])}", item["reason"] or "here"]
     elif "family" in item:
         details = [item["family"], "+".join(item["fit_modalities"]) or "no input", item["reference"] or ""]

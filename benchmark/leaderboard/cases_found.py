@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from benchmark.cells.archive import Archive, words_of
 from benchmark.cells.row_fits import PROTOCOL
-from benchmark.cells.rows import Row, TableRows, gather
+from benchmark.cells.rows import Row, TableRows, gather, of_findings
 from benchmark.data.findings import NORMAL
-from benchmark.leaderboard.standings import frames
+from benchmark.leaderboard.standings import frames, further
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.suites.suite import Suite
@@ -48,17 +48,12 @@ def measured(suite: Suite, catalogue: Catalogue, dataset: str, method: str) -> d
     """
     alone = replace(suite.at(dataset, PROTOCOL), ranked=(method,), descriptive=())
     found = {}
-    for rows in gather(alone, catalogue):
+    for rows in (table for whole in gather(alone, catalogue) for table in (whole, *of_findings(whole))):
         for row in rows.complete:
             only = replace(rows, complete=(row,))
-            comparison = compare(*frames(only), inference=rows.inference, ranked=[row.method])
+            comparison = compare(*frames(only), inference=rows.inference, ranked=[row.method], further=further(only))
             found[rows.task.dataset] = Measured(only, row, comparison)
     return found
-
-
-def finding_table(dataset: str, finding: str) -> str:
-    """The table of one finding of a dataset."""
-    return f"{dataset}[finding={finding}]" if "[" not in dataset else f"{dataset[:-1]},finding={finding}]"
 
 
 def check_words(archive: Archive, text: str) -> list[str]:
@@ -134,7 +129,7 @@ def suggested(archive: Archive, case: str, scores: Mapping[str, Measured]) -> Fo
     cosines = iter(reader.text_vectors(texts) @ archive.vectors[archive.reader[row], row])
     best = {name: float(max(next(cosines) for _ in sentences)) for name, sentences in queries.items()}
     findings = [
-        {"finding": name, "similarity": value, "auc": _area(scores, archive.cohort.name, name)}
+        {"finding": name, "similarity": value, "auc": _area(scores, name)}
         for name, value in sorted(best.items(), key=lambda item: -item[1])
         if name != NORMAL
     ]
@@ -225,12 +220,12 @@ def _nearest_finding(archive: Archive, text: str, scores: Mapping[str, Measured]
     vectors = archive.models[0].text_vectors([text, *(sentence for _, sentence in asked)])
     likeness = vectors[1:] @ vectors[0]
     name, sentence = asked[int(np.argmax(likeness))]
-    area = _area(scores, archive.cohort.name, name)
+    area = _area(scores, name)
     return {"finding": name, "sentence": sentence, "similarity": float(likeness.max()), "auc": area}
 
 
-def _area(scores: Mapping[str, Measured], dataset: str, finding: str) -> Found | None:
-    table = scores.get(finding_table(dataset, finding))
+def _area(scores: Mapping[str, Measured], finding: str) -> Found | None:
+    table = next((each for each in scores.values() if each.rows.finding == finding), None)
     return None if table is None else table.estimate("auc")
 
 

@@ -45,6 +45,7 @@ class Scans:
         findings = pd.DataFrame(found, columns=["infarct", "bleed"])
         return Cohort(
             "scans", labels=findings.any(axis=1).astype(np.int8), findings=findings,
+            report_sets={"exchanged": [(SAID[1 - left, 1 - right],) for left, right in found]},
             queries={"infarct": ["there is an infarct"], "bleed": ["there is a bleed"], "normal": ["the scan is normal"]},
             pool=Cohort("p", **drawn(N, N + POOL)[1]), source_digest="1", **parts)
 
@@ -96,7 +97,9 @@ SUITE = """
 title = "Made"
 datasets = ["scans"]
 protocols = ["repeated-cv"]
-ranked = ["reader", "blind"]
+ranked = ["reader"]
+task = "retrieval"
+threshold = "sensitivity-95"
 """
 
 
@@ -127,8 +130,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def search(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Searched:
-    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(folder / "out"))
+def search(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Searched:
+    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path / "out"))
     monkeypatch.setenv("STROKEBENCH_DATA", str(folder / "data"))
     return Searched(folder, capsys)
 
@@ -218,6 +221,8 @@ def test_a_wrong_report_is_suspect_and_the_right_one_is_not(search: Searched) ->
     found = search.json("check-report", "--case", case["case"], "--text", str(wrong))
     assert found["suspect"]
     assert found["share_below"] < 0.05
+    assert search("run", "--no-sync", "--jobs", "1")[0] == 0
+    assert search.json("check-report", "--case", case["case"], "--text", str(wrong))["error_auc"]["mean"] > 0.9
     wrong.write_bytes(b"\xff\xfe")
     code, _, err = search("check-report", "--case", case["case"], "--text", str(wrong))
     assert (code, "UTF-8" in err) == (2, True)
@@ -244,6 +249,15 @@ def test_the_worklist_follows_the_stored_predictions(search: Searched) -> None:
     chances = [case["probability"] for case in found["cases"]]
     assert chances == sorted(chances, reverse=True)
     assert found["auc"]["mean"] == pytest.approx(1)
+    assert found["recall"]["mean"] >= 0.95
+
+
+def test_an_answer_says_how_good_such_scores_were_once_the_suite_was_run(search: Searched) -> None:
+    assert search("run", "--no-sync", "--jobs", "1")[0] == 0
+    found = search.json("query", "an infarct on the left")
+    assert found["nearest_finding"]["auc"]["mean"] == pytest.approx(1)
+    areas = [row["auc"]["mean"] for row in search.json("suggest", "--case", "scan <60>")["findings"]]
+    assert areas == pytest.approx([1, 1])
 
 
 def test_a_row_that_compares_no_images_with_words_is_refused(search: Searched) -> None:
