@@ -19,7 +19,7 @@ from benchmark.data.features import bound_to_pool
 from benchmark.data.splits import Split
 from benchmark.data.stages import StageKey, rows_digest
 from benchmark.data.union import hidden, pooled
-from benchmark.learning.fitting import build_stage, built_of_corpora, views_of
+from benchmark.learning.fitting import build_stage, views_of
 from benchmark.learning.stages import (
     TRAINING,
     UNLABELLED,
@@ -27,15 +27,14 @@ from benchmark.learning.stages import (
     Seen,
     belonging,
     corpora_key,
-    corpora_of,
     declared_stages,
     defining,
     pool_suffices,
+    read_corpora,
     stage_seed,
     whole_training,
 )
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
-from benchmark.registry.discovery import discover
 from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.provenance import code_digest, digest
@@ -62,11 +61,12 @@ class PlannedStage:
         forget(path)
         if code_digest(path) != self.key.ingredients["method code"]:
             raise BenchmarkError(f"{path.name} was edited during the run: run again")
-        if self.declared.corpora:
-            built_of_corpora(self.owner, self.declared, discover(self.plugins))
-            return
         earlier = {stage.name: stage.key.arrays() for stage in self.after}
         seen = seen_by(self.declared, bound_to_pool(cohort, self.split.pool), self.split, self.owner.modalities)
+        seen.plugins = self.plugins
+        if self.declared.corpora:  # it keeps its result itself
+            build_stage(self.owner, self.declared, seen, self.seed, earlier)
+            return
         self.key.build(partial(build_stage, self.owner, self.declared, seen, self.seed, earlier), seen.case_ids)
 
 
@@ -157,7 +157,9 @@ class RowStages:
     def _of_corpora(self, declared: Declared, owner: ConfiguredMethod, split: Split) -> PlannedStage:
         """The same for every split."""
         if declared.name not in self._corpora:
-            self._corpora[declared.name] = corpora_key(owner, declared, corpora_of(owner, declared, self._catalogue))
+            made = owner.make()
+            corpora = read_corpora(str(getattr(made, declared.corpora)), self._catalogue)
+            self._corpora[declared.name] = corpora_key(made, declared, corpora)
         key = self._corpora[declared.name]
         plugins = self._catalogue.plugins
         return PlannedStage(declared.name, key, declared, owner, split, key.ingredients["seed"], (), plugins)

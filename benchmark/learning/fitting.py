@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -17,17 +16,8 @@ from benchmark.data.parts import Index
 from benchmark.data.splits import Split
 from benchmark.data.stages import Arrays
 from benchmark.learning.method import Method
-from benchmark.learning.stages import (
-    Declared,
-    Seen,
-    SeenCorpora,
-    belonging,
-    corpora_key,
-    corpora_of,
-    declared_stages,
-    stage_seed,
-)
-from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
+from benchmark.learning.stages import Declared, Seen, declared_stages, stage_seed
+from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.registry.entries import forget
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.provenance import library_versions
@@ -140,9 +130,7 @@ def fresh(method: ConfiguredMethod, seed: int, make: Callable[[], Method] | None
     return instance
 
 
-def build_stage(
-    method: ConfiguredMethod, declared: Declared, seen: Seen | SeenCorpora, seed: int, earlier: Mapping[str, Arrays]
-) -> Arrays:
+def build_stage(method: ConfiguredMethod, declared: Declared, seen: Seen, seed: int, earlier: Mapping[str, Arrays]) -> Arrays:
     """The result of a method's stage on the cases that it may see, from the stages `earlier` than it. Raises what it raises."""
     instance = fresh(method, seed, None, forgetting=False)
     instance.stages = earlier  # type: ignore[attr-defined]
@@ -151,25 +139,13 @@ def build_stage(
 
 
 def _built_here(method: ConfiguredMethod, views: Views, seed: int) -> dict[str, Arrays]:
-    """The results of the stages that a method declares, each built with a seed of its own; one of corpora is kept on disk."""
+    """The results of the stages that a method declares, each built with a seed of its own."""
     stages: dict[str, Arrays] = {}
-    cls = method.entry.load()
-    for declared in declared_stages(cls):
-        if declared.corpora:
-            stages[declared.name] = built_of_corpora(belonging(method, declared, cls), declared)
-            continue
+    for declared in declared_stages(method.entry.load()):
         narrowed, earlier = declared.narrowed(method), {name: stages[name] for name in declared.after}
         own_seed = stage_seed("", seed, narrowed.entry.name, declared.name, {})
         stages[declared.name] = build_stage(narrowed, declared, declared.seen(views.train, views.validation), own_seed, earlier)
     return stages
-
-
-def built_of_corpora(owner: ConfiguredMethod, declared: Declared, catalogue: Catalogue | None = None) -> dict[str, Any]:
-    """The result of a stage of corpora, built first unless it is there. Raises what it raises."""
-    corpora = corpora_of(owner, declared, catalogue)
-    key = corpora_key(owner, declared, corpora)
-    key.build(partial(build_stage, owner, declared, SeenCorpora(corpora), key.ingredients["seed"], {}), ())
-    return key.arrays()
 
 
 def checked(probabilities: Any, cases: int) -> Probabilities:

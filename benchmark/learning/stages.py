@@ -10,19 +10,20 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.corpora import Corpus, load_corpus
-from benchmark.data.stages import StageKey
+from benchmark.data.stages import Arrays, StageKey
 from benchmark.data.union import union
 from benchmark.registry.cards import MethodCard, sees_labels
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
+from benchmark.registry.spelling import spell
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder
 from benchmark.system.provenance import code_digest, digest, library_versions
@@ -80,8 +81,8 @@ def stage(
     after : the names of the stages before it, whose results are in `self.stages`.
     labels : whether it sees the labels of training and validation cases.
     seconds, memory_gib : its own limits; by default those of a cell.
-    corpora : the field that names the corpora that it reads, joined by "+". Such a stage sees no case, builds on no other
-        stage, and is built once for all datasets, splits and rows.
+    corpora : the field that names the corpora that it reads, joined by "+": `seen.corpora(names)`. Such a stage sees no case,
+        builds on no other stage, and is built once on a machine for all datasets, splits and rows, whoever asks for it.
     modalities : what it sees of the cases. It then belongs to the class that defines it, registered or not: rows that derive
         from that class share it, and the code that it depends on is that class's file. By default it sees what its method does,
         and belongs to the nearest registered method that defines it.
@@ -97,8 +98,9 @@ def stage(
         what = frozenset() if corpora else None if modalities is None else frozenset(modalities)
         parts = (function.__name__, frozenset(sees), tuple(fields), tuple(after), labels, seconds, memory_gib)
         own = Declared(*parts, corpora, what)
-        function.declared = own  # type: ignore[attr-defined]
-        return function
+        marked: Any = _kept(function, own) if corpora else function
+        marked.declared = own
+        return cast(F, marked)
 
     return declare
 
@@ -111,7 +113,12 @@ def pool_suffices(pool: int, learning: int) -> bool:
 
 
 class Seen:
-    """The cases that a stage may see, each part a sealed view of its modalities; asking for another is refused."""
+    """The cases that a stage may see, each part a sealed view of its modalities; asking for another is refused.
+
+    A stage of corpora sees these alone; `plugins` are files in which some may be registered.
+    """
+
+    plugins: tuple[str, ...] = ()
 
     def __init__(self, declared: Declared, train: Cohort, validation: Cohort, unlabelled: Cohort | None = None) -> None:
         self._declared = declared
@@ -150,6 +157,12 @@ class Seen:
         self._check_declared(UNLABELLED)
         return replace(union([part.sealed() for part in self._without_label]), sites=None)
 
+    def corpora(self, names: str) -> tuple[Corpus, ...]:
+        """The corpora whose names are joined by "+". Raises `NotFetchedError` for one whose files are not here."""
+        if not self._declared.corpora:
+            raise BenchmarkError(f"stage {self._declared.name} reads corpora without declaring it: name its field in `corpora`")
+        return read_corpora(names, discover(self.plugins))
+
     @property
     def case_ids(self) -> list[str]:
         """The ids of all cases to see, sorted."""
@@ -168,13 +181,6 @@ class Seen:
         if part is None:
             raise BenchmarkError(f"stage {self._declared.name}: the split leaves no case of the pool")
         return part
-
-
-@dataclass(frozen=True)
-class SeenCorpora:
-    """What a stage of corpora sees: their texts, and no case."""
-
-    corpora: tuple[Corpus, ...]
 
 
 def declared_stages(cls: type[Any]) -> tuple[Declared, ...]:
@@ -213,15 +219,10 @@ def belonging(method: ConfiguredMethod, declared: Declared, cls: type[Any]) -> C
     """The class that defines a stage as a component of its own, with the method's values of what the stage depends on."""
     assert declared.modalities is not None
     base = defining(cls, declared)
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", base.__name__).lower()
+    name = _name_of(base)
     card = MethodCard(name, family="", reference="", fit_modalities=declared.modalities, predict_modalities=declared.modalities)
     entry = Entry("method", name, Path(inspect.getfile(base)).resolve(), base.__name__, card)
     return declared.narrowed(ConfiguredMethod(entry, method.parameters))
-
-
-def corpora_of(owner: ConfiguredMethod, declared: Declared, catalogue: Catalogue | None = None) -> tuple[Corpus, ...]:
-    """The corpora that a stage of corpora reads. Raises `NotFetchedError` for one whose files are not here."""
-    return read_corpora(str(getattr(owner.make(), declared.corpora)), catalogue or discover())
 
 
 def read_corpora(named: str, catalogue: Catalogue) -> tuple[Corpus, ...]:
@@ -235,19 +236,39 @@ def _corpus(name: str, catalogue: Catalogue, _: Path) -> Corpus:
     return load_corpus(name, catalogue)
 
 
-def corpora_key(owner: ConfiguredMethod, declared: Declared, corpora: Sequence[Corpus]) -> StageKey:
-    """The key of a stage of corpora: these, the code of the class that defines it, and the fields. No cohort is part of it."""
-    path, made = owner.entry.path, owner.make()
+def corpora_key(method: Any, declared: Declared, corpora: Sequence[Corpus]) -> StageKey:
+    """The key of a stage of corpora of a method: these, the code of the class that defines it, and its fields; no cohort."""
+    base: Any = defining(type(method), declared)
+    name, path = _name_of(base), Path(inspect.getfile(base)).resolve()
+    given = {item.name: getattr(method, item.name) for item in fields(base) if item.name in declared.fields}
+    defaults = {item.name: item.default for item in fields(base)}
     digests = {corpus.name: corpus.digest for corpus in corpora}
     ingredients = {
         "corpora": digests,
-        "configuration": {name: getattr(made, name) for name in declared.fields},
+        "configuration": given,
         "method code": code_digest(path),
         "libraries": library_versions(path),
-        "seed": stage_seed("", 0, owner.entry.name, declared.name, digests),
+        "seed": stage_seed("", 0, name, declared.name, digests),
         **({} if device() == "cpu" else {"device": device()}),
     }
-    return StageKey(owner.spelled, declared.name, "+".join(digests), ingredients)
+    owner = spell(name, {field: value for field, value in given.items() if value != defaults[field]})
+    return StageKey(owner, declared.name, "+".join(digests), ingredients)
+
+
+def _kept(function: Callable[..., Arrays], declared: Declared) -> Callable[..., Arrays]:
+    """The function of a stage of corpora, whose result is kept on disk and read from there: it takes long, and sees no case."""
+
+    @wraps(function)
+    def kept(self: Any, seen: Seen, seed: int) -> Arrays:
+        key = corpora_key(self, declared, seen.corpora(str(getattr(self, declared.corpora))))
+        key.build(lambda: function(self, seen, key.ingredients["seed"]), ())
+        return key.arrays()
+
+    return kept
+
+
+def _name_of(base: type[Any]) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", base.__name__).lower()
 
 
 def stage_seed(dataset: str, split_seed: int, owner: str, name: str, seen: Mapping[str, str]) -> int:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmark import Document, register_corpus, register_method, stage
+from benchmark import BenchmarkError, Document, register_corpus, register_method, stage
 
 
 @register_corpus("few", title="Few", source="here", license="CC0-1.0", citation="none", scope="Made: of no use.", documents=2)
@@ -38,8 +38,13 @@ class WithLanguage:
 
     @stage(corpora="corpora", fields=("corpora", "depth"))
     def language(self, seen, seed):
-        assert not hasattr(seen, "train") and not hasattr(seen, "unlabelled")
-        words = [len(document.text.split()) for corpus in seen.corpora for document in corpus.documents]
+        for part in ("train", "validation", "pool", "unlabelled"):
+            try:
+                getattr(seen, part)
+            except BenchmarkError:
+                continue
+            raise AssertionError(f"{part} was seen")
+        words = [len(document.text.split()) for corpus in seen.corpora(self.corpora) for document in corpus.documents]
         return {"words": np.array(words), "drawn": np.random.normal(size=self.depth), "seed": np.array(seed)}
 
     @stage(sees={"unlabelled"}, modalities={"text"}, fields=("corpora", "depth"), after=("language",))

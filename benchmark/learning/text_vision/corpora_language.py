@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.data.stages import Arrays
 from benchmark.learning.layers.sizes import set_size
-from benchmark.learning.stages import SeenCorpora, stage
+from benchmark.learning.stages import Seen, stage
 from benchmark.learning.text_vision.language import Schedule, Size, trained_language
 from benchmark.learning.text_vision.matching import Sections, match_sections
 
@@ -56,16 +56,17 @@ class Language:
             self.corpora = ""
 
     @stage(corpora="corpora", fields=OF_LANGUAGE, seconds=7200.0, memory_gib=4.0)
-    def language(self, seen: SeenCorpora, seed: int) -> Arrays:
+    def language(self, seen: Seen, seed: int) -> Arrays:
         """Vocabulary and weights, the perplexity on held-back documents before training and after each epoch, and losses.
 
         First the masked language model, then section matching on the documents that have both sections.
         """
         if not self.corpora:
             return {"perplexity": np.zeros(0), "loss": np.zeros(0)}
-        texts = [document.text for corpus in seen.corpora for document in corpus.documents]
+        corpora = seen.corpora(self.corpora)
+        texts = [document.text for corpus in corpora for document in corpus.documents]
         model, perplexities = trained_language(texts, self.vocabulary, self.text_size, self.language_schedule, seed)
-        pairs = [Sections(document.findings, document.summary) for corpus in seen.corpora for document in corpus.paired]
+        pairs = [Sections(document.findings, document.summary) for corpus in corpora for document in corpus.paired]
         loss = match_sections(model, pairs, self.matching_schedule, seed)
         return {"perplexity": perplexities, "loss": loss, **model.as_arrays()}
 
