@@ -305,7 +305,7 @@ def _modalities(candidate: Candidate, first: Attempt) -> Results:
 
 
 def _findings(candidate: Candidate, first: Attempt) -> Results:
-    answer = answering(first.method)[1]
+    answer = " and ".join(answering(first.method)[1])
     if not answer:
         return
     cohort = candidate.cohort()

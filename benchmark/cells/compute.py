@@ -21,8 +21,8 @@ from benchmark.data.preparation import load_prepared
 from benchmark.data.stages import StageKey
 from benchmark.data.union import pooled
 from benchmark.learning.fitting import Fitted, InvalidPredictions, Views, fit_and_predict, saved_attributes, views_of
-from benchmark.learning.retrieval import columns_of
-from benchmark.learning.thresholds import at_sensitivity, threshold_by, youden
+from benchmark.learning.retrieval import columns_of, triage
+from benchmark.learning.thresholds import Ask, at_sensitivity, predicted, threshold_by, youden
 from benchmark.learning.tuning.search import method_of
 from benchmark.learning.tuning.space import plain, read_space
 from benchmark.registry.discovery import discover
@@ -164,12 +164,18 @@ def fit_cell(cell: Cell) -> FittedCell:
     fitted = fit_and_predict(cell.row.method, views, cell.training_seed, make, stages=stages, forgetting=False)
     threshold, chosen, history = saved_attributes(fitted.method)
     asks = cell.row.asks
-    columns = columns_of(fitted.method, cohort, split.test, views.test) if asks.get("task") == RETRIEVAL else {}
+    ask: Ask = predicted
+    columns: dict[str, list[float | None]] = {}
+    if asks.get("task") == RETRIEVAL:
+        columns = columns_of(fitted.method, cohort, split.test, views.test)
+        ask = triage(fitted.method, cohort)
+    if ask is not predicted:
+        fitted = replace(fitted, probabilities=ask(fitted.method, views.test))
     if THRESHOLD in asks:
         # a stage that saw labels saw those of the inner folds
         shared = None if any(stage.declared.labels for stage in cell.stages) else stages
         cut = CUTS[asks[THRESHOLD]]
-        threshold, source = threshold_by(cut, cell.row.method, fitted, cohort, split, cell.training_seed, shared)
+        threshold, source = threshold_by(cut, cell.row.method, fitted, cohort, split, cell.training_seed, shared, ask)
         chosen = {**chosen, THRESHOLD: source}
     return FittedCell(views, fitted, threshold, chosen, history, columns)
 

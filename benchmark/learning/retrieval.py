@@ -7,6 +7,7 @@ probabilities in the order of the findings that its `fit` saw. The queries are a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,39 +17,57 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.findings import FINDING, KIND
 from benchmark.data.modalities.text import ALTERED, Reports
 from benchmark.data.parts import Index
-from benchmark.learning.fitting import ROUNDING, InvalidPredictions
+from benchmark.learning.fitting import ROUNDING, InvalidPredictions, Probabilities
+from benchmark.learning.thresholds import Ask, predicted
 from benchmark.learning.tuning.search import Tuned
+from benchmark.registry.cards import sees_labels
 
 Numbers = NDArray[np.float64]
 
 
-ANSWERS = ("similarity", "predict_findings")
-"""What a method of task retrieval has one of."""
-
-
-def answering(method: Any) -> tuple[Any, str]:
-    """The method that answers, of a search the one that it chose, and which of `ANSWERS` it has; "" for neither."""
+def answering(method: Any) -> tuple[Any, list[str]]:
+    """The method that answers, of a search the one that it chose, and which of the two ways it has."""
     asked: Any = method._fitted if isinstance(method, Tuned) else method
-    return asked, next((name for name in ANSWERS if callable(getattr(asked, name, None))), "")
+    return asked, [name for name in ("similarity", "predict_findings") if callable(getattr(asked, name, None))]
+
+
+def triage(method: Any, cohort: Cohort) -> Ask:
+    """How a method's P(label = 1) for the cases of a blind view is had: by `predict_proba`, with one exception.
+
+    Where every case has a finding and the label is one of them, a method that learns without labels cannot know which one it is
+    asked for: its score of that finding counts.
+    """
+    asked, ways = answering(method)
+    name = labelled_finding(cohort)
+    if name and "similarity" in ways and not sees_labels(asked):
+        return partial(_stated, cohort.queries[name])
+    return predicted
+
+
+def labelled_finding(cohort: Cohort) -> str:
+    """The finding that the label is, where every case has one; "" where the label is any finding."""
+    assert cohort.findings is not None and cohort.labels is not None
+    if not cohort.findings.any(axis=1).all():
+        return ""
+    return next(str(name) for name, shown in cohort.findings.items() if np.array_equal(shown, cohort.labels))
 
 
 def columns_of(method: Any, cohort: Cohort, rows: Index, cases: Cohort) -> dict[str, list[float | None]]:
     """What a fitted method says of the cohort's cases at `rows`, which `cases` shows it: a list of n values by name.
 
-    `finding:NAME` is the score of a finding. Of a method with `similarity` there are besides `similarity`, to the case's own
-    report; `rank`, of the own report among those of these cases, 1 the best; `precision`, the average precision of the reports
-    of cases with the same findings; and `altered:KIND`, the similarity to its report with an error. None where there is no
-    such report. Raises what the method raises, and `InvalidPredictions`.
+    `finding:NAME` is the score of a finding, by `predict_findings` where a method has it. Of a method with `similarity` there
+    are besides `similarity`, to the case's own report; `rank`, of the own report among those of these cases, 1 the best;
+    `precision`, the average precision of the reports of cases with the same findings; and `altered:KIND`, the similarity to its
+    report with an error. None where there is no such report. Raises what the method raises, and `InvalidPredictions`.
     """
-    asked, answer = answering(method)
+    asked, ways = answering(method)
     tested = cohort.take(rows)
     assert tested.findings is not None
-    if answer == "similarity":
-        columns = _compared(asked, tested, cases)
-    elif answer == "predict_findings":
+    columns = _compared(asked, tested, cases) if "similarity" in ways else {}
+    if "predict_findings" in ways:
         values = checked("predict_findings", asked.predict_findings(cases), tested.findings.shape, 0.0)
-        columns = {f"{FINDING}{name}": column for name, column in zip(tested.findings, values.T, strict=True)}
-    else:
+        columns |= {f"{FINDING}{name}": column for name, column in zip(tested.findings, values.T, strict=True)}
+    if not columns:
         raise InvalidPredictions("the method has neither similarity(cases, texts) nor predict_findings(cases): define one")
     return {name: [None if np.isnan(value) else value for value in column.tolist()] for name, column in columns.items()}
 
@@ -66,6 +85,13 @@ def checked(name: str, values: Any, shape: tuple[int, ...], least: float) -> Num
     if low < least - ROUNDING or high > 1 + ROUNDING:
         raise InvalidPredictions(f"{name}: values from {low:.4g} to {high:.4g}, outside [{least:g}, 1]")
     return np.clip(array.astype(np.float64), least, 1.0)
+
+
+def _stated(queries: Sequence[str], method: Any, cases: Cohort) -> Probabilities:
+    """The score of a finding, (n,): the greatest similarity with a sentence that states it, mapped to [0, 1]."""
+    texts = sorted(set(queries))
+    values = checked("similarity", answering(method)[0].similarity(cases, texts), (len(cases), len(texts)), -1.0)
+    return np.asarray((1 + values.max(axis=1)) / 2)
 
 
 def _compared(method: Any, tested: Cohort, cases: Cohort) -> dict[str, Numbers]:

@@ -14,12 +14,15 @@ from benchmark.data.parts import Index
 from benchmark.data.splits import FOLDS, Split, folds, inner_cut
 from benchmark.data.stages import Arrays
 from benchmark.learning.fitting import Fitted, Probabilities, blind_view, checked, fit_and_predict, views_of
+from benchmark.learning.method import Method
 from benchmark.learning.tuning.search import method_of
 from benchmark.registry.catalogue import ConfiguredMethod
 
 LEAST = 5
 """Cases of each class from which a threshold is taken at least."""
 HALF = 0.5
+Ask = Callable[[Method, Cohort], Probabilities]
+"""Gives the probabilities (n,) of a fitted method for the n cases of a blind view."""
 Source = Literal["validation part", "out-of-fold", "prevalence"]
 
 
@@ -36,6 +39,7 @@ def threshold_by(
     split: Split,
     seed: int,
     stages: Mapping[str, Arrays] | None,
+    ask: Ask,
 ) -> tuple[float, Source]:
     """The threshold of a row that was fitted on a split, and where it comes from.
 
@@ -44,6 +48,7 @@ def threshold_by(
 
     cut : gives the threshold of labels and probabilities, `youden` or another.
     stages : results of the method's stages, which the fits of the inner folds share; None to have each build its own.
+    ask : `predicted`, or another way to have the probabilities.
     Raises what the method raises.
     """
     labels = np.asarray(cohort.labels)
@@ -52,9 +57,14 @@ def threshold_by(
     if np.bincount(labels[rows], minlength=2).min() < LEAST:
         return float(labels[split.train].mean()), "prevalence"
     if out_of_fold:
-        return cut(labels[rows], _out_of_fold(method, cohort, split, rows, seed, stages)), "out-of-fold"
+        return cut(labels[rows], _out_of_fold(method, cohort, split, rows, seed, stages, ask)), "out-of-fold"
     cases = blind_view(cohort, rows, method.modalities[1])
-    return cut(labels[rows], checked(fitted.method.predict_proba(cases), len(cases))), "validation part"
+    return cut(labels[rows], ask(fitted.method, cases)), "validation part"
+
+
+def predicted(method: Method, cases: Cohort) -> Probabilities:
+    """P(label = 1) of the cases, (n,). Raises what the method raises, and `InvalidPredictions`."""
+    return checked(method.predict_proba(cases), len(cases))
 
 
 def youden(labels: ArrayLike, probabilities: ArrayLike) -> float:
@@ -82,19 +92,25 @@ def at_sensitivity(share: float, labels: ArrayLike, probabilities: ArrayLike) ->
 
 
 def _out_of_fold(
-    method: ConfiguredMethod, cohort: Cohort, split: Split, rows: Index, seed: int, stages: Mapping[str, Arrays] | None
+    method: ConfiguredMethod,
+    cohort: Cohort,
+    split: Split,
+    rows: Index,
+    seed: int,
+    stages: Mapping[str, Arrays] | None,
+    ask: Ask,
 ) -> Probabilities:
     """Predictions of the cases at `rows`, each by a fit on four fifths of them, (len(rows),)."""
     cases = cohort.take(rows)
-    predicted: NDArray[np.float64] = np.full(len(rows), np.nan)
+    found: NDArray[np.float64] = np.full(len(rows), np.nan)
     for number, (rest, held_out) in enumerate(folds(cases, split.seed)):
         large, small = inner_cut(cases.take(rest), split.seed)
         train, validation, test = (np.sort(rows[part]) for part in (rest[large], rest[small], held_out))
         inner = Split(f"{split.name}-inner{number}", split.seed, train, validation, test, split.pool, split.site)
         views = views_of(cohort, inner, method.modalities)
-        found = fit_and_predict(method, views, seed, partial(method_of, method), stages=stages, forgetting=False)
-        predicted[np.sort(held_out)] = found.probabilities
-    return predicted
+        fitted = fit_and_predict(method, views, seed, partial(method_of, method), stages=stages, forgetting=False)
+        found[np.sort(held_out)] = fitted.probabilities if ask is predicted else ask(fitted.method, views.test)
+    return found
 
 
 FITS = FOLDS

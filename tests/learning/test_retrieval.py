@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.metrics import label_ranking_average_precision_score
 
 from benchmark.data.cohort import Cohort
 from benchmark.learning.fitting import InvalidPredictions
-from benchmark.learning.retrieval import checked, columns_of
+from benchmark.learning.retrieval import checked, columns_of, triage
 from benchmark.learning.thresholds import at_sensitivity
 
 FINDINGS = pd.DataFrame({"infarct": [1, 1, 0, 0, 1], "bleed": [0, 0, 1, 0, 1]}, dtype=np.int8)
@@ -92,6 +93,31 @@ def test_a_supervised_method_gives_findings_alone() -> None:
         "finding:infarct": pytest.approx([0, 2 / 9, 4 / 9, 6 / 9, 8 / 9]),
         "finding:bleed": pytest.approx([1 / 9, 3 / 9, 5 / 9, 7 / 9, 1]),
     }
+
+
+def test_of_a_method_with_both_findings_are_predicted_and_reports_compared() -> None:
+    class Both(Drawn):
+        def predict_findings(self, cases: Cohort) -> np.ndarray:
+            return np.full((5, 2), 0.25)
+
+    found, compared = columns(Both()), columns(Drawn())
+    assert found == {**compared, "finding:infarct": [0.25] * 5, "finding:bleed": [0.25] * 5}
+
+
+def test_a_method_without_labels_is_asked_for_the_finding_that_the_label_is() -> None:
+    class Unknowing(Drawn):
+        sees_labels = False
+
+        def predict_proba(self, cases: Cohort) -> np.ndarray:
+            return np.full(len(cases), 0.3)
+
+    sided = COHORT.take([0, 1, 2, 4])
+    sided = replace(sided, labels=np.array([0, 0, 1, 1], dtype=np.int8))
+    method = Unknowing()
+    assert triage(method, sided)(method, sided.blind()).tolist() == [(1 + method.of(case, "bleed")) / 2 for case in "abce"]
+    assert triage(method, COHORT)(method, COHORT.blind()).tolist() == [0.3] * 5
+    method.sees_labels = True
+    assert triage(method, sided)(method, sided.blind()).tolist() == [0.3] * 4
 
 
 @pytest.mark.parametrize(
