@@ -72,8 +72,10 @@ class Archive:
 
     def similarity(self, texts: Sequence[str]) -> Vectors:
         """The cosine of each case's image, as its reader sees it, with each text, (N, m)."""
-        said = np.stack([model.text_vectors(texts) for model in self.models])
-        return np.stack([self.vectors[k, i] @ said[k].T for i, k in enumerate(self.reader)])
+        found = np.empty((len(self.case_ids), len(texts)), dtype=np.float32)
+        for k, model in enumerate(self.models):
+            found[self.reader == k] = self.vectors[k, self.reader == k] @ model.text_vectors(texts).T
+        return found
 
     def alike(self, row: int) -> Vectors:
         """The cosine of each case's image with that of the case at `row`, as that one's reader sees them, (N,)."""

@@ -9,12 +9,13 @@ import contextlib
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import CARDS, PLURALS, Entry, Kind, Registry, shown
+from benchmark.registry.remembered import remembered
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
 from benchmark.system.provenance import file_digest, imported_names, module_file, modules_beside, parsed, syntax_tree
@@ -38,14 +39,7 @@ ENTRY_POINTS: Mapping[str, Kind] = {
 
 def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
     """Read every component of the checkout, of the plug-in files and of installed entry points; imports none of them."""
-    found = [
-        entry
-        for kind, places in FOLDERS.items()
-        for place in places
-        for path in sorted((root / place).glob("*.py"))
-        if not path.name.startswith("_")
-        for entry in _entries_unless_edited(path, kind, path.stat().st_mtime_ns if path.exists() else 0)
-    ]
+    found = list(remembered(root, partial(_components, root)))
     resolved = [Path(plugin).expanduser().resolve() for plugin in plugins]
     for plugin, path in zip(plugins, resolved, strict=True):
         if not path.is_file():
@@ -59,10 +53,16 @@ def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
     return Catalogue(**registries, plugins=tuple(map(str, resolved)))
 
 
-@cache
-def _entries_unless_edited(path: Path, kind: Kind, _modified: int) -> tuple[Entry[Any], ...]:
-    """The components of a file of the checkout, which many commands of one process ask for."""
-    return tuple(read_entries(path, kind))
+def _components(root: Path) -> list[Entry[Any]]:
+    """The components of a checkout."""
+    return [
+        entry
+        for kind, places in FOLDERS.items()
+        for place in places
+        for path in sorted((root / place).glob("*.py"))
+        if not path.name.startswith("_")
+        for entry in read_entries(path, kind)
+    ]
 
 
 def _check_modules_beside(plugins: Sequence[Path]) -> None:
