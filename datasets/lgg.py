@@ -55,7 +55,7 @@ EDGE, SHOWN = 256, 96
     scope="Detection in a slice, not prognosis. Everybody here has a glioma: a slice without a tumour is one beside it, from "
     "the same scanners and patients, and no healthy person is seen. The mask is the source of label and reports and never an "
     "input; the reports are measured text, no radiologist wrote them. Left and right are the patient's: the picture's right is "
-    "on the side that the table codes 1. 30 slices, none with a tumour, lack FLAIR: they lie at the ends of a scan.",
+    "on the side that the table codes 1. 32 slices, none with a tumour, lack FLAIR: they lie at the ends of a scan.",
     modalities={"image", "text"},
     cases=3929,
     sites=5,
@@ -137,13 +137,15 @@ def _slices(paths: Sequence[Path]) -> Iterator[_Slice]:
 
 
 def views_of(picture: Pixels) -> Pixels:
-    """The views (3, 96, 96) of a picture (256, 256, 3): averages over the larger pixels; zero where one copies FLAIR."""
+    """The views (3, 96, 96) of a picture (256, 256, 3): averages over the larger pixels; zero where one copies FLAIR, or where
+    nothing is to be seen.
+    """
     flair = picture[..., FLAIR]
     views = np.zeros((len(CHANNELS), SHOWN, SHOWN), np.uint8)
     for channel in range(len(CHANNELS)):
         if channel == FLAIR or not np.array_equal(picture[..., channel], flair):
-            shown = Image.fromarray(picture[..., channel]).resize((SHOWN, SHOWN), Image.Resampling.BOX)
-            views[channel] = np.asarray(shown)
+            shown = np.asarray(Image.fromarray(picture[..., channel]).resize((SHOWN, SHOWN), Image.Resampling.BOX))
+            views[channel] = shown if np.ptp(shown) else 0
     return views
 
 
