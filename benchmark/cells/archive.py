@@ -49,14 +49,16 @@ class Reader(Protocol):
 class Archive:
     """The labelled cases of a dataset, then those of its pool, as K models of one row read them.
 
-    The models are those of the folds of the first seed. `vectors` (K, N, d) float32: each case's image as each model sees it;
-    `reader` (N,): the model that saw neither the case's image nor its report, of a pool's case the first. `pool_seen` says
-    whether that one learned from the pool. `words` are those of the reports, the queries and the corpora at hand.
+    The models are those of the folds of the first seed. `there` (N,) says which cases have an image; `vectors` (K, N, d)
+    float32 is how each model sees it. `reader` (N,) is the model that saw neither the case's image nor its report, of a
+    pool's case the first; `pool_seen` says whether that one learned from the pool. `words` are those of the reports, the
+    queries and the corpora at hand.
     """
 
     cohort: Cohort
     method: str
     case_ids: NDArray[np.str_]
+    there: NDArray[np.bool_]
     vectors: Vectors
     reader: NDArray[np.intp]
     models: tuple[Reader, ...]
@@ -64,23 +66,26 @@ class Archive:
     words: frozenset[str]
 
     def row(self, case: str) -> int:
-        """The position of a case. Raises `UnknownNameError`."""
+        """The position of a case. Raises `UnknownNameError`, and `BenchmarkError` for a case without an image."""
         found = np.flatnonzero(self.case_ids == case)
         if not len(found):
             raise UnknownNameError(f"case of {self.cohort.name}", case, map(str, self.case_ids))
+        if not self.there[found[0]]:
+            raise BenchmarkError(f"{self.cohort.name}: case {case} has no image to compare")
         return int(found[0])
 
     def similarity(self, texts: Sequence[str]) -> Vectors:
-        """The cosine of each case's image, as its reader sees it, with each text, (N, m)."""
+        """The cosine of each case's image, as its reader sees it, with each text, (N, m); NaN where there is no image."""
         found = np.empty((len(self.case_ids), len(texts)), dtype=np.float32)
         for k, model in enumerate(self.models):
             found[self.reader == k] = self.vectors[k, self.reader == k] @ model.text_vectors(texts).T
+        found[~self.there] = np.nan
         return found
 
     def alike(self, row: int) -> Vectors:
-        """The cosine of each case's image with that of the case at `row`, as that one's reader sees them, (N,)."""
+        """The cosine of each case's image with that of the case at `row`, as that one's reader sees both, (N,)."""
         seen = self.vectors[self.reader[row]]
-        return np.asarray(seen @ seen[row])
+        return np.where(self.there, seen @ seen[row], np.nan)
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that no report, query or corpus holds, each once."""
@@ -124,11 +129,12 @@ def open_archive(suite: Suite, method: str, dataset: str, cohort: Cohort, catalo
     reader = np.zeros(vectors.shape[1], dtype=np.intp)
     for k, cell in enumerate(cells):
         reader[cell.split.test] = k
-    pool = [] if cohort.pool is None else cohort.pool.case_ids.tolist()
+    parts = [cohort] if cohort.pool is None else [cohort, cohort.pool]
     return Archive(
         cohort,
         method,
-        np.array([*cohort.case_ids.tolist(), *pool]),
+        np.concatenate([part.case_ids for part in parts]),
+        np.concatenate([part.having("image") for part in parts]),
         vectors,
         reader,
         tuple(_with_stages(cell) for cell in cells),

@@ -86,17 +86,21 @@ def alike(archive: Archive, case: str, top: int) -> Found:
     """The cases whose images are most like a case's, best first, the case itself left out. Raises `UnknownNameError`."""
     row = archive.row(case)
     similarity = archive.alike(row).astype(np.float64)
-    similarity[row] = -np.inf
+    similarity[row] = np.nan
     return {**_whose(archive), "case": _described(archive, row), "cases": _listed(archive, similarity, top)}
 
 
 def checked_report(archive: Archive, case: str, text: str, scores: Mapping[str, Measured]) -> Found:
-    """How a report fits a case's image: less than which share of the cases' own reports fit theirs.
+    """How a report fits a case's image: better than which share of the cases' own reports fit theirs.
+
+    A pool that the models learned from is no part of the comparison.
 
     Raises `UnknownNameError`, and `BenchmarkError` for a text that cannot be asked.
     """
     row, unknown = archive.row(case), check_words(archive, text)
-    others = np.array([i for i, report in enumerate(archive.reports) if report and i != row], dtype=np.intp)
+    count = len(archive.cohort) if archive.pool_seen else len(archive.case_ids)
+    usable = [i for i, report in enumerate(archive.reports[:count]) if report and archive.there[i] and i != row]
+    others = np.array(usable, dtype=np.intp)
     if not len(others):
         raise BenchmarkError(f"{archive.cohort.name} has no reports to compare with")
     own = _own_similarity(archive, others)
