@@ -38,7 +38,9 @@ ROWS = [method.spelled for method in discover().variants() if method.parameters.
 SELF_SUPERVISED = "ssmsrpm[size=paper]"
 OF_SIGNALS = {"ecg-mae[size=paper]", "cardio-ssl[size=paper]"}
 """Tried in tests/components/test_cardio_ssl.py."""
-NEURAL = [spelled for spelled in ROWS if spelled not in {SELF_SUPERVISED, *OF_SIGNALS}]
+OF_TEXT = {"neurobert[size=paper]"}
+"""Tried in tests/learning/text_vision/test_language.py."""
+NEURAL = [spelled for spelled in ROWS if spelled not in {SELF_SUPERVISED, *OF_SIGNALS, *OF_TEXT}]
 
 
 def test_every_row_of_the_papers_size_is_tried() -> None:

@@ -1,0 +1,95 @@
+"""Finding network: the supervised network per finding, on the same views and convolutions as the text-vision row."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from benchmark import Cohort, register_method
+from benchmark.learning.neural.augmentation import Augmentation
+from benchmark.learning.text_vision.language import descent, step
+from benchmark.learning.text_vision.vision import Scans, ViewNetworks, scans_of
+from benchmark.system.errors import InvalidTraining
+
+
+@register_method(
+    "finding-net",
+    family="neural",
+    reference="supervised yardstick of arXiv 2405.02782: one output per finding",
+    differences="[A] the networks, views, alterations and optimiser of `neurobert`, with an output for the label and one for "
+    "each finding, binary cross-entropy, and the epoch of the lowest validation loss",
+    fit_modalities={"image"},
+    predict_modalities={"image"},
+    validation="early-stopping",
+)
+@dataclass
+class FindingNet:
+    """Images -> one network per view, averaged -> logits of the label and of each finding.
+
+    width, edge : as in `neurobert`. epochs, rate, batch : of AdamW. patience : epochs after the best one.
+    """
+
+    unencoded = frozenset({"image"})
+
+    width: int = 16
+    edge: int = 28
+    epochs: int = 40
+    rate: float = 2e-3
+    batch: int = 32
+    patience: int = 10
+
+    def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
+        """Train all outputs together; keep the epoch of the lowest validation loss."""
+        learning, held_out = scans_of(train, self.edge), scans_of(validation, self.edge)
+        targets, held = targets_of(train), targets_of(validation)
+        torch.manual_seed(seed)
+        self._network = ViewNetworks(learning.shapes, self.width, targets.shape[1])
+        self.history: dict[str, list[float]] = {"loss": [], "validation_loss": []}
+        rng, count = np.random.default_rng(seed), max(round(len(targets) / self.batch), 1)
+        optimiser, falling = descent(self._network, self.rate, self.epochs * count)
+        kept, best = deepcopy(self._network.state_dict()), 0
+        for epoch in range(self.epochs):
+            self._network.train()
+            total = 0.0
+            for rows in np.array_split(rng.permutation(len(targets)), count):
+                altered = Augmentation([np.random.default_rng([seed, epoch, row]) for row in rows])
+                places = torch.from_numpy(rows)
+                loss = binary_cross_entropy_with_logits(self._network(*learning.at(places, altered)), targets[places])
+                step(self._network, optimiser, falling, loss)
+                total += float(loss.detach()) / count
+            if not np.isfinite(total):
+                raise InvalidTraining(f"epoch {epoch + 1}: the loss is {total}: look at the images")
+            unseen = float(binary_cross_entropy_with_logits(self._network.read(held_out), held))
+            self.history["loss"].append(float(f"{total:.6g}"))
+            self.history["validation_loss"].append(float(f"{unseen:.6g}"))
+            if epoch == 0 or unseen < self.history["validation_loss"][best]:
+                kept, best = deepcopy(self._network.state_dict()), epoch
+            elif epoch - best >= self.patience:
+                break
+        self._network.load_state_dict(kept)
+        self.chosen: dict[str, Any] = {"best_epoch": best + 1, "epochs": len(self.history["loss"])}
+
+    def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
+        """P(label = 1), (n,)."""
+        return self._chances(cases)[:, 0]
+
+    def predict_findings(self, cases: Cohort) -> NDArray[np.float64]:
+        """P(finding), (n, k)."""
+        return self._chances(cases)[:, 1:]
+
+    def _chances(self, cases: Cohort) -> NDArray[np.float64]:
+        scans: Scans = scans_of(cases, self.edge)
+        return np.asarray(torch.sigmoid(self._network.read(scans)).double().numpy())
+
+
+def targets_of(cases: Cohort) -> Tensor:
+    """The label and each finding, (n, 1 + k)."""
+    findings = np.zeros((len(cases), 0)) if cases.findings is None else cases.findings.to_numpy()
+    return torch.from_numpy(np.column_stack([np.asarray(cases.labels), findings]).astype(np.float32))
