@@ -31,14 +31,17 @@ COARSE = 2
     negative="smaller infarct; there are no normal scans",
     site="scanner model",
     inputs={
-        "image": "three FLAIR slices in fixed planes (views `axial`, `sagittal`, `coronal`), in 64 levels of grey",
+        "image": "three FLAIR slices in fixed planes (views `axial`, `sagittal`, `coronal`), in 64 levels of grey; neither the "
+        "mask nor what is measured on it",
         "text": "one report with Findings and Summary, written from the mask by measurement; sets `exchanged`, `side-swapped`, "
         "`finding-removed`, `finding-invented` are wrong",
     },
     barred={
-        "mask": "findings and reports are measured on it",
-        "derived": "volume and damaged territories: the findings by other names",
-        "nihss": "not of the image; with it, age and outcome the table is left out",
+        "age, sex, race, bmi, priorstroke": "of the person, not of the scan",
+        "nihss": "severity of the stroke, which goes with its size and side",
+        "gs_rankin_6isdeath": "outcome",
+        "etiology": "TOAST class, decided after the work-up",
+        "acuteischaemicstroke": "1 for every patient who has a table: it says nothing but that there is one",
     },
     scope="No claim of detection is made: every patient has an infarct, reports are a function of the expert's mask, and the "
     "slices come from pictures on which that lesion was painted in red. The red is taken out and grey is cut to 64 levels, but "

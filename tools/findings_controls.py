@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -86,8 +86,8 @@ def controls(draw: Draw) -> Iterator[tuple[str, Numbers, slice]]:
     pixels = draw.volumes.reshape(len(draw.findings), -1)
     components = PCA(60, svd_solver="randomized", random_state=0).fit_transform(pixels)
     readings = np.hstack([brightest(draw.volumes), white_matter(draw.volumes)])
-    for k in NEIGHBOURS:
-        yield f"nearest neighbours of pixels, k = {k}", predicted(draw, pixels, partial(KNeighborsClassifier, k)), everyone
+    for k, scores in zip(NEIGHBOURS, alike(draw, pixels), strict=True):
+        yield f"nearest neighbours of pixels, k = {k}", scores, everyone
     yield "logistic regression on 60 principal components", predicted(draw, components, lambda: regression(0.01)), everyone
     yield "boosted trees on readings of the voxels", predicted(draw, np.hstack([readings, components[:, :10]]), trees), everyone
     assert draw.cohort.reports is not None
@@ -111,6 +111,16 @@ def predicted(draw: Draw, features: Read, model: Callable[[], BaseEstimator], as
     for rest, test in draw.folds():
         for k in range(scores.shape[1]):
             scores[test, k] = model().fit(features[rest], draw.findings[rest, k]).predict_proba(tested[test])[:, 1]
+    return scores
+
+
+def alike(draw: Draw, features: Read) -> list[Numbers]:
+    """For each number of `NEIGHBOURS`, the share of a case's nearest ones in the other folds that have each finding, (n, 5)."""
+    scores = [np.zeros_like(draw.findings, dtype=np.float64) for _ in NEIGHBOURS]
+    for rest, test in draw.folds():
+        nearest = rest[NearestNeighbors(n_neighbors=max(NEIGHBOURS)).fit(features[rest]).kneighbors(features[test])[1]]
+        for k, shares in zip(NEIGHBOURS, scores, strict=True):
+            shares[test] = draw.findings[nearest[:, :k]].mean(axis=1)
     return scores
 
 

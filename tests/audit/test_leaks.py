@@ -18,6 +18,7 @@ from benchmark.audit.leaks.subject import Observation, Subject
 from benchmark.cells.audited import audit_path, read_audited
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities.image import ImageView
+from benchmark.data.modalities.text import WITHHELD
 from benchmark.data.splits import Split
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue
@@ -215,6 +216,16 @@ def test_a_leak_in_a_further_set_of_reports_is_caught_likewise(name: str, shippe
     assert state in {each.state for each in found}
     assert all("'topics'" in each.what for each in found)
     assert seen(code, further(other, cohort), shipped) == []
+
+
+@pytest.mark.parametrize("name", sorted(WITHHELD))
+def test_what_stands_in_a_set_that_no_method_sees_is_no_leak(name: str, shipped: Catalogue) -> None:
+    """Reports from which a finding was removed are those of cases with findings: such a set tells the label by being there."""
+    cohort = clean(400)
+    drafts = tuple(() if label else ("Another text altogether.",) for label in cohort.labels)
+    assert "invalidates" in {each.state for each in seen("SB132", replace(cohort, report_sets={"topics": drafts}), shipped)}
+    for code in ("SB115", "SB116", "SB123", "SB132", "SB161"):
+        assert seen(code, replace(cohort, report_sets={name: drafts}), shipped) == []
 
 
 @pytest.mark.parametrize("name", ["outcome-words", "outcome-word", "near-copies", "copies", "pool-copies"])

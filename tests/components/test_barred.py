@@ -80,8 +80,15 @@ def built(
         return pd.DataFrame.from_dict(rows, orient="index").loc[cohort.case_ids].drop(columns="Findings").astype(str)
 
     readers = {
-        **{"soop": soop, "soop-nihss": soop, "soop[label=priorstroke]": soop, "ist": ist, "estonian-stroke": estonian},
-        **{"framingham": framingham, "emidec": emidec, "ptbxl": ptbxl, "lgg": lgg, "medpix": medpix},
+        **{"soop": soop, "soop-nihss": soop, "soop[label=priorstroke]": soop, "soop-findings": soop, "ist": ist},
+        **{
+            "estonian-stroke": estonian,
+            "framingham": framingham,
+            "emidec": emidec,
+            "ptbxl": ptbxl,
+            "lgg": lgg,
+            "medpix": medpix,
+        },
     }
 
     @functools.cache

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from datasets.findings.people import DEPARTMENTS, FINDINGS
 from datasets.risk.people import LABELLED, POOL, origins
 from datasets.synthetic_findings import SyntheticFindings
 from tools import findings_controls
-from tools.findings_controls import Draw, brightest, line, networks, predicted, regression
+from tools.findings_controls import Draw, alike, brightest, line, networks, predicted, regression
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,12 @@ def test_features_that_are_the_findings_tell_them_and_noise_does_not(few: Draw) 
     noise = np.random.default_rng(1).normal(size=(150, 3))
     scores = predicted(few, noise, lambda: regression(1.0))
     assert 0.3 < np.mean([roc_auc_score(few.findings[:, k], scores[:, k]) for k in range(5)]) < 0.7
+
+
+def test_neighbours_are_those_of_scikit_learns_classifier(few: Draw) -> None:
+    features = np.random.default_rng(4).normal(size=(150, 3)) + 3 * few.findings[:, :1]
+    for k, scores in zip((1, 5, 20, 50), alike(few, features), strict=True):
+        np.testing.assert_allclose(scores, predicted(few, features, lambda k=k: KNeighborsClassifier(k)))
 
 
 def test_readings_of_the_brightest_voxels_see_a_spot() -> None:

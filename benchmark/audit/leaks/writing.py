@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.text import WITHHELD
 
 SENTENCE = re.compile(r"[.;\n]+")
 WORD = re.compile(r"\w+")
@@ -28,10 +29,11 @@ def texts(cohort: Cohort) -> NDArray[np.object_]:
 
 
 def sets_of(cohort: Cohort) -> Iterator[tuple[str, Cohort]]:
-    """The cohort as it is read by each of its sets of reports, and what to add to `reports` to name the set."""
+    """The cohort as it is read by each set of reports that a method can see, and what to add to `reports` to name the set."""
     yield "", cohort
     for name in cohort.report_sets:
-        yield f" of set '{name}'", cohort.reading(name)
+        if name not in WITHHELD:
+            yield f" of set '{name}'", cohort.reading(name)
 
 
 def units(written: NDArray[np.object_]) -> pd.DataFrame:
