@@ -147,6 +147,18 @@ def test_with_fewer_than_five_of_a_class_the_share_in_training_stands_in(made: M
     assert cell["chosen"]["threshold"] == "prevalence"
 
 
+def test_a_sensitivity_needs_cases_of_label_1_alone(made: MadeBenchmark) -> None:
+    made.edit("luck < 0)", "luck < 0.5)")
+    words = suite(made, 'threshold = "sensitivity-95"')
+    run(made, words, "--protocol", "label-efficiency[share=0.9]", "--method", "stopping")
+    cell = stored(made, "stopping", protocol="label-efficiency[share=0.9]")
+    cohort = made.cohort()
+    split = made.plan(["majority"], ["label-efficiency[share=0.9]"]).cells[0].split
+    normal, positive = np.bincount(cohort.labels[split.validation])
+    assert normal < 5 <= positive
+    assert cell["chosen"]["threshold"] == "validation part"
+
+
 def test_it_is_part_of_the_key_in_such_suites_alone_and_predictions_stay(made: MadeBenchmark) -> None:
     own = suite(made, "")
     run(made, own)
