@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmark import Cohort, register_method
-from benchmark.learning.neural.augmentation import Augmentation
 from benchmark.learning.text_vision.language import descent, step
 from benchmark.learning.text_vision.vision import Scans, ViewNetworks, scans_of
 from benchmark.system.errors import InvalidTraining
@@ -23,7 +22,7 @@ from benchmark.system.errors import InvalidTraining
     "finding-net",
     family="neural",
     reference="supervised yardstick of arXiv 2405.02782: one output per finding",
-    differences="[A] the networks, views, alterations and optimiser of `neurobert`, with an output for the label and one for "
+    differences="[A] the networks, views, shifts and optimiser of `neurobert`, with an output for the label and one for "
     "each finding, binary cross-entropy, and the epoch of the lowest validation loss",
     fit_modalities={"image"},
     predict_modalities={"image"},
@@ -40,7 +39,7 @@ class FindingNet:
 
     width: int = 16
     edge: int = 28
-    epochs: int = 40
+    epochs: int = 30
     rate: float = 2e-3
     batch: int = 32
     patience: int = 10
@@ -51,6 +50,7 @@ class FindingNet:
         targets, held = targets_of(train), targets_of(validation)
         torch.manual_seed(seed)
         self._network = ViewNetworks(learning.shapes, self.width, targets.shape[1])
+        self._network.standardise(learning)
         self.history: dict[str, list[float]] = {"loss": [], "validation_loss": []}
         rng, count = np.random.default_rng(seed), max(round(len(targets) / self.batch), 1)
         optimiser, falling = descent(self._network, self.rate, self.epochs * count)
@@ -59,9 +59,8 @@ class FindingNet:
             self._network.train()
             total = 0.0
             for rows in np.array_split(rng.permutation(len(targets)), count):
-                altered = Augmentation([np.random.default_rng([seed, epoch, row]) for row in rows])
                 places = torch.from_numpy(rows)
-                loss = binary_cross_entropy_with_logits(self._network(*learning.at(places, altered)), targets[places])
+                loss = binary_cross_entropy_with_logits(self._network(*learning.at(places, rng)), targets[places])
                 step(self._network, optimiser, falling, loss)
                 total += float(loss.detach()) / count
             if not np.isfinite(total):

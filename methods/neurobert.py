@@ -20,9 +20,9 @@ from benchmark.learning.text_vision.zero_shot import ZeroShot
     "masked language modelling of 15 %, section matching of Findings and Summary by a twin network, mean pooling, one network "
     "per view that regresses the report's vector by mean squared error, cosine with a question in words. [A] 128-d and 4 "
     "layers in place of 768-d and 12 (`size=paper`); public texts in place of 50,523 reports; in-batch negatives at "
-    "temperature 0.05; vectors of length 1 less the training reports' mean; small networks of stride 2 per view, averaged; "
-    "the triage compares the nearest sentence of a finding with the nearest normal one. 152 texts of `mtsamples` hold both "
-    "sections; all other pairs are the dataset's own reports, synthetic where the dataset's are",
+    "temperature 0.05; a report's vector is the mean of its sections', of length 1 less the training reports' mean; small "
+    "networks per view, averaged; the triage compares the nearest sentence of a finding with the nearest normal "
+    "one. 152 texts of `mtsamples` hold both sections; all other pairs are the dataset's reports, synthetic where these are",
     fit_modalities={"image", "text"},
     predict_modalities={"image"},
     validation="unused",
@@ -47,7 +47,7 @@ class NeuroBERT(ZeroShot, ImageSpace):
         """What the source does not fix [A]."""
         return {
             "matching_epochs": [5, 10, 20],
-            "image_epochs": [20, 40, 80],
+            "image_epochs": [15, 30, 60],
             "image_rate": [5e-4, 1e-3, 2e-3],
             "width": [8, 16, 32],
         }

@@ -34,7 +34,7 @@ TEXT = {
     **{"corpora": "", "vocabulary": 300, "text_width": 32, "text_layers": 1, "longest": 48},
     **{"language_epochs": 2, "language_rate": 1e-3, "matching_epochs": 30, "matching_rate": 4e-3},
 }
-SMALL = {**TEXT, "width": 4, "edge": 4, "image_epochs": 25, "image_rate": 5e-3}
+SMALL = {**TEXT, "width": 16, "edge": 4, "image_epochs": 60, "image_rate": 5e-3}
 TINY = {**SMALL, "language_epochs": 1, "matching_epochs": 1, "image_epochs": 1}
 (TRAIN, _), (VALIDATION, _), (TEST, THERE) = made(240, 1, "a"), made(60, 2, "b"), made(100, 3, "c")
 FITTING = frozenset({"image", "text"})
@@ -261,7 +261,7 @@ def test_the_encoder_of_a_stage_is_written_for_transformers(tmp_path: Path, monk
 
     monkeypatch.setenv("STROKEBENCH_DATA", str(tmp_path / "data"))
     options = ",".join(f"{name}={value!r}" for name, value in TINY.items())
-    stages = stages_of(f"report-query[{options}]".replace(",width=4,edge=4,image_epochs=1,image_rate=0.005", ""), cut(0))
+    stages = stages_of(f"report-query[{options}]".replace(",width=16,edge=4,image_epochs=1,image_rate=0.005", ""), cut(0))
     for stage in stages.values():
         stage.build(made(40, 4)[0])
     digest = stages["matching"].key.digest
@@ -332,7 +332,7 @@ def test_a_search_learns_with_the_values_that_it_tries() -> None:
     tried = NeuroBERT(**{**TINY, "width": 6})
     tried.stages = kept  # as they were built of the row without the value tried
     tried.fit(TRAIN, VALIDATION, 7)
-    assert tried.stages["vision"]["state.networks.flair.0.0.weight"].shape[0] == 6
+    assert tried.stages["vision"]["state.networks.flair.0.weight"].shape[0] == 6
     alone = NeuroBERT(**{**TINY, "width": 6})
     alone.fit(TRAIN, VALIDATION, 7)
     cases = seen_in_prediction(TEST)

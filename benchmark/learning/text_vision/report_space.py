@@ -18,7 +18,7 @@ from benchmark.data.stages import Arrays
 from benchmark.learning.stages import Seen, stage
 from benchmark.learning.text_vision.corpora_language import OF_LANGUAGE, Language
 from benchmark.learning.text_vision.language import LanguageModel, trained_language
-from benchmark.learning.text_vision.matching import match_sections, sections_in
+from benchmark.learning.text_vision.matching import match_sections, sections_in, sections_of
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 
@@ -66,7 +66,7 @@ class ReportSpace(Language):
         model = self._language_model(list(dict.fromkeys(drafts)), seed)
         pairs = sections_in(drafts)
         loss = match_sections(model, pairs, self.matching_schedule, seed)
-        unit = normalize(model.vectors(drafts), dim=1)
+        unit = normalize(by_section(model, drafts), dim=1)
         figures = {"loss": loss, "pairs": np.array(len(pairs)), "centre": unit.mean(0).numpy()}
         return {**figures, **model.as_arrays(), **self.settings("matching")}
 
@@ -77,7 +77,8 @@ class ReportSpace(Language):
         centre = torch.from_numpy(arrays["centre"].copy())
         if self.text_encoder:
             return TextSpace(lambda texts: encoded(self.text_encoder, texts), centre)
-        return TextSpace(LanguageModel.from_arrays(arrays, self.text_size).vectors, centre)
+        model = LanguageModel.from_arrays(arrays, self.text_size)
+        return TextSpace(lambda texts: by_section(model, texts), centre)
 
     def text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(m, d) of length 1. Raises `BenchmarkError` for a text without a word."""
@@ -110,6 +111,14 @@ class ReportSpace(Language):
         if self.corpora:
             return LanguageModel.from_arrays(self.stages["language"], self.text_size)
         return trained_language(drafts, self.vocabulary, self.text_size, self.language_schedule, seed)[0]
+
+
+def by_section(model: LanguageModel, texts: Sequence[str]) -> Tensor:
+    """The vectors of texts, (m, d): of one with both sections the sum of theirs, each of length 1, as they were matched [A]."""
+    sections = [sections_of(text) for text in texts]
+    first = [text if own is None else own.findings for text, own in zip(texts, sections, strict=True)]
+    second = [text if own is None else own.summary for text, own in zip(texts, sections, strict=True)]
+    return normalize(model.vectors(first), dim=1) + normalize(model.vectors(second), dim=1)
 
 
 def encoded(encoder: str, texts: Sequence[str]) -> Tensor:

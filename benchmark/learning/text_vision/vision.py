@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from benchmark.data.cohort import Cohort
-from benchmark.learning.layers.images import convolutions
-from benchmark.learning.layers.perceptron import perceptron
-from benchmark.learning.neural.augmentation import Augmentation
+from benchmark.learning.layers.perceptron import Dropout, perceptron
 from benchmark.learning.self_supervised.images import Images
 from benchmark.learning.text_vision.language import Schedule, descent, step
 from benchmark.system.errors import BenchmarkError, InvalidTraining
@@ -24,6 +23,10 @@ READ = 128
 """Cases that are read at once."""
 HIDDEN = 256
 """Units between frozen features and the report's vector [A]."""
+COARSEST, PLACES, DROPPED = 7, 2, 0.2
+"""Maps are halved until no axis is longer than this; then the greatest value in each half of an axis is kept; dropout [A]."""
+LEAST = 0.02
+"""Added to the deviation of a voxel over the training cases, whose values lie in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +47,18 @@ class Scans:
         """View -> the shape of one case."""
         return {name: tuple(view.shape[1:]) for name, view in self.views.items()}
 
-    def at(self, rows: Tensor, augmentation: Augmentation | None = None) -> tuple[dict[str, Tensor], Tensor]:
-        """The views of the cases at `rows`, images turned, shifted and scaled where there is an augmentation."""
+    def at(self, rows: Tensor, rng: np.random.Generator | None = None) -> tuple[dict[str, Tensor], Tensor]:
+        """The views of the cases at `rows`; with a generator all images of the batch are shifted by a voxel or none."""
         taken = {name: view[rows].float() for name, view in self.views.items()}
-        if augmentation is not None:
-            taken = {name: augmentation.placed(view) if view.ndim > 2 else view for name, view in taken.items()}
+        if rng is not None:
+            steps = [int(step) for step in rng.integers(-1, 2, size=3)]
+            taken = {name: _shifted(view, steps) for name, view in taken.items()}
         return taken, self.there[rows]
+
+
+def _shifted(view: Tensor, steps: list[int]) -> Tensor:
+    axes = tuple(range(2, view.ndim))
+    return view.roll(steps[: len(axes)], axes) if axes else view
 
 
 def scans_of(cases: Cohort, edge: int) -> Scans:
@@ -72,17 +81,33 @@ def features_of(cases: Cohort) -> Scans:
 class ViewNetworks(nn.Module):
     """One network for each view, whose outputs are averaged over the views that a case has; zero where it has none.
 
+    Each voxel is standardised by its mean and deviation over the training cases that have the view.
+
     shapes : view -> (c, *spatial) of one case, or (p,) of frozen features. width : channels of the first convolution.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], width: int, outputs: int) -> None:
         super().__init__()
         self.networks = nn.ModuleDict({name: _network(shape, width, outputs) for name, shape in shapes.items()})
+        for name, shape in shapes.items():
+            self.register_buffer(f"mean_{name}", torch.zeros(shape))
+            self.register_buffer(f"spread_{name}", torch.ones(shape))
+
+    def standardise(self, scans: Scans) -> None:
+        """Take mean and deviation from these cases."""
+        for column, (name, view) in enumerate(scans.views.items()):
+            values = view[scans.there[:, column] > 0].float()
+            if len(values) > 1:
+                self.get_buffer(f"mean_{name}").copy_(values.mean(0))
+                self.get_buffer(f"spread_{name}").copy_(values.std(0) + LEAST)
 
     def forward(self, views: Mapping[str, Tensor], there: Tensor) -> Tensor:
         """View -> (b, c, *spatial), there (b, views) of 0 and 1 -> (b, outputs)."""
-        each = torch.stack([network(views[name]) for name, network in self.networks.items()], dim=1)
+        each = torch.stack([network(self._standard(name, views[name])) for name, network in self.networks.items()], dim=1)
         return (each * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
+
+    def _standard(self, name: str, view: Tensor) -> Tensor:
+        return (view - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"spread_{name}")
 
     @torch.no_grad()
     def read(self, scans: Scans) -> Tensor:
@@ -93,10 +118,25 @@ class ViewNetworks(nn.Module):
 
 
 def _network(shape: tuple[int, ...], width: int, outputs: int) -> nn.Module:
+    """Convolutions of stride 2, one more, and the greatest value of each half of each axis, so that sides stay apart."""
     if len(shape) == 1:
-        return nn.Sequential(nn.BatchNorm1d(shape[0]), perceptron([shape[0], HIDDEN, outputs], 0.5))
-    network, features = convolutions(shape[0], shape[1:], width)
-    return nn.Sequential(network, nn.Linear(features, outputs))
+        return perceptron([shape[0], HIDDEN, outputs], 0.5)
+    channels, grid = shape[0], shape[1:]
+    solid = len(grid) == 3
+    convolution: Any = nn.Conv3d if solid else nn.Conv2d
+    normalised: Any = nn.BatchNorm3d if solid else nn.BatchNorm2d
+    greatest: Any = nn.AdaptiveMaxPool3d if solid else nn.AdaptiveMaxPool2d
+    layers: list[nn.Module] = []
+    stride = 2
+    while stride == 2:
+        stride = 2 if max(grid) > COARSEST else 1
+        layers += [convolution(channels, width, 3, stride=stride, padding=1, bias=False), normalised(width), nn.ReLU()]
+        channels, width, grid = width, min(width + width // 2, 64), tuple(-(-length // stride) for length in grid)
+    places = [min(PLACES, length) for length in grid]
+    last = nn.Linear(channels * math.prod(places), outputs)
+    nn.init.zeros_(last.weight)  # it begins at the mean of the reports, or at even chances
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, greatest(tuple(places)), nn.Flatten(), Dropout(DROPPED), last)
 
 
 def regress(network: ViewNetworks, scans: Scans, vectors: Tensor, schedule: Schedule, seed: int) -> NDArray[np.float64]:
@@ -107,6 +147,7 @@ def regress(network: ViewNetworks, scans: Scans, vectors: Tensor, schedule: Sche
     """
     if len(scans) < 2:
         raise BenchmarkError(f"{len(scans)} cases have both an image and a report: two are needed to learn from")
+    network.standardise(scans)
     rng = np.random.default_rng(seed)
     count = max(round(len(scans) / schedule.pieces), 1)
     optimiser, falling = descent(network, schedule.rate, schedule.epochs * count)
@@ -115,8 +156,8 @@ def regress(network: ViewNetworks, scans: Scans, vectors: Tensor, schedule: Sche
         network.train()
         total = 0.0
         for rows in np.array_split(rng.permutation(len(scans)), count):
-            altered = Augmentation([np.random.default_rng([seed, epoch, row]) for row in rows])
-            loss = mse_loss(network(*scans.at(torch.from_numpy(rows), altered)), vectors[torch.from_numpy(rows)])
+            places = torch.from_numpy(rows)
+            loss = mse_loss(network(*scans.at(places, rng)), vectors[places])
             step(network, optimiser, falling, loss)
             total += float(loss.detach()) / count
         if not np.isfinite(total):

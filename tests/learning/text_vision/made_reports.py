@@ -11,7 +11,7 @@ from benchmark.learning.text_vision.language import Schedule, Size
 
 SIZE = Size(32, 1, 48)
 QUICK = Schedule(2, 512, 3e-3)
-PLACES = {"infarct": (0, 0), "bleed": (0, 4), "mass": (4, 0)}
+PLACES = {"infarct": (1, 1), "bleed": (1, 5), "mass": (5, 1)}
 """Finding -> the corner of its bright place."""
 SAID = {"infarct": "restricted diffusion", "bleed": "dark blood products", "mass": "enhancing lump"}
 QUERIES = {**{name: (f"acute {name}", f"there is {said}") for name, said in SAID.items()}, "normal": ("normal brain",)}
@@ -30,7 +30,7 @@ def made(cases: int, seed: int, prefix: str = "c", second_view: bool = False) ->
     there = np.eye(len(PLACES) + 1, dtype=bool)[rng.integers(len(PLACES) + 1, size=cases)][:, :-1]  # one finding or none
     scans = rng.integers(60, 90, size=(cases, 1, 8, 8)).astype(np.uint8)
     for column, (row, place) in enumerate(PLACES.values()):
-        scans[there[:, column], :, row : row + 3, place : place + 3] = 220
+        scans[there[:, column], :, row : row + 2, place : place + 2] = 220
     reports = tuple((report([name for name, own in zip(PLACES, case, strict=True) if own], rng),) for case in there)
     ids = np.array([f"{prefix}{case:04d}" for case in range(cases)])
     images = {"flair": ImageView(scans, scale=1 / 255)}
