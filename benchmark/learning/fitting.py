@@ -92,7 +92,7 @@ def fit_and_predict(
     if forgetting:
         forget(method.entry.path)
     if stages is None:
-        stages = _built_here(method, views, seed)
+        stages = stages_built(method, views.train, views.validation, seed, {})
     instance = fresh(method, seed, make, forgetting=False)
     if stages:
         instance.stages = stages  # type: ignore[attr-defined]
@@ -138,13 +138,22 @@ def build_stage(method: ConfiguredMethod, declared: Declared, seen: Seen, seed: 
     return arrays
 
 
-def _built_here(method: ConfiguredMethod, views: Views, seed: int) -> dict[str, Arrays]:
-    """The results of the stages that a method declares, each built with a seed of its own."""
+def stages_built(
+    method: ConfiguredMethod, train: Cohort, validation: Cohort, seed: int, known: dict[tuple[str, ...], Arrays]
+) -> dict[str, Arrays]:
+    """The results of the stages that a method declares, each built with a seed of its own.
+
+    `known` are results on the same views with the same seed, by what they depend on; new ones are added.
+    """
     stages: dict[str, Arrays] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     for declared in declared_stages(method.entry.load()):
-        narrowed, earlier = declared.narrowed(method), {name: stages[name] for name in declared.after}
-        own_seed = stage_seed("", seed, narrowed.entry.name, declared.name, {})
-        stages[declared.name] = build_stage(narrowed, declared, declared.seen(views.train, views.validation), own_seed, earlier)
+        narrowed = declared.narrowed(method)
+        key = (declared.name, narrowed.spelled, *(part for name in declared.after for part in keys[name]))
+        if key not in known:
+            own_seed, seen = stage_seed("", seed, narrowed.entry.name, declared.name, {}), declared.seen(train, validation)
+            known[key] = build_stage(narrowed, declared, seen, own_seed, {name: stages[name] for name in declared.after})
+        keys[declared.name], stages[declared.name] = key, known[key]
     return stages
 
 

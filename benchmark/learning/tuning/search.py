@@ -19,9 +19,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.splits import inner_cut
-from benchmark.learning.fitting import Views, blind_view, fit_and_predict, fresh, saved_attributes
+from benchmark.data.stages import Arrays
+from benchmark.learning.fitting import Views, blind_view, fit_and_predict, fresh, saved_attributes, stages_built
 from benchmark.learning.method import Method
-from benchmark.learning.tuning.space import Domain, Range, Space, grid_point, grid_size, read_space, with_values
+from benchmark.learning.tuning.space import ESTIMATOR, Domain, Range, Space, grid_point, grid_size, read_space, with_values
 from benchmark.registry.budget import Budget
 from benchmark.registry.catalogue import ConfiguredMethod
 from benchmark.system.errors import BenchmarkError
@@ -55,12 +56,16 @@ class Tuned:
         self.trials = min(most, self.budget.trials)
         self.threshold = 0.5
         self.history: Mapping[str, Any] = {}
+        self._stages: dict[tuple[str, ...], Arrays] = {}
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Search, then fit with the best values as every method is fitted. Raises `BenchmarkError` where no trial scored."""
+        self._stages.clear()
         done = self._search(self.open_study(), train, validation, seed)
         best = _best(done)
         self._fitted = fresh(self.method, seed, partial(self._configured, best.params))
+        if stages := stages_built(self._with(best.params), train, validation, seed, {}):
+            self._fitted.stages = stages  # type: ignore[attr-defined]
         self._fitted.fit(train, validation, seed)
         ended = [trial.state.name for trial in done]
         self.chosen = {
@@ -118,8 +123,14 @@ class Tuned:
         learning, stopping = inner_cut(train, seed)
         cases = blind_view(validation, np.arange(len(validation)), self.method.modalities[1])
         views = Views(train.take(learning), replace(train.take(stopping), pool=None), cases)
-        fitted = fit_and_predict(self.method, views, seed, partial(self._configured, trial.params, report))
+        stages = stages_built(self._with(trial.params), views.train, views.validation, seed, self._stages)
+        fitted = fit_and_predict(self.method, views, seed, partial(self._configured, trial.params, report), stages=stages)
         return float(roc_auc_score(np.asarray(validation.labels), fitted.probabilities))
+
+    def _with(self, values: Mapping[str, Any]) -> ConfiguredMethod:
+        """The configuration with the values chosen of its own fields, on which its stages depend."""
+        own = {name: value for name, value in values.items() if not name.startswith(ESTIMATOR)}
+        return replace(self.method, parameters={**self.method.fixed, **own})
 
     def _configured(self, values: Mapping[str, Any], on_epoch: Callable[[int, float], None] | None = None) -> Method:
         """A method with the values chosen, which calls `on_epoch` if it can."""

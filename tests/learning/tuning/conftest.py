@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark import register_method
+from benchmark import register_method, stage
 from benchmark.learning.method import EstimatorMethod
 
 SEEN = sys.__dict__.setdefault("seen_in_tuning", [])  # outlives the module, which each trial imports anew
@@ -56,6 +56,30 @@ class Weighing:
         SEEN.append(("predict", cases))
         x = age(cases) * (1 - 2 * self.share)
         return 1 / (1 + np.exp(-np.clip(x + self.noise * self.rng.normal(size=len(cases)), -30, 30)))
+
+
+@register_method("staged", family="f", reference="r", fit_modalities={"table"}, predict_modalities={"table"})
+@dataclass
+class Staged:
+    """Its stage knows the better half of its answer, and one of its values; `fit` needs it."""
+
+    depth: int = 1
+    share: float = 0.5
+
+    def search_space(self):
+        return {"depth": [1, 2], "share": [0.5, 1.0]}
+
+    @stage(sees={"train"}, fields=("depth",))
+    def before(self, seen, seed):
+        SEEN.append(("stage", seen.train, self.depth))
+        return {"depth": np.array(self.depth)}
+
+    def fit(self, train, validation, seed):
+        SEEN.append(("staged fit", int(self.stages["before"]["depth"]), self.depth, self.share))
+        self.slope = -self.share * int(self.stages["before"]["depth"])
+
+    def predict_proba(self, cases):
+        return 1 / (1 + np.exp(-np.clip(age(cases) * self.slope, -30, 30)))
 
 
 @register_method("gridded", family="f", reference="r", fit_modalities={"table"}, predict_modalities={"table"})

@@ -196,3 +196,19 @@ def test_a_space_that_was_edited_during_the_run_is_not_searched(cell_of: CellOf,
     record = compute(made)
     assert record.outcome == "failed"
     assert "edited during the run" in record.reason
+
+
+# Stages
+
+
+def test_trials_and_the_final_fit_build_on_stages_of_the_values_tried_each_built_once(cell_of: CellOf, seen: list[Any]) -> None:
+    record = compute(cell_of("staged[tuned=grid-4]"))
+    assert record.outcome == "ok", record.reason
+    fits = [note[1:] for note in seen if note[0] == "staged fit"]
+    assert len(fits) == 4 + 1
+    assert all(of_stage == own for of_stage, own, _ in fits)
+    assert {own for _, own, _ in fits[:-1]} == {1, 2}
+    *of_trials, of_fit = [note for note in seen if note[0] == "stage"]
+    assert sorted(depth for _, _, depth in of_trials) == [1, 2]
+    assert len(of_fit[1]) > len(of_trials[0][1])
+    assert of_fit[2] == record.chosen["values"]["depth"]
