@@ -39,7 +39,7 @@ class FindingNet:
 
     width: int = 16
     edge: int = 28
-    epochs: int = 30
+    epochs: int = 60
     rate: float = 2e-3
     batch: int = 32
     patience: int = 10

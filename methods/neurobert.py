@@ -47,7 +47,7 @@ class NeuroBERT(ZeroShot, ImageSpace):
         """What the source does not fix [A]."""
         return {
             "matching_epochs": [5, 10, 20],
-            "image_epochs": [15, 30, 60],
+            "image_epochs": [30, 60, 120],
             "image_rate": [5e-4, 1e-3, 2e-3],
             "width": [8, 16, 32],
         }

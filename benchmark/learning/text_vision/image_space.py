@@ -36,7 +36,7 @@ class ImageSpace(ReportSpace):
     permuted: bool = False
     width: int = 16
     edge: int = 28
-    image_epochs: int = 30
+    image_epochs: int = 60
     image_rate: float = 2e-3
     batch: int = 32
 
