@@ -45,7 +45,6 @@ class ReportSpaceProbe(ImageSpace):
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Learn from train + validation. A finding that all or no case has is given its share."""
-        self.complete(train, validation, seed)
         cases = train.join(validation)
         self._coder = TableCoder.of(cases) if self.inputs == "image+table" else None
         vectors = self._inputs(cases)

@@ -324,21 +324,6 @@ def test_options_that_there_are_not_are_refused() -> None:
         ReportSpaceProbe(inputs="table")
 
 
-def test_a_search_learns_with_the_values_that_it_tries() -> None:
-    row = built(NeuroBERT(**TINY))
-    kept = row.stages
-    row.fit(TRAIN, VALIDATION, 7)
-    assert row.stages is kept
-    tried = NeuroBERT(**{**TINY, "width": 6})
-    tried.stages = kept  # as they were built of the row without the value tried
-    tried.fit(TRAIN, VALIDATION, 7)
-    assert tried.stages["vision"]["state.networks.flair.0.weight"].shape[0] == 6
-    alone = NeuroBERT(**{**TINY, "width": 6})
-    alone.fit(TRAIN, VALIDATION, 7)
-    cases = seen_in_prediction(TEST)
-    assert alone.predict_proba(cases).tobytes() == tried.predict_proba(cases).tobytes()
-
-
 # Encoders in place of the row's own
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmark.data.cohort import Cohort
 from benchmark.data.stages import Arrays
 from benchmark.learning.layers.sizes import set_size
-from benchmark.learning.stages import Seen, declared_stages, stage
+from benchmark.learning.stages import Seen, stage
 from benchmark.learning.text_vision.language import Schedule, Size, trained_language
 from benchmark.learning.text_vision.matching import Sections, match_sections
 
@@ -65,13 +62,13 @@ class Language:
         First the masked language model, then section matching on the documents that have both sections.
         """
         if not self.corpora:
-            return {"perplexity": np.zeros(0), "loss": np.zeros(0), **self.settings("language")}
+            return {"perplexity": np.zeros(0), "loss": np.zeros(0)}
         corpora = seen.corpora(self.corpora)
         texts = [document.text for corpus in corpora for document in corpus.documents]
         model, perplexities = trained_language(texts, self.vocabulary, self.text_size, self.language_schedule, seed)
         pairs = [Sections(document.findings, document.summary) for corpus in corpora for document in corpus.paired]
         loss = match_sections(model, pairs, self.matching_schedule, seed)
-        return {"perplexity": perplexities, "loss": loss, **model.as_arrays(), **self.settings("language")}
+        return {"perplexity": perplexities, "loss": loss, **model.as_arrays()}
 
     @property
     def text_size(self) -> Size:
@@ -87,19 +84,3 @@ class Language:
     def matching_schedule(self) -> Schedule:
         """Of section matching."""
         return Schedule(self.matching_epochs, PAIRS, self.matching_rate)
-
-    def settings(self, stage: str) -> dict[str, NDArray[np.uint8]]:
-        """The values that a stage depends on, to be kept with its result."""
-        values = [str(getattr(self, name)) for name in getattr(type(self), stage).declared.fields]
-        return {"settings": np.frombuffer(json.dumps(values).encode(), dtype=np.uint8)}
-
-    def complete(self, train: Cohort, validation: Cohort, seed: int) -> None:
-        """Build the stages here unless they are at hand as this row's values have them, which they are not in a search."""
-        declared = declared_stages(type(self))
-        own = {each.name: bytes(self.settings(each.name)["settings"]) for each in declared}
-        if own == {name: bytes(arrays["settings"]) for name, arrays in self.stages.items()}:
-            return
-        self.stages = {}
-        for each in declared:
-            result = getattr(self, each.name)(Seen(each, train, validation), seed)
-            self.stages = {**self.stages, each.name: result}

@@ -70,7 +70,7 @@ class ImageSpace(ReportSpace):
         torch.manual_seed(seed)
         network = ViewNetworks(scans.shapes, self.width, vectors.shape[1])
         loss = regress(network, scans, vectors, Schedule(self.image_epochs, self.batch, self.image_rate), seed)
-        return {"loss": loss, "cases": np.array(len(scans)), **state_of(network), **self.settings("vision")}
+        return {"loss": loss, "cases": np.array(len(scans)), **state_of(network)}
 
     def scans(self, cases: Cohort) -> Scans:
         """What the networks see of the cases."""

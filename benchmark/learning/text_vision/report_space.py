@@ -62,13 +62,13 @@ class ReportSpace(Language):
             raise BenchmarkError(f"{cases.name}: no case has a report, which this method learns from")
         if self.text_encoder:
             unit = normalize(self._encoded_drafts(cases), dim=1)
-            return {"loss": np.zeros(0), "pairs": np.array(0), "centre": unit.mean(0).numpy(), **self.settings("matching")}
+            return {"loss": np.zeros(0), "pairs": np.array(0), "centre": unit.mean(0).numpy()}
         model = self._language_model(list(dict.fromkeys(drafts)), seed)
         pairs = sections_in(drafts)
         loss = match_sections(model, pairs, self.matching_schedule, seed)
         unit = normalize(by_section(model, drafts), dim=1)
         figures = {"loss": loss, "pairs": np.array(len(pairs)), "centre": unit.mean(0).numpy()}
-        return {**figures, **model.as_arrays(), **self.settings("matching")}
+        return {**figures, **model.as_arrays()}
 
     @cached_property
     def text_space(self) -> TextSpace:

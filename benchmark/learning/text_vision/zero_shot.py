@@ -24,7 +24,6 @@ class ZeroShot(ReportSpace):
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Know the sentences that state the dataset's findings; all learning is the stages'."""
-        self.complete(train, validation, seed)
         self.queries = train.queries
         self.chosen = self.figures()
 
