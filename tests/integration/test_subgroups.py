@@ -66,7 +66,7 @@ def test_each_kind_of_attribute_gives_its_subgroups_and_a_dataset_can_be_chosen(
     ("words", "said"),
     [
         (["sex", "--no-local"], "no predictions of made[attributes=False], made are stored"),
-        (["sex", "--dataset", "maed"], "unknown dataset 'maed': did you mean 'made'?"),
+        (["sex", "--dataset", "maed"], "unknown dataset 'maed': did you mean 'made'"),
         (["sex", "--dataset", "soop"], "unknown dataset of suite made-suite 'soop'"),
     ],
 )

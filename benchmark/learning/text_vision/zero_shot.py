@@ -20,11 +20,10 @@ class ZeroShot(ReportSpace):
     """A method that gives each case a vector in the space of texts, and learns from no label."""
 
     needs_queries: ClassVar[bool] = True
-    queries: Queries
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Know the sentences that state the dataset's findings; all learning is the stages'."""
-        self.queries = train.queries
+        self.queries: Queries = train.queries
         self.chosen = self.figures()
 
     def vectors_of(self, cases: Cohort) -> NDArray[np.float32]:
