@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,10 +103,18 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(text.lower())
 
 
-def open_archive(suite: Suite, method: str, dataset: str, cohort: Cohort, catalogue: Catalogue) -> Archive:
+def open_archive(
+    suite: Suite,
+    method: str,
+    dataset: str,
+    cohort: Cohort,
+    catalogue: Catalogue,
+    say: Callable[[str], None] = lambda line: None,
+) -> Archive:
     """The archive of a dataset by a row of a suite; made first, in workers, where that was not done on this machine.
 
-    Raises `BenchmarkError` for a row that compares no images with words, and for what fails.
+    `say` is told what is being done then. Raises `BenchmarkError` for a row that compares no images with words, and for what
+    fails.
     """
     configured = catalogue.method(method)
     if not all(hasattr(configured.entry.load(), name) for name in ("image_vectors", "text_vectors")):
@@ -119,7 +127,8 @@ def open_archive(suite: Suite, method: str, dataset: str, cohort: Cohort, catalo
     folder = data_folder() / "archives" / provenance.digest([cell.key for cell in cells])[:32]
 
     def write(aside: Path) -> None:
-        vectors = list(computed(suite, cells, cohort, catalogue, image_vectors))
+        say(f"{method} reads the images of {dataset} for the first time; what it makes of them is kept")
+        vectors = list(computed(suite, cells, cohort, catalogue, image_vectors, say=say))
         np.save(aside / FILES[0], np.stack(vectors))
         (aside / FILES[1]).write_text(json.dumps(sorted(_known_words(cohort, catalogue)), ensure_ascii=False), encoding="utf-8")
 

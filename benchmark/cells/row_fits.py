@@ -35,19 +35,27 @@ def row_cells(suite: Suite, method: str, dataset: str, cohort: Cohort, catalogue
 
 
 def computed(
-    suite: Suite, cells: Sequence[Cell], cohort: Cohort, catalogue: Catalogue, function: Callable[..., R], *arguments: Any
+    suite: Suite,
+    cells: Sequence[Cell],
+    cohort: Cohort,
+    catalogue: Catalogue,
+    function: Callable[..., R],
+    *arguments: Any,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[R]:
     """What `function(cell, *arguments)` gives for each cell, in a worker, after all that the cells need is built.
 
-    Raises `BenchmarkError` for what fails or takes too much.
+    `say` is told what is being done. Raises `BenchmarkError` for what fails or takes too much.
     """
     needs = Needs(cells, {cells[0].address.dataset: cohort}, catalogue, forecast(cells), debug=False)
     with LocalProcesses(1, suite.limits) as executor:
         for need in needs.by_key.values():
+            say(f"building {need.name}")
             built = need.submit(executor).result()
             if built.outcome != "ok":
                 raise BenchmarkError(f"{cells[0].address}: {need.name}: {built.reason}")
         for cell in cells:
+            say(f"fitting {cell.address}")
             future = executor.submit(_sendable, function, cell, *arguments, fits=cell.row.fits)
             ended = future.exception()
             if isinstance(ended, BenchmarkError):

@@ -1,5 +1,6 @@
 """What the verbs that search cases share: their options, the archive, the table that is printed, the page that is written."""
 
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +37,8 @@ def opened(options: Options) -> "tuple[Archive, Mapping[str, Measured]]":
     from benchmark.leaderboard.cases_found import measured
 
     suite, method, dataset, cohort, catalogue = chosen(options)
-    return open_archive(suite, method, dataset, cohort, catalogue), measured(suite, catalogue, dataset, method)
+    archive = open_archive(suite, method, dataset, cohort, catalogue, say=lambda line: print(line, file=sys.stderr))
+    return archive, measured(suite, catalogue, dataset, method)
 
 
 def chosen(options: Options) -> "tuple[Suite, str, str, Cohort, Any]":

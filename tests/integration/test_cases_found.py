@@ -160,7 +160,7 @@ def test_a_query_is_printed_within_80_columns_and_says_what_it_is_not(search: Se
 
 def test_a_second_query_reads_the_vectors_that_the_first_one_kept(search: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
     first = search.json("query", "a bleed")
-    monkeypatch.setattr("benchmark.cells.archive.computed", lambda *_: pytest.fail("computed anew"))
+    monkeypatch.setattr("benchmark.cells.archive.computed", lambda *_, **__: pytest.fail("computed anew"))
     assert search.json("query", "a bleed") == first
     assert len(list((search.folder / "data" / "archives").glob("[!.]*"))) == 1
 
