@@ -113,12 +113,14 @@ def open_archive(
 ) -> Archive:
     """The archive of a dataset by a row of a suite; made first, in workers, where that was not done on this machine.
 
-    `say` is told what is being done then. Raises `BenchmarkError` for a row that compares no images with words, and for what
-    fails.
+    `say` receives a line for each step of that. Raises `BenchmarkError` for a row that compares no images with words, for a
+    tuned row, whose models are not kept, and for what fails.
     """
     configured = catalogue.method(method)
     if not all(hasattr(configured.entry.load(), name) for name in ("image_vectors", "text_vectors")):
         raise BenchmarkError(f"{method} compares no images with words: take a row such as neurobert")
+    if configured.budget is not None:
+        raise BenchmarkError(f"{method} is a search, whose models are not kept: name the values, as in neurobert[width=8]")
     if not cohort.images:
         raise BenchmarkError(f"{dataset} has no images to compare with words")
     every = row_cells(suite, method, dataset, cohort, catalogue)

@@ -45,7 +45,7 @@ def computed(
 ) -> Iterator[R]:
     """What `function(cell, *arguments)` gives for each cell, in a worker, after all that the cells need is built.
 
-    `say` is told what is being done. Raises `BenchmarkError` for what fails or takes too much.
+    `say` receives a line for each step. Raises `BenchmarkError` for what fails or takes too much.
     """
     needs = Needs(cells, {cells[0].address.dataset: cohort}, catalogue, forecast(cells), debug=False)
     with LocalProcesses(1, suite.limits) as executor:

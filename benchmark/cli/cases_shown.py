@@ -115,7 +115,8 @@ def _written(options: Options, title: str, said: Sequence[str], found: "Found", 
 
 def _table(cases: "Sequence[Found]") -> list[str]:
     """A line per case within the width of a terminal."""
-    from benchmark.leaderboard.cases_found import first_lines, names
+    from benchmark.leaderboard.cases_found import names
+    from benchmark.leaderboard.tables import one_line
 
     if not cases:
         return []
@@ -126,6 +127,6 @@ def _table(cases: "Sequence[Found]") -> list[str]:
         known = {True: "called", False: "not called"}[case["called"]] if "called" in case else names(case["findings"])
         start = f"{case['rank']:4}  {case['case'].ljust(wide)}  {case[score]:11.3f}  {known}"
         rest = WIDTH - len(start) - 3
-        report = f" | {first_lines(case['report'], rest)}" if case.get("report") and rest > 12 else ""
+        report = f" | {one_line(case['report'], rest)}" if case.get("report") and rest > 12 else ""
         lines.append(start + report)
     return lines

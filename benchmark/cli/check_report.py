@@ -23,7 +23,7 @@ def run(options: Options) -> int:
         f"{verdict}: the report fits the image of {options.case} (similarity {found['similarity']:.3f}) better than "
         f"{100 * found['share_below']:.0f} % of {found['own_reports']} other cases' own reports fit theirs; below "
         f"{100 * SUSPECT:.0f} % it is suspect.",
-        f"How well wrong reports are told from right ones in the benchmark: AUC {area(found['error_auc'])}.",
+        f"AUC in the benchmark for telling wrong reports from right ones: {area(found['error_auc'])}.",
         *cases_shown.about_words(found),
     ]
     return cases_shown.shown(options, f"{found['dataset']}: report of {options.case}", said, found, archive.cohort)

@@ -14,7 +14,8 @@ ARGUMENTS = (
 
 def run(options: Options) -> int:
     """Exit code 0. Raises `BenchmarkError` unless either a case or a text is given."""
-    from benchmark.leaderboard.cases_found import alike, first_lines, query
+    from benchmark.leaderboard.cases_found import alike, query
+    from benchmark.leaderboard.tables import one_line
 
     if bool(options.case) == bool(options.text):
         raise BenchmarkError("give either --case ID or --text FILE")
@@ -22,7 +23,7 @@ def run(options: Options) -> int:
     archive, scores = cases_shown.opened(options)
     if text:
         found = query(archive, text, options.top, scores)
-        title, said = f"{found['dataset']}: like the text '{first_lines(text, 60)}'", cases_shown.about_query(found)
+        title, said = f"{found['dataset']}: like the text '{one_line(text, 60)}'", cases_shown.about_query(found)
     else:
         found = alike(archive, options.case, options.top)
         title = f"{found['dataset']}: cases like {options.case}"

@@ -23,7 +23,7 @@ def find_case(cohort: Cohort, case: str) -> tuple[Cohort, int]:
 def described(cohort: Cohort, row: int, meaning: Mapping[int, str]) -> dict[str, Any]:
     """What is known of the case at `row`, JSON-able; `meaning` : label -> what it is in words.
 
-    Values of frames are None where they are missing; of images and recordings only the size is told.
+    Values of frames are None where they are missing; of images and recordings only the size is given.
     """
     content: dict[str, Any] = {"case": str(cohort.case_ids[row]), "dataset": cohort.name}
     if cohort.labels is not None:

@@ -237,12 +237,6 @@ def _metric(table: Measured, metric: str) -> Found | None:
     return table.estimate(metric) if metric in table.comparison.metrics else None
 
 
-def first_lines(report: str, width: int) -> str:
-    """A report in one line of so many characters at most."""
-    line = " ".join(report.split())
-    return line if len(line) <= width else f"{line[: width - 3]}..."
-
-
 def names(findings: Sequence[str] | None) -> str:
     """Findings in words."""
     return "unread" if findings is None else ", ".join(findings) or "none"

@@ -34,7 +34,7 @@ def p_value(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def one_line(text: str) -> str:
-    """The text in one line of at most 160 characters."""
+def one_line(text: str, width: int = 160) -> str:
+    """The text in one line of so many characters at most."""
     line = " ".join(text.split())
-    return line if len(line) <= 160 else line[:157] + "..."
+    return line if len(line) <= width else f"{line[: width - 3]}..."

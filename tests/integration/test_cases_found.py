@@ -59,7 +59,11 @@ class Scans:
 class Reader:
     """Reads the brightness of either side; its stage is told which words it knows."""
 
+    depth: int = 1
     stochastic = False
+
+    def search_space(self):
+        return {"depth": [1, 2]}
 
     @stage(sees={"train"})
     def words(self, seen, seed):
@@ -268,6 +272,11 @@ def test_an_answer_says_how_good_such_scores_were_once_the_suite_was_run(search:
 def test_a_row_that_compares_no_images_with_words_is_refused(search: Searched) -> None:
     code, _, err = search("query", "a bleed", method="blind")
     assert (code, "compares no images with words" in err) == (2, True)
+
+
+def test_a_tuned_row_is_refused_whose_models_are_not_kept(search: Searched) -> None:
+    code, _, err = search("query", "a bleed", method="reader[tuned=grid-2]")
+    assert (code, "is a search" in err) == (2, True)
 
 
 def test_the_page_needs_no_network_escapes_names_and_describes_every_picture(search: Searched) -> None:
