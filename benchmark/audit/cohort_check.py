@@ -8,6 +8,7 @@ import numpy as np
 from benchmark.audit.findings import Finding, State
 from benchmark.cells.planning import splits_of
 from benchmark.data.cohort import Cohort
+from benchmark.data.contracts import Inspected
 from benchmark.data.intake import columns, read_remarks
 from benchmark.data.preparation import build, load_cohort
 from benchmark.data.remarks import State as Reading
@@ -25,6 +26,12 @@ def check_dataset(spelled: str, catalogue: Catalogue) -> Iterator[Finding]:
     The cohort is built a second time, to see whether it is the same. Raises `UnknownNameError` for an unknown dataset.
     """
     dataset = catalogue.dataset(spelled)
+    made = None if dataset.entry.error else dataset.make()
+    if isinstance(made, Inspected):
+        found = made.inspect()
+        yield from (Finding("files", STATES[line.state], str(line)) for line in found.lines)
+        if found.refused():
+            return
     try:
         cohort = load_cohort(spelled, catalogue)
         remarks = read_remarks(Path(cohort.folder))

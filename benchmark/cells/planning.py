@@ -16,6 +16,7 @@ from benchmark.cells.task import Task, make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.contracts import SplitProtocol
 from benchmark.data.features import encoder_identity, report_digests
+from benchmark.data.modalities.image import MASK
 from benchmark.data.modalities.text import WORDING, set_to_read
 from benchmark.data.splits import Split
 from benchmark.learning.stages import TRAINING, read_corpora
@@ -30,6 +31,8 @@ from benchmark.system.errors import BenchmarkError, DataError, UnknownNameError
 from benchmark.system.threads import device
 
 State = Literal["fresh", "stale", "missing"]
+DERIVED = "derived"
+"""The block of features that is measured on the images."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
             except DataError as error:
                 impossible.append(str(error))
             else:
-                task = make_task(cohort, protocol.spelled, splits)
+                task = replace(make_task(cohort, protocol.spelled, splits), refused=_refused(cohort))
                 tasks.append(task)
                 here = [(row, own) for row, own in zip(rows, stages, strict=True) if row.method.spelled in tables[name]]
                 cells += [cell for row, own in here for cell in _cells(row, own, task, splits, store)]
@@ -214,13 +217,8 @@ def describe_row(
     path = method.entry.path
     configuration = _configuration(method)
     made = _read(method.entry.make, method.fixed)
-    as_they_are = _read(getattr, made, "unencoded", ())
     reports, no_reports = _reports(configuration, method, cohort)
-    encoders = {
-        modality: str(name)
-        for modality in sorted((frozenset().union(*method.modalities) & cohort.modalities).difference({"table"}, as_they_are))
-        if (name := configuration.get(f"{modality}_encoder") or cohort.encoders.get(modality))
-    }
+    encoders = encoders_of(method, configuration, made, cohort.modalities, cohort.encoders)
     ingredients = {
         "data": cohort.content_digest,
         "dataset code": provenance.code_digest(dataset.entry.path),
@@ -256,9 +254,66 @@ def describe_row(
         encoders,
         ingredients,
         catalogue.plugins,
-        not_applicable or no_reports or _no_corpora(configuration, catalogue) or _no_queries(made, cohort),
+        not_applicable
+        or no_reports
+        or next(
+            (refused for name in seen_of_images(encoders, configuration) if (refused := refusal(name, cohort, catalogue))), ""
+        )
+        or _no_corpora(configuration, catalogue)
+        or _no_queries(made, cohort),
         reports,
     )
+
+
+def encoders_of(
+    method: ConfiguredMethod,
+    configuration: Mapping[str, Any],
+    made: Any,
+    modalities: Iterable[str],
+    defaults: Mapping[str, str],
+) -> dict[str, str]:
+    """Modality -> the encoder that runs for a method on a cohort of these modalities and default encoders."""
+    as_they_are = _read(getattr, made, "unencoded", ())
+    return {
+        modality: str(name)
+        for modality in sorted((frozenset().union(*method.modalities) & {*modalities}).difference({"table"}, as_they_are))
+        if (name := configuration.get(f"{modality}_encoder") or defaults.get(modality))
+    }
+
+
+def seen_of_images(encoders: Mapping[str, str], configuration: Mapping[str, Any]) -> list[str]:
+    """What a row sees of images: its encoder's features, or, by its field `features`, the derived columns."""
+    blocks = str(configuration.get("features", "")).split("+")
+    return [*encoders.values(), *([DERIVED] if DERIVED in blocks else [])]
+
+
+def refusal(encoder: str, cohort: Cohort, catalogue: Catalogue) -> str:
+    """Why what a row would see of images is not to be had where a cohort has no lesion mask; empty where it is.
+
+    An encoder is asked for the features of one case; one that is trained on the pool is not.
+    """
+    if not cohort.images or MASK in cohort.images:
+        return ""
+    known = _REFUSED.setdefault(cohort, {})
+    if encoder == DERIVED:
+        known[encoder] = "" if cohort.derived is not None else f"nothing is measured on the images of {cohort.name}: no mask"
+    elif encoder not in known:
+        known[encoder] = ""
+        entry = catalogue.encoder(encoder).entry
+        if entry.error is None and entry.card.modality == "image" and not entry.constants.get("pretrained_on_pool"):
+            try:
+                catalogue.encoder(encoder).make().encode(cohort.take([0]).only({"image"}))
+            except BenchmarkError as error:
+                known[encoder] = str(error)
+    return known[encoder]
+
+
+def _refused(cohort: Cohort) -> dict[str, str] | None:
+    """Encoder -> why it was refused, of those that were asked; None where none was."""
+    return {name: reason for name, reason in sorted(_REFUSED.get(cohort, {}).items()) if reason} or None
+
+
+_REFUSED: WeakKeyDictionary[Cohort, dict[str, str]] = WeakKeyDictionary()
 
 
 def _reports(configuration: Mapping[str, Any], method: ConfiguredMethod, cohort: Cohort) -> tuple[str, str]:

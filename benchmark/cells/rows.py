@@ -206,7 +206,17 @@ def _why_not_applicable(method: ConfiguredMethod, catalogue: Catalogue, task: Ta
         return ""
     entry = catalogue.dataset(task.dataset).entry
     modalities = frozenset() if entry.error else entry.card.modalities
-    return method.why_not_applicable(task.dataset, modalities, task.absent, len(task.case_ids), task.columns)
+    reason = method.why_not_applicable(task.dataset, modalities, task.absent, len(task.case_ids), task.columns)
+    return reason or (_why_refused(method, modalities, task.refused) if task.refused else "")
+
+
+def _why_refused(method: ConfiguredMethod, modalities: Iterable[str], refused: Mapping[str, str]) -> str:
+    """Why an encoder of a method cannot read the images."""
+    from benchmark.cells.planning import encoders_of, seen_of_images
+
+    configuration = {**method.entry.defaults(), **method.fixed}
+    encoders = encoders_of(method, configuration, method.entry.make(method.fixed), modalities, {})
+    return next((refused[name] for name in seen_of_images(encoders, configuration) if name in refused), "")
 
 
 def is_synthetic(dataset: str, catalogue: Catalogue) -> bool:

@@ -20,7 +20,7 @@ from benchmark.system.files import write_if_changed
 
 FEW = 10
 """With fewer labelled cases of a class in a training part a table says so."""
-LATER = ("groups", "fewest", "findings")
+LATER = ("groups", "fewest", "findings", "refused")
 """Fields that a task file holds only where they say something: it stays as it was where they do not."""
 
 
@@ -42,7 +42,7 @@ class Task:
     `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing; `columns` are those of the
     table, none where they are not known; `groups` says whose each case is, None where each patient has one case. `fewest` is
     how many cases of the smaller class the training part holds that has fewest of them, None from `FEW` on. `findings` is name
-    -> (n,) int8 of 0 and 1, None where the cohort has none.
+    -> (n,) int8 of 0 and 1, None where the cohort has none. `refused` is encoder -> why it cannot read the cohort's images.
     """
 
     dataset: str
@@ -58,6 +58,7 @@ class Task:
     groups: NDArray[np.str_] | None = None
     fewest: int | None = None
     findings: dict[str, NDArray[np.int8]] | None = None
+    refused: dict[str, str] | None = None
 
     @cached_property
     def by_name(self) -> dict[str, TaskSplit]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from benchmark.cli.folders import name_folders
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.terminal import print_any_letter
 from benchmark.system.threads import limit_threads
@@ -36,7 +37,7 @@ VERBS = {
     "sync": "mirror the results to MLflow",
     "clean": "delete stale cells, set-aside files or caches",
     "doctor": "check this machine: packages, data, folders, MLflow",
-    "new": "write the file of a new method or dataset",
+    "new": "write the file of a new method or dataset, or the folder of a cohort",
 }
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return USAGE_ERROR
     try:
+        name_folders(options)
         code: int = _verb(options.verb).run(options)
         sys.stdout.flush()
         return code

@@ -1,11 +1,11 @@
-"""`new`: write the file of a new method or dataset, one that runs as it is."""
+"""`new`: write the file of a new method or dataset, or the folder of a cohort of one's own; each runs as it is."""
 
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.cli.selection import Options, argument
+from benchmark.cli.selection import PLUGIN, Options, argument
 from benchmark.system.errors import BenchmarkError
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -102,10 +102,55 @@ class {cls}:
 '''
 
 
+COHORT = """\
+# A cohort of your own: say here what the folder holds. `python -m benchmark check folder:.` lists what is wrong with it,
+# `python -m benchmark run --dataset folder:.` runs on it. docs/your-own-cohort.md explains every line.
+name = "{name}"                     # how tables and pages call it: lower case, hyphens
+title = "{title}"
+source = "made rows: replace them by an export of your own"
+scope = "Nobody: these rows are made."    # whose patients, and what they do not stand for
+
+[table]
+file = "clinical.csv"               # or .xlsx, .tsv, .sav (SPSS); a REDCap export is a .csv
+case = "case"                       # the column that names each row, and its folder of images and reports
+site = "hospital"                   # what leave-one-site-out holds out; never an input
+# patient = "patient"               # where one patient has several rows: they are never split
+# missing = ["-99", "unknown"]      # what else means that there is no value
+# decimal = ","                     # only where 1,234 could be read in two ways
+# sheet = "Sheet1"                  # of an Excel file with several
+# only = {{ redcap_event_name = "admission_arm_1" }}    # only rows with this value
+
+[label]
+column = "mrs_90"
+positive = "<= 2"                   # what is label 1: `<= 2`, `>= 3`, `== good`, `in 0, 1, 2`
+means = ["poor outcome: mRS 3-6", "good outcome: mRS 0-2"]    # label 0, label 1
+time = "90 days"
+
+[columns]                           # every column of the table stands under one of these
+admission = ["age", "nihss", "sex"] # known when the prediction is made: the inputs
+later = ["length_of_stay"]          # known afterwards: never inputs
+identifiers = ["surname"]           # never stored; taken out of the reports as well
+# categories = ["ward"]             # inputs whose numbers are codes
+
+# [images]
+# space = "scanner"                 # or "template", where all images lie in one space, such as MNI
+# voxel_mm = 4                      # all are brought to one grid about their middle
+# grid = [48, 56, 48]
+# [images.views]                    # {{case}} stands for the id; a lesion is called `mask`, a brain mask `brain`
+# flair = "images/{{case}}/flair.nii.gz"
+# mask = "images/{{case}}/mask.nii.gz"
+
+# [reports]
+# files = "reports/{{case}}/*.txt"  # each file is a draft
+"""
+
+
 ARGUMENTS = (
-    argument("kind", choices=["method", "dataset"], help="what to write"),
-    argument("name", help="its name, in lower case with hyphens"),
+    argument("kind", choices=["method", "dataset", "cohort"], help="what to write"),
+    argument("name", help="its name, in lower case with hyphens; of a cohort the folder"),
     argument("--folder", type=Path, default=None, help="where to (default: methods/ of the checkout; a dataset: this folder)"),
+    argument("--from", dest="source", default="", metavar="DATASET", help="a cohort: write this dataset in such a form"),
+    PLUGIN,
 )
 
 
@@ -115,6 +160,10 @@ def run(options: Options) -> int:
     from benchmark.system.locations import ROOT
 
     name, kind = options.name, options.kind
+    if kind == "cohort":
+        return _cohort(Path(name).expanduser().resolve(), options)
+    if options.source:
+        raise BenchmarkError("--from goes with `new cohort DIR`")
     if not NAME.fullmatch(name):
         raise BenchmarkError(f"'{name}' is no name for a {kind}: use lower-case words joined by hyphens, such as my-{kind}")
     registry = discover().registry(kind)
@@ -136,6 +185,46 @@ def run(options: Options) -> int:
     plugin = "" if folder == ROOT / "methods" else f" --plugin {shlex.quote(str(path))}"
     print(f"{path}\nIt runs as it is: python -m benchmark run --{kind} {name}{plugin}")
     return 0
+
+
+def _cohort(folder: Path, options: Options) -> int:
+    """Write a folder that can be read as a cohort: a dataset in that form, or made rows and a description to edit."""
+    from benchmark.registry.folders import FILE
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BenchmarkError(f"{folder} is there already, and is no empty folder: give another place")
+    name = "-".join(re.findall(r"[a-z0-9]+", folder.name.lower())) or "my-cohort"
+    name = name if NAME.fullmatch(name) else f"cohort-{name}"
+    if options.source:
+        from benchmark.data.folder.writing import write_folder
+        from benchmark.data.preparation import load_cohort
+        from benchmark.registry.discovery import discover
+
+        catalogue = discover(options.plugin)
+        dataset = catalogue.dataset(options.source)
+        name = name if name not in catalogue.datasets else f"my-{name}"
+        for line in write_folder(load_cohort(options.source, catalogue), dataset.card, folder, name):
+            print(f"not written: {line}")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        title = " ".join(name.split("-")).capitalize()
+        (folder / FILE).write_text(COHORT.format(name=name, title=title), encoding="utf-8")
+        (folder / "clinical.csv").write_text("".join(_cohort_rows()), encoding="utf-8")
+    print(f"{folder / FILE}\nIt runs as it is: python -m benchmark run --dataset {shlex.quote(f'folder:{folder}')}")
+    return 0
+
+
+def _cohort_rows() -> Iterator[str]:
+    """The lines of a table of 200 patients who never lived, with a column of each kind."""
+    from random import Random
+
+    draw, rows = Random(2), _made_rows()
+    next(rows)
+    yield "case,hospital,surname,age,nihss,sex,length_of_stay,mrs_90\n"
+    for row in rows:
+        case, hospital, *inputs, outcome = row.split(",")
+        surname = "".join(draw.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(7)).capitalize()
+        yield ",".join([case, hospital, surname, *inputs, str(draw.randint(2, 40)), outcome])
 
 
 def _made_rows() -> Iterator[str]:

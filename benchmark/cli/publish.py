@@ -1,6 +1,7 @@
 """`publish`: pack this machine's complete rows into `results/reference/`, to be committed."""
 
 from benchmark.cli.selection import PARTS, SUITE, Options, chosen_suite
+from benchmark.system.errors import BenchmarkError
 
 ARGUMENTS = (*SUITE, *PARTS)
 
@@ -12,9 +13,14 @@ def run(options: Options) -> int:
     from benchmark.cells.task import read_task
 
     suite, catalogue = chosen_suite(options)
+    for dataset in options.dataset:
+        if catalogue.dataset(dataset).card.private:
+            raise BenchmarkError(f"{dataset} is a cohort of your own: its rows stay on this machine and are never published")
     store = Store()
     published, incomplete = 0, []
     for dataset, protocol in suite.pairings:
+        if catalogue.dataset(dataset).entry.error or catalogue.dataset(dataset).card.private:
+            continue
         task = read_task(store.task_path(dataset, protocol))
         if task is None:
             continue

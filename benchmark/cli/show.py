@@ -110,6 +110,7 @@ def _suite(options: Options) -> dict[str, Any]:
 def _case(options: Options) -> dict[str, Any]:
     """What is known of a case; its recording is drawn to a file."""
     from benchmark.data.case import described, find_case
+    from benchmark.data.contracts import Inspected
     from benchmark.data.preparation import load_cohort
     from benchmark.leaderboard.ecg_paper import write_ecg
     from benchmark.system.files import safe
@@ -121,6 +122,8 @@ def _case(options: Options) -> dict[str, Any]:
     dataset = catalogue.dataset(_needed(options, "dataset"))
     cohort, row = find_case(load_cohort(dataset.spelled, catalogue), options.name)
     content = described(cohort, row, {0: dataset.card.negative, 1: dataset.card.positive})
+    if isinstance(made := dataset.make(), Inspected):
+        content = {"your own id": made.own_names()[options.name], **content}
     if cohort.signals is not None and cohort.having("signal")[row]:
         place = Path(options.output).expanduser() if options.output else results_folder() / "cases" / safe(dataset.spelled)
         path = place / f"{safe(options.name)}.png"

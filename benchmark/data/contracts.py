@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort, Features
+from benchmark.data.remarks import Remarks
 from benchmark.data.sources import Sources
 from benchmark.data.splits import Split
 
@@ -26,6 +27,17 @@ class ReadsFiles(Protocol):
 
     def files(self) -> Sequence[Path | str]:
         """The files."""
+
+
+@runtime_checkable
+class Inspected(Protocol):
+    """A dataset that looks through its files before it builds a cohort of them, and writes other ids than the user's own."""
+
+    def inspect(self) -> Remarks:
+        """All that is wrong with the files, or read in one certain way, in the user's own ids."""
+
+    def own_names(self) -> Mapping[str, str]:
+        """Id in all that is written -> the user's own id."""
 
 
 class Encoder(Protocol):

@@ -32,7 +32,8 @@ class DatasetCard(Card):
     `site` the dataset's word for a site, `inputs` modality -> what it holds, `barred` column -> why it is no input,
     `scope` the leaderboard's sentence on what the inputs are. The class has `build(sources) -> Cohort`, and `files() -> list of
     paths` if it reads files of its own that `sources.toml` does not list: an edit of theirs has the cohort prepared anew.
-    `synthetic` says that its patients are made: real ones come first. `descriptive` says why its tables are shown and never
+    `synthetic` says that its patients are made: real ones come first, `private` that they are the user's own: their rows are
+    never published. `descriptive` says why its tables are shown and never
     tested, if they are not. `variants` maps a configuration, "field=value", to what it changes of the card.
     """
 
@@ -53,6 +54,7 @@ class DatasetCard(Card):
     cases: int | None = None
     sites: int | None = None
     synthetic: bool = False
+    private: bool = False
     descriptive: str = ""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -37,7 +37,8 @@ CardT = TypeVar("CardT", bound=Card)
 class Entry(Generic[CardT]):
     """A registered component: its card, where it lies, and its error if it is broken.
 
-    `constants` are the literal attributes and field defaults of its class, `fields` the parameters of its constructor.
+    `constants` are the literal attributes and field defaults of its class, `fields` the parameters of its constructor that a
+    spelling may give, `given` those that its registration fixes.
     """
 
     kind: Kind
@@ -49,6 +50,7 @@ class Entry(Generic[CardT]):
     fields: frozenset[str] = frozenset()
     has_search_space: bool = False
     error: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def card(self) -> CardT:
@@ -71,8 +73,8 @@ class Entry(Generic[CardT]):
     def make(self, parameters: Mapping[str, Any]) -> Any:
         """An instance with the given fields. Raises `UnknownNameError` with the nearest names for an unknown field."""
         cls = self.load()
-        check_known(f"parameter of {self.name}", parameters, {item.name for item in _fields(cls)})
-        return cls(**parameters)
+        check_known(f"parameter of {self.name}", parameters, {item.name for item in _fields(cls)} - self.given.keys())
+        return cls(**self.given, **parameters)
 
 
 def _fields(cls: type[Any]) -> list[dataclasses.Field[Any]]:
@@ -88,7 +90,7 @@ class Registry(Generic[CardT]):
         self._entries: dict[str, Entry[CardT]] = {}
         for entry in entries:
             other = self._entries.setdefault(entry.name, entry)
-            if (other.path, other.class_name) != (entry.path, entry.class_name):
+            if (other.path, other.class_name, other.given) != (entry.path, entry.class_name, entry.given):
                 both = f"registered twice: {shown(other.path)} and {shown(entry.path)}; rename one"
                 self._entries[entry.name] = Entry(kind, entry.name, entry.path, error=both)
 

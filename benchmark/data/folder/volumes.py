@@ -1,0 +1,228 @@
+"""The images of a folder: NIfTI files, each checked, turned to RAS and averaged to one grid; masks measured in their own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.folder.description import BRAIN, Images
+from benchmark.data.modalities.image import MASK
+from benchmark.data.parts import Floats
+from benchmark.system.errors import DataError
+from benchmark.system.files import write_durably
+from benchmark.system.locations import data_folder
+
+VERSION = 1
+"""Raise it with any change to what is made of an image: kept volumes of another version are made anew."""
+PERCENTILES = (1.0, 99.0)
+"""Intensities of the tissue that become 0 and 1 [A]."""
+FINEST = 4
+"""An output voxel is the mean of at most so many samples along each axis."""
+TEMPLATE_MIDDLE = np.array([0.0, -18.0, 18.0])
+"""The middle of the MNI152 template's box, in its own millimetres: a grid of 192 x 224 x 192 mm about it holds the brain."""
+SAME_PLACE_MM = 1.0
+"""Affines of one grid that differ by less, at every corner, are the same."""
+LEAST_OVERLAP = 0.5
+"""Share of a mask's box that lies in its scan's."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A file as it was read: values (x, y, z) float32, affine (4, 4) in millimetres, and what was noted in reading it."""
+
+    path: Path
+    values: Floats
+    affine: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def voxel_ml(self) -> float:
+        """The volume of a voxel in millilitres."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(8, 3) the corners of its box in millimetres."""
+        edges = np.array(list(product(*((-0.5, size - 0.5) for size in self.values.shape))))
+        return np.asarray(edges @ self.affine[:3, :3].T + self.affine[:3, 3])
+
+    @property
+    def middle(self) -> NDArray[np.float64]:
+        """(3,) the middle of its box in millimetres."""
+        return np.asarray(self.corners.mean(axis=0))
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a NIfTI file. Raises `DataError`, without the folder's name, for what is no volume."""
+    import nibabel
+
+    try:
+        image: Any = nibabel.load(path)
+        values = np.asarray(image.dataobj, dtype=np.float32)
+    except Exception as error:  # nibabel, gzip and zlib raise many kinds
+        raise DataError(f"cannot be read as NIfTI ({type(error).__name__}): is it whole? export it anew") from error
+    notes = []
+    while values.ndim > 3 and values.shape[-1] == 1:
+        values = values[..., 0]
+        notes = ["a fourth axis of length 1 is left out"]
+    if values.ndim != 3:
+        raise DataError(f"has {values.ndim} axes ({' x '.join(map(str, values.shape))}): give one volume, three axes")
+    if min(values.shape) < 2:
+        raise DataError(f"is {' x '.join(map(str, values.shape))}: a single plane is no volume")
+    affine = np.asarray(image.affine, dtype=np.float64)
+    sizes = np.linalg.norm(affine[:3, :3], axis=0) if np.isfinite(affine).all() else np.zeros(3)
+    if not (sizes > 0).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6 * sizes.prod():
+        raise DataError("its affine is not usable: convert it anew from the scanner's files")
+    if sizes.max() > 50 or sizes.min() < 0.05:
+        raise DataError(f"its voxels measure {' x '.join(f'{size:.3g}' for size in sizes)} mm: is the affine in millimetres?")
+    strange = ~np.isfinite(values)
+    if strange.any():
+        notes.append(f"{int(strange.sum())} NaN or infinite voxels are read as 0")
+        values = np.where(strange, np.float32(0), values)
+    return Volume(path, values, affine, tuple(notes))
+
+
+def read_mask(path: Path) -> Volume:
+    """Read a mask: 0 and one other value, or shares from 0 to 1. Raises `DataError` for anything else."""
+    mask = read_volume(path)
+    levels = np.unique(mask.values)
+    if levels[0] < 0 or (levels[-1] > 1 and len(levels) > 2) or (levels[0] > 0 and len(levels) > 1):
+        shown = ", ".join(f"{level:g}" for level in levels[:4]) + (" ..." if len(levels) > 4 else "")
+        raise DataError(f"holds the values {shown}: a mask holds 0 and one other value, or shares from 0 to 1")
+    notes = list(mask.notes)
+    if levels[-1] > 1:
+        notes.append(f"0 and {levels[-1]:g} are read as 0 and 1")
+    if len(levels) == 1:
+        notes.append("is empty" if levels[-1] == 0 else "covers the whole volume")
+    return Volume(path, mask.values / max(float(levels[-1]), 1.0), mask.affine, tuple(notes))
+
+
+def disagreement(mask: Volume, scan: Volume) -> str:
+    """Why a mask and its scan do not lie in one place, or an empty string."""
+    if mask.values.shape == scan.values.shape:
+        apart = np.abs(mask.corners - scan.corners).max()
+        if apart < SAME_PLACE_MM:
+            return ""
+        if np.sign(np.linalg.det(mask.affine[:3, :3])) != np.sign(np.linalg.det(scan.affine[:3, :3])):
+            return "is left-right flipped against the scan by its affine: which of the two is right?"
+    low, high = mask.corners.min(axis=0), mask.corners.max(axis=0)
+    inside = np.minimum(high, scan.corners.max(axis=0)) - np.maximum(low, scan.corners.min(axis=0))
+    if (inside <= 0).any() or float((inside / (high - low)).prod()) < LEAST_OVERLAP:
+        return "lies elsewhere than the scan by its affine: was one of them moved or cropped without it?"
+    return ""
+
+
+def on_grid(volume: Volume, images: Images, middle: NDArray[np.float64]) -> Floats:
+    """(x, y, z) the volume in RAS on the cohort's grid: each voxel is the mean of the samples within it.
+
+    `middle` (3,) is the place in millimetres of the grid's middle. Outside the volume it is zero.
+    """
+    from scipy.ndimage import affine_transform
+
+    finest = float(np.linalg.norm(volume.affine[:3, :3], axis=0).min())
+    parts = int(np.clip(round(images.voxel_mm / finest), 1, FINEST))
+    step, shape = images.voxel_mm / parts, np.array(images.grid) * parts
+    target = np.diag([step, step, step, 1.0])
+    target[:3, 3] = middle - step * (shape - 1) / 2
+    to_voxels = np.linalg.inv(volume.affine) @ target
+    fine = affine_transform(
+        volume.values, to_voxels[:3, :3], to_voxels[:3, 3], tuple(shape), order=1, mode="constant", cval=0.0, prefilter=False
+    )
+    split = fine.reshape(images.grid[0], parts, images.grid[1], parts, images.grid[2], parts)
+    return np.asarray(split.mean(axis=(1, 3, 5)), dtype=np.float32)
+
+
+def scaled(values: Floats, inside: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Intensities as bytes: two percentiles of the tissue become 0 and 255; what is outside is 0."""
+    if not inside.any():
+        return np.zeros(values.shape, dtype=np.uint8)
+    low, high = np.percentile(values[inside], PERCENTILES)
+    shares = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
+    return np.asarray(np.where(inside, np.round(shares * 254) + 1, 0), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class CaseImages:
+    """The images of a case on the cohort's grid: view -> (x, y, z) bytes, and the lesion's volume in its own voxels.
+
+    `notes` are (view, what was noted), `problems` (view, why it is refused).
+    """
+
+    views: Mapping[str, NDArray[np.uint8]]
+    lesion_ml: float | None = None
+    notes: tuple[tuple[str, str], ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+def case_images(files: Mapping[str, Path], images: Images) -> CaseImages:
+    """Read the files of one case, by view, and bring them to the grid."""
+    volumes: dict[str, Volume] = {}
+    problems: list[tuple[str, str]] = []
+    for name, path in files.items():
+        try:
+            volumes[name] = (read_mask if name in (MASK, BRAIN) else read_volume)(path)
+        except DataError as error:
+            problems.append((name, str(error)))
+    scans = [name for name in volumes if name not in (MASK, BRAIN)]
+    for name in (name for name in (MASK, BRAIN) if name in volumes and scans):
+        if apart := disagreement(volumes[name], volumes[scans[0]]):
+            problems.append((name, f"{apart} ({volumes[scans[0]].path.name})"))
+    notes = tuple((name, note) for name, volume in volumes.items() for note in volume.notes)
+    if problems or not volumes:
+        return CaseImages({}, notes=notes, problems=tuple(problems))
+    middle = TEMPLATE_MIDDLE if images.space == "template" else volumes[(scans or [*volumes])[0]].middle
+    gridded = {name: on_grid(volume, images, middle) for name, volume in volumes.items()}
+    brain = gridded.pop(BRAIN, None)
+    views = {}
+    for name, values in gridded.items():
+        if name == MASK:
+            views[name] = np.round(values * 255).astype(np.uint8)
+        else:
+            views[name] = scaled(values, (values > 0) if brain is None else (brain >= 0.5))
+    mask = volumes.get(MASK)
+    lesion_ml = None if mask is None else float(mask.values.sum()) * mask.voxel_ml
+    return CaseImages(views, lesion_ml, notes)
+
+
+def kept_case_images(files: Mapping[str, Path], digests: Mapping[str, str], images: Images) -> CaseImages:
+    """Likewise, kept on this machine under a digest of the files and the grid, so that a run that was stopped goes on.
+
+    `digests` : view -> digest of its file. What is refused is not kept.
+    """
+    settings = [VERSION, sorted(digests.items()), images.space, images.voxel_mm, images.grid]
+    name = hashlib.sha256(repr(settings).encode()).hexdigest()
+    path = data_folder() / "folders" / name[:2] / f"{name}.npz"
+    if path.is_file():
+        try:
+            with np.load(path) as kept:
+                notes = tuple((str(view), str(note)) for view, note in kept["notes"])
+                lesion = float(kept["lesion_ml"])
+                views = {key.removeprefix("view-"): kept[key] for key in kept.files if key.startswith("view-")}
+                return CaseImages(views, None if np.isnan(lesion) else lesion, notes)
+        except (OSError, ValueError, KeyError):
+            path.unlink(missing_ok=True)
+    made = case_images(files, images)
+    if not made.problems:
+        arrays: dict[str, NDArray[Any]] = {f"view-{view}": values for view, values in made.views.items()}
+        arrays["notes"] = np.array(made.notes, dtype=np.str_).reshape(-1, 2)
+        arrays["lesion_ml"] = np.array(np.nan if made.lesion_ml is None else made.lesion_ml)
+        stream = io.BytesIO()
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        write_durably(path, stream.getvalue())
+    return made
+
+
+def territories(mask: NDArray[np.uint8], labels: NDArray[np.uint8], count: int) -> Sequence[float]:
+    """The damaged share of each territory: the mean of the mask (bytes) over its voxels; zero for one without voxels."""
+    sums = np.bincount(labels.ravel(), weights=mask.ravel() / 255, minlength=count + 1)[1:]
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    shares: list[float] = (sums / np.maximum(sizes, 1)).tolist()
+    return shares
