@@ -292,7 +292,7 @@ def refusal(encoder: str, cohort: Cohort, catalogue: Catalogue) -> str:
 
     An encoder is asked for the features of one case; one that is trained on the pool is not.
     """
-    if not cohort.images or MASK in cohort.images:
+    if "image" not in cohort.modalities or MASK in cohort.images:
         return ""
     known = _REFUSED.setdefault(cohort, {})
     if encoder == DERIVED:

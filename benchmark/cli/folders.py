@@ -1,4 +1,4 @@
-"""`folder:DIR` in place of a dataset's name: the folder's cohort is registered, and its own name stands for it then."""
+"""`folder:DIR` or `external:FILE` in place of a dataset's name: what is described there is registered under its own name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from benchmark.system.errors import BenchmarkError
 
-PREFIX = "folder:"
+FOLDER, EXTERNAL = "folder:", "external:"
 
 
 def name_folders(options: argparse.Namespace) -> None:
-    """Replace every `folder:DIR` among the options by the name of its cohort, whose description joins the plug-ins.
+    """Replace every `folder:DIR` and `external:FILE` among the options by the name of its cohort, which joins the plug-ins.
 
-    Raises `BenchmarkError` where there is no such folder, or nothing in it that names a cohort.
+    Raises `BenchmarkError` where there is no such folder or file, or nothing in it that names a cohort.
     """
     for option, value in list(vars(options).items()):
         if option == "plugin":
@@ -26,19 +26,23 @@ def name_folders(options: argparse.Namespace) -> None:
 
 
 def _named(options: argparse.Namespace, value: Any) -> Any:
-    """The cohort's name in place of a folder; any other value as it is."""
-    if not isinstance(value, str) or not value.startswith(PREFIX):
+    """The cohort's name in place of a folder or a mapping file; any other value as it is."""
+    if not isinstance(value, str) or not value.startswith((FOLDER, EXTERNAL)):
         return value
-    from benchmark.registry.folders import FILE, read_folder
+    from benchmark.registry.folders import FILE, read_described
 
     if not hasattr(options, "plugin"):
         raise BenchmarkError(f"{value}: `{options.verb}` takes datasets by their names alone")
-    folder = Path(value.removeprefix(PREFIX)).expanduser().resolve()
-    path = folder / FILE
+    folder = Path(value.partition(":")[2]).expanduser().resolve()
+    path = folder / FILE if value.startswith(FOLDER) else folder
+    if not path.is_file() and value.startswith(EXTERNAL):
+        raise BenchmarkError(f"{value}: there is no such file: docs/your-own-cohort.md shows one")
+    if path.suffix != ".toml":
+        raise BenchmarkError(f"{value}: give a mapping file that ends in .toml")
     if not path.is_file():
         where = "there is no such folder" if not folder.is_dir() else f"there is no {FILE} in it"
         raise BenchmarkError(f"{value}: {where}: `python -m benchmark new cohort {folder}` writes one")
-    entry = read_folder(path)
+    entry = read_described(path)
     if entry.error:
         raise BenchmarkError(entry.error)
     options.plugin = [*options.plugin, str(path)]

@@ -11,6 +11,8 @@ from benchmark.statistics.metric_names import LOWER_IS_BETTER, metric_name
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.student import EQUIVALENT, ROPE
 
+EXTERNAL = "external"
+"""The protocol of external validation."""
 FEW_NAMES = 4
 """So many rows are named; more are counted."""
 
@@ -44,7 +46,9 @@ def conclusion(table: Standings, catalogue: Catalogue | None = None) -> str:
     if not table.tested:
         return _why_no_tests(table, comparison) + _missing(table)
     tested = [name for name in ranked if comparison.best_set.get(name) is not None]
-    sentences = [*_leaders(table, comparison, tested, catalogue), _equivalences(comparison.pairs)]
+    elsewhere = parse_spelling(table.rows.task.protocol)[0] == EXTERNAL
+    sentences = [_calibration(comparison, tested[0])] if elsewhere else []
+    sentences += [*_leaders(table, comparison, tested, catalogue), "" if elsewhere else _equivalences(comparison.pairs)]
     untested = [name for name in ranked if name not in tested]
     if untested:
         undefined = f"{metric_name(table.metric)} is undefined in one of their test parts"
@@ -84,6 +88,12 @@ def _leaders(table: Standings, comparison: Comparison, tested: list[str], catalo
     low, high = sorted((sign * pair["low"], sign * pair["high"]))
     apart = f"{sign * pair['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
     return [*sentences, f"The greatest of {len(shown)} differences shown is that of `{winner}` from `{loser}`, {apart}."]
+
+
+def _calibration(comparison: Comparison, name: str) -> str:
+    """Whether a row's probabilities fit patients of another place: what is asked first of a model that is carried there."""
+    intercept, slope = (estimate(comparison, name, metric) for metric in ("calibration_intercept", "calibration_slope"))
+    return f"Where it was not trained, `{name}` has the calibration intercept {intercept} and slope {slope}: 0 and 1 would fit."
 
 
 def estimate(comparison: Comparison, name: str, metric: str) -> str:

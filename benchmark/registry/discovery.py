@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import CARDS, PLURALS, Entry, Kind, Registry, shown
-from benchmark.registry.folders import FILE, read_folder
+from benchmark.registry.folders import read_described
 from benchmark.registry.remembered import remembered
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import ROOT
@@ -45,8 +45,8 @@ def discover(plugins: Sequence[str] = (), root: Path = ROOT) -> Catalogue:
     for plugin, path in zip(plugins, resolved, strict=True):
         if not path.is_file():
             raise BenchmarkError(f"plug-in '{plugin}' is not a file: give the path of a Python file with a registered class")
-        found += [read_folder(path)] if path.name == FILE else read_entries(path, "method")
-    _check_modules_beside([path for path in resolved if path.name != FILE])
+        found += [read_described(path)] if path.suffix == ".toml" else read_entries(path, "method")
+    _check_modules_beside([path for path in resolved if path.suffix != ".toml"])
     found += _entry_points()
     registries: dict[str, Registry[Any]] = {
         plural: Registry(kind, [entry for entry in found if entry.kind == kind]) for kind, plural in PLURALS.items()

@@ -1,4 +1,7 @@
-"""Folders: a user's own cohort as an entry of the registry, its card read from `cohort.toml`; nothing else is read for that."""
+"""Datasets that a TOML file describes: a user's folder, and datasets joined for external validation.
+
+Their cards are read from that file, and nothing else is read for that.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,11 @@ from benchmark.system.locations import ROOT
 FILE = "cohort.toml"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 CODE = ROOT / "benchmark" / "data" / "folder" / "cohort.py"
+JOINED = ROOT / "benchmark" / "data" / "joined.py"
 
 
-def read_folder(path: Path) -> Entry[DatasetCard]:
-    """The dataset of a file `cohort.toml`; an entry that carries the error where it cannot be read or has no name."""
+def read_described(path: Path) -> Entry[DatasetCard]:
+    """The dataset that a file describes; an entry that carries the error where it cannot be read or has no name."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -26,6 +30,8 @@ def read_folder(path: Path) -> Entry[DatasetCard]:
     name = content.get("name")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return _broken(path, f"name = {name!r}: lower-case words joined by hyphens, such as 'my-hospital'")
+    if path.name != FILE:
+        return Entry("dataset", name, JOINED, "JoinedCohort", _card_of_joined(name, content), given={"file": str(path)})
     card = _card(name, content)
     folder = str(path.parent)
     return Entry("dataset", name, CODE, "FolderCohort", card, given={"folder": folder})
@@ -69,6 +75,35 @@ def _card(name: str, content: Mapping[str, Any]) -> DatasetCard:
         scope=str(content.get("scope", "Patients of one's own; nobody else can check these figures.")),
         modalities=frozenset(held),
         private=True,
+    )
+
+
+def _card_of_joined(name: str, content: Mapping[str, Any]) -> DatasetCard:
+    """The card of joined datasets; they are the user's own where plug-ins bring some of them."""
+    train, test = ", ".join(_listed(content.get("train"))), str(content.get("test", ""))
+    same = str(content.get("same_label", ""))
+    kinds = {"table": content.get("columns"), "image": content.get("derived")}
+    held = {
+        modality: ", ".join(mapping) if isinstance(mapping, Mapping) else "all columns that the datasets have under one name"
+        for modality, mapping in kinds.items()
+        if mapping
+    }
+    return DatasetCard(
+        name,
+        title=str(content.get("title", f"Learnt from {train}, tested on {test}")),
+        source=f"{train}, {test}",
+        license="that of each dataset",
+        citation="that of each dataset",
+        label=same or "not stated",
+        label_time="as said of the label",
+        positive="label 1 of each dataset",
+        negative="label 0 of each dataset",
+        site="dataset",
+        inputs=held,
+        barred={},
+        scope=f"Models learn from {train} and are tested on {test}; only inputs that both have. Labels: {same}",
+        modalities=frozenset(held),
+        private=bool(content.get("plugins")),
     )
 
 

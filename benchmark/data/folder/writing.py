@@ -95,7 +95,8 @@ def _voxel(part: Cohort) -> float:
     """The edge of a volume's voxel in millimetres: the atlas's, times the number of its voxels that one of the mask holds."""
     if part.atlas is None or MASK not in part.images:
         return VOXEL_MM
-    return float(part.atlas.voxel_mm) * max(1, round(part.atlas.labels.shape[0] / part.images[MASK].shape[2]))
+    parts: int = max(1, round(part.atlas.labels.shape[0] / part.images[MASK].shape[2]))
+    return float(part.atlas.voxel_mm) * parts
 
 
 def _in_ras(values: NDArray[Any], axes: str) -> NDArray[Any]:
