@@ -156,7 +156,7 @@ def _parts(joining: Joining) -> dict[str, Cohort]:
             missing = sorted({*wanted} - {*held.tolist()})
             if missing:
                 raise DataError(f"{joining.name}: {name} has no site {quoted(missing)}: it has {quoted(np.unique(held))}")
-            cohort = cohort.take(np.isin(held, list(wanted)))
+            cohort = cohort.take(np.flatnonzero(np.isin(held, list(wanted))))
         parts[name] = cohort
     return parts
 
