@@ -31,6 +31,7 @@ from benchmark.system import provenance
 from benchmark.system.errors import StoreError
 from benchmark.system.files import safe, write_if_changed
 from benchmark.system.locations import ROOT, results_folder
+from benchmark.system.parallel import mapped
 
 Source = Literal["local", "reference"]
 SECONDS = "seconds.json"
@@ -174,11 +175,14 @@ def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) 
     return discover(tuple(dict.fromkeys([*(str(Path(p).expanduser().resolve()) for p in plugins), *remembered])))
 
 
-def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[TableRows]:
-    """The stored rows of a suite, table by table, those of real patients first; a table without any row is left out."""
+def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1) -> list[TableRows]:
+    """The stored rows of a suite, table by table, those of real patients first; a table without any row is left out.
+
+    Tables are read by as many processes as `jobs` says.
+    """
     store = Store() if local else None
     pairings = sorted(suite.pairings, key=lambda names: is_synthetic(names[0], catalogue))
-    tables = [_table(suite.at(*names), catalogue, *names, store) for names in pairings]
+    tables = mapped(lambda names: _table(suite.at(*names), catalogue, *names, store), pairings, jobs)
     return [table for table in tables if table is not None]
 
 

@@ -96,18 +96,25 @@ def shown(options: Options, title: str, said: Sequence[str], found: "Found", coh
 
 
 def _written(options: Options, title: str, said: Sequence[str], found: "Found", cohort: "Cohort") -> Path:
+    from benchmark.cells.rows import catalogue_of
     from benchmark.data.case import find_case
     from benchmark.leaderboard.case_pictures import picture
     from benchmark.leaderboard.cases_page import cases_page
     from benchmark.system import provenance
-    from benchmark.system.files import safe, write_if_changed
-    from benchmark.system.locations import results_folder
+    from benchmark.system.files import safe, write_if_changed, write_private
+    from benchmark.system.locations import private_folder, results_folder
 
     cases = [case["case"] for case in (found.get("case"), *found["cases"]) if isinstance(case, dict)]
     pictures = {case: picture(*find_case(cohort, case)) for case in cases}
     page = cases_page(title, [line for line in said if not line.startswith(" ")], found, pictures)
     stem = f"{found['dataset']}-{options.verb}-{provenance.digest(title)[:8]}"
-    path = Path(options.page).expanduser() if options.page else results_folder() / "cases-found" / f"{safe(stem)}.html"
+    private = catalogue_of(options.suite, options.plugin).dataset(found["dataset"]).card.private
+    folder = private_folder() if private else results_folder() / "cases-found"
+    path = Path(options.page).expanduser() if options.page else folder / f"{safe(stem)}.html"
+    if private:
+        write_private(path, page.encode())
+        print(f"{path} shows patients of your own: only you can read it; do not pass it on", file=sys.stderr)
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
     write_if_changed(path, page.encode())
     return path

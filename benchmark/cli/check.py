@@ -78,7 +78,23 @@ def _check_dataset(dataset: str, catalogue: Catalogue, out: TextIO) -> list[Find
         else f"conforms ({_counted(len(findings), 'check')}{warned})"
     )
     print(f"{dataset} {verdict}", file=out, flush=True)
+    if not states["error"] and catalogue.dataset(dataset).card.private:
+        _draw_sheet(dataset, catalogue, out)
     return findings
+
+
+def _draw_sheet(dataset: str, catalogue: Catalogue, out: TextIO) -> None:
+    """Draw the images of a cohort of the user's own, the strangest first; nothing where it has none."""
+    from benchmark.data.preparation import load_cohort
+    from benchmark.leaderboard.quality_sheet import quality_sheet
+    from benchmark.system.files import safe, write_private
+    from benchmark.system.locations import private_folder
+
+    sheet = quality_sheet(load_cohort(dataset, catalogue))
+    if sheet is not None:
+        path = private_folder() / f"{safe(dataset)}-images.png"
+        write_private(path, sheet)
+        print(f"images, the strangest first: {path} (patients of your own: only you can read it)", file=out, flush=True)
 
 
 def _check(method: str, catalogue: Catalogue, shapes: Sequence[str], out: TextIO) -> Findings:

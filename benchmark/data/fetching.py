@@ -45,9 +45,15 @@ def is_fetched(name: str) -> bool:
 
 
 def why_unavailable(dataset: Entry[Any]) -> str:
-    """Why a registered dataset cannot be prepared on this machine, and what to do; empty where it can."""
+    """Why a registered dataset cannot be prepared on this machine, and what to do; empty where it can.
+
+    A dataset whose files every user gets for himself names the path that must be there below the sources: `place` of its class.
+    """
     if dataset.error:
         return f"broken: {dataset.error}"
+    place = dataset.constants.get("place")
+    if place and not (_folder() / str(place)).exists():
+        return f"not there: its files are for everyone to get for himself, and belong to {_folder() / str(place)}"
     return "" if is_fetched(dataset.name) else f"not fetched: python -m benchmark fetch {dataset.name}"
 
 

@@ -33,7 +33,8 @@ def picture(cohort: Cohort, row: int) -> Picture:
     """The case at `row`, a position in the cohort."""
     from PIL import Image
 
-    names = [name for name in sorted(cohort.images) if name not in known_modalities()["image"].shares][:VIEWS]
+    scans = [name for name in sorted(cohort.images) if name not in known_modalities()["image"].shares][:VIEWS]
+    names = scans or sorted(cohort.images)[:VIEWS]
     there = [name for name in names if cohort.having("image")[row] and cohort.having(name)[row]]
     if not there:
         return Picture()

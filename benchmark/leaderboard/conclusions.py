@@ -11,8 +11,6 @@ from benchmark.statistics.metric_names import LOWER_IS_BETTER, metric_name
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.student import EQUIVALENT, ROPE
 
-EXTERNAL = "external"
-"""The protocol of external validation."""
 FEW_NAMES = 4
 """So many rows are named; more are counted."""
 
@@ -46,7 +44,8 @@ def conclusion(table: Standings, catalogue: Catalogue | None = None) -> str:
     if not table.tested:
         return _why_no_tests(table, comparison) + _missing(table)
     tested = [name for name in ranked if comparison.best_set.get(name) is not None]
-    elsewhere = parse_spelling(table.rows.task.protocol)[0] == EXTERNAL
+    protocol = None if catalogue is None else catalogue.protocol(table.task.protocol).entry
+    elsewhere = protocol is not None and protocol.error is None and protocol.card.elsewhere
     sentences = [_calibration(comparison, tested[0])] if elsewhere else []
     sentences += [*_leaders(table, comparison, tested, catalogue), "" if elsewhere else _equivalences(comparison.pairs)]
     untested = [name for name in ranked if name not in tested]

@@ -12,6 +12,7 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.blocks import MIN_BLOCKS
 from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import DEFAULT, Suite, load_suite, suite_names
+from benchmark.system.parallel import mapped
 
 READING = """\
 How to read it: *rank* is an interval, from 1 + the number of ranked rows that are significantly better to the number of rows
@@ -24,7 +25,7 @@ probability that the difference from the first row is below .01.
 [docs/statistics.md](docs/statistics.md) gives the formulas."""
 
 
-def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> str:
+def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, jobs: int = 1) -> str:
     """The whole leaderboard of a suite; the same bytes for the same stored predictions."""
     parts = [
         f"# {suite.title}",
@@ -36,8 +37,9 @@ def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> s
     ]
     if not tables:
         parts.append(f"No predictions are stored yet: run `python -m benchmark run --suite {suite.spelled}`.")
-    for table in tables:
-        parts += [f"## {_title(table)}", *table_parts(table, catalogue)]
+    written = mapped(lambda table: list(table_parts(table, catalogue)), tables, jobs)
+    for table, of_table in zip(tables, written, strict=True):
+        parts += [f"## {_title(table)}", *of_table]
     parts += [*_across(suite, tables), *side_by_side(suite, tables), *_not_applicable(tables)]
     parts += [*_footnotes(suite, tables, catalogue), *_reproduce(suite, tables)]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -30,14 +30,14 @@ POLICY = (
 Further = Sequence[tuple[Suite, Sequence[Standings]]]
 
 
-def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, further: Further = ()) -> str:
+def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, further: Further = (), jobs: int = 1) -> str:
     """The page of a suite, with the ablations and sensitivity of the `further` suites; the same bytes for the same predictions.
 
     Raises `BenchmarkError` where the plotting library is missing.
     """
     data: dict[str, Any] = {
-        "suite": suite_data(suite, tables, catalogue),
-        "further": [suite_data(*others, catalogue, with_curves=False) for others in further],
+        "suite": suite_data(suite, tables, catalogue, jobs=jobs),
+        "further": [suite_data(*others, catalogue, with_curves=False, jobs=jobs) for others in further],
         "charts": {name: chart(PAGE) for name, chart in CHARTS.items()},
     }
     for table in data["suite"]["tables"]:

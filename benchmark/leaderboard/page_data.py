@@ -1,6 +1,7 @@
 """What the page and the figures show: tables as plain columns and the records of the charts, ready for JSON."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,15 @@ from benchmark.statistics.curves import curves
 from benchmark.statistics.evaluation import evaluate
 from benchmark.statistics.metric_names import LOWER_IS_BETTER, METRICS, RETRIEVAL_METRICS, UNORDERED, metric_name
 from benchmark.suites.suite import RETRIEVAL, Suite
+from benchmark.system.parallel import mapped
 
 Columns = dict[str, Any]
 
 
-def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, with_curves: bool = True) -> Columns:
-    """A suite and its tables."""
+def suite_data(
+    suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, with_curves: bool = True, jobs: int = 1
+) -> Columns:
+    """A suite and its tables, put together by as many processes as `jobs` says."""
     return {
         "name": suite.name,
         "spelled": suite.spelled,
@@ -47,9 +51,13 @@ def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, 
             {"name": name, "title": of.title, "source": of.source, "license": of.license, "citation": of.citation}
             for name, of in {table.task.dataset: table.rows.dataset.card for table in tables if not table.rows.finding}.items()
         ],
-        "tables": [table_data(suite, table, catalogue, with_curves=with_curves) for table in tables],
+        "tables": mapped(partial(_table_data, suite, catalogue, with_curves), tables, jobs),
         **_labels(tables),
     }
+
+
+def _table_data(suite: Suite, catalogue: Catalogue, with_curves: bool, table: Standings) -> Columns:
+    return table_data(suite, table, catalogue, with_curves=with_curves)
 
 
 def _labels(tables: Sequence[Standings]) -> Columns:

@@ -1,55 +1,68 @@
 """Reads stored predictions, ranks them, and writes the leaderboard's files."""
 
+from collections import ChainMap
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.cells.rows import current_suite, gather, of_findings
+from benchmark.cells.rows import TableRows, current_suite, gather, of_findings
 from benchmark.leaderboard.drawn import drawn
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.standings import Standings, standings
 from benchmark.registry.catalogue import Catalogue
+from benchmark.statistics.max_t import Remembered
 from benchmark.suites.suite import DEFAULT, Suite, suite_names
 from benchmark.system.files import write_if_changed
 from benchmark.system.locations import output_folder, results_folder
+from benchmark.system.parallel import mapped
 
 FURTHER = ("ablations", "sensitivity")
 """Suites `<suite>-<part>` whose results a suite's page shows besides its own."""
 
 
-def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Standings]:
+def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1) -> list[Standings]:
     """The tables of a suite from stored predictions, one of task retrieval before those of its findings.
 
-    No training, the same result every time.
+    No training, the same result every time, whatever the number of processes (`jobs`).
     """
+    gathered = gather(suite, catalogue, local=local, jobs=jobs)
+    return _standings(suite, [table for rows in gathered for table in (rows, *of_findings(rows))], jobs)
+
+
+def _standings(suite: Suite, tables: Sequence[TableRows], jobs: int) -> list[Standings]:
+    """The statistics of each table; what max-T draws is remembered for the next time."""
     with drawn(suite.name) as remembered:
-        gathered = gather(suite, catalogue, local=local)
-        tables = [table for rows in gathered for table in (rows, *of_findings(rows))]
-        return [standings(rows, suite.primary_metric, suite.questions, remembered) for rows in tables]
+
+        def of(rows: TableRows) -> tuple[Standings, Remembered]:
+            own: ChainMap[str, list[float]] = ChainMap({}, remembered)
+            return standings(rows, suite.primary_metric, suite.questions, own), own.maps[0]
+
+        found = mapped(of, tables, jobs)
+        for _, own in found:
+            remembered.update(own)
+    return [table for table, _ in found]
 
 
-def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings]) -> Path:
+def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, jobs: int = 1) -> Path:
     """Write `leaderboard.md` (`results/<suite>.md` for another suite); returns its path."""
     path = output_folder() / "leaderboard.md" if suite.name == DEFAULT else results_folder() / f"{suite.name}.md"
-    write_if_changed(path, render(suite, tables, catalogue).encode())
+    write_if_changed(path, render(suite, tables, catalogue, jobs).encode())
     return path
 
 
-def write_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True) -> Path:
+def write_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True, jobs: int = 1) -> Path:
     """Write the page of a suite; returns its path. Raises `BenchmarkError` where the plotting library is missing."""
     path = results_folder() / f"{'leaderboard' if suite.name == DEFAULT else suite.name}.html"
-    write_if_changed(path, whole_page(suite, catalogue, tables, local=local).encode())
+    write_if_changed(path, whole_page(suite, catalogue, tables, local=local, jobs=jobs).encode())
     return path
 
 
-def whole_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True) -> str:
+def whole_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True, jobs: int = 1) -> str:
     """The page of a suite, with its ablations and sensitivity where these are suites of their own and have results."""
     further = []
     for name in (f"{suite.name}-{part}" for part in FURTHER):
         if name in suite_names():
             other = current_suite(name, catalogue, local=local)
-            compared = [rows for rows in gather(other, catalogue, local=local) if len(rows.complete) > 1]
-            with drawn(name) as remembered:
-                further.append(
-                    (other, [standings(rows, other.primary_metric, other.questions, remembered) for rows in compared])
-                )
-    return page(suite, tables, catalogue, further)
+            compared = [rows for rows in gather(other, catalogue, local=local, jobs=jobs) if len(rows.complete) > 1]
+            further.append((other, _standings(other, compared, jobs)))
+    return page(suite, tables, catalogue, further, jobs)

@@ -151,12 +151,13 @@ class ProtocolCard(Card):
     `inference` is what its test parts allow: "fold" (each case is tested once per repetition), "few-labels" (the same, with few
     labels to learn from), "site" (each site in turn) or "held-out" (one test part); rows under any other protocol are
     descriptive. `inference_for` names the parameters that it holds for as well, whatever their value; with any other one
-    given, rows are descriptive.
+    given, rows are descriptive. `elsewhere` says that nobody of the place of the test part was learnt from.
     """
 
     _: KW_ONLY
     description: str
     inference: Inference = ""
+    elsewhere: bool = False
     inference_for: frozenset[str] | set[str] = frozenset()
 
 

@@ -30,12 +30,21 @@ def safe(name: str) -> str:
     return f"{written[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
+    """Likewise a file that only its owner can read, in a folder that only its owner can list."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise store_error("write", path, error) from error
+    write_durably(path, content, mode=0o600)
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file so that after a crash it holds the old bytes or the new ones. Raises `StoreError`."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         try:
             view = memoryview(content)
             while view:

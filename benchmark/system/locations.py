@@ -37,6 +37,11 @@ def _chosen(variable: str) -> Path | None:
         raise BenchmarkError(f"{variable}={named}: this user has no home folder: give the whole path") from error
 
 
+def private_folder() -> Path:
+    """The folder of pages and pictures that show patients of the user's own."""
+    return output_folder() / "private"
+
+
 def results_folder() -> Path:
     """The folder of cells, runs and the committed reference."""
     return output_folder() / "results"

@@ -68,7 +68,7 @@ def test_everything_shipped_is_listed_without_error() -> None:
     catalogue = discover()
     for kind in PLURALS.values():
         assert [entry.error for entry in getattr(catalogue, kind) if entry.error] == []
-    known = {"repeated-cv", "label-efficiency", "leave-one-site-out", "holdout", "own-folds"}
+    known = {"repeated-cv", "label-efficiency", "leave-one-site-out", "holdout", "own-folds", "external"}
     assert known == {entry.name for entry in catalogue.protocols}
     assert {"majority", "logistic-regression"} <= {entry.name for entry in catalogue.methods}
 
@@ -268,7 +268,9 @@ def test_an_unknown_name_is_met_with_the_nearest_one(kind: str, name: str, near:
 
 
 def test_a_name_like_no_other_is_met_with_all_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="known: holdout, label-efficiency, leave-one-site-out, own-folds, repeated-cv"):
+    with pytest.raises(
+        UnknownNameError, match="known: external, holdout, label-efficiency, leave-one-site-out, own-folds, repeated-cv"
+    ):
         discover().protocols.get("zzzzzz")
 
 

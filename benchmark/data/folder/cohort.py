@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.folder.clinical import decoded, inputs, listed_twice, read_clinical
 from benchmark.data.folder.description import BRAIN, CASE, Description, describe
 from benchmark.data.folder.identities import Pseudonyms, key_file, machine_key, scrubbed
-from benchmark.data.folder.volumes import TEMPLATE_MIDDLE, CaseImages, kept_case_images, read_volume, territories
+from benchmark.data.folder.volumes import TEMPLATE_MIDDLE, read_images, read_volume, territories
 from benchmark.data.intake import take_in
 from benchmark.data.modalities.image import LESION_VOLUME, MASK, Atlas, ImageView
 from benchmark.data.remarks import Remarks, quoted
@@ -28,11 +25,7 @@ from benchmark.data.sources import Sources
 from benchmark.data.words import spelled_twice
 from benchmark.registry.folders import FILE
 from benchmark.system.errors import DataError
-from benchmark.system.locations import data_folder
-from benchmark.system.provenance import file_digest
 
-READERS = 2
-"""Images that are read at a time: a scan and its samples take about half a gigabyte."""
 LONGEST_REPORT = 100_000
 """Characters of a report: more is no report."""
 
@@ -94,7 +87,8 @@ class FolderCohort:
         reading = replace(reading, reports=reports)
         _check_intake(reading, remarks)
         if images and described.images.views:
-            reading = replace(reading, files=files, **_read_images(described, reading.ids, files, remarks))
+            arrays, lesion_ml = read_images(reading.ids, files, described.images, remarks)
+            reading = replace(reading, files=files, arrays=arrays, lesion_ml=lesion_ml)
         return reading, remarks
 
 
@@ -390,41 +384,3 @@ def _check_intake(reading: Reading, remarks: Remarks) -> None:
         for line in str(error).splitlines():
             place, _, message = line.removeprefix(f"{taken.name}: ").partition(": ")
             remarks.refuse(place, message)
-
-
-def _read_images(
-    described: Description, ids: Sequence[str], files: Mapping[str, Mapping[int, Path]], remarks: Remarks
-) -> dict[str, Any]:
-    """Every case's images on one grid, on disk, and the lesions' volumes; problems and notes are named by case."""
-    views = [view for view in described.images.views if view != BRAIN]
-    folder = Path(tempfile.mkdtemp(prefix=".reading-", dir=_scratch()))
-    shape = (len(ids), 1, *described.images.grid)
-    arrays = {view: np.lib.format.open_memmap(folder / f"{view}.npy", mode="w+", dtype=np.uint8, shape=shape) for view in views}
-    shutil.rmtree(folder, ignore_errors=True)  # what is mapped stays until nobody holds it
-    lesion = np.full(len(ids), np.nan)
-    noted: dict[tuple[str, str], list[int]] = {}
-
-    def read(row: int) -> CaseImages:
-        own = {view: by_row[row] for view, by_row in files.items() if row in by_row}
-        return kept_case_images(own, {view: file_digest(path) for view, path in own.items()}, described.images)
-
-    with ThreadPoolExecutor(READERS) as threads:
-        for row, made in enumerate(threads.map(read, range(len(ids)))):
-            for view, problem in made.problems:
-                remarks.refuse(f"view '{view}'", f"case {ids[row]}: {problem}")
-            for noted_of in made.notes:
-                noted.setdefault(noted_of, []).append(row)
-            for view, values in made.views.items():
-                arrays[view][row, 0] = values
-            if made.lesion_ml is not None:
-                lesion[row] = made.lesion_ml
-    for (view, note), rows in noted.items():
-        remarks.read(f"view '{view}'", note, np.isin(np.arange(len(ids)), rows))
-    return {"arrays": arrays, "lesion_ml": lesion if MASK in views else None}
-
-
-def _scratch() -> Path:
-    """Where arrays are put together before they are stored."""
-    place = data_folder() / "folders"
-    place.mkdir(parents=True, exist_ok=True)
-    return place

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -16,9 +19,11 @@ from numpy.typing import NDArray
 from benchmark.data.folder.description import BRAIN, Images
 from benchmark.data.modalities.image import MASK
 from benchmark.data.parts import Floats
+from benchmark.data.remarks import Remarks
 from benchmark.system.errors import DataError
 from benchmark.system.files import write_durably
 from benchmark.system.locations import data_folder
+from benchmark.system.provenance import file_digest
 
 VERSION = 1
 """Raise it with any change to what is made of an image: kept volumes of another version are made anew."""
@@ -30,6 +35,8 @@ TEMPLATE_MIDDLE = np.array([0.0, -18.0, 18.0])
 """The middle of the MNI152 template's box, in its own millimetres: a grid of 192 x 224 x 192 mm about it holds the brain."""
 SAME_PLACE_MM = 1.0
 """Affines of one grid that differ by less, at every corner, are the same."""
+READERS = 2
+"""Cases that are read at a time: a scan and its samples take about half a gigabyte."""
 LEAST_OVERLAP = 0.5
 """Share of a mask's box that lies in its scan's."""
 
@@ -226,3 +233,42 @@ def territories(mask: NDArray[np.uint8], labels: NDArray[np.uint8], count: int) 
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     shares: list[float] = (sums / np.maximum(sizes, 1)).tolist()
     return shares
+
+
+def read_images(
+    ids: Sequence[str], files: Mapping[str, Mapping[int, Path]], images: Images, remarks: Remarks
+) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.float64] | None]:
+    """Every case's images on one grid, and the lesions' volumes in millilitres (None without a view `mask`).
+
+    `files` : view -> row -> file. Returns view -> (n, 1, x, y, z) bytes on disk, zero where a case has no file. What is wrong
+    or noted goes to `remarks`, by case.
+    """
+    views = [view for view in images.views if view != BRAIN]
+    shape = (len(ids), 1, *images.grid)
+    place = data_folder() / "folders"
+    place.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".reading-", dir=place))
+    arrays = {
+        view: np.lib.format.open_memmap(scratch / f"{view}.npy", mode="w+", dtype=np.uint8, shape=shape) for view in views
+    }
+    shutil.rmtree(scratch, ignore_errors=True)  # what is mapped stays until nobody holds it
+    lesion = np.full(len(ids), np.nan)
+    noted: dict[tuple[str, str], list[int]] = {}
+
+    def read(row: int) -> CaseImages:
+        own = {view: by_row[row] for view, by_row in files.items() if row in by_row}
+        return kept_case_images(own, {view: file_digest(path) for view, path in own.items()}, images)
+
+    with ThreadPoolExecutor(READERS) as threads:
+        for row, made in enumerate(threads.map(read, range(len(ids)))):
+            for view, problem in made.problems:
+                remarks.refuse(f"view '{view}'", f"case {ids[row]}: {problem}")
+            for noted_of in made.notes:
+                noted.setdefault(noted_of, []).append(row)
+            for view, values in made.views.items():
+                arrays[view][row, 0] = values
+            if made.lesion_ml is not None:
+                lesion[row] = made.lesion_ml
+    for (view, note), rows in noted.items():
+        remarks.read(f"view '{view}'", note, np.isin(np.arange(len(ids)), rows))
+    return arrays, lesion if MASK in views else None

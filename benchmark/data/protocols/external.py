@@ -19,6 +19,7 @@ FLOOR = 5
     "external",
     description="models learn from some of the joined datasets and are tested on another; seeds 39-42 change the training only",
     inference="held-out",
+    elsewhere=True,
 )
 @dataclass(frozen=True)
 class External:
