@@ -1,5 +1,6 @@
 """A configuration of a method on a specimen, called as a cell calls it: with the views, the seeds and the checks of a cell."""
 
+import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from benchmark.cells.compute import traceback_tail
 from benchmark.cells.planning import PlannedRow
 from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool
+from benchmark.data.parts import Stored
 from benchmark.data.preparation import load_cohort
 from benchmark.data.splits import Split
 from benchmark.data.stages import Arrays
@@ -117,6 +119,10 @@ def _digests(views: Views) -> dict[str, str]:
 
 def _json(value: Any) -> Any:
     """Arrays as JSON has them, at any depth."""
+    if isinstance(value, Stored):
+        total = hashlib.sha256()
+        value.add_to(total)
+        return total.hexdigest()
     if isinstance(value, np.ndarray):
         return [value.dtype.str, value.shape, value.tobytes().hex()]
     return [_json(item) for item in value] if isinstance(value, list | tuple) else value

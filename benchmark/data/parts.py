@@ -25,6 +25,8 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 LAST = 70
+BLOCK = 256
+"""Cases that are digested and stored at a time."""
 
 
 def take(value: Any, index: Index) -> Any:
@@ -248,6 +250,26 @@ class ArrayView(ABC):
         """The values as stored, at most `size` cases at a time, each with the position of its first case."""
         for start in range(0, len(self), size):
             yield start, self.array[self.rows[start : start + size]]
+
+    def save(self, path: Path) -> None:
+        """Store the values of these cases as one array, a block at a time: no more is in memory."""
+        stored = np.lib.format.open_memmap(path, mode="w+", dtype=self.array.dtype, shape=self.shape)
+        for start, block in self.blocks(BLOCK):
+            stored[start : start + len(block)] = block
+        stored.flush()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The values of a view as they are stored, for a digest: the same as that of their array, read a block at a time."""
+
+    view: ArrayView
+
+    def add_to(self, total: Any) -> None:
+        """Add type, shape and values to a hash."""
+        total.update(f"{self.view.array.dtype.str}{self.view.shape}".encode())
+        for _, block in self.view.blocks(BLOCK):
+            total.update(np.ascontiguousarray(block))
 
 
 @dataclass(frozen=True)

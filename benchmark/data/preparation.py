@@ -20,6 +20,7 @@ from benchmark.data.fetching import needs_files, open_sources
 from benchmark.data.findings import queries_file
 from benchmark.data.intake import take_in, write_remarks
 from benchmark.data.modalities.text import ALTERED
+from benchmark.data.parts import Stored
 from benchmark.data.reading import opened_files
 from benchmark.data.remarks import Remarks, quoted
 from benchmark.data.sources import Sources
@@ -180,7 +181,9 @@ def _content_digest(cohort: Cohort) -> str:
 
     def add(name: str, value: object) -> None:
         total.update(name.encode())
-        if isinstance(value, np.ndarray):
+        if isinstance(value, Stored):
+            value.add_to(total)
+        elif isinstance(value, np.ndarray):
             total.update(f"{value.dtype.str}{value.shape}".encode())
             total.update(np.ascontiguousarray(value).tobytes())
         else:

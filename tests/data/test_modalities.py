@@ -21,6 +21,7 @@ from benchmark.data.features import data_key
 from benchmark.data.modalities import MODALITIES, known_modalities
 from benchmark.data.modalities.image import Atlas, ImageView
 from benchmark.data.modalities.signal import Recordings
+from benchmark.data.parts import Stored
 from benchmark.data.preparation import load_cohort
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import UnknownNameError
@@ -308,7 +309,8 @@ def test_permuting_a_modality_moves_all_its_parts_together_and_its_flags() -> No
 
 
 def _words(part, value) -> list[object]:
-    return [(name, np.asarray(item, dtype=object).tolist()) for name, item in part.digested(value)]
+    items = ((name, item.view.load() if isinstance(item, Stored) else item) for name, item in part.digested(value))
+    return [(name, np.asarray(item, dtype=object).tolist()) for name, item in items]
 
 
 # One file adds a modality, and one a protocol

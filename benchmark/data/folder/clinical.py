@@ -99,7 +99,7 @@ def _read_excel(path: Path, described: Description) -> pd.DataFrame:
             raise DataError(f"{path.name}: has no sheet '{described.sheet}': it has {quoted(names)}")
         if len(names) > 1 and not described.sheet:
             raise DataError(f"{path.name}: has the sheets {quoted(names)}: say which in [table] sheet")
-        frame: pd.DataFrame = book.parse(described.sheet or names[0], dtype=object)
+        frame: pd.DataFrame = pd.read_excel(book, sheet_name=described.sheet or names[0], dtype=object)
     return frame.map(_as_text)
 
 

@@ -45,7 +45,8 @@ class FolderCohort:
         described = describe(Path(self.folder))
         table = described.folder / described.table
         extra = [described.folder / name for name in (described.images.atlas, described.images.atlas_names) if name]
-        found = {path for pattern in _patterns(described).values() for path in _all_of(described.folder, pattern)}
+        placed = {path for pattern in _patterns(described).values() for path in _all_of(described.folder, pattern)}
+        found = {each for path in placed for each in ([path] if path.is_file() else path.iterdir()) if each.is_file()}
         return [key_file(), described.folder / FILE, *([table] if table.is_file() else []), *extra, *sorted(found)]
 
     def build(self, sources: Sources) -> Cohort:
@@ -275,8 +276,9 @@ def _patterns(described: Description) -> dict[str, str]:
 
 
 def _all_of(folder: Path, pattern: str) -> list[Path]:
-    """The files of all cases."""
-    return sorted(path for path in folder.glob(pattern.replace(CASE, "*")) if path.is_file() and not path.name.startswith("."))
+    """The files of all cases; of a pattern that ends in a slash the folders, each of a DICOM series."""
+    found = (path for path in folder.glob(pattern.rstrip("/").replace(CASE, "*")) if not path.name.startswith("."))
+    return sorted(path for path in found if (path.is_dir() if pattern.endswith("/") else path.is_file()))
 
 
 def _files_of_cases(described: Description, ids: Sequence[str], remarks: Remarks) -> dict[str, dict[int, Any]]:
@@ -286,7 +288,7 @@ def _files_of_cases(described: Description, ids: Sequence[str], remarks: Remarks
     for view, pattern in _patterns(described).items():
         by_case: dict[str, list[Path]] = {}
         for path in _all_of(described.folder, pattern):
-            name = _case_of(path.relative_to(described.folder).as_posix(), pattern)
+            name = _case_of(path.relative_to(described.folder).as_posix(), pattern.rstrip("/"))
             if name is not None:
                 by_case.setdefault(name, []).append(path)
         unknown = sorted(by_case.keys() - rows.keys())

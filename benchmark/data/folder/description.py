@@ -22,7 +22,7 @@ CASE = "{case}"
 """What stands for the case's id in the pattern of a file name."""
 BRAIN = "brain"
 """The view that says where the brain is: it is used to read the others, and is no input."""
-SPACES = ("scanner", "template")
+SPACES = ("scanner", "template", "mni")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "": ("name", "title", "source", "license", "citation", "scope", "table", "label", "columns", "images", "reports"),
     "table": ("file", "sheet", "case", "patient", "site", "order", "missing", "decimal", "only"),
@@ -72,9 +72,10 @@ def _plain(value: object) -> object:
 class Images:
     """Where the images lie and how they are brought to one grid.
 
-    views : name -> pattern of its files, with {case}. space : "scanner", each case's image about its own middle, or
-    "template", all in one space, such as MNI. voxel_mm, grid : edge of a voxel in millimetres, and voxels along right,
-    anterior and superior. atlas, atlas_names : territories in the template's space, and their names, a line each.
+    views : name -> pattern of its files, with {case}. space : "scanner", each case's image about its own middle, "template",
+    all in one space, such as MNI, or "mni", each brought to MNI152 by an affine registration of its first scan. voxel_mm : edge
+    of a voxel in millimetres. grid : voxels along right, anterior and superior. atlas, atlas_names : territories in the
+    template's space, and their names, a line each.
     """
 
     views: Mapping[str, str] = field(default_factory=dict)
@@ -261,7 +262,9 @@ def _images(content: Mapping[str, Any], remarks: Remarks) -> Images:
     images = Images(views)
     space = str(given.get("space", images.space))
     if space not in SPACES:
-        remarks.refuse(FILE, f"[images] space = '{space}': give 'scanner', or 'template' where all images lie in one space")
+        remarks.refuse(
+            FILE, f"[images] space = '{space}': give 'scanner', 'template' (all lie in one space) or 'mni' (register them)"
+        )
     voxel, grid = given.get("voxel_mm", images.voxel_mm), given.get("grid", list(images.grid))
     if not isinstance(voxel, int | float) or not 0.5 <= voxel <= 20:
         remarks.refuse(FILE, f"[images] voxel_mm = {voxel}: give millimetres from 0.5 to 20")
@@ -272,8 +275,10 @@ def _images(content: Mapping[str, Any], remarks: Remarks) -> Images:
     atlas, names = str(given.get("atlas", "")), str(given.get("atlas_names", ""))
     if bool(atlas) != bool(names):
         remarks.refuse(FILE, "[images] `atlas` and `atlas_names` go together")
-    if atlas and (space != "template" or "mask" not in views):
-        remarks.refuse(FILE, "[images] an atlas needs a view `mask` and space = 'template': territories are measured on it")
+    if atlas and (space == "scanner" or "mask" not in views):
+        remarks.refuse(
+            FILE, "[images] an atlas needs a view `mask` and space = 'template' or 'mni': territories are measured there"
+        )
     return Images(views, space, float(voxel), (grid[0], grid[1], grid[2]), atlas, names)
 
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from benchmark.data.remarks import Remarks
 from benchmark.system.errors import DataError
 from benchmark.system.files import write_durably
 from benchmark.system.locations import data_folder
-from benchmark.system.provenance import file_digest
+from benchmark.system.provenance import digest, file_digest
 
 VERSION = 1
 """Raise it with any change to what is made of an image: kept volumes of another version are made anew."""
@@ -37,6 +37,8 @@ SAME_PLACE_MM = 1.0
 """Affines of one grid that differ by less, at every corner, are the same."""
 READERS = 2
 """Cases that are read at a time: a scan and its samples take about half a gigabyte."""
+MOST_SCALED = (0.6, 1.7)
+"""How much smaller or larger than the template's a head may be along any direction, after registration [A]."""
 LEAST_OVERLAP = 0.5
 """Share of a mask's box that lies in its scan's."""
 
@@ -68,14 +70,11 @@ class Volume:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a NIfTI file. Raises `DataError`, without the folder's name, for what is no volume."""
-    import nibabel
+    """Read a NIfTI file, or a folder with one DICOM series.
 
-    try:
-        image: Any = nibabel.load(path)
-        values = np.asarray(image.dataobj, dtype=np.float32)
-    except Exception as error:  # nibabel, gzip and zlib raise many kinds
-        raise DataError(f"cannot be read as NIfTI ({type(error).__name__}): is it whole? export it anew") from error
+    Raises `DataError`, without the folder's name, for what is no volume.
+    """
+    values, affine = _read_dicom(path) if path.is_dir() else _read_nifti(path)
     notes = []
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
@@ -84,7 +83,6 @@ def read_volume(path: Path) -> Volume:
         raise DataError(f"has {values.ndim} axes ({' x '.join(map(str, values.shape))}): give one volume, three axes")
     if min(values.shape) < 2:
         raise DataError(f"is {' x '.join(map(str, values.shape))}: a single plane is no volume")
-    affine = np.asarray(image.affine, dtype=np.float64)
     sizes = np.linalg.norm(affine[:3, :3], axis=0) if np.isfinite(affine).all() else np.zeros(3)
     if not (sizes > 0).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6 * sizes.prod():
         raise DataError("its affine is not usable: convert it anew from the scanner's files")
@@ -95,6 +93,41 @@ def read_volume(path: Path) -> Volume:
         notes.append(f"{int(strange.sum())} NaN or infinite voxels are read as 0")
         values = np.where(strange, np.float32(0), values)
     return Volume(path, values, affine, tuple(notes))
+
+
+def _read_nifti(path: Path) -> tuple[Floats, NDArray[np.float64]]:
+    import nibabel
+
+    try:
+        image: Any = nibabel.load(path)
+        return np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
+    except Exception as error:  # nibabel, gzip and zlib raise many kinds
+        raise DataError(f"cannot be read as NIfTI ({type(error).__name__}): is it whole? export it anew") from error
+
+
+def _read_dicom(folder: Path) -> tuple[Floats, NDArray[np.float64]]:
+    """The slices of a series, sorted by their place; nothing of their headers but the geometry is kept."""
+    import SimpleITK
+
+    reader = SimpleITK.ImageSeriesReader()
+    series = reader.GetGDCMSeriesIDs(str(folder))
+    if len(series) != 1:
+        raise DataError(f"holds {len(series)} DICOM series: give a folder with one")
+    try:
+        reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder), series[0]))
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise DataError("cannot be read as a DICOM series: are slices missing or cut?") from error
+    values = np.asarray(SimpleITK.GetArrayFromImage(image), dtype=np.float32).T
+    return values, _ras_affine(image.GetDirection(), image.GetSpacing(), image.GetOrigin())
+
+
+def _ras_affine(direction: Sequence[float], spacing: Sequence[float], origin: Sequence[float]) -> NDArray[np.float64]:
+    """(4, 4) voxel to millimetres right, anterior, superior, of a geometry in left, posterior, superior."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(direction).reshape(3, 3) * np.array(spacing)
+    affine[:3, 3] = origin
+    return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
 
 
 def read_mask(path: Path) -> Volume:
@@ -185,7 +218,16 @@ def case_images(files: Mapping[str, Path], images: Images) -> CaseImages:
     notes = tuple((name, note) for name, volume in volumes.items() for note in volume.notes)
     if problems or not volumes:
         return CaseImages({}, notes=notes, problems=tuple(problems))
-    middle = TEMPLATE_MIDDLE if images.space == "template" else volumes[(scans or [*volumes])[0]].middle
+    mask = volumes.get(MASK)
+    lesion_ml = None if mask is None else float(mask.values.sum()) * mask.voxel_ml
+    first = volumes[(scans or [*volumes])[0]]
+    if images.space == "mni":
+        try:
+            moved = to_mni(first)
+        except DataError as error:
+            return CaseImages({}, notes=notes, problems=((scans[0] if scans else MASK, str(error)),))
+        volumes = {name: replace(volume, affine=moved @ volume.affine) for name, volume in volumes.items()}
+    middle = first.middle if images.space == "scanner" else TEMPLATE_MIDDLE
     gridded = {name: on_grid(volume, images, middle) for name, volume in volumes.items()}
     brain = gridded.pop(BRAIN, None)
     views = {}
@@ -194,9 +236,71 @@ def case_images(files: Mapping[str, Path], images: Images) -> CaseImages:
             views[name] = np.round(values * 255).astype(np.uint8)
         else:
             views[name] = scaled(values, (values > 0) if brain is None else (brain >= 0.5))
-    mask = volumes.get(MASK)
-    lesion_ml = None if mask is None else float(mask.values.sum()) * mask.voxel_ml
     return CaseImages(views, lesion_ml, notes)
+
+
+def to_mni(scan: Volume) -> NDArray[np.float64]:
+    """(4, 4) millimetres of the scanner to those of MNI152: an affine registration by mutual information, by SimpleITK.
+
+    The template is nilearn's at 4 mm, whatever the contrast of the scan. The same scan gives the same matrix.
+    Raises `DataError` where the two are not brought together.
+    """
+    import SimpleITK
+    from nilearn.datasets import load_mni152_template
+
+    template = load_mni152_template(resolution=4)
+    fixed = _as_itk(np.asarray(template.get_fdata(), dtype=np.float32), np.asarray(template.affine))
+    moving = _as_itk(scan.values, scan.affine)
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # sums in another order would give other last digits
+    start = SimpleITK.CenteredTransformInitializer(
+        fixed, moving, SimpleITK.AffineTransform(3), SimpleITK.CenteredTransformInitializerFilter.MOMENTS
+    )
+    method = SimpleITK.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(32)
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(0.5, seed=1)
+    method.SetInterpolator(SimpleITK.sitkLinear)
+    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 100)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetShrinkFactorsPerLevel([2, 1])
+    method.SetSmoothingSigmasPerLevel([4, 0])
+    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
+    method.SetInitialTransform(start, inPlace=True)
+    try:
+        method.Execute(fixed, moving)
+    except RuntimeError as error:
+        raise DataError(
+            "cannot be registered to MNI152: is it a whole head? register it beforehand, or use its own space"
+        ) from error
+    points = np.vstack([np.zeros(3), 100 * np.eye(3)])
+    found = np.array([start.TransformPoint(point.tolist()) for point in points])  # of the template, in the scan; both LPS
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = ((found[1:] - found[0]) / 100).T, found[0]
+    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+    scale = np.linalg.svd(matrix[:3, :3], compute_uv=False)
+    if scale.min() < MOST_SCALED[0] or scale.max() > MOST_SCALED[1]:
+        raise DataError("is not brought to MNI152 by a plausible affine: register it beforehand, or use its own space")
+    return np.asarray(np.linalg.inv(flip @ matrix @ flip))
+
+
+def _as_itk(values: Floats, affine: NDArray[np.float64]) -> Any:
+    """A volume with its geometry, as SimpleITK takes it."""
+    import SimpleITK
+
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(values.T))
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    return image
+
+
+def _digest(path: Path) -> str:
+    """Of a file, or of all files of a folder."""
+    if path.is_file():
+        return file_digest(path)
+    return digest([file_digest(each) for each in sorted(path.iterdir()) if each.is_file()])
 
 
 def kept_case_images(files: Mapping[str, Path], digests: Mapping[str, str], images: Images) -> CaseImages:
@@ -248,7 +352,7 @@ def read_images(
     place = data_folder() / "folders"
     place.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".reading-", dir=place))
-    arrays = {
+    arrays: dict[str, NDArray[np.uint8]] = {
         view: np.lib.format.open_memmap(scratch / f"{view}.npy", mode="w+", dtype=np.uint8, shape=shape) for view in views
     }
     shutil.rmtree(scratch, ignore_errors=True)  # what is mapped stays until nobody holds it
@@ -257,7 +361,7 @@ def read_images(
 
     def read(row: int) -> CaseImages:
         own = {view: by_row[row] for view, by_row in files.items() if row in by_row}
-        return kept_case_images(own, {view: file_digest(path) for view, path in own.items()}, images)
+        return kept_case_images(own, {view: _digest(path) for view, path in own.items()}, images)
 
     with ThreadPoolExecutor(READERS) as threads:
         for row, made in enumerate(threads.map(read, range(len(ids)))):

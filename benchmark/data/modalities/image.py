@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.data.parts import ArrayView, Bools, Frame, Index, Modality, Part, View, mapped
+from benchmark.data.parts import ArrayView, Bools, Frame, Index, Modality, Part, Stored, View, mapped
 from benchmark.data.remarks import Remarks
 
 LESION_VOLUME = "lesion_volume_ml"
@@ -111,7 +111,7 @@ class ViewsPart(Part):
     def write(self, value: Views, folder: Path) -> object:
         """An array for each view; returns view -> scale and geometry."""
         for name, view in value.items():
-            np.save(folder / f"image-{name}.npy", np.ascontiguousarray(view.array[view.rows]))
+            view.save(folder / f"image-{name}.npy")
         return {
             name: {"scale": view.scale, "axes": view.axes, "slices": [asdict(part) for part in view.slices]}
             for name, view in value.items()
@@ -123,7 +123,7 @@ class ViewsPart(Part):
 
     def digested(self, value: Views | None) -> Iterator[tuple[str, object]]:
         """Every view's voxels as stored."""
-        return ((f"image.{name}.{view.scale}", view.array[view.rows]) for name, view in (value or {}).items())
+        return ((f"image.{name}.{view.scale}", Stored(view)) for name, view in (value or {}).items())
 
     def undigested(self, value: Views) -> object:
         """Where volumes and slices lie."""

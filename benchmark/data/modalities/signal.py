@@ -96,11 +96,7 @@ class RecordingsPart(Part):
 
     def write(self, value: Recordings, folder: Path) -> object:
         """One array, a block of cases at a time; returns what else describes the recordings."""
-        path = folder / f"{self.name}.npy"
-        stored = np.lib.format.open_memmap(path, mode="w+", dtype=value.array.dtype, shape=value.shape)
-        for start, block in value.blocks(BLOCK):
-            stored[start : start + len(block)] = block
-        stored.flush()
+        value.save(folder / f"{self.name}.npy")
         return {"hertz": value.hertz, "leads": list(value.leads), "unit": value.unit, "scale": value.scale}
 
     def read(self, folder: Path, written: Any) -> Recordings:
