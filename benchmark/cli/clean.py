@@ -18,7 +18,11 @@ ARGUMENTS = (
     argument("--stale", action="store_true", help="cells of the suite that are stale"),
     argument("--cells", action="store_true", help="all cells of the suite"),
     argument("--torn", action="store_true", help="files that were set aside, and partly written files"),
-    argument("--prepared", action="store_true", help="prepared datasets (built again from their source files)"),
+    argument(
+        "--prepared",
+        action="store_true",
+        help="prepared datasets and what is kept of folders of one's own (built again from their files)",
+    ),
     argument("--features", action="store_true", help="the feature cache"),
     argument("--stages", action="store_true", help="trainings that rows share"),
     argument("--archives", action="store_true", help="what `query` and its like keep of each dataset's images"),
@@ -60,6 +64,8 @@ def _targets(options: Options) -> Iterator[Path]:
     if options.torn:
         cells = results_folder() / "cells"
         yield from sorted([*cells.rglob("*.torn"), *cells.rglob(".*.part")])
+    if options.prepared:
+        folders += ["folders", "digests"]
     for folder in (data_folder() / name for name in folders):
         if folder.is_dir():
             yield from sorted(folder.iterdir())

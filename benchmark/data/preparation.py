@@ -29,6 +29,7 @@ from benchmark.registry.catalogue import Catalogue, Configured
 from benchmark.registry.discovery import discover
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, DataError
+from benchmark.system.file_digests import digests_of
 from benchmark.system.files import build_once, check_sealed, safe
 from benchmark.system.locations import data_folder
 
@@ -91,7 +92,8 @@ def sources_of(component: Configured[Any]) -> Sources:
         if not isinstance(named, list | tuple):
             raise TypeError(f"it must return a list of paths, not {named!r}")
         paths = [Path(path).expanduser().resolve() for path in named]
-        digests = {path.as_posix().lstrip("/"): provenance.file_digest(path) for path in paths}
+        names = [path.as_posix().lstrip("/") for path in paths]
+        digests = dict(zip(names, digests_of(paths), strict=True))
     except BenchmarkError:
         raise
     except OSError as error:

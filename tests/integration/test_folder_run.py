@@ -24,6 +24,12 @@ def ward(made: MadeBenchmark, tmp_path_factory: pytest.TempPathFactory, monkeypa
     return hospital(tmp_path_factory.mktemp("ward"))
 
 
+def own_words() -> list[str]:
+    """What tells who somebody is."""
+    own = table()
+    return [*SURNAMES, *own["surname"], *own["born"], "Kardinalbau", "Elisabethhaus", "March 2024", "93 years"]
+
+
 def written(folder: Path) -> Iterator[tuple[Path, bytes]]:
     """Every file below a folder, and what is in it."""
     return ((path, path.read_bytes()) for path in folder.rglob("*") if path.is_file())
@@ -32,16 +38,24 @@ def written(folder: Path) -> Iterator[tuple[Path, bytes]]:
 def test_a_folder_runs_and_no_file_names_a_patient(made: MadeBenchmark, ward: Path) -> None:
     done = made.cli(*RUN, "--dataset", f"folder:{ward}", *ROWS)
     assert "made-hospital, repeated-cv (24 cases)" in done.stdout
-    own = table()
-    names = [*SURNAMES, *own["surname"], *own["born"], "Kardinalbau", "Elisabethhaus", "March 2024", "93 years"]
     files = list(written(made.folder))
     assert any(b"made-hospital" in content for _, content in files)
     for path, content in files:
-        assert not [name for name in names if name.encode() in content], path
-        assert not any(case in path.parts or path.stem == case for case in own["case"]), path
+        assert not [name for name in own_words() if name.encode() in content], path
+        assert not any(case in path.parts or path.stem == case for case in table()["case"]), path
     again = made.cli("rank", "--suite", "stroke-prognosis", "--json")
     tables = {entry["dataset"]: entry for entry in json.loads(again.stdout)["tables"]}
     assert {row["method"] for row in tables["made-hospital"]["rows"]} >= {"logistic-regression", "majority"}
+
+
+def test_a_run_that_fails_writes_no_name_either(made: MadeBenchmark, ward: Path) -> None:
+    frame = table()
+    frame.loc[3, "age"] = "8O"
+    frame.to_csv(ward / "clinical.csv", index=False)
+    done = made.cli(*RUN, "--dataset", f"folder:{ward}", "--method", "majority", code=2)
+    assert "(case 004)" in done.stderr + done.stdout
+    for path, content in written(made.folder):
+        assert not [name for name in own_words() if name.encode() in content], path
 
 
 def test_its_rows_are_never_published(made: MadeBenchmark, ward: Path) -> None:

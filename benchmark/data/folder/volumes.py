@@ -21,9 +21,10 @@ from benchmark.data.modalities.image import MASK
 from benchmark.data.parts import Floats
 from benchmark.data.remarks import Remarks
 from benchmark.system.errors import DataError
+from benchmark.system.file_digests import digests_of
 from benchmark.system.files import write_durably
 from benchmark.system.locations import data_folder
-from benchmark.system.provenance import digest, file_digest
+from benchmark.system.provenance import digest
 
 VERSION = 1
 """Raise it with any change to what is made of an image: kept volumes of another version are made anew."""
@@ -296,11 +297,12 @@ def _as_itk(values: Floats, affine: NDArray[np.float64]) -> Any:
     return image
 
 
-def _digest(path: Path) -> str:
-    """Of a file, or of all files of a folder."""
-    if path.is_file():
-        return file_digest(path)
-    return digest([file_digest(each) for each in sorted(path.iterdir()) if each.is_file()])
+def _digests(paths: Sequence[Path]) -> dict[Path, str]:
+    """Of each file, or of all files of a folder."""
+    files = {path: [path] if path.is_file() else sorted(filter(Path.is_file, path.iterdir())) for path in paths}
+    every = [each for some in files.values() for each in some]
+    known = dict(zip(every, digests_of(every), strict=True))
+    return {path: digest([known[each] for each in some]) for path, some in files.items()}
 
 
 def kept_case_images(files: Mapping[str, Path], digests: Mapping[str, str], images: Images) -> CaseImages:
@@ -359,9 +361,11 @@ def read_images(
     lesion = np.full(len(ids), np.nan)
     noted: dict[tuple[str, str], list[int]] = {}
 
+    digests = _digests([path for by_row in files.values() for path in by_row.values()])
+
     def read(row: int) -> CaseImages:
         own = {view: by_row[row] for view, by_row in files.items() if row in by_row}
-        return kept_case_images(own, {view: _digest(path) for view, path in own.items()}, images)
+        return kept_case_images(own, {view: digests[path] for view, path in own.items()}, images)
 
     with ThreadPoolExecutor(READERS) as threads:
         for row, made in enumerate(threads.map(read, range(len(ids)))):
