@@ -250,6 +250,10 @@ def moved(by: float) -> np.ndarray:
 
 
 FLIPPED = affine() @ np.diag([-1.0, 1, 1, 1])
+"""About the first voxel: the mask lies elsewhere than its scan."""
+SWAPPED = FLIPPED.copy()
+SWAPPED[0, 3] = affine()[0, 3] + 8.0 * 11
+"""About the middle: the mask fills the box of its scan."""
 REFUSED: list[tuple[Change, str]] = [
     (file("cohort.toml", None), r"there is no cohort.toml: `python -m benchmark new cohort .*` writes one"),
     (file("cohort.toml", b"name = made"), r"cohort.toml: .*text stands in quotes"),
@@ -276,7 +280,7 @@ REFUSED: list[tuple[Change, str]] = [
     (text('case = "case"', 'case = "Case"'), r"has no column 'Case', which cohort.toml names: did you mean 'case'\?"),
     (text("voxel_mm = 8", "voxel_mm = 0"), r"voxel_mm = 0: give millimetres from 0.5 to 20"),
     (text("grid = [12, 12, 12]", "grid = [12, 12]"), r"grid = \[12, 12\]: give three numbers of voxels"),
-    (text("voxel_mm = 8", 'space = "mni"'), r"space = 'mni': give 'scanner', or 'template'"),
+    (text("voxel_mm = 8", 'space = "brain"'), r"space = 'brain': give 'scanner', 'template' \(all lie in one space\) or 'mni'"),
     (text("voxel_mm = 8", 'atlas = "atlas.nii.gz"'), r"`atlas` and `atlas_names` go together"),
     (text("voxel_mm = 8", 'atlas = "a.nii.gz"\natlas_names = "a.txt"'), r"an atlas needs a view `mask` and space = 'template'"),
     (text('"images/{case}/flair.nii.gz"', '"images/flair.nii.gz"'), r"the case's id is missing: write \{case\} in its place"),
@@ -327,7 +331,11 @@ REFUSED: list[tuple[Change, str]] = [
         image("mask", lambda mask: mask * np.uint8(3) - (mask * np.arange(12, dtype=np.uint8) % 3)),
         r"case 003: holds the values",
     ),
-    (image("mask", lambda mask: mask, FLIPPED), r"case 003: is left-right flipped against the scan by its affine"),
+    (image("mask", lambda mask: mask, FLIPPED), r"case 003: is stored left-right flipped against the scan by its affine"),
+    (
+        image("mask", lambda mask: mask, SWAPPED),
+        r"is stored left-right flipped against its scan, as most are not: .* \(case 003\)",
+    ),
     (image("mask", lambda mask: mask, moved(90.0)), r"case 003: lies elsewhere than the scan by its affine"),
     (file("images/003/flair.nii.gz", b"not a scan"), r"case 003: cannot be read as NIfTI"),
     (file("images/003/flair.nii.gz", gzip.compress(b"\0" * 400)), r"case 003: cannot be read as NIfTI"),
@@ -398,9 +406,23 @@ def test_what_may_be_intended_is_noted(tmp_path: Path, change: Change, message: 
     assert any(re.search(message, line) for line in lines(tmp_path, "noted")), lines(tmp_path, "noted")
 
 
+def test_masks_that_are_all_stored_the_other_way_round_are_read(tmp_path: Path) -> None:
+    straight = built(hospital(tmp_path / "straight", cases=20)).images["mask"].load()
+    folder = hospital(tmp_path / "swapped", cases=20)
+    for number, path in enumerate(sorted(folder.glob("images/*/mask.nii.gz"))):
+        save(path, volumes(number)[1][::-1], SWAPPED)
+    assert any("is stored left-right flipped against its scan" in line for line in lines(folder, "read alike"))
+    assert np.array_equal(built(folder).images["mask"].load(), straight)
+
+
 def test_all_problems_come_at_once(tmp_path: Path) -> None:
     hospital(tmp_path)
+    text("voxel_mm = 8", "voxel_mm = 0")(tmp_path)
+    text('later = ["stay"]', 'later = ["stays"]')(tmp_path)
     image("mask", lambda mask: mask, moved(90.0))(tmp_path)
     column("age", lambda age: age.where(age.index != 3, "8O"))(tmp_path)
     file("images/004/flair.nii.gz", b"torn")(tmp_path)
-    assert len(lines(tmp_path)) == 3
+    named = ["voxel_mm", "'stays'", "'stay'", "lies elsewhere", "'8O'", "cannot be read as NIfTI"]
+    said = lines(tmp_path)
+    assert len(said) == len(named)
+    assert all(any(name in line for line in said) for name in named)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.cells.planning import splits_of
+from benchmark.cells.rows import read_reference
+from benchmark.cells.task import read_task
+from benchmark.data.cohort import Cohort
+from benchmark.data.folder.cohort import FolderCohort
+from benchmark.data.folder.writing import write_folder
+from benchmark.data.intake import take_in
+from benchmark.data.sources import Sources
+from benchmark.learning.fitting import fit_and_predict, views_of
+from benchmark.registry.discovery import discover
+from benchmark.system.locations import ROOT
 from tests.made_benchmark import MadeBenchmark
 from tests.made_hospital import SURNAMES, hospital, table
 
@@ -131,3 +142,22 @@ def test_a_new_cohort_runs_as_it_is(made: MadeBenchmark, ward: Path, tmp_path: P
     place = tmp_path / "Ward 7"
     assert "It runs as it is" in made.cli("new", "cohort", str(place)).stdout
     assert "ward-7 conforms" in made.cli("check", f"folder:{place}").stdout
+
+
+def test_soop_as_a_folder_gives_the_published_predictions(
+    real_cohort: Callable[[str], Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    catalogue = discover()
+    write_folder(real_cohort("soop").only({"table"}), catalogue.dataset("soop").card, tmp_path / "ward", "ward")
+    cohort, _ = take_in(FolderCohort(str(tmp_path / "ward")).build(Sources(Path("/"), {}, "digest")))
+    protocol = catalogue.protocol("repeated-cv")
+    splits = splits_of(protocol, cohort)
+    folder = ROOT / "results" / "reference" / "soop" / "repeated-cv"
+    task = read_task(folder / "task.json")
+    for name in ("majority", "nihss", "span", "logistic-regression", "logistic-regression[class_weight=balanced]"):
+        method = catalogue.method(name)
+        published = read_reference(folder, name, task.expected(stochastic=False), None)
+        for split in splits:
+            fitted = fit_and_predict(method, views_of(cohort, split, method.modalities), 0, method.make)
+            assert fitted.probabilities == pytest.approx(published.probabilities[split.name], abs=1e-9)

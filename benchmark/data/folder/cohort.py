@@ -42,7 +42,7 @@ class FolderCohort:
     def files(self) -> list[Path]:
         """Everything that is read, and the key of the pseudonyms. Raises `DataError` for an unreadable `cohort.toml`."""
         machine_key()
-        described = describe(Path(self.folder))
+        described = describe(Path(self.folder), Remarks())
         table = described.folder / described.table
         extra = [described.folder / name for name in (described.images.atlas, described.images.atlas_names) if name]
         placed = {path for pattern in _patterns(described).values() for path in _all_of(described.folder, pattern)}
@@ -73,10 +73,11 @@ class FolderCohort:
 
     def read(self, *, images: bool = True) -> tuple[Reading, Remarks]:
         """The folder as it is, with its own ids, and the remarks on it. Raises `DataError` where the table cannot be read."""
-        described, remarks = describe(Path(self.folder)), Remarks()
+        remarks = Remarks()
+        described = describe(Path(self.folder), remarks)
         frame = read_clinical(described, remarks)
-        if problems := remarks.refused():
-            raise DataError("\n".join(map(str, problems)))
+        if not {described.case, described.label} <= {*frame.columns}:
+            raise DataError("\n".join(map(str, remarks.refused())))
         ids = frame[described.case].astype(object).where(frame[described.case].notna(), "").map(str)
         remarks.case_ids = np.array(ids.tolist(), dtype=object)
         _check_ids(described, ids, remarks)
@@ -345,7 +346,7 @@ def _reports(
     if not described.reports:
         return None
     columns = [described.case, described.patient, *described.identifiers]
-    named = frame[[column for column in columns if column]].astype(object)
+    named = frame[[column for column in columns if column in frame]].astype(object)
     drafts: list[tuple[str, ...]] = []
     for row in range(len(ids)):
         texts = []
@@ -371,12 +372,14 @@ def _parts(names: Sequence[str]) -> Iterator[str]:
 
 def _check_intake(reading: Reading, remarks: Remarks) -> None:
     """What the intake of any cohort refuses, in the user's own ids."""
-    if remarks.refused() or not reading.known.any():
-        return
     rows = np.flatnonzero(reading.known)
+    if len(set(reading.positive[rows].tolist())) < 2 or not len(reading.table.columns):
+        return
+    twice = {*listed_twice(reading.ids)}
+    ids = [f"{name} (row {row + 1})" if name in twice or not name else name for row, name in enumerate(reading.ids)]
     taken = Cohort(
         name=reading.described.name,
-        case_ids=np.array(reading.ids, dtype=object)[rows],
+        case_ids=np.array(ids, dtype=object)[rows],
         labels=reading.positive[rows].astype(np.int8),
         table=reading.table.iloc[rows].reset_index(drop=True),
     )
@@ -385,4 +388,5 @@ def _check_intake(reading: Reading, remarks: Remarks) -> None:
     except DataError as error:
         for line in str(error).splitlines():
             place, _, message = line.removeprefix(f"{taken.name}: ").partition(": ")
-            remarks.refuse(place, message)
+            if place != "case_ids":  # said before, with the name of the column
+                remarks.refuse(place, message)

@@ -125,9 +125,12 @@ class Description:
         return frozenset(own | {*self.admission, *self.later, *self.identifiers})
 
 
-def describe(folder: Path) -> Description:
-    """Read the file of a folder. Raises `DataError`: a line for everything that is wrong with it."""
-    remarks, content = Remarks(), read_toml(folder)
+def describe(folder: Path, remarks: Remarks) -> Description:
+    """Read the file of a folder; what is wrong with it goes to `remarks`, and a usual value stands in its place.
+
+    Raises `DataError` where it says too little to read anything: a line for everything that is wrong.
+    """
+    content = read_toml(folder)
     _check_keys(content, remarks)
     table, label, columns = (_table(content, name, remarks) for name in ("table", "label", "columns"))
     for place, key in (("table", "file"), ("table", "case"), ("label", "column"), ("label", "positive")):
@@ -139,8 +142,8 @@ def describe(folder: Path) -> Description:
     images, reports = _images(content, remarks), _reports(content, remarks)
     missing = _words(table, "table", "missing", remarks)
     only = {str(name): str(value) for name, value in _table(table, "only", remarks).items()}
-    if problems := remarks.refused():
-        raise DataError("\n".join(map(str, problems)))
+    if not all(str(given.get(key, "")).strip() for given, key in ((table, "file"), (table, "case"), (label, "column"))):
+        raise DataError("\n".join(map(str, remarks.refused())))
 
     def said(key: str) -> str:
         return str(table.get(key, ""))
@@ -255,11 +258,11 @@ def _images(content: Mapping[str, Any], remarks: Remarks) -> Images:
     views = {str(name): str(pattern) for name, pattern in _table(given, "views", remarks).items()}
     if not {*views} - {BRAIN}:
         remarks.refuse(FILE, "[images.views] names no view: flair = 'images/{case}/flair.nii.gz'")
-    for name, pattern in views.items():
-        _check_pattern(f"[images.views] {name}", pattern, remarks)
+    wrong = [name for name, pattern in views.items() if not _is_pattern(f"[images.views] {name}", pattern, remarks)]
+    for name in views:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             remarks.refuse(FILE, f"[images.views] '{name}': a view's name has small letters, digits and _")
-    images = Images(views)
+    images = Images({name: pattern for name, pattern in views.items() if name not in wrong})
     space = str(given.get("space", images.space))
     if space not in SPACES:
         remarks.refuse(
@@ -279,7 +282,7 @@ def _images(content: Mapping[str, Any], remarks: Remarks) -> Images:
         remarks.refuse(
             FILE, "[images] an atlas needs a view `mask` and space = 'template' or 'mni': territories are measured there"
         )
-    return Images(views, space, float(voxel), (grid[0], grid[1], grid[2]), atlas, names)
+    return Images(images.views, space, float(voxel), (grid[0], grid[1], grid[2]), atlas, names)
 
 
 def _reports(content: Mapping[str, Any], remarks: Remarks) -> str:
@@ -287,15 +290,17 @@ def _reports(content: Mapping[str, Any], remarks: Remarks) -> str:
     if not given:
         return ""
     pattern = str(given.get("files", ""))
-    _check_pattern("[reports] files", pattern, remarks)
-    return pattern
+    return pattern if _is_pattern("[reports] files", pattern, remarks) else ""
 
 
-def _check_pattern(place: str, pattern: str, remarks: Remarks) -> None:
+def _is_pattern(place: str, pattern: str, remarks: Remarks) -> bool:
+    """Whether files of cases can be found by a pattern; refuses it otherwise."""
+    outside = Path(pattern).is_absolute() or ".." in Path(pattern).parts
     if CASE not in pattern:
         remarks.refuse(FILE, f"{place} = '{pattern}': the case's id is missing: write {CASE} in its place")
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+    if outside:
         remarks.refuse(FILE, f"{place} = '{pattern}': files lie in the folder: give a path within it")
+    return CASE in pattern and not outside
 
 
 def check_columns(described: Description, columns: Collection[str], remarks: Remarks) -> None:

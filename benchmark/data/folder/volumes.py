@@ -40,6 +40,7 @@ READERS = 2
 """Cases that are read at a time: a scan and its samples take about half a gigabyte."""
 MOST_SCALED = (0.6, 1.7)
 """How much smaller or larger than the template's a head may be along any direction, after registration [A]."""
+MIRRORED = "is stored left-right flipped against"
 LEAST_OVERLAP = 0.5
 """Share of a mask's box that lies in its scan's."""
 
@@ -57,6 +58,11 @@ class Volume:
     def voxel_ml(self) -> float:
         """The volume of a voxel in millilitres."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether its voxels are stored as in a mirror, against right, anterior and superior."""
+        return bool(np.linalg.det(self.affine[:3, :3]) < 0)
 
     @property
     def corners(self) -> NDArray[np.float64]:
@@ -148,17 +154,21 @@ def read_mask(path: Path) -> Volume:
 
 def disagreement(mask: Volume, scan: Volume) -> str:
     """Why a mask and its scan do not lie in one place, or an empty string."""
-    if mask.values.shape == scan.values.shape:
-        apart = np.abs(mask.corners - scan.corners).max()
-        if apart < SAME_PLACE_MM:
-            return ""
-        if np.sign(np.linalg.det(mask.affine[:3, :3])) != np.sign(np.linalg.det(scan.affine[:3, :3])):
-            return "is left-right flipped against the scan by its affine: which of the two is right?"
+    if _same_box(mask, scan):
+        return ""
+    if mask.values.shape == scan.values.shape and mask.mirrored != scan.mirrored:
+        return f"{MIRRORED} the scan by its affine: which of the two is right?"
     low, high = mask.corners.min(axis=0), mask.corners.max(axis=0)
     inside = np.minimum(high, scan.corners.max(axis=0)) - np.maximum(low, scan.corners.min(axis=0))
     if (inside <= 0).any() or float((inside / (high - low)).prod()) < LEAST_OVERLAP:
         return "lies elsewhere than the scan by its affine: was one of them moved or cropped without it?"
     return ""
+
+
+def _same_box(mask: Volume, scan: Volume) -> bool:
+    """Whether both fill the same box, whatever the order in which their voxels are stored."""
+    edges = [(volume.corners.min(axis=0), volume.corners.max(axis=0)) for volume in (mask, scan)]
+    return bool(max(np.abs(one - other).max() for one, other in zip(*edges, strict=True)) < SAME_PLACE_MM)
 
 
 def on_grid(volume: Volume, images: Images, middle: NDArray[np.float64]) -> Floats:
@@ -216,6 +226,8 @@ def case_images(files: Mapping[str, Path], images: Images) -> CaseImages:
     for name in (name for name in (MASK, BRAIN) if name in volumes and scans):
         if apart := disagreement(volumes[name], volumes[scans[0]]):
             problems.append((name, f"{apart} ({volumes[scans[0]].path.name})"))
+        elif volumes[name].mirrored != volumes[scans[0]].mirrored:
+            volumes[name] = replace(volumes[name], notes=(*volumes[name].notes, f"{MIRRORED} its scan"))
     notes = tuple((name, note) for name, volume in volumes.items() for note in volume.notes)
     if problems or not volumes:
         return CaseImages({}, notes=notes, problems=tuple(problems))
@@ -378,5 +390,10 @@ def read_images(
             if made.lesion_ml is not None:
                 lesion[row] = made.lesion_ml
     for (view, note), rows in noted.items():
-        remarks.read(f"view '{view}'", note, np.isin(np.arange(len(ids)), rows))
+        concerned = np.isin(np.arange(len(ids)), rows)
+        if note.startswith(MIRRORED) and len(rows) <= len(files[view]) / 2:
+            mend = "as most are not: is its affine right, or is the lesion on the other side?"
+            remarks.refuse(f"view '{view}'", f"{note}, {mend}", concerned)
+        else:
+            remarks.read(f"view '{view}'", note, concerned)
     return arrays, lesion if MASK in views else None
