@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from benchmark.system.errors import BenchmarkError
 
 FOLDER, EXTERNAL = "folder:", "external:"
+DESCRIPTION = "cohort.toml"
+PSEUDONYM = re.compile(r"c\d{5}-[0-9a-f]{10}")
 
 
 def name_folders(options: argparse.Namespace) -> None:
@@ -16,6 +22,7 @@ def name_folders(options: argparse.Namespace) -> None:
 
     Raises `BenchmarkError` where there is no such folder or file, or nothing in it that names a cohort.
     """
+    before = list(getattr(options, "plugin", []))
     for option, value in list(vars(options).items()):
         if option == "plugin":
             continue
@@ -23,6 +30,41 @@ def name_folders(options: argparse.Namespace) -> None:
             setattr(options, option, [_named(options, each) for each in value])
         else:
             setattr(options, option, _named(options, value))
+    folders = [
+        Path(plugin).parent
+        for plugin in getattr(options, "plugin", before)[len(before) :]
+        if plugin.endswith(f"/{DESCRIPTION}")
+    ]
+    if folders and sys.stdout.isatty():
+        sys.stdout, sys.stderr = OwnIds(sys.stdout, folders), OwnIds(sys.stderr, folders)  # type: ignore[assignment]
+
+
+class OwnIds:
+    """A terminal that shows the user's own ids in place of pseudonyms; what is written to a file has these."""
+
+    def __init__(self, stream: Any, folders: Sequence[Path]) -> None:
+        self._stream, self._folders = stream, folders
+
+    def write(self, text: str) -> int:
+        """Write a text, each pseudonym that is known here replaced."""
+        written: int = self._stream.write(PSEUDONYM.sub(lambda found: self._names.get(found[0], found[0]), text))
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Pseudonym -> own id, read once a pseudonym is written; nothing where the folder cannot be read."""
+        from benchmark.data.folder.cohort import FolderCohort
+
+        names: dict[str, str] = {}
+        for folder in self._folders:
+            try:
+                names |= FolderCohort(str(folder)).own_names()
+            except BenchmarkError:
+                continue
+        return names
 
 
 def _named(options: argparse.Namespace, value: Any) -> Any:

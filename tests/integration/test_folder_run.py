@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import json
+import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import pytest
 from benchmark.cells.planning import splits_of
 from benchmark.cells.rows import read_reference
 from benchmark.cells.task import read_task
+from benchmark.cli.folders import name_folders
 from benchmark.data.cohort import Cohort
 from benchmark.data.folder.cohort import FolderCohort
 from benchmark.data.folder.writing import write_folder
@@ -161,3 +166,19 @@ def test_soop_as_a_folder_gives_the_published_predictions(
         for split in splits:
             fitted = fit_and_predict(method, views_of(cohort, split, method.modalities), 0, method.make)
             assert fitted.probabilities == pytest.approx(published.probabilities[split.name], abs=1e-9)
+
+
+def test_a_terminal_shows_the_users_own_ids(made: MadeBenchmark, ward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = made.cli("show", "splits", "--dataset", f"folder:{ward}", "--protocol", "repeated-cv", "--json")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    name_folders(argparse.Namespace(verb="show", dataset=f"folder:{ward}", plugin=[]))
+    print(shown.stdout, "c00000-0123456789")
+    said = terminal.getvalue()
+    assert set(re.findall(r'"(\d{3})"', said)) == set(table()["case"])
+    assert re.findall(r"c\d{5}-\w+", said) == ["c00000-0123456789"], "of another cohort"
