@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmark import Cohort, DataError, ImageView, Recordings
 from benchmark.data.intake import take_in
-from benchmark.data.parts import Frame
+from benchmark.data.parts import Frame, Stored
 from benchmark.system.locations import ROOT
 
 CASES = 60
@@ -308,8 +308,15 @@ def parts(cohort: Cohort) -> dict[str, Any]:
             held[part.name] = {name: (str(value[name].dtype), value[name].astype(object).map(repr).tolist()) for name in value}
         else:
             digested = value.items() if part.name == "present" else list(part.digested(value)) or [(part.name, value)]
-            held[part.name] = {name: item.tobytes() if isinstance(item, np.ndarray) else item for name, item in digested}
+            held[part.name] = {name: _bytes(item) for name, item in digested}
     return held
+
+
+def _bytes(item: Any) -> Any:
+    """What is equal where two values are: the bytes of arrays."""
+    if isinstance(item, Stored):
+        return item.digest()
+    return item.tobytes() if isinstance(item, np.ndarray) else item
 
 
 def page() -> Iterator[str]:

@@ -1,6 +1,5 @@
 """A configuration of a method on a specimen, called as a cell calls it: with the views, the seeds and the checks of a cell."""
 
-import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -120,9 +119,7 @@ def _digests(views: Views) -> dict[str, str]:
 def _json(value: Any) -> Any:
     """Arrays as JSON has them, at any depth."""
     if isinstance(value, Stored):
-        total = hashlib.sha256()
-        value.add_to(total)
-        return total.hexdigest()
+        return value.digest()
     if isinstance(value, np.ndarray):
         return [value.dtype.str, value.shape, value.tobytes().hex()]
     return [_json(item) for item in value] if isinstance(value, list | tuple) else value

@@ -9,6 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -270,6 +271,12 @@ class Stored:
         total.update(f"{self.view.array.dtype.str}{self.view.shape}".encode())
         for _, block in self.view.blocks(BLOCK):
             total.update(np.ascontiguousarray(block))
+
+    def digest(self) -> str:
+        """sha256 of type, shape and values."""
+        total = sha256()
+        self.add_to(total)
+        return total.hexdigest()
 
 
 @dataclass(frozen=True)

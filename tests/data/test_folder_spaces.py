@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ def write_series(folder: Path, values: np.ndarray, voxel: float = 8.0) -> None:
     """A DICOM series of axial slices, of the same place as `affine()` says."""
     import SimpleITK
 
+    before = locale.setlocale(locale.LC_ALL)  # GDCM's writer makes it "C", in which text files are ASCII
     folder.mkdir(parents=True)
     writer = SimpleITK.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -51,6 +53,7 @@ def write_series(folder: Path, values: np.ndarray, voxel: float = 8.0) -> None:
             plane.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{number:03d}.dcm"))
         writer.Execute(plane)
+    locale.setlocale(locale.LC_ALL, before)
 
 
 def dicom(folder: Path) -> Path:
@@ -62,7 +65,9 @@ def dicom(folder: Path) -> Path:
 
 
 def test_a_dicom_series_is_read_like_the_nifti_file_of_the_same_scan(tmp_path: Path) -> None:
+    place = locale.setlocale(locale.LC_ALL)
     there = built(dicom(tmp_path / "dicom")).images["flair"].load()
+    assert locale.setlocale(locale.LC_ALL) == place
     straight = built(hospital(tmp_path / "nifti")).images["flair"].load()
     assert np.abs(there - straight).max() <= 3, "voxels are whole numbers in DICOM"
     assert np.corrcoef(there.ravel(), straight.ravel())[0, 1] > 0.999

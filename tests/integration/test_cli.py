@@ -56,6 +56,7 @@ def test_list_json_has_the_documented_shape(made):
         "leave-one-site-out",
         "holdout",
         "own-folds",
+        "external",
     }
 
 
