@@ -195,7 +195,11 @@ def test_a_shipped_network_is_explained_by_view_slices_and_volumes_apart(made: M
         (["own", "--view", "scn"], "unknown image view of blobs 'scn': did you mean 'scan'?"),
         (["of-table"], "of-table: it has no image branch to explain"),
         (["text-net"], "blobs/repeated-cv/text-net: not applicable"),
-        (["image-net"], "image-net: it has no image branch to explain: it sees no image, or what an encoder made of it"),
+        (["image-net"], "blobs/repeated-cv/image-net: not applicable: encoder lesion-grid: blobs has no view 'mask'"),
+        (
+            ["image-net[image_encoder=scan-grid]"],
+            "it has no image branch to explain: it sees no image, or what an encoder made of it",
+        ),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
