@@ -36,7 +36,7 @@ def name_folders(options: argparse.Namespace) -> None:
         if plugin.endswith(f"/{DESCRIPTION}")
     ]
     if folders and sys.stdout.isatty():
-        sys.stdout, sys.stderr = OwnIds(sys.stdout, folders), OwnIds(sys.stderr, folders)  # type: ignore[assignment]
+        sys.stdout, sys.stderr = OwnIds(sys.stdout, folders), OwnIds(sys.stderr, folders)
 
 
 class OwnIds:

@@ -179,6 +179,7 @@ def join(joining: Joining, parts: Mapping[str, Cohort], digest: str) -> Cohort:
         return np.array([f"{prefix}-{value}" for prefix, value in zip(prefixes, np.concatenate(values), strict=True)])
 
     cohorts = list(parts.values())
+    imaged = np.concatenate([part.having("image") for part in cohorts])
     return Cohort(
         name=joining.name,
         case_ids=prefixed([part.case_ids for part in cohorts]),
@@ -188,6 +189,7 @@ def join(joining: Joining, parts: Mapping[str, Cohort], digest: str) -> Cohort:
         table=table,
         own_folds=np.where(names == joining.test, TEST, "train"),
         strata=_strata(table),
+        present={} if derived is None or imaged.all() else {"image": imaged},
         source_digest=digest,
         encoders={} if derived is None or LESION_VOLUME not in derived else {"image": "territories"},
         derived=derived,

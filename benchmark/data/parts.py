@@ -6,6 +6,7 @@ A value is an array, a frame, a tuple, a mapping of such, or an object with `len
 from __future__ import annotations
 
 import json
+import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ Bools = NDArray[np.bool_]
 LAST = 70
 BLOCK = 256
 """Cases that are digested and stored at a time."""
+LARGE = 2**28
+"""Bytes of an array on disk that is not left in memory once a block of it was used."""
 
 
 def take(value: Any, index: Index) -> Any:
@@ -251,13 +254,25 @@ class ArrayView(ABC):
         """The values as stored, at most `size` cases at a time, each with the position of its first case."""
         for start in range(0, len(self), size):
             yield start, self.array[self.rows[start : start + size]]
+            let_go(self.array)
 
     def save(self, path: Path) -> None:
         """Store the values of these cases as one array, a block at a time: no more is in memory."""
         stored = np.lib.format.open_memmap(path, mode="w+", dtype=self.array.dtype, shape=self.shape)
         for start, block in self.blocks(BLOCK):
             stored[start : start + len(block)] = block
+            let_go(stored)
         stored.flush()
+
+
+def let_go(array: Any) -> None:
+    """Have a large array on disk leave the memory: what was written stays in the file, and is read back when it is asked."""
+    if getattr(array, "nbytes", 0) < LARGE or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    while array is not None and not isinstance(array, mmap.mmap):
+        array = getattr(array, "_mmap", None) or getattr(array, "base", None)
+    if array is not None:
+        array.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.data import parts
 from benchmark.data.cohort import Cohort
 from benchmark.data.folder.cohort import FolderCohort
 from benchmark.data.folder.volumes import TEMPLATE_MIDDLE, Volume, on_grid, to_mni
 from benchmark.data.intake import take_in
+from benchmark.data.modalities.image import ImageView
+from benchmark.data.parts import Stored
 from benchmark.data.sources import Sources
 from benchmark.system.errors import DataError
 from tests.made_hospital import affine, hospital, save, table, volumes
@@ -150,3 +153,16 @@ def test_the_grid_of_a_template_is_about_its_middle() -> None:
     gridded = on_grid(Volume(Path("x"), values, placed), Images(voxel_mm=4, grid=(12, 12, 12)), TEMPLATE_MIDDLE)
     assert gridded.sum() * 64 == pytest.approx(64, rel=0.05)
     assert np.unravel_index(gridded.argmax(), gridded.shape) == (6, 5, 7)
+
+
+def test_arrays_that_leave_the_memory_keep_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LARGE", 1)
+    monkeypatch.setattr(parts, "BLOCK", 3)
+    cohort = built(hospital(tmp_path / "ward"))
+    view = cohort.images["flair"]
+    kept = view.load()
+    view.save(tmp_path / "stored.npy")
+    assert np.array_equal(np.load(tmp_path / "stored.npy"), kept.astype(np.uint8))
+    mapped = ImageView(np.load(tmp_path / "stored.npy", mmap_mode="r"))
+    assert np.array_equal(np.concatenate([block for _, block in mapped.blocks(5)]), kept.astype(np.uint8))
+    assert Stored(mapped).digest() == Stored(view).digest()

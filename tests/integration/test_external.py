@@ -76,6 +76,12 @@ def test_a_folder_is_tested_on_by_its_own_names(made: MadeBenchmark, tmp_path: P
     text += '[columns]\nage = { made = "age", made-hospital = "age" }\n'
     (tmp_path / "to-ward.toml").write_text(text)
     assert {len(split["test"]) for split in splits(made, tmp_path / "to-ward.toml")} == {24}
+    (tmp_path / "ward" / "images" / "003" / "flair.nii.gz").unlink()
+    text += "[derived]\nlesion_volume_ml = { made = 'lesion_volume_ml', made-hospital = 'lesion_volume_ml' }\n"
+    (tmp_path / "to-ward.toml").write_text(text)
+    run = ("run", "--suite", "stroke-prognosis", "--protocol", "external", "--no-sync", "--in-process")
+    row = ("--dataset", f"external:{tmp_path / 'to-ward.toml'}", "--method", "lesion-volume", "--method", "majority")
+    assert "lesion-volume is not applicable: of 84 cases 1 have no image" in made.cli(*run, *row).stdout
     noted = made.cli("check", f"external:{tmp_path / 'to-ward.toml'}", "--plugin", str(made.plugin)).stdout
     assert "made-hospital: 'nihss', 'sex', 'toast' is not mapped and left out" in noted
     listed = {entry["name"] for entry in json.loads(made.cli("list", "datasets", "--json").stdout)["datasets"]}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.folder.description import BRAIN, Images
 from benchmark.data.modalities.image import MASK
-from benchmark.data.parts import Floats
+from benchmark.data.parts import BLOCK, Floats, let_go
 from benchmark.data.remarks import Remarks
 from benchmark.system.errors import DataError
 from benchmark.system.file_digests import digests_of
@@ -389,6 +389,9 @@ def read_images(
                 arrays[view][row, 0] = values
             if made.lesion_ml is not None:
                 lesion[row] = made.lesion_ml
+            if row % BLOCK == 0:
+                for array in arrays.values():
+                    let_go(array)
     for (view, note), rows in noted.items():
         concerned = np.isin(np.arange(len(ids)), rows)
         if note.startswith(MIRRORED) and len(rows) <= len(files[view]) / 2:
