@@ -103,9 +103,9 @@ def computed_once() -> Iterator[None]:
     """Therein a second command takes the tables that the first one computed of the same stored rows."""
     rank, tables = publication.rank, []
 
-    def once(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[Standings]:
+    def once(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1) -> list[Standings]:
         if not tables:
-            tables.append(rank(suite, catalogue, local=local))
+            tables.append(rank(suite, catalogue, local=local, jobs=jobs))
         return tables[0]
 
     with pytest.MonkeyPatch.context() as patch:
