@@ -122,8 +122,8 @@ def _case(options: Options) -> dict[str, Any]:
     dataset = catalogue.dataset(_needed(options, "dataset"))
     cohort, row = find_case(load_cohort(dataset.spelled, catalogue), options.name)
     content = described(cohort, row, {0: dataset.card.negative, 1: dataset.card.positive})
-    if isinstance(made := dataset.make(), Inspected):
-        content = {"your own id": made.own_names()[options.name], **content}
+    if isinstance(made := dataset.make(), Inspected) and (own := made.own_names().get(options.name)):
+        content = {"your own id": own, **content}
     if cohort.signals is not None and cohort.having("signal")[row]:
         place = Path(options.output).expanduser() if options.output else results_folder() / "cases" / safe(dataset.spelled)
         path = place / f"{safe(options.name)}.png"

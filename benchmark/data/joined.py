@@ -77,7 +77,7 @@ class JoinedCohort:
         return join(joining, parts, sources.digest)
 
     def inspect(self) -> Remarks:
-        """Which inputs are left out, and which levels only one dataset has."""
+        """Which inputs are left out."""
         joining, remarks = read_joining(Path(self.file)), Remarks()
         parts = _parts(joining)
         columns = _resolved(parts, "table", joining.columns)

@@ -41,6 +41,8 @@ def test_nobody_of_the_test_set_is_learnt_from(made: MadeBenchmark, mapping: Pat
         assert {case[:2] for case in split["test"]} == {"1-"}
         assert {case[:2] for case in split["train"] + split["validation"]} == {"0-"}
         assert len(split["test"]) == len(split["train"]) + len(split["validation"]) == 60
+    shown = made.cli("show", "case", cut[0]["test"][0], "--dataset", f"external:{mapping}", "--plugin", str(made.plugin))
+    assert "made[seed=5]" in shown.stdout and "your own id" not in shown.stdout
 
 
 def test_a_row_predicts_what_it_does_when_it_is_fitted_by_hand(made: MadeBenchmark, mapping: Path) -> None:

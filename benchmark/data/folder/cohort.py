@@ -324,13 +324,16 @@ def _case_of(path: str, pattern: str) -> str | None:
 
 def _name_strangers(view: str, unknown: Sequence[str], without: Sequence[str], remarks: Remarks) -> None:
     """Files of no case: an error where they look like a case's under another spelling, else a note."""
-    lost = [(name, other) for name in unknown if (other := next((o for o in without if spelled_twice([name, o])), None))]
-    for name, other in lost[:1]:
+    twins = spelled_twice([*unknown, *without])
+    alike = {*twins[1]} if twins else set()
+    lost = [name for name in unknown if name in alike]
+    for name in lost[:1]:
+        other = next((each for each in without if spelled_twice([name, each])), "")
         more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
         remarks.refuse(
             "files", f"{view}: '{name}' on disk, '{other}' in the table{more}: did the ids lose leading zeros? use one spelling"
         )
-    rest = [name for name in unknown if name not in {each for each, _ in lost}]
+    rest = [name for name in unknown if name not in alike]
     if rest:
         remarks.note("files", f"{view}: {quoted(rest)} is no case of the table, and is not read")
 
