@@ -297,6 +297,7 @@ REFUSED: list[tuple[Change, str]] = [
     (column("case", lambda ids: ids.where(ids != "002", "a/b")), r"'a/b' cannot be a folder's name"),
     (column("case", lambda ids: ids.str.lstrip("0")), r"did the ids lose leading zeros\?"),
     (column("mrs", lambda mrs: ""), r"column 'mrs': is missing in every row"),
+    (text('case = "case"', 'case = "case"\norder = "sex"'), r"column 'sex': is the order of the cases: give a number for each"),
     (column("mrs", lambda mrs: mrs.where(mrs != "3", "dead")), r"column 'mrs': 'dead' is no number: compare words by"),
     (column("age", lambda age: age.where(age.index != 3, "8O")), r"'8O' is not a number of years \(case 004\)"),
     (column("age", lambda age: age.where(age.index != 3, "300")), r"ages below 0 or above 120 \(case 004\)"),

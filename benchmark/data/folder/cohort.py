@@ -80,7 +80,7 @@ class FolderCohort:
             raise DataError("\n".join(map(str, remarks.refused())))
         ids = frame[described.case].astype(object).where(frame[described.case].notna(), "").map(str)
         remarks.case_ids = np.array(ids.tolist(), dtype=object)
-        _check_ids(described, ids, remarks)
+        _check_ids(described, frame, ids, remarks)
         table = inputs(described, frame, remarks)
         positive, known = _labels(described, frame, remarks)
         reading = Reading(described, frame, ids.tolist(), table, positive, known)
@@ -225,7 +225,7 @@ def read_atlas(described: Description) -> Atlas:
     return Atlas(labels.astype(np.uint8), tuple(names), images.voxel_mm)
 
 
-def _check_ids(described: Description, ids: pd.Series[Any], remarks: Remarks) -> None:
+def _check_ids(described: Description, frame: pd.DataFrame, ids: pd.Series[Any], remarks: Remarks) -> None:
     place = f"{described.table} column '{described.case}'"
     blank = (ids == "").to_numpy()
     if blank.any():
@@ -241,6 +241,8 @@ def _check_ids(described: Description, ids: pd.Series[Any], remarks: Remarks) ->
         remarks.refuse(place, f"{quoted(twice)} occurs more than once: {mend}{redcap}")
     if twins := spelled_twice([name for name in ids if name and name not in twice]):
         remarks.refuse(place, f"{twins[0]}: use one spelling")
+    if described.order in frame and pd.to_numeric(frame[described.order], errors="coerce").isna().any():
+        remarks.refuse(f"{described.table} column '{described.order}'", "is the order of the cases: give a number for each")
     for name in ids:
         if re.search(r"[/\\\x00-\x1f]", name) or name in (".", ".."):
             remarks.refuse(place, f"{ascii(name)} cannot be a folder's name: ids have no slash and no control character")
