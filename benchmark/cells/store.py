@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import msgspec
+
 from benchmark.system.files import safe, set_aside, store_error, write_durably
 from benchmark.system.locations import results_folder
 
@@ -148,9 +150,9 @@ def _parse(content: bytes) -> CellRecord | None:
     if not newline or head != b'{"digest": "%s",' % hashlib.sha256(body).hexdigest().encode():
         return None
     try:
-        whole = json.loads(b"{" + body)
+        whole = msgspec.json.decode(b"{" + body)
         deterministic = whole["deterministic"]
         deterministic["address"] = CellAddress(**deterministic["address"])
         return CellRecord(**deterministic, **whole["measured"])
-    except (ValueError, KeyError, TypeError):  # sound, but written by another version
+    except (msgspec.DecodeError, ValueError, KeyError, TypeError):  # sound, but written by another version
         return None
