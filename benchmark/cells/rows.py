@@ -362,9 +362,11 @@ def _local_row(
     ]
     if not sound:
         return None
-    identities = [_identity(record) for record in sound]
-    usual = max(identities, key=lambda identity: (identities.count(identity), identity))
-    records = [record for record, identity in zip(sound, identities, strict=True) if identity == usual]
+    shared = [_shared(record) for record in sound]
+    usual = shared[0]
+    if shared.count(usual) < len(shared):
+        usual = max(shared, key=lambda each: (shared.count(each), provenance.digest(each)))
+    records = [record for record, each in zip(sound, shared, strict=True) if each == usual]
     good = [record for record in records if record.outcome == "ok"]
     return Row(
         method=method,
@@ -382,9 +384,9 @@ def _local_row(
     )
 
 
-def _identity(record: CellRecord) -> str:
+def _shared(record: CellRecord) -> dict[str, Any]:
     """Equal for cells that may stand in one row: everything that they depend on but the split and its seed."""
-    return provenance.digest({name: value for name, value in record.ingredients.items() if name not in PER_SPLIT})
+    return {name: value for name, value in record.ingredients.items() if name not in PER_SPLIT}
 
 
 def reference_folders(dataset: str, protocol: str) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import glob
 import hashlib
 import json
@@ -21,6 +22,7 @@ LIST = "files.json"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,\[\]-]")
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def safe(name: str) -> str:
     """A name as a file name: what is unsafe is written as %XX; the end of a long one as a digest of the whole."""
     if not name.strip("."):
