@@ -5,12 +5,16 @@ import os
 import signal
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 from benchmark.suites.suite import Limits
+from benchmark.system.orphans import end_with_parent
 from benchmark.system.terminal import print_any_letter
 from benchmark.system.threads import limit_threads
 
@@ -20,10 +24,34 @@ OwnLimits = tuple[float | None, float | None]
 """Seconds and GiB of memory in place of those of a cell; None for each that stays."""
 
 
+@dataclass(frozen=True)
+class Folders:
+    """Sealed folders below the data folder that a function reads, and those that it makes."""
+
+    needs: tuple[Path, ...] = ()
+    makes: tuple[Path, ...] = ()
+
+
+NO_FOLDERS = Folders()
+
+
 class CellExecutor(AbstractContextManager["CellExecutor"]):
     """What the runner needs of an executor; leaving the block with an exception stops what is running."""
 
-    in_flight: int
+    @property
+    @abstractmethod
+    def at_once(self) -> int:
+        """How many functions run at once, by what is known now."""
+
+    @property
+    @abstractmethod
+    def in_flight(self) -> int:
+        """How many functions should be submitted and not have ended, so that no worker waits."""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a user should know of it before anything is computed, a line each."""
+        return []
 
     @abstractmethod
     def submit(
@@ -33,17 +61,19 @@ class CellExecutor(AbstractContextManager["CellExecutor"]):
         *args: Any,
         fits: int | None = 1,
         limits: OwnLimits = (None, None),
+        folders: Folders = NO_FOLDERS,
     ) -> Future[R]:
         """Run a function with `fits` times the time limit of a cell, for it may fit its method so often; None: without a limit.
 
-        The future fails with TimeoutError past the limit, or with another exception where the worker died.
+        An executor whose workers have data folders of their own brings `folders` to them, and from them. The future fails with
+        TimeoutError past the limit, or with another exception where the worker died.
         """
 
 
 class InProcess(CellExecutor):
     """Runs each function where it is submitted: for tests and debugging; there are no hard limits."""
 
-    in_flight = 1
+    at_once = in_flight = 1
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         return None
@@ -55,6 +85,7 @@ class InProcess(CellExecutor):
         *args: Any,
         fits: int | None = 1,
         limits: OwnLimits = (None, None),
+        folders: Folders = NO_FOLDERS,
     ) -> Future[R]:
         """A future that is done."""
         future: Future[R] = Future()
@@ -66,21 +97,50 @@ class InProcess(CellExecutor):
 
 
 class LocalProcesses(CellExecutor):
-    """Worker processes of this machine, one thread each, with hard limits of time and memory per task (pebble)."""
+    """Worker processes of this machine, one thread each, with hard limits of time and memory per task (pebble).
 
-    def __init__(self, jobs: int, limits: Limits) -> None:
+    They end with this process, however that ends. `variables` are added to their environment; `prepare` is called in each
+    before its first task, outside of any limit.
+    """
+
+    def __init__(
+        self,
+        jobs: int,
+        limits: Limits,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
         from pebble import ProcessPool
 
-        self.in_flight = 2 * jobs
-        self._limits = limits
+        self._jobs, self._limits = jobs, limits
         limit_threads()
-        self._pool = ProcessPool(max_workers=jobs, initializer=_initialise, context=multiprocessing.get_context("spawn"))
+        self._pool = ProcessPool(
+            max_workers=jobs,
+            initializer=_initialise,
+            initargs=[dict(variables), prepare],
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    @property
+    def at_once(self) -> int:
+        """The worker processes."""
+        return self._jobs
+
+    @property
+    def in_flight(self) -> int:
+        """Two for each worker: the next one waits where the last one ends."""
+        return 2 * self._jobs
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if kind is None:
             self._pool.close()
+            self._pool.join()
         else:
-            self._pool.stop()
+            self.end()
+
+    def end(self) -> None:
+        """Stop what is running."""
+        self._pool.stop()
         self._pool.join()
 
     def submit(
@@ -90,6 +150,7 @@ class LocalProcesses(CellExecutor):
         *args: Any,
         fits: int | None = 1,
         limits: OwnLimits = (None, None),
+        folders: Folders = NO_FOLDERS,
     ) -> Future[R]:
         """Run a function in a worker; past the time limit the worker is killed and the future holds a TimeoutError."""
         seconds, memory_gib = limits
@@ -98,10 +159,14 @@ class LocalProcesses(CellExecutor):
         return cast(Future[R], self._pool.schedule(_bounded, args=[memory, fn, *args], timeout=most))
 
 
-def _initialise() -> None:
-    """Prepare a worker process: leave Ctrl-C to the parent, print any letter."""
+def _initialise(variables: Mapping[str, str], prepare: Callable[[], object] | None) -> None:
+    """Prepare a worker process: it ends with its parent, leaves Ctrl-C to that, and prints any letter."""
+    end_with_parent()
+    os.environ.update(variables)
     print_any_letter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if prepare is not None:
+        prepare()
 
 
 def _bounded(memory_bytes: int, fn: Callable[..., R], *args: Any) -> R:
@@ -117,8 +182,8 @@ def _bounded(memory_bytes: int, fn: Callable[..., R], *args: Any) -> R:
 class InFlight(Generic[T, R]):
     """What is submitted and has not ended: item by future."""
 
-    def __init__(self, submit: Callable[[T], Future[R]], most: int) -> None:
-        self._submit, self._most = submit, most
+    def __init__(self, submit: Callable[[T], Future[R]], executor: CellExecutor) -> None:
+        self._submit, self._executor = submit, executor
         self._items: dict[Future[R], T] = {}
 
     @property
@@ -133,7 +198,7 @@ class InFlight(Generic[T, R]):
         `every` seconds went by in which nothing completed.
         """
         while True:
-            while len(self._items) < self._most and (item := give()) is not None:
+            while len(self._items) < self._executor.in_flight and (item := give()) is not None:
                 self._items[self._submit(item)] = item
             if not self._items:
                 return

@@ -6,9 +6,10 @@ from collections.abc import Hashable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from benchmark.cells.compute import Built, Encoding, build
-from benchmark.cells.executors import CellExecutor, OwnLimits
+from benchmark.cells.executors import CellExecutor, Folders, OwnLimits
 from benchmark.cells.forecast import ENCODING, Forecast
 from benchmark.cells.planning import Cell
 from benchmark.cells.schedule import Need
@@ -49,18 +50,30 @@ class Needs:
         self.by_key: dict[Hashable, Need] = {}
         self._of: dict[Cell, tuple[Hashable, ...]] = {}
         self._digests: dict[Cell, list[str]] = {}
+        self._places: dict[Hashable, Path] = {}
+        """Where the features, or the stage, of a key lie or will lie."""
+        self._folders: dict[Cell, Folders] = {}
         for cell in cells:
             features = [self._features(cell, *each) for each in cell.row.encoders.items()]
             for stage in cell.stages:
                 self._stage(cell, stage, features)
             keys = (*features, *(stage.key.digest for stage in cell.stages))
             self._of[cell] = tuple(key for key in keys if key in self.by_key)
+            self._folders[cell] = Folders(self._at(cell, keys))
             learned = [self._learned[key].digest for key in features if key in self._learned]
             self._digests[cell] = [*learned, *(stage.key.digest for stage in cell.stages)]
 
     def of(self, cell: Cell) -> tuple[Hashable, ...]:
         """The keys of what a cell waits for."""
         return self._of[cell]
+
+    def folders(self, cell: Cell) -> Folders:
+        """What a cell reads of the data folder."""
+        return self._folders[cell]
+
+    def _at(self, cell: Cell, keys: Iterable[Hashable]) -> tuple[Path, ...]:
+        """The folders of a cell's cohort, and of these needs."""
+        return (Path(cell.row.folder), *(self._places[key] for key in keys if key in self._places))
 
     def marks(self, cell: Cell) -> dict[str, list[str]]:
         """`stages`: the digests of all stages that a cell builds on, those of its encoders included, if there are any."""
@@ -86,28 +99,37 @@ class Needs:
             stage = source.stage(modality, encoder)
             if stage is not None:
                 self._learned[key] = stage
-            if source.is_cached(modality, encoder):
+            self._places[key] = source.place(modality, encoder)
+            if self._places[key].is_dir():
                 return key
         seconds = ENCODING * len(cohort)
         before: tuple[Hashable, ...] = ()
         if stage is not None and not stage.is_built:
             most = float(self._catalogue.encoder(encoder).entry.constants.get("pretraining_seconds", PRETRAINING_SECONDS))
-            work = partial(self._build, cell, Encoding(modality, encoder, pool, stage, reports), (most, None))
+            folders = Folders(self._at(cell, ()), (stage.folder,))
+            work = partial(self._build, cell, Encoding(modality, encoder, pool, stage, reports), (most, None), folders)
             self.by_key[stage.digest] = Need(stage.digest, str(stage), work, (), seconds)
             before = (stage.digest,)
-        work = partial(self._build, cell, Encoding(modality, encoder, pool, reports=reports), (None, None))
+        learned = () if stage is None else (stage.folder,)
+        folders = Folders((*self._at(cell, ()), *learned), self._at(cell, [key])[1:])
+        work = partial(self._build, cell, Encoding(modality, encoder, pool, reports=reports), (None, None), folders)
         self.by_key[key] = Need(key, f"encoder {encoder} on {cell.row.dataset}", work, before, seconds)
         return key
 
     def _stage(self, cell: Cell, stage: PlannedStage, features: Iterable[Hashable]) -> None:
+        self._places[stage.key.digest] = stage.key.folder
         if stage.key.digest not in self._known and not stage.key.is_built:
-            before = tuple(key for key in (*features, *(each.key.digest for each in stage.after)) if key in self.by_key)
-            work = partial(self._build, cell, stage, (stage.declared.seconds, stage.declared.memory_gib))
+            after = (*features, *(each.key.digest for each in stage.after))
+            before = tuple(key for key in after if key in self.by_key)
+            folders = Folders(self._at(cell, after), (stage.key.folder,))
+            work = partial(self._build, cell, stage, (stage.declared.seconds, stage.declared.memory_gib), folders)
             name, seconds = f"{stage.key} on {stage.key.dataset}", self._forecast.of_training(cell.address.row)
             self.by_key[stage.key.digest] = Need(stage.key.digest, name, work, before, seconds)
         self._known.add(stage.key.digest)
 
-    def _build(self, cell: Cell, need: PlannedStage | Encoding, limits: OwnLimits, executor: CellExecutor) -> Future[Built]:
+    def _build(
+        self, cell: Cell, need: PlannedStage | Encoding, limits: OwnLimits, folders: Folders, executor: CellExecutor
+    ) -> Future[Built]:
         fits = None if isinstance(need, Encoding) else 1
         work = partial(build, debug=self._debug)
-        return executor.submit(work, need, cell.row.folder, self._catalogue.plugins, fits=fits, limits=limits)
+        return executor.submit(work, need, cell.row.folder, self._catalogue.plugins, fits=fits, limits=limits, folders=folders)

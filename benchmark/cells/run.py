@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from benchmark.cells.compute import Built, compute, failure
-from benchmark.cells.executors import InFlight, InProcess, LocalProcesses
+from benchmark.cells.executors import CellExecutor, InFlight, InProcess, LocalProcesses
 from benchmark.cells.forecast import RowName, forecast, in_order
 from benchmark.cells.interim import Clock, Interim
 from benchmark.cells.needs import Needs
@@ -61,12 +61,15 @@ class Reporter(Protocol):
 class Request:
     """What to run of a suite (already validated and narrowed), and how.
 
-    `debug` lets a cell's exception through in-process; `started` is when it was asked for, on the monotonic clock.
+    `jobs` are worker processes of this machine, and on a cluster the cells at once (None: as many as its workers compute).
+    `cluster` is a Dask scheduler, or `local:N`. `debug` lets a cell's exception through in-process; `started` is when it was
+    asked for, on the monotonic clock.
     """
 
     suite: Suite
     seeds: tuple[int, ...] = ()
-    jobs: int = 1
+    jobs: int | None = 1
+    cluster: str = ""
     in_process: bool = False
     retry: tuple[str, ...] = ()
     recompute: bool = False
@@ -188,14 +191,19 @@ class _Running:
         run_id = _record_run(self._request, self._catalogue)
         request = self._request
         try:
-            with InProcess() if request.in_process else LocalProcesses(request.jobs, request.suite.limits) as executor:
+            with _executor(request) as executor:
+                for line in executor.remarks:
+                    self._reporter.say(line)
                 work = partial(compute, debug=debug)
 
                 def submit(item: Cell | Need) -> Future[Any]:
-                    return item.submit(executor) if isinstance(item, Need) else executor.submit(work, item, fits=item.row.fits)
+                    if isinstance(item, Need):
+                        return item.submit(executor)
+                    return executor.submit(work, item, fits=item.row.fits, folders=needs.folders(item))
 
-                flight = InFlight(submit, executor.in_flight)
-                with self._reporter.progress(len(cells), status=lambda: self._status(flight.running)) as advance:
+                flight = InFlight(submit, executor)
+                status = partial(self._status, flight, executor)
+                with self._reporter.progress(len(cells), status=status) as advance:
                     for done in flight.completed(schedule.next, every=TICK):
                         for cell, record in [] if done is None else self._ended(schedule, *done, debug=debug):
                             marks = {"run": run_id, **needs.marks(cell), **self._reproduced(cell, record)}
@@ -255,12 +263,13 @@ class _Running:
             title = f"interim after {minutes}: {metric_name(self._request.suite.primary_metric)} so far, no tests yet"
             self._reporter.say("\n".join([title, *lines]))
 
-    def _status(self, running: Sequence[Cell | Need]) -> str:
+    def _status(self, flight: InFlight[Cell | Need, Any], executor: CellExecutor) -> str:
         """Rows that are complete, the time that is left, and what is running."""
         complete, rows = self._interim.complete
-        left = self._forecast.left(self._left, self._needs_left, self._request.jobs)
+        left = self._forecast.left(self._left, self._needs_left, max(executor.at_once, 1))
         named = [
-            item.name if isinstance(item, Need) else f"{item.address.method} on {item.address.dataset}" for item in running
+            item.name if isinstance(item, Need) else f"{item.address.method} on {item.address.dataset}"
+            for item in flight.running
         ]
         at = f"; now {', '.join(dict.fromkeys(named))}" if named else ""
         return f"{complete} of {rows} rows complete, about {duration(left)} left{at}"
@@ -296,18 +305,33 @@ def _not_applicable(rows: Iterable[PlannedRow]) -> Iterator[str]:
         yield f"{dataset}: {named} not applicable: {reason}{some}"
 
 
+def _executor(request: Request) -> CellExecutor:
+    """Where a run's cells are computed. Raises `BenchmarkError` where a cluster cannot be used."""
+    if request.in_process:
+        return InProcess()
+    if request.cluster:
+        from benchmark.cells.cluster import DaskCluster
+
+        return DaskCluster(request.cluster, request.suite.limits, request.jobs)
+    return LocalProcesses(request.jobs or 1, request.suite.limits)
+
+
 def _record(future: Future[CellRecord], cell: Cell) -> CellRecord:
-    """The record of a cell whose worker answered, ran out of time, or died."""
+    """The record of a cell whose worker answered, ran out of time, or died. Raises the `BenchmarkError` of a cluster."""
     if (error := future.exception()) is None:
         return future.result()
+    if isinstance(error, BenchmarkError):
+        raise error
     outcome, reason = cut_short(error, "the suite's limit per cell")
     return failure(cell, outcome, reason)
 
 
 def _built(future: Future[Built]) -> Built:
-    """How building something ended, if with a worker that ran out of time or died."""
+    """How building something ended, if with a worker that ran out of time or died. Raises the `BenchmarkError` of a cluster."""
     if (error := future.exception()) is None:
         return future.result()
+    if isinstance(error, BenchmarkError):
+        raise error
     return Built(*cut_short(error, "its limit"))
 
 
@@ -329,7 +353,7 @@ def _record_run(request: Request, catalogue: Catalogue) -> str:
         "started": now.isoformat(timespec="seconds"),
         "suite": request.suite.name,
         "jobs": request.jobs,
-        "executor": "in-process" if request.in_process else "local processes",
+        "executor": "in-process" if request.in_process else request.cluster or "local processes",
         "plugins": list(catalogue.plugins),
         "environment": provenance.environment(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -29,6 +30,8 @@ ARGUMENTS = (
     argument("--descriptive", action="store_true", help="with --method: show the rows, and neither rank nor test them"),
     argument("--seeds", type=int, nargs="+", default=[], metavar="SEED", help="only splits of these seeds"),
     JOBS,
+    argument("--scheduler", default="", metavar="ADDRESS", help="compute on a Dask cluster: its scheduler, or that one's file"),
+    argument("--cluster", default="", metavar="local:N", help="start a Dask cluster of N workers here, and compute on it"),
     argument("--device", default="cpu", metavar="DEVICE", help="where neural methods compute: cpu, cuda or cuda:N"),
     argument("--in-process", action="store_true", help="no workers and no hard limits: for debugging a method"),
     argument("--retry", default="", metavar="OUTCOMES", help="only cells with these outcomes, e.g. failed,timeout"),
@@ -59,7 +62,8 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
         running.Request,
         started=started,
         seeds=tuple(options.seeds),
-        jobs=chosen_jobs(options),
+        jobs=_jobs(options),
+        cluster=_cluster(options),
         in_process=options.in_process,
         retry=_outcomes(options.retry),
         recompute=options.recompute,
@@ -112,6 +116,22 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     for line in (*summary.broken.values(), *summary.skipped.values()):
         reporter.say(f"not run: {line}")
     return 1 if summary.not_ok or summary.broken else 0
+
+
+def _jobs(options: Options) -> int | None:
+    """Worker processes here, or cells at once on a cluster: there as many as it computes unless the options say how many."""
+    return None if options.jobs is None and (options.scheduler or options.cluster) else chosen_jobs(options)
+
+
+def _cluster(options: Options) -> str:
+    """The cluster to compute on, "" for none. Raises `BenchmarkError` for options that contradict each other."""
+    if sum(map(bool, (options.scheduler, options.cluster, options.in_process))) > 1:
+        raise BenchmarkError("--scheduler, --cluster and --in-process: give one of them")
+    if options.cluster and not re.fullmatch(r"local:[1-9]\d*", options.cluster):
+        raise BenchmarkError(
+            f"--cluster {options.cluster}: give local:N, such as local:4; for a running one --scheduler ADDRESS"
+        )
+    return str(options.scheduler or options.cluster)
 
 
 def _published(suite: Suite) -> str:
@@ -204,10 +224,11 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
         seconds = expected.known.get(row)
         reporter.say(f"{'  '.join(row)}: {count} cells, {'time unknown' if seconds is None else f'{seconds:.2g} s each'}")
     timed = {row: expected.known[row] for row in counts if row in expected.known}
-    work = expected.work(cell for cell in cells if cell.address.row in timed) / min(request.jobs, len(cells) or 1)
+    jobs = request.jobs or 1
+    work = expected.work(cell for cell in cells if cell.address.row in timed) / min(jobs, len(cells) or 1)
     unknown = sum(counts[row] for row in counts if row not in timed)
     foreign = sum(counts[row] for row in timed if row in expected.foreign)
-    length = f"about {duration(max([work, *timed.values()]))} with {request.jobs} jobs"
+    length = f"about {duration(max([work, *timed.values()]))} with {jobs} jobs"
     parts = [
         f"{len(cells)} of {len(planned.cells)} cells to compute",
         ("at least " if unknown else "") + length if unknown < len(cells) else "",

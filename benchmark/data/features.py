@@ -90,7 +90,7 @@ class FeatureCache:
 
     def is_cached(self, modality: str, spelled: str) -> bool:
         """Whether the features are there. Raises `BenchmarkError` as computing them would."""
-        return self._place(modality, spelled).is_dir()
+        return self.place(modality, spelled).is_dir()
 
     def stage(self, modality: str, spelled: str) -> StageKey | None:
         """The stage in which an encoder is trained on the pool; None for the others. Raises `BenchmarkError` without a pool."""
@@ -113,7 +113,8 @@ class FeatureCache:
             stage.build(lambda: learner.pretrain(view), view.case_ids.tolist())
         return stage.arrays()
 
-    def _place(self, modality: str, spelled: str) -> Path:
+    def place(self, modality: str, spelled: str) -> Path:
+        """Where the features lie, or will lie. Raises `BenchmarkError` as computing them would."""
         pool = self._pool_to_see(spelled)
         label = _label(spelled, encoder_identity(spelled, modality, self._catalogue))
         read = self._read_set(modality)
@@ -136,7 +137,7 @@ class FeatureCache:
                 features = cast(PretrainedEncoder, encoder).encode(cohort, self.pretrained(modality, spelled))
             _write(features, aside, len(cohort), spelled)
 
-        return build_once(self._place(modality, spelled), write)
+        return build_once(self.place(modality, spelled), write)
 
     def _pool_to_see(self, spelled: str) -> Pool | None:
         """The pool that an encoder is trained on; None for the others. Raises `BenchmarkError` where there is none."""

@@ -93,7 +93,7 @@ def carry_out(wanted: Sequence[tuple[Simulation, int]], jobs: int, reporter: Rep
             def submit(item: tuple[Simulation, int]) -> Future[Repetition]:
                 return executor.submit(item[0].repeat, item[1], fits=None)
 
-            in_flight = InFlight(submit, executor.in_flight)
+            in_flight = InFlight(submit, executor)
             with reporter.progress(len(missing), "repetitions") as advance, executor:
                 for (simulation, number), future in filter(None, in_flight.completed(partial(next, iter(missing), None))):
                     label, error = f"{simulation.name}, repetition {number}", future.exception()

@@ -1,0 +1,271 @@
+"""Cells on a Dask cluster, whose scheduler and workers are processes of their own, as on a real one."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmark.cells.cluster import Software
+from benchmark.cells.executors import LocalProcesses
+from benchmark.cells.store import Store
+from benchmark.suites.suite import Limits
+from benchmark.system.locations import ROOT
+from tests.cells.test_stages import SHARING
+from tests.made_benchmark import Done, MadeBenchmark
+from tests.services import DaskServices, Service, alive, free_port
+
+SLOW = ["--method", "dicey[pause=0.4]", "--protocol", "leave-one-site-out"]
+"""12 cells of about half a second."""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[DaskServices]:
+    """A scheduler, so far without workers."""
+    services = DaskServices(tmp_path)
+    yield services
+    services.end()
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskServices]:
+    """A cluster of two workers with data folders of their own, one of them under a nanny."""
+    services = DaskServices(tmp_path_factory.mktemp("cluster"))
+    for name, kind in (("first", "--nanny"), ("second", "--no-nanny")):
+        own = {variable: str(services.folder / name / variable) for variable in ("STROKEBENCH_DATA", "STROKEBENCH_OUTPUT")}
+        services.add_worker(kind, **own)
+    yield services
+    services.end()
+
+
+def run_on(made: MadeBenchmark, cluster: DaskServices, *words: str, code: int = 0) -> Done:
+    return made.cli("run", *made.options, "--no-sync", "--scheduler", cluster.address, *words, code=code)
+
+
+@contextmanager
+def started(made: MadeBenchmark, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own, which is killed at the end of the block if it still works."""
+    command = made.command("run", *made.options, "--no-sync", *words)
+    how = {"cwd": ROOT, "env": made.environment, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **how) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def wait_for_cells(made: MadeBenchmark, child: subprocess.Popen[str], count: int, seconds: float = 150) -> None:
+    until = time.monotonic() + seconds
+    while len(made.cells()) < count:
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < until, f"{len(made.cells())} cells after {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+def test_a_cluster_gives_the_bytes_of_one_process_and_brings_data_and_stages_where_they_are_needed(
+    made: MadeBenchmark, two_workers: DaskServices, tmp_path: Path
+) -> None:
+    sharing = SHARING.replace("BEGIN", "time.sleep(0.2)").replace("BROKEN", "None")
+    rows = [f"--method={name}" for name in ("steady", "dicey", "of-image", "sharing", "sharing[head=other]")]
+    words = ["--plugin", str(made.write("sharing.py", sharing)), "--protocol", "leave-one-site-out", *rows]
+    run_on(made, two_workers, *words)
+    alone = MadeBenchmark(tmp_path / "alone")
+    alone.run("--plugin", str(alone.write("sharing.py", sharing)), *words[2:])
+    assert len(alone.cells()) == 3 * (1 + 4 + 1 + 4 + 4)
+    assert made.cells() == alone.cells()
+    for kind in ("prepared/made/*", "features/*/*", "stages/[!.]*"):
+        here = {path.name for path in (made.folder / "data").glob(kind) if path.is_dir()}
+        there = {path.name for path in two_workers.folder.glob(f"*/STROKEBENCH_DATA/{kind}") if path.is_dir()}
+        assert here == there, kind
+        assert here, kind
+
+
+def test_limits_and_deaths_are_outcomes_on_a_cluster_as_elsewhere(made: MadeBenchmark, two_workers: DaskServices) -> None:
+    made.edit("seconds = 60\nmemory_gib = 4", "seconds = 12\nmemory_gib = 2", made.suite)
+    expected = {"sleeping": "timeout", "hungry": "out-of-memory", "dying": "crashed"}
+    words = [word for name in expected for word in ("--method", name)]
+    run_on(made, two_workers, "--plugin", str(made.broken), "--protocol", "holdout", "--seeds", "39", *words, code=1)
+    rows = {method: Store().row("made", "holdout", method) for method in expected}
+    assert {method: row["holdout-seed39"].outcome for method, row in rows.items()} == expected
+
+
+def test_killing_workers_at_random_moments_costs_no_cell(
+    made: MadeBenchmark, two_workers: DaskServices, tmp_path: Path
+) -> None:
+    """A worker is killed again and again; its nanny starts another."""
+    drawn, ended, killed = random.Random(24), threading.Event(), []
+
+    def kill() -> None:
+        while not ended.wait(drawn.uniform(2, 4)):
+            for process in two_workers.workers[0].all[1:]:
+                if process.ppid() == two_workers.workers[0].process.pid and "resource_tracker" not in " ".join(
+                    process.cmdline()
+                ):
+                    killed.append([process, *process.children(recursive=True)])
+                    process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        run_on(made, two_workers, *SLOW, "--method", "dicey[noise=0.1,pause=0.4]")
+    finally:
+        ended.set()
+        killer.join()
+    assert killed, "no worker was killed during the run"
+    assert not alive([each for group in killed for each in group]), "a killed worker left a child behind"
+    alone = MadeBenchmark(tmp_path / "alone")
+    alone.run(*SLOW[2:], "--method", "dicey[noise=0.1,pause=0.4]", "--method", SLOW[1])
+    assert len(made.cells()) == 24
+    assert made.cells() == alone.cells()
+
+
+def test_a_run_that_is_killed_keeps_its_cells_and_the_next_one_computes_the_others(
+    made: MadeBenchmark, two_workers: DaskServices
+) -> None:
+    words = ["--method", "dicey[pause=1.0]", "--protocol", "leave-one-site-out"]
+    with started(made, "--scheduler", two_workers.address, *words) as child:
+        wait_for_cells(made, child, 2)
+    kept = {path: path.stat().st_mtime_ns for path in made.output.glob("results/cells/*/*/*/*.json")}
+    assert 2 <= len(kept) < 12
+    done = run_on(made, two_workers, *words)
+    assert f"{12 - len(kept)} of 12 cells to compute ({len(kept)} are fresh)" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "a finished cell was computed again"
+
+
+def test_a_scheduler_that_goes_away_ends_the_run_with_one_line_and_keeps_its_cells(
+    made: MadeBenchmark, cluster: DaskServices
+) -> None:
+    worker = cluster.add_worker()
+    with started(made, "--scheduler", cluster.address, *SLOW) as child:
+        wait_for_cells(made, child, 2)
+        there = worker.all
+        os.killpg(cluster.scheduler.process.pid, signal.SIGKILL)
+        _, errors = child.communicate(timeout=60)
+    assert child.returncode == 2, errors
+    assert errors.strip().splitlines()[-1] == (
+        f"error: the scheduler at {cluster.address} went away: finished cells are saved; "
+        "run the same command again when it is back"
+    )
+    assert len(errors.strip().splitlines()) == 1
+    stored = len(made.cells())
+    worker.end()
+    assert not alive(there)
+    done = made.run(*SLOW)
+    assert f"({stored} are fresh)" in done.stdout
+
+
+def test_a_worker_from_another_checkout_is_refused_with_one_line(made: MadeBenchmark, cluster: DaskServices) -> None:
+    other = made.folder / "other"
+    for name in ("benchmark", "datasets", "baselines", "methods"):
+        shutil.copytree(ROOT / name, other / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", other)
+    log = made.folder / "other.log"
+    words = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.address, "--nthreads", "1", "--no-nanny"]
+    environment = {"PYTHONPATH": str(other), "STROKEBENCH_DATA": "", "STROKEBENCH_OUTPUT": ""}
+    worker = Service([*words, "--no-dashboard"], log, environment, {"cwd": other})
+    worker.start(lambda: "Registered to" in log.read_text(errors="replace"))
+    try:
+        done = run_on(made, cluster, "--method", "steady", code=2)
+    finally:
+        worker.end()
+    assert re.fullmatch(
+        rf"error: worker tcp://\S+ is not fit for this run: its checkout is {re.escape(str(other))}, that of this run "
+        rf"{re.escape(str(ROOT))}: start its workers from this checkout, in this environment \(docs/cluster.md\)",
+        done.stderr.strip(),
+    )
+    assert not made.cells()
+
+
+def test_what_differs_between_two_environments_is_named() -> None:
+    here = Software("/a", {"x.py": "1", "y.py": "2"}, {"Python": "3.11.4", "numpy": "2.0"})
+    assert here.differs(here) == ""
+    assert here.differs(replace(here, versions={"Python": "3.11.4"})) == "it has numpy not at all, this run 2.0"
+    assert here.differs(replace(here, versions={"Python": "3.12.0"})) == "it has Python 3.12.0, this run 3.11.4"
+    assert here.differs(replace(here, files={"x.py": "1", "y.py": "3"})) == "its checkout has another y.py"
+    assert here.differs(replace(here, files={"x.py": "1", "y.py": "2", "z.py": "1"})) == "its checkout has another z.py"
+
+
+def test_an_address_that_nobody_answers_is_one_line(made: MadeBenchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("benchmark.cells.cluster.ANSWER_SECONDS", 1.0)
+    for address in (f"tcp://127.0.0.1:{free_port()}", "nonsense://here", "127.0.0.1:0"):
+        done = made.cli("run", *made.options, "--no-sync", "--scheduler", address, code=2)
+        assert re.fullmatch(rf"error: no Dask scheduler answers at {address} within 1 s \(.+\): .+", done.stderr.strip()), (
+            address
+        )
+
+
+@pytest.mark.parametrize("words", [["--cluster", "slurm:3"], ["--cluster", "local:0"], ["--cluster", "local:x"]])
+def test_a_cluster_that_cannot_be_started_is_refused(made: MadeBenchmark, words: list[str]) -> None:
+    assert made.run(*words, "--jobs", "1", code=2).stderr.startswith(f"error: --cluster {words[1]}: give local:N")
+
+
+def test_a_run_has_one_place_to_compute(made: MadeBenchmark) -> None:
+    done = made.run("--scheduler", "x", "--cluster", "local:2", code=2)
+    assert done.stderr == "error: --scheduler, --cluster and --in-process: give one of them\n"
+
+
+def test_a_cluster_of_this_machine_needs_no_scheduler_and_leaves_no_process(made: MadeBenchmark) -> None:
+    pytest.importorskip("distributed")
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    made.run("--cluster", "local:1", "--jobs", "1", "--method", "steady", "--protocol", "leave-one-site-out")
+    assert len(made.cells()) == 3
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    assert not alive([child for child in left if "resource_tracker" not in " ".join(child.cmdline())])
+
+
+# Workers of this machine
+
+
+def test_a_run_that_is_asked_to_end_leaves_no_worker_behind(made: MadeBenchmark) -> None:
+    with started(made, "--jobs", "2", "--method", "dicey[pause=20.0]") as child:
+        until = time.monotonic() + 150
+        while len(workers := _spawned(child.pid)) < 2 or sum(each.cpu_times().user for each in workers) < 0.2:
+            assert child.poll() is None and time.monotonic() < until
+            time.sleep(0.1)
+        child.terminate()
+        _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert errors.strip() == "interrupted: finished cells are saved; run the same command to go on"
+    assert not alive(workers)
+
+
+def test_a_worker_whose_code_holds_the_interpreter_ends_with_its_parent_too() -> None:
+    source = (
+        "import os, re, signal, time\nfrom benchmark.cells.executors import LocalProcesses\n"
+        "from benchmark.suites.suite import Limits\n"
+        "if __name__ == '__main__':\n"
+        "    pool = LocalProcesses(1, Limits())\n    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    pool.submit(re.match, '(a+)+$', 'a' * 64 + 'b')\n    time.sleep(0.5)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = Path(os.environ["STROKEBENCH_OUTPUT"])
+    path.mkdir(parents=True)
+    (path / "holding.py").write_text(source)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, path / "holding.py"], env=environment, capture_output=True, text=True, timeout=60)
+    pid = int(done.stdout)
+    assert not psutil.pid_exists(pid) or not alive([psutil.Process(pid)])
+
+
+def test_variables_of_a_pool_are_those_of_its_workers_alone() -> None:
+    with LocalProcesses(1, Limits(), {"STROKEBENCH_DATA": "/there"}) as pool:
+        assert pool.submit(os.getenv, "STROKEBENCH_DATA").result() == "/there"
+    assert os.environ["STROKEBENCH_DATA"] != "/there"
+
+
+def _spawned(parent: int) -> list[psutil.Process]:
+    there = psutil.Process(parent).children(recursive=True)
+    return [child for child in there if "spawn_main" in " ".join(child.cmdline())]

@@ -1,0 +1,128 @@
+"""Servers that tests need, each as processes of its own: a Dask cluster.
+
+A service takes a free port, is ready within 30 s or its log is shown, and ends with all that it started. Where its software is
+not installed the test is skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from benchmark.system.locations import ROOT
+
+READY_SECONDS = 30
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether something on this machine takes connections at a port."""
+    with socket.socket() as tried:
+        tried.settimeout(1)
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Service:
+    """A command in a session of its own; `log` keeps what it prints."""
+
+    words: Sequence[str]
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    how: dict[str, Any] = field(default_factory=dict)
+
+    def start(self, is_ready: Callable[[], bool]) -> Service:
+        """Start it and wait until it is ready; fail with the end of its log where it is not within 30 s."""
+        with self.log.open("ab") as log:
+            options = {"cwd": ROOT, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **self.how}
+            self.process = subprocess.Popen(
+                self.words, env={**os.environ, **self.environment}, start_new_session=True, **options
+            )
+        until = time.monotonic() + READY_SECONDS
+        while not is_ready():
+            if self.process.poll() is not None or time.monotonic() > until:
+                self.end()
+                pytest.fail(f"{self.words[:4]} is not ready:\n{self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.1)
+        return self
+
+    @property
+    def all(self) -> list[psutil.Process]:
+        """Its process, and those that it has started and that live."""
+        try:
+            first = psutil.Process(self.process.pid)
+            return [first, *first.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def end(self) -> None:
+        """End it and all that it has started."""
+        there = self.all
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in there:
+                if process.is_running():
+                    process.send_signal(number)
+            _, there = psutil.wait_procs(there, timeout=3)
+        self.process.wait()
+
+
+def alive(processes: Sequence[psutil.Process], seconds: float = 10) -> list[psutil.Process]:
+    """Those of some processes that still live after so many seconds, or as soon as none does."""
+    until = time.monotonic() + seconds
+    while there := [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]:
+        if time.monotonic() > until:
+            return there
+        time.sleep(0.05)
+    return []
+
+
+@dataclass
+class DaskServices:
+    """A Dask scheduler and workers of one thread, which compute cells."""
+
+    folder: Path
+    workers: list[Service] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if importlib.util.find_spec("distributed") is None:
+            pytest.skip("distributed is not installed: pip install -e '.[cluster]'")
+        self.port = free_port()
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        words = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
+        self.scheduler = Service([sys.executable, "-m", *words], self.folder / "scheduler.log").start(
+            lambda: listens(self.port)
+        )
+
+    def add_worker(self, *words: str, wait: bool = True, **environment: str) -> Service:
+        """Start a worker more, with further words of `dask worker` and variables of its environment."""
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        local = ["--local-directory", str(self.folder / "dask")]
+        fixed = ["--nthreads", "1", "--no-dashboard", *local, *(words or ["--no-nanny"])]
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", self.address, *fixed]
+        own = {name: "" for name in ("STROKEBENCH_DATA", "STROKEBENCH_OUTPUT")}
+        worker = Service(command, log, {**own, **environment})
+        self.workers.append(worker)
+        return worker.start(lambda: not wait or "Registered to" in log.read_text(errors="replace"))
+
+    def end(self) -> None:
+        """End the workers, then the scheduler."""
+        for service in (*self.workers, self.scheduler):
+            service.end()
