@@ -20,8 +20,6 @@ DASHES = ([1, 0], [6, 3], [2, 2], [9, 3, 2, 3], [12, 4], [4, 1])
 POINT = {"type": "point", "filled": True, "size": 60, "opacity": 1}
 UPRIGHT_NAMES = {"labelAngle": -60, "grid": False, "ticks": False, "orient": "bottom"}
 RULE = {"type": "rule", "strokeWidth": 1.5}
-EXACT = frozenset({"difference", "signed", "low", "high", "p_adjusted", "value", "mean", "x", "y", "share", "seconds"})
-"""Fields that a tooltip shows as numbers."""
 ROW_STEP, CELL_STEP = 19, 18
 MANY_SITES = 12
 """With more sites than these they stand in lines, not in columns."""
@@ -80,15 +78,38 @@ PAPER = Ink(
 """White ground, about a column wide."""
 
 
+def intervals(ink: Ink) -> Spec:
+    """`rows`: method, mean, low, high, shown (one of `SHOWN`, against the first row), text (the mean in figures)."""
+    x, y = _quantity("mean", "{metric}{interval}"), _named("method")
+    look = _verdict(ink, (ink.series[0], ink.series[1], ink.series[0], ink.faint))
+    point = {
+        "mark": POINT,
+        "encoding": {"x": x, "y": y, **look, "tooltip": _tooltip(("method", "mean", "low", "high", "shown"))},
+    }
+    return _chart(ink, _interval(x, y, look["color"]), point, height={"lines": "method", "step": ROW_STEP})
+
+
 def forest(ink: Ink) -> Spec:
     """`rows`: method, difference, low, high, shown (one of `SHOWN`); differences from the first row."""
     x, y = _quantity("difference", "difference in {metric} from the first row, 95 % CI"), _named("method")
-    shown = {"field": "shown", "type": "nominal", "legend": _legend(1), "title": None}
-    colour = {**shown, "scale": {"domain": list(SHOWN), "range": [ink.text, ink.series[1], ink.text, ink.faint]}}
-    shape = {**shown, "scale": {"domain": list(SHOWN), "range": ["diamond", "square", "circle", "cross"]}}
-    look = {"color": colour, "shape": shape, "tooltip": _tooltip(FOREST)}
-    point = {"mark": POINT, "encoding": {"x": x, "y": y, **look}}
-    return _chart(ink, _interval(x, y, colour), _zero(ink), point, height={"lines": "method", "step": ROW_STEP})
+    look = _verdict(ink, (ink.text, ink.series[1], ink.text, ink.faint))
+    point = {"mark": POINT, "encoding": {"x": x, "y": y, **look, "tooltip": _tooltip(FOREST)}}
+    return _chart(ink, _interval(x, y, look["color"]), _zero(ink), point, height={"lines": "method", "step": ROW_STEP})
+
+
+def _verdict(ink: Ink, colours: Sequence[str]) -> dict[str, Spec]:
+    """Colour and symbol by what the test of a row against the first one says, a colour for each of `SHOWN`."""
+    looks = {"color": colours, "shape": ("diamond", "square", "circle", "cross")}
+    return {
+        channel: {
+            "field": "shown",
+            "type": "nominal",
+            "legend": _legend(len(SHOWN)),
+            "title": None,
+            "scale": {"domain": list(SHOWN), "range": list(values)},
+        }
+        for channel, values in looks.items()
+    }
 
 
 def matrix(ink: Ink) -> Spec:
@@ -295,6 +316,7 @@ def differences(ink: Ink) -> Spec:
 
 
 CHARTS: Mapping[str, Callable[[Ink], Spec]] = {
+    "intervals": intervals,
     "forest": forest,
     "matrix": matrix,
     "roc": roc,
@@ -448,5 +470,5 @@ def _diagonal(ink: Ink) -> Spec:
 
 
 def _tooltip(fields: Sequence[str]) -> list[Spec]:
-    exact = {"type": "quantitative", "format": ".3~g"}
-    return [{"field": field, **(exact if field in EXACT else {"type": "nominal"})} for field in fields]
+    """The values as they are: the page writes them as everywhere, and on paper nothing shows them."""
+    return [{"field": field, "type": "nominal"} for field in fields]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.leaderboard.records import Block, rounded
+from benchmark.leaderboard.records import Block, exact
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.spelling import parse_spelling
 
@@ -40,7 +40,7 @@ def label_curves(shares: Mapping[float, Standings]) -> list[Block]:
         {
             "method": method,
             "x": [share for share, _ in points],
-            **{key: rounded([ends[place] for _, ends in points]) for place, key in enumerate(("y", "low", "high"))},
+            **{key: exact([ends[place] for _, ends in points]) for place, key in enumerate(("y", "low", "high"))},
         }
         for method, points in values.items()
         if len(points) > 1

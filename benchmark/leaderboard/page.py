@@ -9,23 +9,41 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark.leaderboard.charts import CHARTS, PAGE
-from benchmark.leaderboard.page_data import shown_rows, suite_data
+from benchmark.leaderboard.page_data import further_data, shown_rows, suite_data
 from benchmark.leaderboard.plotting import browser_bundle
+from benchmark.leaderboard.records import DECIMALS
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
+from benchmark.statistics.multiplicity import ALPHA
 from benchmark.suites.suite import Suite
 
 FILES = Path(__file__).resolve().parent / "page_files"
 NAMED_BY_PLACE = ("a", "b")
 """The names of a pair, which the page finds by their places: of 40 rows they would be the greater part of it."""
-SCRIPTS = ("elements.js", "data.js", "questions.js", "state.js", "table.js", "figures.js", "views.js", "page.js")
+SCRIPTS = (
+    "elements.js",
+    "numbers.js",
+    "data.js",
+    "questions.js",
+    "state.js",
+    "figures.js",
+    "table.js",
+    "across.js",
+    "views.js",
+    "page.js",
+)
 """In the order in which they stand in the page; one scope, apart from that of the library."""
 POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; "
     "script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:"
 )
 """No network, and no script but the page's own, named by their hashes. Vega sets styles on what it draws."""
+
+WORTH_PACKING = 8
+MISSING = -(2**15)
 
 Further = Sequence[tuple[Suite, Sequence[Standings]]]
 
@@ -37,26 +55,44 @@ def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, furthe
     """
     data: dict[str, Any] = {
         "suite": suite_data(suite, tables, catalogue, jobs=jobs),
-        "further": [suite_data(*others, catalogue, with_curves=False, jobs=jobs) for others in further],
+        "further": [further_data(*others, catalogue, jobs) for others in further],
         "charts": {name: chart(PAGE) for name, chart in CHARTS.items()},
+        "level": ALPHA,
     }
     for table in data["suite"]["tables"]:
         if table["rows"]["method"]:
             table["shown"] = shown_rows(table)
-    for shown in (data["suite"], *data["further"]):
-        for table in shown["tables"]:
-            table["pairs"] = {key: values for key, values in table.get("pairs", {}).items() if key not in NAMED_BY_PLACE}
+        table["pairs"] = {key: values for key, values in table.get("pairs", {}).items() if key not in NAMED_BY_PLACE}
     bundle, own = browser_bundle(), "\n".join(["(() => {'use strict';", *(_file(name) for name in SCRIPTS), "})();"])
     parts = {
         "policy": html.escape(POLICY.format(scripts=" ".join(map(_digest, (bundle, own))))),
         "title": html.escape(suite.title),
         "style": _file("page.css"),
-        "data": in_html(data),
+        "data": in_html(packed(data)),
         "bundle": bundle,
         "script": own,
     }
     # In one pass: what is put in is never searched.
     return re.sub(r"\{\{(\w+)\}\}", lambda name: parts[name[1]], _file("page.html"))
+
+
+def packed(data: Any) -> Any:
+    """The same with lists of floats in base 64, which takes half the place, as `{"float64": ...}` or `{"int16": ...}`.
+
+    These are little-endian doubles, NaN for None; where no value has more than `DECIMALS` decimals, as in curves, they are
+    16-bit integers of the last of them, `MISSING` for None.
+    """
+    if isinstance(data, dict):
+        return {key: packed(value) for key, value in data.items()}
+    if not isinstance(data, list):
+        return data
+    if len(data) < WORTH_PACKING or not all(type(value) is float or value is None for value in data):
+        return [packed(value) for value in data]
+    values = np.array(data, dtype="<f8")
+    steps = np.round(values * 10**DECIMALS)
+    if np.nanmax(np.abs(steps), initial=0) < -MISSING and np.array_equal(steps / 10**DECIMALS, values, equal_nan=True):
+        return {"int16": _base64(np.where(np.isnan(steps), MISSING, steps).astype("<i2").tobytes())}
+    return {"float64": _base64(values.tobytes())}
 
 
 def in_html(data: Any) -> str:
@@ -69,5 +105,9 @@ def _file(name: str) -> str:
     return (FILES / name).read_text(encoding="utf-8")
 
 
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
 def _digest(script: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+    return f"'sha256-{_base64(hashlib.sha256(script.encode()).digest())}'"

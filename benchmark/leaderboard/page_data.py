@@ -11,13 +11,13 @@ from benchmark.leaderboard import records
 from benchmark.leaderboard.answers import answers
 from benchmark.leaderboard.answers_shown import HEAD, contrast_rows, sentences
 from benchmark.leaderboard.charts import MANY_SITES
-from benchmark.leaderboard.columns import Column, Line, heading, known, lines, named, ranked_first, standing
+from benchmark.leaderboard.columns import COLUMNS, Column, Line, heading, known, lines, named, ranked_first, standing
 from benchmark.leaderboard.conclusions import adjustment, conclusion, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.label_shares import by_share, label_curves
 from benchmark.leaderboard.own_rows import own_row_sentences
-from benchmark.leaderboard.records import DECIMALS, rounded, significant
-from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
+from benchmark.leaderboard.records import exact, rounded
+from benchmark.leaderboard.remarks import cases, doubts, incomplete, notes, progress, scope
 from benchmark.leaderboard.retrieval import gallery, sentence
 from benchmark.leaderboard.retrieval import shown as retrieved
 from benchmark.leaderboard.standings import Standings, frames
@@ -26,38 +26,63 @@ from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.curves import curves
 from benchmark.statistics.evaluation import evaluate
-from benchmark.statistics.metric_names import LOWER_IS_BETTER, METRICS, RETRIEVAL_METRICS, UNORDERED, metric_name
+from benchmark.statistics.metric_names import IDEAL, LOWER_IS_BETTER, METRICS, RETRIEVAL_METRICS, metric_name
 from benchmark.suites.suite import RETRIEVAL, Suite
 from benchmark.system.parallel import mapped
 
 Columns = dict[str, Any]
 
+CALIBRATION_ERROR = "calibration_error"
+"""A metric without an interval, which has a column of its own."""
+FIRST_SHOWN = ("rank", "method", "inputs", "estimate", "difference", "p_adjusted")
+"""The columns that the page shows unasked, in their order there."""
+OF_THE_TESTS = frozenset({"rank", "letters", "best_set", "p", "p_adjusted", "p_holm", "p_equivalent"})
+"""Columns about the metric that is tested, whichever is shown."""
 
-def suite_data(
-    suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, with_curves: bool = True, jobs: int = 1
-) -> Columns:
+
+def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, jobs: int = 1) -> Columns:
     """A suite and its tables, put together by as many processes as `jobs` says."""
     return {
         "name": suite.name,
         "spelled": suite.spelled,
         "title": suite.title,
         "note": suite.note,
-        "metrics": [
-            {"key": key, "name": metric_name(key), "lower": key in LOWER_IS_BETTER, "unordered": key in UNORDERED}
-            for key in _measured(suite)
-        ],
+        "metrics": [_metric(key) for key in _measured(suite)],
         "methods": _methods(suite, catalogue),
         "datasets": [
             {"name": name, "title": of.title, "source": of.source, "license": of.license, "citation": of.citation}
             for name, of in {table.task.dataset: table.rows.dataset.card for table in tables if not table.rows.finding}.items()
         ],
-        "tables": mapped(partial(_table_data, suite, catalogue, with_curves), tables, jobs),
+        "tables": mapped(partial(_table_data, suite, catalogue), tables, jobs),
         **_labels(tables),
     }
 
 
-def _table_data(suite: Suite, catalogue: Catalogue, with_curves: bool, table: Standings) -> Columns:
-    return table_data(suite, table, catalogue, with_curves=with_curves)
+def _metric(key: str) -> Columns:
+    """What the page needs to know of a metric; `best` is its best value, or "greatest" or "least" where there is none."""
+    if key == CALIBRATION_ERROR:
+        return {"key": key, "name": COLUMNS[key].heading, "best": "least", "kind": COLUMNS[key].kind}
+    best = IDEAL.get(key, "least" if key in LOWER_IS_BETTER else "greatest")
+    return {"key": key, "name": metric_name(key), "best": best, "kind": COLUMNS[key].kind}
+
+
+def _table_data(suite: Suite, catalogue: Catalogue, table: Standings) -> Columns:
+    return table_data(suite, table, catalogue)
+
+
+def further_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, jobs: int = 1) -> Columns:
+    """A suite that is shown beside another one: of each table what it concludes, and every row's estimate."""
+    return {"name": suite.name, "title": suite.title, "tables": mapped(partial(_dots, suite, catalogue), tables, jobs)}
+
+
+def _dots(suite: Suite, catalogue: Catalogue, table: Standings) -> Columns:
+    return {
+        "dataset": table.task.dataset,
+        "protocol": table.task.protocol,
+        "metric": table.metric,
+        "conclusion": conclusion(table, catalogue) + of_the_proposed(table, catalogue),
+        "dots": [records.dots(ranked_first(lines(table)), suite.methods)] if table.comparison is not None else [],
+    }
 
 
 def _labels(tables: Sequence[Standings]) -> Columns:
@@ -66,7 +91,7 @@ def _labels(tables: Sequence[Standings]) -> Columns:
     return {"labels": curves} if curves else {}
 
 
-def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_curves: bool = True) -> Columns:
+def table_data(suite: Suite, table: Standings, catalogue: Catalogue) -> Columns:
     """One table: what its rows are, their estimates and tests, and the records of its charts."""
     comparison = table.comparison
     head, partly = incomplete(table)
@@ -77,8 +102,10 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "protocol": table.task.protocol,
         "metric": table.metric,
         "positive": table.rows.card.positive,
+        "synthetic": table.rows.card.synthetic,
         "site": table.site,
         "stamp": progress(table),
+        "cases": cases(table),
         "scope": scope(table),
         "questions": list(sentences(answered).items()),
         "contrasts": {"head": HEAD, "rows": contrasts} if contrasts else None,
@@ -95,10 +122,13 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
     rows = ranked_first(lines(table, catalogue))
     names = [line["method"] for line in rows]
     between = standing([name for name in named("between sites") if name != "random_effects"], table, rows)
-    shown = standing(named("page"), table, rows)
-    tests, keys = int(comparison.pairs["p"].notna().sum()), _measured(suite)
+    shown = standing(dict.fromkeys([*FIRST_SHOWN, *named("page")]), table, rows)
+    tests = int(comparison.pairs["p"].notna().sum())
+    keys = [key for key in _measured(suite) if key != CALIBRATION_ERROR]
     frames_of = {"mean": comparison.metrics, "low": comparison.low, "high": comparison.high}
     estimates = {part: frame.reindex(index=names, columns=list(keys)) for part, frame in frames_of.items()}
+    metrics: Columns = {key: {part: exact(frame[key]) for part, frame in estimates.items()} for key in keys}
+    metrics[CALIBRATION_ERROR] = {"mean": exact(comparison.calibration_error[names]), "low": None, "high": None}
     return data | {
         "tested": table.tested,
         "comparisons": tests,
@@ -106,20 +136,20 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, *, with_cur
         "adjusted_by": adjustment(comparison),
         "columns": [_heading(column, table, rows) for column in shown],
         "between_sites": [_heading(column, table, rows) for column in between] if len(between) > 1 else None,
-        "rows": _rows(rows, list(dict.fromkeys([*shown, *between, *standing(["calibration_error"], table, rows)]))),
-        "metrics": {key: {part: rounded(frame[key]) for part, frame in estimates.items()} for key in keys},
+        "rows": _rows(rows, list(dict.fromkeys([*shown, *between]))),
+        "metrics": metrics,
         **_retrieval(table, rows),
         "splits": _splits(table, comparison, names),
         "pairs": records.pairs(comparison, names),
         "sites": None if comparison.per_site is None else _sites(comparison.per_site),
         "ranks": _ranks(table),
-        "charts": _charts(suite, table, comparison, rows, with_curves=with_curves),
+        "charts": _charts(table, comparison, rows),
     }
 
 
 def _measured(suite: Suite) -> tuple[str, ...]:
     """The metrics of a suite's tables."""
-    return (*METRICS, *RETRIEVAL_METRICS) if suite.task == RETRIEVAL else METRICS
+    return (*METRICS, *(RETRIEVAL_METRICS if suite.task == RETRIEVAL else ()), CALIBRATION_ERROR)
 
 
 def _retrieval(table: Standings, rows: Sequence[Line]) -> Columns:
@@ -166,6 +196,8 @@ def _heading(column: Column, table: Standings, rows: Sequence[Line]) -> Columns:
         "kind": column.kind,
         "fields": list(column.fields),
         "greatest_first": column.greatest_first,
+        "shown": column.name in FIRST_SHOWN,
+        "of_tests": column.name in OF_THE_TESTS,
         "heading": text[0].upper() + text[1:] if text[:2].isalpha() else text,
     }
 
@@ -178,8 +210,7 @@ def _rows(rows: Sequence[Line], columns: Sequence[Column]) -> Columns:
     }
     for column in columns:
         for key in column.fields if column.name != "estimate" else ():
-            plain = [_plain(line.get(key)) for line in rows]
-            values[key] = significant([np.nan if p is None else p for p in plain]) if column.kind == "p" else plain
+            values[key] = [_plain(line.get(key)) for line in rows]
     return values
 
 
@@ -188,7 +219,7 @@ def _plain(value: Any) -> Any:
     if not known(value):
         return None
     plain = value.item() if isinstance(value, np.generic) else value
-    return round(plain, DECIMALS) + 0.0 if isinstance(plain, float) else plain
+    return plain + 0.0 if isinstance(plain, float) else plain
 
 
 def _splits(table: Standings, comparison: Comparison, names: Sequence[str]) -> Columns:
@@ -199,7 +230,7 @@ def _splits(table: Standings, comparison: Comparison, names: Sequence[str]) -> C
         "name": [split.name for split in splits],
         "seed": [int(split.seed) for split in splits],
         "site": [sites.get(split.site, split.site) for split in splits],
-        "values": rounded(comparison.per_split[table.metric].loc[list(names), [split.name for split in splits]]),
+        "values": exact(comparison.per_split[table.metric].loc[list(names), [split.name for split in splits]]),
     }
 
 
@@ -217,20 +248,17 @@ def _ranks(table: Standings) -> Columns | None:
     test = blocks.test
     return {
         "sites": test.blocks,
-        "f": None if not np.isfinite(test.f) else round(test.f, 2),
-        "p": significant([test.f_p])[0],
-        "difference": round(test.critical_difference, 2),
+        **dict(zip(("f", "p", "difference"), exact([test.f, test.f_p, test.critical_difference]), strict=True)),
         "records": [records.ranks(blocks)],
     }
 
 
-def _charts(suite: Suite, table: Standings, comparison: Comparison, rows: Sequence[Line], *, with_curves: bool) -> Columns:
+def _charts(table: Standings, comparison: Comparison, rows: Sequence[Line]) -> Columns:
     """Chart -> blocks of records; charts of single rows have a block for each row."""
-    if not with_curves:
-        return {"dots": [records.dots(rows, suite.methods)]}
     names = [line["method"] for line in rows]
     drawn = curves(evaluate(*frames(table.rows)), table.rows.inference)
     return {
+        "intervals": [records.intervals(rows)] if table.ranked else [],
         "forest": [records.forest(rows)] if table.tested else [],
         "roc": records.curve(drawn.roc, drawn.methods, names),
         "decision": records.curve(drawn.decision, drawn.methods, names),

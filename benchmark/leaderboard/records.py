@@ -1,7 +1,8 @@
-"""The records of the charts, made here once for the page and for papers alike: rounded, without NaN, ready for JSON.
+"""The records of the charts, made here once for the page and for papers alike: without NaN, ready for JSON.
 
-They are held in blocks: each entry of a block is one value for all its records, or a list of one for each. Nothing is computed
-here that `Comparison` and `curves` do not hold, and every verdict is decided here.
+Estimates and tests keep every digit, for whoever shows them rounds them once; the points of curves have `DECIMALS`. Records are
+held in blocks: each entry of a block is one value for all its records, or a list of one for each. Nothing is computed here that
+`Comparison` and `curves` do not hold, and every verdict is decided here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from benchmark.leaderboard.charts import LEVELS, SHOWN
 from benchmark.leaderboard.columns import Line, known
 from benchmark.leaderboard.critical_difference import Blocks
+from benchmark.leaderboard.tables import figure
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import SECONDARY, Comparison
 from benchmark.statistics.curves import Curve, Curves
@@ -24,6 +26,7 @@ from benchmark.statistics.student import EQUIVALENT
 Block = dict[str, Any]
 
 DECIMALS = 4
+ESTIMATE = ("mean", "low", "high")
 UNCHANGED = "as registered"
 
 
@@ -36,32 +39,45 @@ def records(blocks: Iterable[Block]) -> list[Block]:
     ]
 
 
-def rounded(values: ArrayLike) -> list[Any]:
-    """Nested lists of numbers with `DECIMALS` decimals, None for what is not finite."""
+def exact(values: ArrayLike) -> list[Any]:
+    """Nested lists of numbers with all their digits, None for what is not finite."""
     array = np.asarray(values, dtype=np.float64)
-    plain = (np.round(array, DECIMALS) + 0.0).astype(object)
+    plain = (array + 0.0).astype(object)
     plain[~np.isfinite(array)] = None
     return list(plain.tolist())
 
 
-def significant(values: ArrayLike) -> list[float | None]:
-    """Numbers with four significant digits: a p of 3e-7 must not become 0, nor one of .049999 reach the level."""
-    both = [(value, float(f"{value:.4g}")) for value in np.asarray(values, dtype=np.float64).tolist()]
-    shortened = [short if (short < ALPHA) == (value < ALPHA) else value for value, short in both]
-    return [value if np.isfinite(value) else None for value in shortened]
+def rounded(values: ArrayLike) -> list[Any]:
+    """The same with `DECIMALS` decimals: points of curves, which are drawn and shown with so many."""
+    return exact(np.round(np.asarray(values, dtype=np.float64), DECIMALS))
 
 
 def forest(rows: Sequence[Line]) -> Block:
     """The ranked rows' differences to the first of them."""
     first, *others = (line for line in rows if line["ranked"])
-    shown = [SHOWN[1 if line["p_adjusted"] < ALPHA else 2] if known(line["p_adjusted"]) else SHOWN[3] for line in others]
     return {
         "method": [first["method"], *(line["method"] for line in others)],
-        "difference": [0.0, *rounded([line["difference"] for line in others])],
-        "low": [None, *rounded([line["difference_low"] for line in others])],
-        "high": [None, *rounded([line["difference_high"] for line in others])],
-        "shown": [SHOWN[0], *shown],
+        "difference": [0.0, *exact([line["difference"] for line in others])],
+        "low": [None, *exact([line["difference_low"] for line in others])],
+        "high": [None, *exact([line["difference_high"] for line in others])],
+        "shown": [SHOWN[0], *_beside_the_first(others)],
     }
+
+
+def intervals(rows: Sequence[Line]) -> Block:
+    """The ranked rows' estimates; `shown` is what the test of each against the first of them says, `text` the estimate."""
+    ranked = [line for line in rows if line["ranked"]]
+    return {
+        "method": [line["method"] for line in ranked],
+        **{key: exact([line[key] for line in ranked]) for key in ESTIMATE},
+        "shown": [SHOWN[0], *_beside_the_first(ranked[1:])][: len(ranked)],
+        "text": [figure(line["mean"]) for line in ranked],
+    }
+
+
+def _beside_the_first(others: Sequence[Line]) -> list[str]:
+    p = [line.get("p_adjusted") for line in others]
+    return [SHOWN[1 if each < ALPHA else 2] if known(each) else SHOWN[3] for each in p]
 
 
 def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
@@ -83,10 +99,10 @@ def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
         "b": second.tolist(),
         "a_place": [place[name] for name in first],
         "b_place": [place[name] for name in second],
-        "difference": rounded(sign * difference),
-        "low": rounded(np.where(turned, -high, low)),
-        "high": rounded(np.where(turned, -low, high)),
-        **{key: significant(frame[key]) for key in kept},
+        "difference": exact(sign * difference),
+        "low": exact(np.where(turned, -high, low)),
+        "high": exact(np.where(turned, -low, high)),
+        **{key: exact(frame[key]) for key in kept},
         "verdict": _verdicts(frame, greater),
         "of_a": _levels(frame["p_adjusted"].to_numpy(dtype=np.float64), greater),
         "of_b": _levels(frame["p_adjusted"].to_numpy(dtype=np.float64), ~greater),
@@ -153,13 +169,13 @@ def sites(comparison: Comparison, names: Sequence[str]) -> list[Block]:
         "n": frame["n"].tolist(),
         "positives": frame["positives"].tolist(),
     }
-    return [{"method": name, "value": rounded(frame[name].to_numpy(dtype=np.float64)), **shared} for name in names]
+    return [{"method": name, "value": exact(frame[name].to_numpy(dtype=np.float64)), **shared} for name in names]
 
 
 def ranks(blocks: Blocks) -> Block:
     """Mean ranks over the sites with half the critical difference to either side."""
     value, half = np.array(list(blocks.ranks.values())), blocks.test.critical_difference / 2
-    return {"method": list(blocks.ranks), "value": rounded(value), "low": rounded(value - half), "high": rounded(value + half)}
+    return {"method": list(blocks.ranks), "value": exact(value), "low": exact(value - half), "high": exact(value + half)}
 
 
 def dots(rows: Sequence[Line], order: Sequence[str]) -> Block:
@@ -171,9 +187,9 @@ def dots(rows: Sequence[Line], order: Sequence[str]) -> Block:
     return {
         "label": [line["method"] for line in lines],
         "group": [groups[line["method"]] for line in lines],
-        "value": rounded([line["mean"] for line in lines]),
-        "low": rounded([line["low"] for line in lines]),
-        "high": rounded([line["high"] for line in lines]),
+        "value": exact([line["mean"] for line in lines]),
+        "low": exact([line["low"] for line in lines]),
+        "high": exact([line["high"] for line in lines]),
     }
 
 

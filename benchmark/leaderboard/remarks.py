@@ -37,16 +37,19 @@ def progress(table: Standings) -> str:
     return f"Interim, {done} of {max(partial.row.cells for partial in table.partial)} splits."
 
 
+def cases(table: Standings) -> str:
+    """How many patients, and what the labels mean."""
+    card, task = table.rows.card, table.task
+    total, ones = len(task.labels), int(task.labels.sum())
+    return f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card.positive}; label 0: {card.negative}."
+
+
 def scope(table: Standings) -> str:
     """Which patients, which outcome, and what the dataset cannot show."""
     card, task = table.rows.card, table.task
-    total, ones = len(task.labels), int(task.labels.sum())
     known = [f"{name.replace('_', ' ').replace('auc', 'AUC')} {value:.3f}" for name, value in sorted(task.facts.items())]
     facts = f" Known optimum: {', '.join(known)}." if known else ""
-    return (
-        f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card.positive}; label 0: {card.negative}. "
-        f"Outcome taken: {card.label_time}. Site: {table.site}. {card.scope}{facts}"
-    )
+    return f"{cases(table)} Outcome taken: {card.label_time}. Site: {table.site}. {card.scope}{facts}"
 
 
 def doubts(table: Standings) -> list[str]:

@@ -38,6 +38,8 @@ FLAGS = ("constant", "no_predicted_positives", "no_predicted_positives_label0")
 LOWER_IS_BETTER = frozenset({"brier", "brier_label0", "median_rank"})
 UNORDERED = frozenset(metric for metric in METRICS if metric.startswith("calibration"))
 """Metrics whose best value lies in the middle: shown, never ranked."""
+IDEAL = {metric: 0.0 if "intercept" in metric else 1.0 for metric in METRICS if metric in UNORDERED}
+"""The best value of each of them."""
 
 NAMES = {
     "auc": "AUC",

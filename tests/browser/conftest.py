@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,7 +140,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Standi
 @pytest.fixture
 def reader(browser: Browser, written: tuple[Path, list[Standings], Catalogue]) -> Iterator[Reader]:
     """The page in a fresh browser context without a network; the test fails if anything goes wrong in it."""
-    path, tables, catalogue = written
+    with opened(browser, *written) as found:
+        yield found
+
+
+@contextmanager
+def opened(browser: Browser, path: Path, tables: list[Standings], catalogue: Catalogue) -> Iterator[Reader]:
+    """The page of a path in a fresh browser context, as `reader` has it."""
     context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
     found = Reader(context.new_page(), path.as_uri(), tables, catalogue)
     found.page.on("console", lambda said: found.wrong.append(said.text) if said.type in ("error", "warning") else None)

@@ -11,18 +11,15 @@ from benchmark.leaderboard.answers import answers
 from benchmark.leaderboard.conclusions import conclusion
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.figures import figures, label_figures
+from benchmark.leaderboard.tables import p_value
 from tests.browser.conftest import DESCRIPTIVE, HOSTILE, METHODS, Reader, made_suite
 
-VIEWS = ("best", "pairs", "two", "roc", "calibration", "decision", "labels", "sites", "time", "ablations")
+VIEWS = ("best", "across", "pairs", "two", "roc", "calibration", "decision", "labels", "sites", "time", "ablations")
 TABLES = ("dataset=made&protocol=repeated-cv", "dataset=made&protocol=leave-one-site-out", "dataset=wide")
 
 
 def methods(reader: Reader) -> list[str]:
     return reader.page.locator("#table tbody th").all_inner_texts()
-
-
-def as_shown(value: float) -> str:
-    return "<.001" if value < 0.001 else f"{value:.3f}"
 
 
 def signed(value: float) -> str:
@@ -202,7 +199,7 @@ def test_any_metric_is_shown_with_its_interval(reader: Reader, metric: str):
 
 
 def test_all_metrics_can_be_chosen(reader: Reader):
-    assert reader.page.locator("#metric option").count() == 24
+    assert reader.page.locator("#metric option").count() == 25
 
 
 @pytest.mark.parametrize(("a", "b"), [("alpha", "weak"), ("weak", "alpha"), ("beta", "alpha"), ("gamma", "weak")])
@@ -215,8 +212,8 @@ def test_two_rows_compared_show_the_p_values_of_rank_json(reader: Reader, a: str
     sign = 1 if pair["a"] == a else -1
     shown = {key: reader.page.locator(f"[data-test={key}]").inner_text() for key in ("p", "p_adjusted", "difference")}
     assert shown == {
-        "p": as_shown(pair["p"]),
-        "p_adjusted": as_shown(pair["p_adjusted"]),
+        "p": p_value(pair["p"]),
+        "p_adjusted": p_value(pair["p_adjusted"]),
         "difference": signed(sign * pair["difference"]),
     }
     verdict = reader.page.locator("#verdict").inner_text()
@@ -301,8 +298,8 @@ def test_everything_is_reached_by_the_keyboard(reader: Reader):
     assert {"metric", "filter", "kind", "table", "tab-best"} <= set(reached)
     page.locator("#tab-best").focus()
     page.keyboard.press("ArrowRight")
-    assert page.evaluate("document.activeElement.id") == "tab-pairs"
-    assert page.locator("#panel h3").inner_text().startswith("All pairs")
+    assert page.evaluate("document.activeElement.id") == "tab-across"
+    assert page.locator("#panel h3").inner_text().startswith("Across datasets")
     page.locator("th[data-key=method] button").focus()
     page.keyboard.press("Enter")
     assert methods(reader) == sorted(methods(reader), key=str.lower)
@@ -322,13 +319,13 @@ def test_dark_mode_follows_the_system_and_the_button(reader: Reader):
     assert reader.page.evaluate(ground) == dark
 
 
-def test_print_has_all_columns_in_black_on_white_and_no_controls(reader: Reader, tmp_path: Path):
+def test_print_has_the_columns_shown_in_black_on_white_and_no_controls(reader: Reader, tmp_path: Path):
     reader.open("dataset=made&theme=dark")
     reader.page.emulate_media(media="print")
     assert reader.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not reader.page.locator("#metric").is_visible()
     assert not reader.page.locator("#tabs").is_visible()
-    assert reader.page.locator("th[data-key=source] .printed").is_visible()
+    assert reader.page.locator("th[data-key=inputs] .printed").is_visible()
     assert reader.page.evaluate("getComputedStyle(document.querySelector('#panel svg text')).fill") == "rgb(0, 0, 0)"
     assert reader.page.pdf(path=str(tmp_path / "page.pdf"), prefer_css_page_size=True).startswith(b"%PDF")
 

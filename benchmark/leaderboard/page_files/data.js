@@ -1,8 +1,21 @@
 // The data of the page: columns of each table and blocks of chart records, all made in Python, and what is looked up in them.
 
-const DATA = JSON.parse(byId("data").textContent);
+/** Lists of numbers as `page.packed` holds them. */
+function unpacked(value) {
+  if (Array.isArray(value)) return value.map(unpacked);
+  if (value === null || typeof value !== "object") return value;
+  if (value.float64) return [...new Float64Array(bytes(value.float64))].map((each) => (Number.isNaN(each) ? null : each));
+  if (value.int16) return [...new Int16Array(bytes(value.int16))].map((each) => (each === MISSING ? null : each / 10 ** DECIMALS));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, unpacked(each)]));
+}
+
+const bytes = (text) => Uint8Array.from(atob(text), (each) => each.charCodeAt(0)).buffer;
+const MISSING = -(2 ** 15);
+const DECIMALS = 4;
+
+const DATA = unpacked(JSON.parse(byId("data").textContent));
 const SUITE = DATA.suite;
-for (const { pairs, rows } of [SUITE, ...DATA.further].flatMap((suite) => suite.tables))
+for (const { pairs, rows } of SUITE.tables)
   for (const side of ["a", "b"]) pairs[side] = (pairs[`${side}_place`] ?? []).map((place) => rows.method[place]);
 const METRICS = new Map(SUITE.metrics.map((metric) => [metric.key, metric]));
 
@@ -23,8 +36,41 @@ const tableOf = (dataset, protocol) => SUITE.tables.find((table) => table.datase
 
 const metricName = (key) => METRICS.get(key).name;
 
-/** The rows of a table with the estimates of one metric. */
-const rowsOf = (table, metric) => (table.metrics ? records([{ ...table.rows, ...table.metrics[metric] }]) : []);
+/** The card of a dataset; a finding's is that of its cohort. */
+const datasetOf = (name) =>
+  SUITE.datasets.find((each) => each.name === name) ??
+  SUITE.datasets.find((each) => each.name.split("[")[0] === name.split("[")[0]) ?? { name };
+
+/** How far a value is from the best one that its metric has: the less, the better. */
+function shortfall(metric, value) {
+  const { best } = METRICS.get(metric);
+  return best === "greatest" ? -value : best === "least" ? value : Math.abs(value - best);
+}
+
+/** Which of two rows stands first by a metric: undefined values last, equal ones by name. */
+function ahead(metric, x, y) {
+  if (!known(x.mean) || !known(y.mean)) return Number(known(y.mean)) - Number(known(x.mean));
+  return shortfall(metric, x.mean) - shortfall(metric, y.mean) || (x.method < y.method ? -1 : 1);
+}
+
+/**
+ * The rows of a table with the estimates of one metric, best first, the ranked before the descriptive ones. Differences are those
+ * of the metric from the first row; tests and their intervals are of the table's own metric alone.
+ */
+function rowsOf(table, metric) {
+  if (!table.metrics) return [];
+  const rows = records([{ ...table.rows, ...table.metrics[metric] }]);
+  if (metric === table.metric) return rows;
+  rows.sort((x, y) => Number(y.kind === "ranked") - Number(x.kind === "ranked") || ahead(metric, x, y));
+  const first = rows[0].mean;
+  return rows.map((row, place) => ({
+    ...row,
+    place,
+    difference: known(row.mean) && known(first) ? row.mean - first : null,
+    difference_low: null,
+    difference_high: null,
+  }));
+}
 
 const TURNED = { better: "worse", worse: "better" };
 

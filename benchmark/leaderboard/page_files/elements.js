@@ -1,4 +1,4 @@
-// Elements and figures as text. Every name from the data enters the page as text, never as markup.
+// Elements. Every name from the data enters the page as text, never as markup.
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -17,10 +17,15 @@ function fill(element, ...children) {
   return element;
 }
 
-/** Text in which `backticks` mark code and *asterisks* emphasis; a [link](target) stands as its words. */
+const LINK = /(\[[^\][]+\]\([^()\s]+\))/;
+
+/** Text in which `backticks` mark code, *asterisks* emphasis and [words](target) a link. */
 function prose(text) {
-  const plain = text.replace(/\[([^\][]+)\]\([^()\s]+\)/g, "$1");
-  return plain
+  return text.split(LINK).flatMap((part, i) => (i % 2 ? link(part) : marked(part)));
+}
+
+function marked(text) {
+  return text
     .split(/(`[^`]+`|\*[^*\s][^*]*\*)/)
     .filter(Boolean)
     .map((part) => {
@@ -30,24 +35,23 @@ function prose(text) {
     });
 }
 
+/** A link to the web or to the documentation; of any other target the words alone. */
+function link(text) {
+  const [, words, target] = text.match(/^\[(.+)\]\((.+)\)$/);
+  if (/^https:\/\//.test(target)) return [make("a", { href: target, rel: "noreferrer" }, ...marked(words))];
+  if (/^docs\/[\w-]+\.md$/.test(target)) return [make("a", { href: `../${target}` }, ...marked(words))];
+  return marked(words);
+}
+
+/** Text whose addresses are links. */
+const linked = (text) => text.split(/(https:\/\/[^\s,;)]+[^\s,;).])/).flatMap((part, i) => (i % 2 ? link(`[${part}](${part})`) : [part]));
+
 /** A row's name as code that may break between its parts. */
 const rowName = (name) =>
   make("code", {}, ...name.split(/(?=\[)|(?<=[,+])/).flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
 
-const known = (value) => value !== null && value !== undefined;
-
-const fixed = (value, digits = 3) => (known(value) ? value.toFixed(digits).replace("-", "\u2212") : "n/a");
-
-const signed = (value) => (known(value) ? (value > 0 ? "+" : "") + fixed(value) : "n/a");
-
-const between = (low, high, say = fixed) => (known(low) && known(high) ? `${say(low)} to ${say(high)}` : "");
-
-const pText = (p) => (known(p) ? (p < 0.001 ? "<.001" : p.toFixed(3)) : "n/a");
-
-const secondsText = (value) => (known(value) ? (value < 10 ? value.toPrecision(2) : value.toFixed(0)) : "n/a");
-
 /** A plain table: heads are strings, cells strings or elements; numbers (positions in `right`) stand to the right. */
-function plainTable(caption, heads, rows, right = []) {
+function plainTable(caption, heads, rows, right = [], datasets = [state.dataset]) {
   const side = (i) => (right.includes(i) ? { class: "number" } : {});
   return make(
     "table",
@@ -61,5 +65,10 @@ function plainTable(caption, heads, rows, right = []) {
         make("tr", {}, ...row.map((cell, i) => (i ? make("td", side(i), cell) : make("th", { scope: "row" }, cell)))),
       ),
     ),
+    printedFoot(heads.length, datasets),
   );
 }
+
+/** A table that is wider than its place scrolls there. */
+const scrolled = (title, content) =>
+  make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, content);

@@ -1,6 +1,8 @@
 // The page: its controls, and what is drawn anew when one of them changes.
 
 const option = (value, text) => make("option", { value }, text);
+/** The height that the picture of all rows takes at most, to stand in the first screen. */
+const ROOM = 560;
 
 function drawControls() {
   fill(byId("dataset"), ...[...new Set(SUITE.tables.map((each) => each.dataset))].map((name) => option(name, name)));
@@ -22,11 +24,52 @@ function drawSentences() {
   byId("suite").textContent =
     `Suite ${SUITE.name}, primary metric ${metricName(current.metric)}. Written from stored predictions alone.`;
   byId("stamp").textContent = current.stamp;
+  const refused = state.refused.length ? `Not in this leaderboard: ${state.refused.join(", ")}. Shown is ${named()}.` : "";
+  fill(byId("message"), ...prose(refused));
+  fill(byId("facts"), ...prose(facts(current)));
   drawQuestions(current);
   fill(byId("conclusion"), ...prose([current.conclusion, ...current.own].join(" ")));
   fill(byId("scope"), ...prose(current.scope));
   const found = (current.audit ?? []).map((sentence) => make("li", {}, ...prose(sentence)));
   fill(byId("audit"), ...(found.length ? [make("strong", {}, "Audit"), make("ul", {}, ...found)] : []));
+}
+
+/** Patients and rows in a line. */
+function facts(current) {
+  const kinds = current.rows.kind ?? [];
+  const ranked = kinds.filter((kind) => kind === "ranked").length;
+  const counted = kinds.length ? ` ${ranked} ranked rows, ${kinds.length - ranked} descriptive.` : "";
+  return `${current.synthetic ? "Made patients, no real ones. " : ""}${current.cases}${counted}`;
+}
+
+/** Every ranked row with its interval, coloured by what the test against the first one says. */
+function drawOverview() {
+  const current = table();
+  const rows = records(current.charts?.intervals ?? []);
+  byId("overview").hidden = !rows.length;
+  if (!rows.length) return fill(byId("overview"));
+  const metric = metricName(current.metric);
+  const apart = rows.filter(({ shown }) => shown === "significantly different").length;
+  const equal = rows.filter(({ shown }) => shown === "no difference shown").length;
+  const interval = intervalOf(rows);
+  const verdicts = `${equal} not told apart from the first, ${apart} significantly different`;
+  const caption = sentences(
+    `${metric}${interval ? " with its 95 % interval" : ""} of every ranked row`,
+    current.tested ? `, coloured by its test against the first: ${verdicts}.` : "; nothing is tested here.",
+  ).replace(" ,", ",").replace(" ;", ";");
+  const whole = figure({
+    chart: "intervals",
+    caption,
+    described: `${metric} of ${rows.length} rows, the first \`${rows[0].method}\` ${rows[0].text}: ${verdicts}.`,
+    datasets: { rows },
+    words: { metric, interval },
+    shape: "named",
+    columns: [["method", "method"], ["mean", metric, fixed], ...LIMITS, ["shown", "against the first row"]],
+    room: ROOM,
+    picked: ({ method }) => method && method !== rows[0].method && compareRows(method, rows[0].method),
+  });
+  fill(byId("overview"), make("h2", { id: "all-rows" }, "All ranked rows"), whole);
+  whole.draw();
 }
 
 /** Incomplete rows, rows that do not apply, and facts to know, below the table. */
@@ -41,11 +84,7 @@ function drawRemarks() {
     parts.push(
       make("h3", {}, title),
       make("p", { class: "note" }, ...prose(text)),
-      make(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
-        plainTable(title, head, cells, numbers),
-      ),
+      scrolled(title, plainTable(title, head, cells, numbers)),
     );
   }
   if (current.incomplete) {
@@ -54,11 +93,7 @@ function drawRemarks() {
     const title = "Incomplete rows: estimates on the splits that they have, never ranked";
     parts.push(
       make("h3", {}, title),
-      make(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
-        plainTable(title, head, cells, [1, 2]),
-      ),
+      scrolled(title, plainTable(title, head, cells, [1, 2])),
     );
   }
   if (current.not_applicable.length) {
@@ -74,12 +109,44 @@ function drawRemarks() {
   fill(byId("further-rows"), ...parts);
 }
 
+/** Where the patients come from and how the numbers are made, at the top. */
+function drawSource() {
+  const { name, title, source, license, citation } = datasetOf(state.dataset);
+  const parts = { Dataset: title ?? name, Source: source, Licence: license, Citation: citation };
+  const lines = Object.entries(parts).filter(([, text]) => text);
+  const terms = lines.flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, ...linked(text))]);
+  const docs = Object.entries(DOCS).map(([file, words]) => make("li", {}, ...link(`[${words}](docs/${file}.md)`)));
+  fill(byId("source"), make("dl", {}, ...terms), make("ul", {}, ...docs));
+}
+
+const DOCS = {
+  statistics: "How rows are tested and ranked",
+  protocol: "Protocols, splits and what is stored",
+  "add-a-method": "Add a method of your own",
+};
+
+/** When the results were written: the page's own bytes do not hold it. */
+const writtenOn = () => {
+  const at = new Date(document.lastModified);
+  return `${at.getFullYear()}-${String(at.getMonth() + 1).padStart(2, "0")}-${String(at.getDate()).padStart(2, "0")}`;
+};
+
+/** On paper each table says what it is, and whose patients these are. */
+function printedFoot(columns, datasets) {
+  const sources = [...new Set(datasets)].map((name) => {
+    const { title, license, citation } = datasetOf(name);
+    return [name, title, license, citation].filter(Boolean).join(". ");
+  });
+  const text = `${named()}. Suite ${SUITE.name}, results of ${writtenOn()}. ${sources.join(" ")}`;
+  return make("tfoot", { class: "printed" }, make("tr", {}, make("td", { colspan: String(columns) }, text)));
+}
+
 function drawSources() {
   fill(byId("note"), ...prose(SUITE.note));
   const method = ({ name, family, reference, differences, error }) =>
-    make("li", {}, make("code", {}, name), error ? `: broken: ${error}` : ` (${family}): ${reference}. ${differences}`);
+    make("li", {}, make("code", {}, name), ...(error ? [`: broken: ${error}`] : prose(` (${family}): ${reference}. ${differences}`)));
   const dataset = ({ name, title, source, license, citation }) =>
-    make("li", {}, make("code", {}, name), `: ${[title, source, license, citation].filter(Boolean).join(". ")}`);
+    make("li", {}, make("code", {}, name), ": ", ...linked([title, source, license, citation].filter(Boolean).join(". ")));
   byId("methods").append(make("ul", {}, ...SUITE.methods.map(method)));
   byId("datasets").append(make("ul", {}, ...SUITE.datasets.map(dataset)));
 }
@@ -155,6 +222,7 @@ function choose(name, wanted) {
   }
   writeAddress();
   for (const box of document.querySelectorAll("input[data-row]")) box.checked = state.rows.includes(box.dataset.row);
+  drawCompare();
   if (["roc", "calibration", "decision", "labels", "time"].includes(state.view)) {
     const inside = byId("panel").contains(document.activeElement);
     drawView();
@@ -163,9 +231,18 @@ function choose(name, wanted) {
   return state.rows.includes(name);
 }
 
+/** Two rows side by side, wherever they were chosen. */
+function compareRows(a, b) {
+  Object.assign(state, { a, b });
+  show("two");
+  byId("panel").scrollIntoView();
+}
+
 function drawAll() {
   drawControls();
+  drawSource();
   drawSentences();
+  drawOverview();
   drawTable();
   drawRemarks();
   drawTabs();
@@ -178,6 +255,7 @@ function changeTable(dataset, protocol) {
   state.dataset = dataset;
   state.protocol = protocolsOf(dataset).includes(protocol) ? protocol : firstProtocol(dataset);
   if (own) state.metric = table().metric;
+  state.refused = [];
   settle();
   writeAddress();
   drawAll();
@@ -193,7 +271,7 @@ function listen() {
   };
   byId("metric").addEventListener(
     "change",
-    changed("metric", () => (drawTable(), state.view === "time" && drawView())),
+    changed("metric", () => (drawTable(), ["time", "across"].includes(state.view) && drawView())),
   );
   byId("kind").addEventListener("change", changed("kind", redrawRows));
   byId("filter").addEventListener("input", changed("filter", redrawRows));
@@ -202,11 +280,14 @@ function listen() {
     writeAddress();
     drawTheme();
   });
+  byId("compare").addEventListener("click", () => compareRows(...state.rows.slice(-2)));
+  NARROW.addEventListener("change", drawAll);
   window.addEventListener("hashchange", () => {
-    if (location.hash.includes("=")) {
-      readAddress();
-      drawAll();
-    } else writeAddress();
+    if (!location.hash.includes("=")) return writeAddress();
+    const before = state.view;
+    readAddress();
+    drawAll();
+    if (state.view !== before) byId("panel").scrollIntoView();
   });
 }
 

@@ -1,6 +1,6 @@
 // What the reader has chosen. It lives in the address after '#', so that a link or a bookmark shows the same.
 
-const VIEWS = ["best", "pairs", "two", "roc", "calibration", "decision", "sites", "time", "ablations"];
+const VIEWS = ["best", "across", "pairs", "two", "roc", "calibration", "decision", "sites", "time", "ablations"];
 if (SUITE.labels) VIEWS.splice(VIEWS.indexOf("sites"), 0, "labels");
 const KINDS = { all: "all rows", ranked: "ranked rows", descriptive: "descriptive rows" };
 const THEMES = ["auto", "light", "dark"];
@@ -10,11 +10,18 @@ const state = {};
 
 const table = () => tableOf(state.dataset, state.protocol);
 
-/** Take up the address; what it lacks, or what does not exist, is as at the first opening. */
+/** Take up the address; what it lacks, or what does not exist, is as at the first opening, and `state.refused` says so. */
 function readAddress() {
   const said = new URLSearchParams(location.hash.slice(1));
-  const one = (name, allowed, otherwise) => (allowed.includes(said.get(name)) ? said.get(name) : otherwise);
-  const first = SUITE.tables.find((each) => each.tested) ?? SUITE.tables[0];
+  state.refused = [];
+  const one = (name, allowed, otherwise) => {
+    const asked = said.get(name);
+    if (allowed.includes(asked)) return asked;
+    if (asked !== null) state.refused.push(`${name} \`${asked}\``);
+    return otherwise;
+  };
+  const real = SUITE.tables.filter((each) => !each.synthetic);
+  const first = real.find((each) => each.tested) ?? real[0] ?? SUITE.tables.find((each) => each.tested) ?? SUITE.tables[0];
   const datasets = SUITE.tables.map((each) => each.dataset);
   state.dataset = one("dataset", datasets, first.dataset);
   state.protocol = one("protocol", protocolsOf(state.dataset), firstProtocol(state.dataset));
@@ -24,9 +31,11 @@ function readAddress() {
   state.theme = one("theme", THEMES, "auto");
   state.filter = said.get("filter") ?? "";
   state.sort = said.get("sort") ?? "";
+  state.columns = said.getAll("column");
   state.rows = said.getAll("row").filter(isRow).slice(0, MOST);
   state.a = said.get("a");
   state.b = said.get("b");
+  for (const name of ["a", "b"]) if (state[name] && !isRow(state[name])) state.refused.push(`row \`${state[name]}\``);
   settle();
 }
 
@@ -48,13 +57,18 @@ function settle() {
   if (!isRow(state.b) || state.b === state.a) state.b = methods.find((name) => name !== state.a);
 }
 
-function writeAddress() {
+const addressOf = (chosen) => {
   const said = new URLSearchParams();
-  for (const name of ["dataset", "protocol", "metric", "view"]) said.set(name, state[name]);
-  for (const name of ["filter", "sort"]) if (state[name]) said.set(name, state[name]);
-  if (state.kind !== "all") said.set("kind", state.kind);
-  if (state.theme !== "auto") said.set("theme", state.theme);
-  if (state.rows.join("\n") !== (table().shown ?? []).join("\n")) for (const row of state.rows) said.append("row", row);
-  if (state.view === "two") for (const name of ["a", "b"]) if (state[name]) said.set(name, state[name]);
-  history.replaceState(null, "", `#${said}`);
+  for (const name of ["dataset", "protocol", "metric", "view"]) said.set(name, chosen[name]);
+  for (const name of ["filter", "sort"]) if (chosen[name]) said.set(name, chosen[name]);
+  if (chosen.kind !== "all") said.set("kind", chosen.kind);
+  if (chosen.theme !== "auto") said.set("theme", chosen.theme);
+  for (const name of chosen.columns) said.append("column", name);
+  if (chosen.rows.join("\n") !== (table().shown ?? []).join("\n")) for (const row of chosen.rows) said.append("row", row);
+  if (chosen.view === "two") for (const name of ["a", "b"]) if (chosen[name]) said.set(name, chosen[name]);
+  return `#${said}`;
+};
+
+function writeAddress() {
+  history.replaceState(null, "", addressOf(state));
 }

@@ -2,6 +2,7 @@
 
 const TITLES = {
   best: "Difference from the first row",
+  across: "Across datasets",
   pairs: "All pairs",
   two: "Two rows",
   roc: "ROC",
@@ -16,10 +17,8 @@ const sentences = (...parts) => parts.filter(Boolean).join(" ");
 const paragraph = (text, attributes = {}) => make("p", attributes, ...prose(text));
 const named = () => `${table().dataset}, ${table().protocol}`;
 const untested = () => paragraph(`Nothing is tested in this table, so there is nothing to draw. ${table().conclusion}`);
-const LIMITS = [
-  ["low", "low", fixed],
-  ["high", "high", fixed],
-];
+const limits = (say) => ["low", "high"].map((name) => [name, name, say]);
+const LIMITS = limits(fixed);
 
 const DRAWN = {
   best() {
@@ -36,9 +35,11 @@ const DRAWN = {
     );
     const verdicts = `${worse} rows significantly different, ${equal} without a shown difference`;
     const described = `${metric} differences to ${rows[0].method}: ${verdicts}.`;
-    const columns = [["method", "method"], ["difference", "difference", signed], ...LIMITS, ["shown", "verdict"]];
+    const columns = [["method", "method"], ["difference", "difference", signed], ...limits(signed), ["shown", "verdict"]];
     return [figure({ chart: "forest", caption, described, datasets: { rows }, words: { metric }, shape: "named", columns })];
   },
+
+  across: acrossDatasets,
 
   pairs() {
     const current = table();
@@ -58,7 +59,9 @@ const DRAWN = {
       ["p", "p", pText],
       ["p_adjusted", "p, all pairs", pText],
     ];
-    return [paragraph(described), figure({ chart: "matrix", caption, described, datasets: { rows }, shape: "cells", columns })];
+    const picked = ({ row, column }) => row && column && compareRows(row, column);
+    const whole = figure({ chart: "matrix", caption, described, datasets: { rows }, shape: "cells matrix", columns, picked });
+    return [paragraph(`${described} Press a cell to compare its two rows.`), whole];
   },
 
   two() {
@@ -86,7 +89,7 @@ const DRAWN = {
   },
 
   roc: () => {
-    const columns = [["method", "method"], ["x", "1 \u2212 specificity", fixed], ["y", "sensitivity", fixed], ...LIMITS];
+    const columns = [["method", "method"], ["x", "1 \u2212 specificity", point], ["y", "sensitivity", point], ...limits(point)];
     const aucs = table().metrics.auc.mean;
     return curveView("roc", columns, (rows) => ({
       caption: sentences(
@@ -101,13 +104,13 @@ const DRAWN = {
   calibration: () => {
     const columns = [
       ["method", "method"],
-      ["x", "predicted", fixed],
-      ["y", "observed", fixed],
-      ...LIMITS,
-      ["share", "share of predictions", fixed],
+      ["x", "predicted", point],
+      ["y", "observed", point],
+      ...limits(point),
+      ["share", "share of predictions", point],
     ];
     return curveView("calibration", columns, (rows) => {
-      const eces = state.rows.map((name) => `\`${name}\` ${fixed(table().rows.calibration_error[placeOf(name)])}`);
+      const eces = state.rows.map((name) => `\`${name}\` ${fixed(table().metrics.calibration_error.mean[placeOf(name)])}`);
       const intervals = intervalOf(rows) ? ", 95 % intervals by patient bootstrap" : "; this protocol allows no intervals";
       const shares = figure({
         chart: "shares",
@@ -117,8 +120,8 @@ const DRAWN = {
         shape: "square",
         columns: [
           ["method", "method"],
-          ["middle", "middle of the bin", fixed],
-          ["share", "share", fixed],
+          ["middle", "middle of the bin", point],
+          ["share", "share", point],
         ],
       });
       return {
@@ -135,7 +138,7 @@ const DRAWN = {
   },
 
   decision: () => {
-    const columns = [["method", "method"], ["x", "threshold", fixed], ["y", "net benefit", fixed], ...LIMITS];
+    const columns = [["method", "method"], ["x", "threshold", point], ["y", "net benefit", point], ...limits(point)];
     return curveView("decision", columns, (rows) => ({
       caption: sentences(
         `Net benefit of treating whom a row puts above the threshold probability as label 1 (${table().positive})${intervalOf(rows) ? ", with 95 % bands of each point" : ""}.`,
@@ -222,8 +225,8 @@ const DRAWN = {
       ["method", "method"],
       ["family", "family"],
       ["seconds", "seconds", secondsText],
-      ["mean", metric, fixed],
-      ...LIMITS,
+      ["mean", metric, estimateText(state.metric)],
+      ...limits(estimateText(state.metric)),
     ];
     const words = { metric, interval: intervalOf(rows) };
     const datasets = { rows, right: beside(0), left: beside(1) };
@@ -236,7 +239,7 @@ const DRAWN = {
     if (!found.length) return [paragraph("No ablation or sensitivity suite has results yet.")];
     return (own.length ? own : found).flatMap(({ suite, each }) => {
       const metric = metricName(each.metric);
-      const rows = records(each.charts.dots);
+      const rows = records(each.dots);
       const caption = sentences(
         `${suite.title}: ${metric}${intervalOf(rows) ? ", 95 % intervals" : ""}.`,
         "Rows are grouped by the parameters that they change. Overlapping intervals are no test.",
@@ -395,7 +398,7 @@ function splitFigure(current, a, b, pair, difference, metric) {
   );
   const share = `${above} of ${parts.length} test parts`;
   const described = `The first row has the greater ${metric} in ${share}; mean difference ${signed(difference)}.`;
-  const columns = [["part", bySite ? "site" : "seed"], ["split", "split"], ["difference", "difference", signed], ...LIMITS];
+  const columns = [["part", bySite ? "site" : "seed"], ["split", "split"], ["difference", "difference", signed], ...limits(signed)];
   return make(
     "div",
     {},
@@ -405,7 +408,7 @@ function splitFigure(current, a, b, pair, difference, metric) {
 }
 
 function bothCurves(current) {
-  const columns = [["method", "method"], ["x", "1 \u2212 specificity", fixed], ["y", "sensitivity", fixed], ...LIMITS];
+  const columns = [["method", "method"], ["x", "1 \u2212 specificity", point], ["y", "sensitivity", point], ...limits(point)];
   const caption = "ROC curves of the two rows.";
   const datasets = { rows: recordsOf(current.charts.roc, [state.a, state.b]) };
   return make(
@@ -421,11 +424,12 @@ function meanRanks(current) {
   const { sites, f, p, difference } = current.ranks;
   const rows = records(current.ranks.records);
   const caption = sentences(
-    `Mean ranks of the ranked rows over ${sites} sites (Iman-Davenport F ${known(f) ? f.toFixed(2) : "infinite"}, p ${pText(p)}).`,
-    `Rows whose bars overlap differ by less than Nemenyi's critical difference, ${difference.toFixed(2)}: no difference is shown.`,
+    `Mean ranks of the ranked rows over ${sites} sites (Iman-Davenport F ${known(f) ? decimals(f, 2) : "infinite"}, p ${pText(p)}).`,
+    `Rows whose bars overlap differ by less than Nemenyi's critical difference, ${decimals(difference, 2)}: no difference is shown.`,
   );
-  const columns = [["method", "method"], ["value", "mean rank", (value) => value.toFixed(2)]];
-  const described = `Mean ranks: ${rows.map((row) => `${row.method} ${row.value.toFixed(2)}`).join(", ")}.`;
+  const places = (value) => decimals(value, 2);
+  const columns = [["method", "method"], ["value", "mean rank", places]];
+  const described = `Mean ranks: ${rows.map((row) => `${row.method} ${places(row.value)}`).join(", ")}.`;
   const whole = figure({ chart: "ranks", caption, described, datasets: { rows }, shape: "named", columns });
   return [make("h4", {}, "Mean ranks over sites"), whole];
 }
@@ -438,10 +442,6 @@ function spreadOverSites(current) {
   const title = "How much the AUC differs between sites";
   return [
     make("h4", {}, title),
-    make(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
-      plainTable(title, heads, rows, [1, 2]),
-    ),
+    scrolled(title, plainTable(title, heads, rows, [1, 2])),
   ];
 }
