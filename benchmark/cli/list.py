@@ -1,5 +1,7 @@
 """`list`: what is registered, what is here, and what is broken; imports no component."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmark.cli.selection import JSON, PLUGIN, Options, argument, print_json
@@ -7,9 +9,16 @@ from benchmark.registry.cards import CorpusCard, DatasetCard
 from benchmark.registry.catalogue import Catalogue, ConfiguredMethod
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import Entry
+from benchmark.registry.spelling import parse_spelling
+from benchmark.system.terminal import wrapped
 
 KINDS = ("datasets", "methods", "protocols", "suites", "encoders", "corpora")
-ARGUMENTS = (PLUGIN, JSON, argument("kind", nargs="?", choices=KINDS, help="only this kind"))
+ARGUMENTS = (
+    argument("kind", nargs="?", choices=KINDS, help="only this kind"),
+    argument("--short", action="store_true", help="names alone, methods by family and without their variants"),
+    PLUGIN,
+    JSON,
+)
 
 
 def run(options: Options) -> int:
@@ -22,8 +31,7 @@ def run(options: Options) -> int:
     else:
         for kind, items in content.items():
             print(f"{kind}:")
-            for item in items:
-                print(f"  {_line(item)}")
+            print("\n".join(_short(items) if options.short else (f"  {_line(item)}" for item in items)))
     return 0
 
 
@@ -90,6 +98,19 @@ def _method(method: ConfiguredMethod) -> dict[str, Any]:
 
 def _error(entry: Entry[Any]) -> dict[str, str]:
     return {"error": entry.error} if entry.error else {}
+
+
+def _short(items: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The names in lines of a terminal's width; those of methods by family, each with the number of its variants."""
+    groups: dict[str, Counter[str]] = {}
+    for item in items:
+        family = "broken" if "error" in item else item.get("family", "")
+        groups.setdefault(family, Counter())[parse_spelling(item["name"])[0] if family else item["name"]] += 1
+    for family, found in groups.items():
+        names = ", ".join(f"{name} +{count - 1}" if count > 1 else name for name, count in found.items())
+        yield wrapped(f"{family}: {names}" if family else names, "  ", hanging="    " if family else "  ")
+    if any(count > 1 for found in groups.values() for count in found.values()):
+        yield "  (+2: two registered variants, which `list methods` spells)"
 
 
 def _line(item: dict[str, Any]) -> str:

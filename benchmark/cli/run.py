@@ -15,12 +15,14 @@ from benchmark.cli.selection import JOBS, PARTS, SUITE, Options, argument, chose
 from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import DEFAULT
 from benchmark.system.errors import BenchmarkError, check_known
+from benchmark.system.terminal import counted, wrapped
 
 if TYPE_CHECKING:
+    from benchmark.cells.planning import Cell, Plan
     from benchmark.cells.run import Request, Summary
     from benchmark.cells.store import CellRecord
     from benchmark.data.cohort import Cohort
-    from benchmark.leaderboard.standings import Standings
+    from benchmark.suites.members import Table
     from benchmark.suites.suite import Suite
 
 
@@ -52,6 +54,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
     from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
+    from benchmark.leaderboard.terminal import shown
     from benchmark.system.background import Background
     from benchmark.system.files import exclusive
     from benchmark.system.locations import results_folder
@@ -81,6 +84,8 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
         remember(options, joining(options, catalogue, replaces, prepared[1].cohorts), catalogue, prepared[0].tasks)
         _audit(suite.protocols, catalogue, prepared[1].cohorts)
         whole = current_suite(options.suite, catalogue)
+        planned = prepared[0]
+        touched = _touched(options, planned, planned.to_run(retry=request.retry, recompute=request.recompute))
         mirror = Mirror(options.suite, catalogue.plugins, enabled=not options.no_sync)
 
         board = Background(("rank", "--suite", options.suite), catalogue.plugins)
@@ -101,9 +106,9 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
             except Exception as error:  # whatever it is: what was computed does not depend on the page
                 page = f"none: {error}" if isinstance(error, BenchmarkError) else f"none: {type(error).__name__}: {error}"
             for table in tables:
-                if table.task.dataset in suite.datasets and table.task.protocol in suite.protocols:
-                    reporter.say(_summary(table, catalogue, options.method))
-            reporter.say(f"leaderboard: {path}\npage: {page}")
+                if (rows := touched.get((table.task.dataset, table.task.protocol))) is not None:
+                    reporter.say(shown(table, catalogue, rows, asked=not options.method))
+            reporter.say(f"\nleaderboard: {path}\npage: {page}")
             if summary.computed:
                 reporter.say(mirror.finish())
     for line in _not_ok(summary.not_ok):
@@ -112,7 +117,8 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
         reporter.say(f"{method} failed alike on two datasets, and its other cells are not computed: {reason}")
     if summary.not_ok:
         outcomes = ",".join(sorted({record.outcome for record in summary.not_ok}))
-        reporter.say(f"{len(summary.not_ok)} cells are not ok; `explain CELL` says more, `run --retry {outcomes}` tries again")
+        cells = f"{counted(len(summary.not_ok), 'cell')} {'is' if len(summary.not_ok) == 1 else 'are'} not ok"
+        reporter.say(f"{cells}; `explain CELL` says more, `run --retry {outcomes}` tries again")
     for line in (*summary.broken.values(), *summary.skipped.values()):
         reporter.say(f"not run: {line}")
     return 1 if summary.not_ok or summary.broken else 0
@@ -142,7 +148,8 @@ def _published(suite: Suite) -> str:
     if not rows:
         return f"no results of {suite.name} are published yet"
     where = "leaderboard.md" if suite.name == DEFAULT else f"results/{suite.name}.md"
-    return f"{rows} rows of {suite.name} are published: {where} has them beside this machine's, `rank --no-local` them alone"
+    are = f"{counted(rows, 'row')} of {suite.name} {'is' if rows == 1 else 'are'} published"
+    return wrapped(f"{are}: {where} has them beside this machine's, `rank --no-local` them alone", hanging="  ")
 
 
 def _audit(protocols: Sequence[str], catalogue: Catalogue, cohorts: Mapping[str, Cohort]) -> None:
@@ -157,7 +164,7 @@ def _audit(protocols: Sequence[str], catalogue: Catalogue, cohorts: Mapping[str,
             reporter.say(f"audit of {dataset} not finished: {type(error).__name__}: {error}")
             continue
         for finding in audit.findings:
-            reporter.say(f"audit: {finding}")
+            reporter.say(wrapped(f"audit: {finding}", hanging="  "))
 
 
 def _check_prepared(options: Options, summary: Summary) -> None:
@@ -192,23 +199,14 @@ def _outcomes(named: str) -> tuple[str, ...]:
     return names
 
 
-def _summary(table: Standings, catalogue: Catalogue, named: Sequence[str]) -> str:
-    """The leading rows and the conclusion of a table, as the leaderboard has them; of named methods what it says of them.
-
-    The suite's questions are answered where the whole suite is run.
-    """
-    from benchmark.leaderboard.answers import answers
-    from benchmark.leaderboard.answers_shown import sentences
-    from benchmark.leaderboard.conclusions import conclusion
-    from benchmark.leaderboard.own_rows import own_row_sentences
-
-    title = f"\n{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases)"
-    means = {} if table.comparison is None else table.comparison.metrics[table.metric].dropna().to_dict()
-    leading = ", ".join(f"{name} {means[name]:.3f}" for name in table.ranked[:5] if name in means)
-    asked = {} if named else sentences(answers(table))
-    answered = [line for origin, said in asked.items() for line in (f"questions {origin}:", *said)]
-    own = own_row_sentences(table, catalogue)
-    return "\n  ".join(filter(None, (title, leading, *answered, conclusion(table, catalogue), *own)))
+def _touched(options: Options, planned: Plan, cells: Sequence[Cell]) -> dict[Table, list[str]]:
+    """The tables that a run computes `cells` of, each with the rows named or computed; all tables where it computes none."""
+    rows = dict.fromkeys(cell.address.row for cell in (planned.cells if options.method else cells))
+    tables: dict[Table, list[str]] = {cell.address.row[:2]: [] for cell in cells or planned.cells}
+    for dataset, protocol, method in rows:
+        if (dataset, protocol) in tables:
+            tables[dataset, protocol].append(method)
+    return tables
 
 
 def _dry_run(request: Request, catalogue: Catalogue) -> int:

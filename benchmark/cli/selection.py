@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,11 @@ JOBS = argument("--jobs", type=int, default=None, metavar="N", help="worker proc
 JSON = argument("--json", action="store_true", help="print JSON")
 
 
+ADDRESS = "DATASET/PROTOCOL/METHOD/SPLIT, or without the split for the whole row"
+SLASH = re.compile(r"/(?![^\[]*\])")
+"""What divides an address; a parameter's value may hold one."""
+
+
 def print_json(content: Any) -> None:
     """What `--json` prints."""
     print(json.dumps(content, indent=1, default=str))
@@ -40,6 +46,20 @@ def stored_suite(options: Options) -> tuple[Suite, Catalogue]:
 
     catalogue = catalogue_of(options.suite, options.plugin, local=not options.no_local)
     return current_suite(options.suite, catalogue, local=not options.no_local), catalogue
+
+
+def addressed(address: str, catalogue: Catalogue) -> tuple[str, str, str, str | None]:
+    """Dataset, protocol and method of an address, in their one spelling, and the split if it names one.
+
+    Raises `BenchmarkError` for what is not an address, and `UnknownNameError`.
+    """
+    from benchmark.cells.rows import MEMBERS
+
+    parts = SLASH.split(address)
+    if len(parts) not in (3, 4):
+        raise BenchmarkError(f"'{address}' is not DATASET/PROTOCOL/METHOD or DATASET/PROTOCOL/METHOD/SPLIT")
+    dataset, protocol, method = (canonical(kind, name, catalogue) for kind, name in zip(MEMBERS, parts, strict=False))
+    return dataset, protocol, method, parts[3] if len(parts) == 4 else None
 
 
 def chosen_jobs(options: Options) -> int:

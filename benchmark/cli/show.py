@@ -4,11 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.cli.selection import JSON, PLUGIN, Options, argument, print_json
+from benchmark.cli.selection import JSON, PLUGIN, Options, addressed, argument, print_json
 from benchmark.registry.discovery import discover
 from benchmark.suites.members import members
-from benchmark.suites.suite import DEFAULT, canonical, load_suite
-from benchmark.system.errors import BenchmarkError
+from benchmark.suites.suite import DEFAULT, load_suite
+from benchmark.system.errors import BenchmarkError, check_known
 
 LEVELS = 6
 """Levels of a category that are printed."""
@@ -17,10 +17,14 @@ SUBJECTS = ("dataset", "method", "encoder", "protocol", "suite", "case", "splits
 
 ARGUMENTS = (
     argument("subject", choices=SUBJECTS, help="what to show"),
-    argument("name", nargs="?", help="its name (a card or a suite), or the id of a case"),
-    argument("--dataset", metavar="D", help="for a case, splits, predictions and stages"),
-    argument("--protocol", metavar="P", help="for splits and predictions"),
-    argument("--method", metavar="M", help="for predictions, and for stages their owner"),
+    argument(
+        "name",
+        nargs="?",
+        help="its name (a card or a suite), the id of a case, or for predictions DATASET/PROTOCOL/METHOD[/SPLIT]",
+    ),
+    argument("--dataset", metavar="D", help="for a case, splits and stages; for predictions in place of the address"),
+    argument("--protocol", metavar="P", help="for splits; for predictions in place of the address"),
+    argument("--method", metavar="M", help="for stages their owner; for predictions in place of the address"),
     argument("--suite", default=DEFAULT, metavar="NAME", help="for predictions: the suite whose rows are shown"),
     argument("--output", default="", metavar="DIR", help="for a case: where its ECG is drawn (default: results/cases/DATASET)"),
     argument("--columns", action="store_true", help="for a dataset: how each column of its cohort was read"),
@@ -153,15 +157,29 @@ def _predictions(options: Options) -> list[dict[str, Any]]:
     from benchmark.cells.rows import catalogue_of, load_predictions
 
     catalogue = catalogue_of(options.suite, options.plugin)
-    row = {kind: canonical(kind, _needed(options, kind), catalogue) for kind in ("dataset", "protocol", "method")}
+    row = dict(zip(("dataset", "protocol", "method", "split"), addressed(_address(options), catalogue), strict=True))
     frame = load_predictions(options.suite)
-    for column, value in row.items():
-        frame = frame[frame[column] == value]
+    for column in ("dataset", "protocol", "method"):
+        frame = frame[frame[column] == row[column]]
     if frame.empty:
-        raise BenchmarkError(f"no complete row of {', '.join(row.values())} is stored in suite {options.suite}: run it first")
+        address = "/".join(str(row[column]) for column in ("dataset", "protocol", "method"))
+        raise BenchmarkError(
+            f"no complete row {address} is stored in suite {options.suite}: run it, or name its suite by --suite"
+        )
+    if row["split"] is not None:
+        check_known("split", [row["split"]], frame["split"].astype(str).unique().tolist())
+        frame = frame[frame["split"] == row["split"]]
     columns = ["case", "split", "seed", "label", "probability"]
     rows = frame[columns].astype({"case": str, "split": str}).to_dict("records")
     return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def _address(options: Options) -> str:
+    """The address of a row: its name, or what the three options give. Raises `BenchmarkError` where both are given."""
+    given = [name for name in ("dataset", "protocol", "method") if getattr(options, name)]
+    if options.name and given:
+        raise BenchmarkError(f"{options.name} names dataset, protocol and method: leave out --{given[0]}")
+    return options.name or "/".join(_needed(options, name) for name in ("dataset", "protocol", "method"))
 
 
 def _stages(options: Options) -> list[dict[str, Any]]:

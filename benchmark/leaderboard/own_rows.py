@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.leaderboard.conclusions import place
-from benchmark.leaderboard.standings import Standings, frames
+from benchmark.leaderboard.standings import Standings, frames, further
 from benchmark.leaderboard.tables import p_value
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.comparison import Comparison, compare
@@ -39,15 +39,24 @@ def _likeness(table: Standings, comparison: Comparison, name: str, catalogue: Ca
     if name not in scored or not alike:
         return ""
     like = alike[0]
-    ranked = like in table.ranked
-    pair = table.against(like)[name] if ranked else _alone(table, name, like)
-    what = f"{', '.join(sorted(inputs)) or 'none'}; {'ranked' if ranked else 'descriptive'}"
-    difference = f"Of the other rows with its inputs `{like}` scores best ({what}): {_difference(pair)} from it"
+    what = f"{', '.join(sorted(inputs)) or 'none'}; {'ranked' if like in table.ranked else 'descriptive'}"
+    chosen = of_pair(table, name, like, chosen=", which was chosen by its score")
+    return f"Of the other rows with its inputs `{like}` scores best ({what}): {chosen}"
+
+
+def of_pair(table: Standings, name: str, other: str, *, chosen: str = "") -> str:
+    """How a row differs from another, with p: by the table's family where both are ranked, else of this pair alone.
+
+    `chosen` says what is to be known of the pair where its p is unadjusted.
+    """
+    ranked = {name, other} <= set(table.ranked)
+    pair = table.against(other)[name] if ranked else _alone(table, name, other)
+    difference = f"{_difference(pair)} from it"
     if not np.isfinite(pair["p"]):
         return difference
     if ranked:
         return f"{difference}, p {p_value(pair['p_adjusted'])}, adjusted for all pairs of the table"
-    return f"{difference}, p {p_value(pair['p_adjusted'])}, unadjusted: of this pair alone, which was chosen by its score"
+    return f"{difference}, p {p_value(pair['p_adjusted'])}, unadjusted: of this pair alone{chosen}"
 
 
 def _inputs(name: str, catalogue: Catalogue) -> frozenset[str]:
@@ -58,7 +67,15 @@ def _alone(table: Standings, name: str, other: str) -> Mapping[Any, Any]:
     """The pair as name - other, tested as if there were no other row."""
     task, scores, thresholds = frames(table.rows)
     both = [name, other]
-    alone = compare(task, scores[both], thresholds[both], inference=table.rows.inference, ranked=both, metric=table.metric)
+    alone = compare(
+        task,
+        scores[both],
+        thresholds[both],
+        inference=table.rows.inference,
+        ranked=both,
+        metric=table.metric,
+        further={metric: frame[both] for metric, frame in further(table.rows).items()},
+    )
     return alone.pairs.to_dict("records")[0]
 
 

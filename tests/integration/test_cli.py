@@ -265,3 +265,39 @@ def test_a_suite_file_may_not_bear_the_name_of_a_shipped_suite(made):
 
 def test_a_seed_that_no_protocol_uses_is_refused(made):
     assert "no split has seed 1: the protocols use 39, 40, 41, 42" in made.run("--seeds", "1", code=2).stderr
+
+
+def test_explain_and_show_predictions_take_one_address(ran):
+    address = "made/repeated-cv/steady/seed39-fold0"
+    assert f"{address}: fresh" in ran.cli("explain", address, *ran.options).stdout
+    of_cell = ran.json("show", "predictions", address, *ran.options, "--json")
+    assert {row["split"] for row in of_cell} == {"seed39-fold0"} and len(of_cell) == CASES // 5
+    of_row = ran.json("show", "predictions", "made/repeated-cv/steady", *ran.options, "--json")
+    named = ["--dataset", "made", "--protocol", "repeated-cv", "--method", "steady"]
+    assert len(of_row) == 4 * CASES and of_row == ran.json("show", "predictions", *named, *ran.options, "--json")
+    for verb in (["explain"], ["show", "predictions"]):
+        assert "'made/steady' is not DATASET/PROTOCOL/METHOD" in ran.cli(*verb, "made/steady", *ran.options, code=2).stderr
+        assert "unknown split 'seed39'" in ran.cli(*verb, "made/repeated-cv/steady/seed39", *ran.options, code=2).stderr
+    both = ran.cli("show", "predictions", address, "--method", "steady", *ran.options, code=2)
+    assert "leave out --method" in both.stderr
+
+
+def test_a_missing_cell_whose_row_is_published_says_that_this_row_counts(made):
+    row = "made/repeated-cv/steady"
+    assert "published" not in made.cli("explain", row, *made.options).stdout
+    made.run("--method", "steady", "--protocol", "repeated-cv")
+    made.cli("publish", *made.options)
+    assert "published" not in made.cli("explain", row, *made.options).stdout
+    shutil.rmtree(made.output / "results" / "cells")
+    said = made.cli("explain", row, *made.options).stdout
+    assert "missing" in said and "the leaderboard uses the published row" in said
+
+
+def test_the_short_list_counts_variants_and_fits_80_columns(made):
+    listed = {method["name"] for method in made.json("list", "methods", "--json")["methods"]}
+    variants = sum(name.startswith("vdafm[") for name in listed)
+    short = made.cli("list", "methods", "--short").stdout
+    assert f"vdafm +{variants}" in short and "vdafm[" not in short
+    assert max(map(len, short.splitlines())) <= 80
+    names = set(re.findall(r"[a-z][\w-]+", short))
+    assert names >= {name.partition("[")[0] for name in listed}
