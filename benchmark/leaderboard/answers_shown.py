@@ -56,13 +56,13 @@ def contrast_rows(answered: Sequence[Answer]) -> list[list[str]]:
     ]
 
 
-def as_markdown(answered: Sequence[Answer]) -> str:
-    """The sentences as lists, the contrasts folded away; nothing where nothing is asked."""
+def as_markdown(answered: Sequence[Answer], *, contrasts: bool = True) -> str:
+    """The sentences as lists, the `contrasts` folded away; nothing where nothing is asked."""
     lists = [
         "\n".join([f"**Questions** {origin}:", "", *(f"- {sentence}" for sentence in said)])
         for origin, said in sentences(answered).items()
     ]
-    rows = contrast_rows(answered)
+    rows = contrast_rows(answered) if contrasts else []
     each = [folded(f"Each contrast of these questions ({len(rows)})", grid(HEAD, rows))] if rows else []
     return "\n\n".join([*lists, *each])
 

@@ -29,9 +29,21 @@ Kind = Literal[
     "seconds",
 ]
 Table = Literal[
-    "ranked", "descriptive", "secondary", "label 1", "label 0", "retrieval", "between sites", "page", "latex", "csv"
+    "ranked",
+    "descriptive",
+    "brief",
+    "brief descriptive",
+    "secondary",
+    "label 1",
+    "label 0",
+    "retrieval",
+    "between sites",
+    "page",
+    "latex",
+    "csv",
 ]
-"""The tables of the Markdown (secondary metrics by either class too), and those of the other formats."""
+"""The tables of the whole Markdown (secondary metrics by either class too), of the committed one, which is brief, and those of
+the other formats."""
 Line = dict[str, Any]
 """A complete row of a table: its values by field; a field that does not apply to it is missing."""
 DIFFERENCE = ("difference", "difference_low", "difference_high")
@@ -78,14 +90,15 @@ EVERYWHERE: tuple[Table, ...] = tuple(table for table in get_args(Table) if tabl
 COLUMNS: Mapping[str, Column] = {
     column.name: column
     for column in (
-        Column("rank", "rank", "rank", ("rank_low", "rank_high"), ("ranked", "page", "latex", "csv"), "tested"),
+        Column("rank", "rank", "rank", ("rank_low", "rank_high"), ("ranked", "brief", "page", "latex", "csv"), "tested"),
         Column("method", "method", "name", ("method",), EVERYWHERE),
+        Column("inputs_briefly", "inputs", "text", ("inputs_briefly",), ("brief",), "known"),
         Column(
             "estimate",
             "{metric}{interval}",
             "estimate",
             ("mean", "low", "high", "spread"),
-            ("ranked", "descriptive", "page", "latex"),
+            ("ranked", "descriptive", "brief", "brief descriptive", "page", "latex"),
             greatest_first=True,
         ),
         Column(
@@ -93,12 +106,12 @@ COLUMNS: Mapping[str, Column] = {
             "difference{of} from the first row{interval}",
             "difference",
             DIFFERENCE,
-            ("ranked", "page", "latex"),
+            ("ranked", "brief", "page", "latex"),
             greatest_first=True,
         ),
         Column("letters", "letters", "letters", ("letters",), ("ranked", "page", "latex", "csv"), "tested"),
         Column("p", "p", "p", ("p",), ("ranked", "page"), "known"),
-        Column("p_adjusted", "p, all pairs", "p", ("p_adjusted",), ("ranked", "page", "latex"), "known"),
+        Column("p_adjusted", "p, all pairs", "p", ("p_adjusted",), ("ranked", "brief", "page", "latex"), "known"),
         Column("p_holm", "second opinion (Nadeau-Bengio, Holm)", "p", ("p_holm",), ("ranked", "page"), "known"),
         Column("p_equivalent", "P(equal)", "p", ("p_equivalent",), ("ranked", "page"), "known"),
         Column("best_set", "best set", "flag", ("best_set",), ("ranked", "page", "csv"), "tested", greatest_first=True),
@@ -123,6 +136,7 @@ COLUMNS: Mapping[str, Column] = {
         Column("seconds", "seconds per split", "seconds", ("seconds",), ("page",)),
         Column("cells", "cells", "cells", ("cells_ok", "cells"), ("ranked", "descriptive", "page")),
         Column("source", "source", "text", ("source",), ("ranked", "descriptive", "page")),
+        Column("local", "source", "text", ("local",), ("brief", "brief descriptive"), "known"),
         Column("ranked", "ranked", "flag", ("ranked",), ()),
     )
 }
@@ -137,8 +151,9 @@ def lines(table: Standings, catalogue: Catalogue | None = None) -> list[Line]:
     if catalogue is not None:
         for line in made:
             method = catalogue.method(line["method"])
-            inputs = ", ".join(sorted(frozenset[str]().union(*method.modalities)))
-            line |= {"family": "" if method.entry.error else method.card.family, "inputs": inputs}
+            inputs = sorted(frozenset[str]().union(*method.modalities))
+            line |= {"inputs": ", ".join(inputs), "inputs_briefly": "+".join(inputs) or "none"}
+            line["family"] = "" if method.entry.error else method.card.family
     return made
 
 
@@ -149,6 +164,7 @@ def _line(table: Standings, comparison: Comparison, name: str) -> Line:
     line: Line = {
         "method": name,
         "source": row.source,
+        **({"local": "local"} if row.source == "local" else {}),
         "cells_ok": row.cells_ok,
         "cells": row.cells,
         "ranked": ranked,

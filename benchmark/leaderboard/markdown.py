@@ -23,25 +23,44 @@ single test set, Holm otherwise. The intervals of differences hold for all pairs
 interval holds 0. Overlapping intervals are not a test, and "no difference shown" does not mean "equal": *P(equal)* is the
 probability that the difference from the first row is below .01.
 [docs/statistics.md](docs/statistics.md) gives the formulas."""
+BRIEFLY = """\
+*Rank* is an interval: `1-2` means that no row is significantly better, and that every row but one other is significantly
+worse. A row whose rank begins with 1 is in the best set, which no row significantly outperforms. *p, all pairs* belongs to the
+difference from the first row and is corrected for all pairs of ranked rows. Overlapping intervals are not a test, and "no
+difference shown" does not mean "equal". [docs/reading-the-leaderboard.md](docs/reading-the-leaderboard.md) says more.
+
+`python -m benchmark export md{suite}` prints the whole: every metric with both classes as positive, sites, each contrast of a
+question, all columns of p, references of the methods. `export csv` and `export pairs` have the numbers unrounded, and the page
+that `python -m benchmark rank{suite}` writes draws them."""
+METHODS = (
+    "- Reference and departures of each method: `python -m benchmark show method NAME`; which values are assumed is marked [A]."
+)
 
 
-def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, jobs: int = 1) -> str:
-    """The whole leaderboard of a suite; the same bytes for the same stored predictions."""
+def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, jobs: int = 1, *, brief: bool = False) -> str:
+    """The leaderboard of a suite, whole or `brief`; the same bytes for the same stored predictions."""
+    reading = BRIEFLY.format(suite="" if suite.name == DEFAULT else f" --suite {suite.spelled}") if brief else READING
     parts = [
         f"# {suite.title}",
         f"Suite `{suite.name}`, primary metric {metric_name(suite.primary_metric)}. Written by "
         f"`python -m benchmark rank --suite {suite.spelled}` from stored predictions alone.",
-        READING if suite.name == DEFAULT else READING.replace("](docs/", "](../docs/"),
+        reading if suite.name == DEFAULT else reading.replace("](docs/", "](../docs/"),
         "\n".join(f"- [{_title(table)}](#{_anchor(_title(table))})" for table in tables),
         _further(suite),
     ]
     if not tables:
         parts.append(f"No predictions are stored yet: run `python -m benchmark run --suite {suite.spelled}`.")
-    written = mapped(lambda table: list(table_parts(table, catalogue)), tables, jobs)
+    first = {table.task.dataset: table for table in reversed(tables)}
+
+    def parts_of(table: Standings) -> list[str]:
+        again = brief and table is not first[table.task.dataset]
+        return table_parts(table, catalogue, brief=brief, again=again)
+
+    written = mapped(parts_of, tables, jobs)
     for table, of_table in zip(tables, written, strict=True):
         parts += [f"## {_title(table)}", *of_table]
-    parts += [*_across(suite, tables), *side_by_side(suite, tables), *_not_applicable(tables)]
-    parts += [*_footnotes(suite, tables, catalogue), *_reproduce(suite, tables)]
+    parts += [*_across(suite, tables), *side_by_side(suite, tables, brief=brief), *_not_applicable(tables, brief=brief)]
+    parts += [*_footnotes(suite, tables, catalogue, brief=brief), *_reproduce(suite, tables)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -76,11 +95,12 @@ def _across(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     return ["## Across datasets", *parts] if parts else []
 
 
-def side_by_side(suite: Suite, tables: Sequence[Standings]) -> list[str]:
+def side_by_side(suite: Suite, tables: Sequence[Standings], *, brief: bool = False) -> list[str]:
     """What a paper reports beside what was found here: two cohorts side by side, and no comparison of them.
 
-    One table per reported metric: the paper's rows, and the rows here that follow the same recipe, on each dataset. Figures of
-    the suite's first protocol, in %, mean (SD over cells); nothing where the suite reports nothing, or no row has results.
+    One table per reported metric, if `brief` of the first alone: the paper's rows, and the rows here that follow the same
+    recipe, on each dataset. Figures of the suite's first protocol, in %, mean (SD over cells); nothing where the suite reports
+    nothing, or no row has results.
     """
     reported = suite.reported
     if reported is None:
@@ -107,7 +127,7 @@ def side_by_side(suite: Suite, tables: Sequence[Standings]) -> list[str]:
         f"Reported: {reported.source}. Found: {suite.protocols[0]}, SD over its cells. Patients, "
         "labels and encoders differ: a difference between the two columns says nothing about either."
     )
-    others = [folded("The other reported metrics", "\n\n".join(blocks[1:]))] if blocks[1:] else []
+    others = [folded("The other reported metrics", "\n\n".join(blocks[1:]))] if blocks[1:] and not brief else []
     return ["## Reported and found, side by side", text, blocks[0], *others]
 
 
@@ -119,22 +139,26 @@ def _in_percent(cells: pd.DataFrame, method: str) -> str:
     return f"{values.mean():.2f} ({values.std():.2f})"
 
 
-def _not_applicable(tables: Sequence[Standings]) -> list[str]:
-    rows = list(
-        dict.fromkeys(
-            (table.task.dataset, *item) for table in tables if not table.rows.finding for item in table.rows.not_applicable
-        )
-    )
-    if not rows:
+def _not_applicable(tables: Sequence[Standings], *, brief: bool) -> list[str]:
+    """The rows that do not apply, those of one dataset and reason together; if `brief`, the ranked ones."""
+    alike: dict[tuple[str, str], dict[str, None]] = {}
+    for rows in (table.rows for table in tables if not table.rows.finding):
+        for method, reason in rows.not_applicable:
+            if method in rows.ranked or not brief:
+                alike.setdefault((rows.task.dataset, reason), {})[f"`{method}`"] = None
+    if not alike:
         return []
-    cells = [[dataset, f"`{method}`", reason] for dataset, method, reason in rows]
-    return ["## Not applicable", grid(["dataset", "method", "why"], cells)]
+    cells = [[dataset, ", ".join(methods), reason] for (dataset, reason), methods in alike.items()]
+    return ["## Not applicable", grid(["dataset", "methods", "why"], cells)]
 
 
-def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> list[str]:
-    """Reference and departures of every method shown; assumed values are marked [A] in its metadata."""
-    lines = []
-    for name in dict.fromkeys(method.partition("[")[0] for method in suite.methods):
+def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, brief: bool) -> list[str]:
+    """Source and licence of every dataset, and if not `brief` reference and departures of every method.
+
+    Assumed values are marked [A] in a method's card.
+    """
+    lines = [METHODS] if brief else []
+    for name in () if brief else dict.fromkeys(method.partition("[")[0] for method in suite.methods):
         entry = catalogue.methods.get(name)
         if entry.error:
             lines.append(f"- `{name}`: broken: {entry.error}")

@@ -1,4 +1,4 @@
-"""One table of the leaderboard in Markdown: its conclusion, rows, sites, metrics, notes and failures."""
+"""One table of the leaderboard in Markdown, briefly or as a whole: conclusion, rows, sites, metrics, notes and failures."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,36 +17,45 @@ from benchmark.leaderboard.tables import figure, folded, grid, p_value
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.metric_names import metric_name
+from benchmark.system.terminal import counted
 
 FEW_SITES = 10
 """More sites than these are folded away."""
 
 
-def table_parts(table: Standings, catalogue: Catalogue) -> list[str]:
-    """The paragraphs and tables below its heading; empty strings where there is nothing to say."""
+def table_parts(table: Standings, catalogue: Catalogue, *, brief: bool = False, again: bool = False) -> list[str]:
+    """The paragraphs and tables below its heading; empty strings where there is nothing to say.
+
+    If `brief`, the answers, the conclusion, six columns of ranked rows and two of descriptive ones (one more where a row
+    was computed on this machine), and what is missing. `again` says that the dataset was described before.
+    """
     interim = progress(table)
     parts = [
         f"**{interim}**" if interim else "",
-        scope(table),
+        f"The same {counted(len(table.task.labels), 'case')}. Site: {table.site}." if again else scope(table),
         _audit(table),
-        as_markdown(answers(table)),
+        as_markdown(answers(table), contrasts=not brief),
         f"**What this shows.** {conclusion(table, catalogue)}{of_the_proposed(table, catalogue)}",
         *own_row_sentences(table, catalogue),
     ]
     if table.comparison is not None:
-        rows = lines(table)
+        rows = lines(table, catalogue if brief else None)
         ranked, others = [row for row in rows if row["ranked"]], [row for row in rows if not row["ranked"]]
-        parts.append(_chosen(named("ranked"), ranked, table, rows) if ranked else "")
-        if others:
+        parts.append(_chosen(named("brief" if brief else "ranked"), ranked, table, rows) if ranked else "")
+        if others and brief:
+            summary = f"{counted(len(others), 'descriptive row')}: shown, but never ranked or tested"
+            parts.append(folded(summary, _chosen(named("brief descriptive"), others, table, rows)))
+        elif others:
             parts.append("Descriptive rows (shown, but never ranked or tested):")
             parts.append(_chosen(named("descriptive"), others, table, rows))
-        parts += [
-            _retrieval(table, [*ranked, *others]),
-            _sites(table, table.comparison, ranked or rows, rows),
-            _secondary(table, table.comparison, rows),
-            _stored(table),
-        ]
-    return [*parts, "\n".join(f"- {note}" for note in notes(table)), _incomplete(table)]
+        parts.append(_retrieval(table, [*ranked, *others]))
+        if not brief:
+            parts += [
+                _sites(table, table.comparison, ranked or rows, rows),
+                _secondary(table, table.comparison, rows),
+                _stored(table),
+            ]
+    return [*parts, "\n".join(f"- {note}" for note in notes(table, brief=brief)), _incomplete(table)]
 
 
 def _audit(table: Standings) -> str:

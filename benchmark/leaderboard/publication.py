@@ -46,7 +46,7 @@ def _standings(suite: Suite, tables: Sequence[TableRows], jobs: int) -> list[Sta
 def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, jobs: int = 1) -> Path:
     """Write `leaderboard.md` (`results/<suite>.md` for another suite); returns its path."""
     path = output_folder() / "leaderboard.md" if suite.name == DEFAULT else results_folder() / f"{suite.name}.md"
-    write_if_changed(path, render(suite, tables, catalogue, jobs).encode())
+    write_if_changed(path, render(suite, tables, catalogue, jobs, brief=True).encode())
     return path
 
 

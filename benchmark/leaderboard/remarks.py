@@ -61,8 +61,8 @@ def doubts(table: Standings) -> list[str]:
     ]
 
 
-def notes(table: Standings) -> list[str]:
-    """Facts about rows, and rows that are not shown."""
+def notes(table: Standings, *, brief: bool = False) -> list[str]:
+    """Facts about rows, and rows that are not shown; if `brief` without what tells the rows' probabilities apart."""
     lines = [] if table.comparison is None else list(table.comparison.notes)
     if table.task.fewest is not None:
         lines.append(
@@ -78,8 +78,8 @@ def notes(table: Standings) -> list[str]:
             lines.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
     if table.rows.finding:
         lines.append(f"votes on a finding count from a score of {HALF}: no threshold is chosen for it")
-    lines += _chosen_thresholds(table) if table.rows.threshold in CHOSEN else []
-    if narrow := _nearly_constant(table):
+    lines += _chosen_thresholds(table) if table.rows.threshold in CHOSEN and not brief else []
+    if not brief and (narrow := _nearly_constant(table)):
         lines.append(f"cells in which the SD of the probabilities is below {NARROW}, nearly the same for every case: {narrow}")
     waiting = [name for name in table.rows.to_come if name not in table.rows.ranked]
     if waiting:
