@@ -33,7 +33,7 @@ def shown(table: Standings, catalogue: Catalogue, just_run: Collection[str], *, 
     paragraphs = [progress(table), *_of_rows(table, catalogue, ran)]
     if asked:
         for origin, answered in sentences(answers(table)).items():
-            paragraphs += [f"Questions {origin}:", *answered]
+            paragraphs += [f"questions {origin}:", *answered]
     paragraphs.append(conclusion(table, catalogue))
     size, ranked = counted(len(table.task.case_ids), "case"), counted(len(table.ranked), "ranked row")
     title = f"{table.task.dataset}, {table.task.protocol}: {size}, {ranked}{' (> just run)' if ran else ''}"

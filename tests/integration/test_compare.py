@@ -105,8 +105,8 @@ def test_a_wrong_pair_is_one_line_and_code_2(ran: MadeBenchmark, words: list[str
 
 def test_a_run_answers_the_suites_questions_first_in_every_format(ran: MadeBenchmark) -> None:
     ran.suite.write_text(ran.suite.read_text() + ASKED)
-    said = ran.run("--protocol", "repeated-cv").stdout
-    (answer,) = re.findall(r"\*Is steady better than a row that knows nothing\?\* (not shown: \+\.\d+ .*)\.\n", said)
+    said = " ".join(ran.run("--protocol", "repeated-cv").stdout.split())
+    (answer,) = re.findall(r"\*Is steady better than a row that knows nothing\?\* (not shown: \+\.\d+ .*?)\. `", said)
     assert said.index(answer) > said.index("questions named by a paper:")
     markdown = ran.leaderboard.read_text()
     assert markdown.index(f"- *Is steady better than a row that knows nothing?* {answer}.") < markdown.index(
