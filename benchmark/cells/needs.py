@@ -15,8 +15,8 @@ from benchmark.cells.planning import Cell
 from benchmark.cells.schedule import Need
 from benchmark.cells.stages import PlannedStage
 from benchmark.data.cohort import Cohort
-from benchmark.data.features import TEXT, bound_to_pool, features_of, is_pretrained_on_pool
-from benchmark.data.modalities.text import WORDING
+from benchmark.data.features import bound_to_pool, features_of, is_pretrained_on_pool
+from benchmark.data.modalities.text import TEXT, WORDING
 from benchmark.data.stages import StageKey, rows_digest
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system.errors import BenchmarkError

@@ -17,8 +17,9 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.contracts import SplitProtocol
 from benchmark.data.features import encoder_identity, report_digests
 from benchmark.data.modalities.image import MASK
-from benchmark.data.modalities.text import WORDING, set_to_read
+from benchmark.data.modalities.text import TEXT, TOPICS, WORDING, set_to_read
 from benchmark.data.splits import Split
+from benchmark.data.written import why_missing
 from benchmark.learning.stages import TRAINING, read_corpora
 from benchmark.learning.thresholds import FITS, is_out_of_fold
 from benchmark.learning.tuning import search
@@ -218,7 +219,9 @@ def describe_row(
     configuration = _configuration(method)
     made = _read(method.entry.make, method.fixed)
     reports, no_reports = _reports(configuration, method, cohort)
-    encoders = encoders_of(method, configuration, made, cohort.modalities, cohort.encoders)
+    view = cohort if reports == WORDING else cohort.reading(reports)
+    held = cohort.modalities if view.reports is not None else cohort.modalities - {TEXT}
+    encoders = encoders_of(method, configuration, made, held, cohort.encoders)
     ingredients = {
         "data": cohort.content_digest,
         "dataset code": provenance.code_digest(dataset.entry.path),
@@ -243,9 +246,7 @@ def describe_row(
             "libraries": provenance.library_versions(code),
         }
     not_applicable = (
-        ""
-        if method.entry.error
-        else method.why_not_applicable(dataset.spelled, cohort.modalities, cohort.absent, len(cohort), cohort.columns)
+        "" if method.entry.error else method.why_not_applicable(dataset.spelled, held, view.absent, len(cohort), cohort.columns)
     )
     return PlannedRow(
         dataset.spelled,
@@ -254,8 +255,8 @@ def describe_row(
         encoders,
         ingredients,
         catalogue.plugins,
-        not_applicable
-        or no_reports
+        no_reports
+        or not_applicable
         or next(
             (refused for name in seen_of_images(encoders, configuration) if (refused := refusal(name, cohort, catalogue))), ""
         )
@@ -319,12 +320,13 @@ _REFUSED: WeakKeyDictionary[Cohort, dict[str, str]] = WeakKeyDictionary()
 def _reports(configuration: Mapping[str, Any], method: ConfiguredMethod, cohort: Cohort) -> tuple[str, str]:
     """The set of reports that a row reads, and why it cannot; a row that sees no text reads none but `wording`."""
     named = configuration.get("reports")
-    if not isinstance(named, str) or "text" not in frozenset().union(*method.modalities) & cohort.modalities:
+    shared = cohort.modalities if named in (WORDING, TOPICS) else frozenset({TEXT})  # a set may be written where there is no text
+    if not isinstance(named, str) or TEXT not in frozenset().union(*method.modalities) & shared:
         return WORDING, ""
     try:
         return set_to_read(named, cohort.report_sets), ""
     except UnknownNameError as error:
-        return WORDING, f"{cohort.name}: {error}"
+        return WORDING, f"{cohort.name}: {error}; {why_missing(cohort, named)}"
 
 
 def _no_corpora(configuration: Mapping[str, Any], catalogue: Catalogue) -> str:

@@ -27,6 +27,7 @@ VERBS = {
     "retrieve": "find the past cases most like a case's image, or most like a text",
     "suggest": "suggest the findings of an unread scan",
     "check-report": "say whether a report fits a case's image",
+    "write-reports": "have a model write reports from the images, and judge them by the lesion mask",
     "triage": "print the worklist of a dataset, most abnormal first",
     "check": "check whether a method or a dataset keeps its contract",
     "audit": "look for leaks in datasets, splits and methods",

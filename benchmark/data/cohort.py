@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.findings import FindingsPart, Queries, QueriesPart
 from benchmark.data.modalities import known_modalities, known_parts
-from benchmark.data.modalities.text import WITHHELD, WORDING, set_to_read
+from benchmark.data.modalities.text import TEXT, WITHHELD, WORDING, set_to_read
 from benchmark.data.parts import Bools, Flags, Floats, Frame, Index, Labels, Part, View, Words, join, lengths, take
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 
@@ -256,7 +256,7 @@ class Cohort:
         """The same view, whose reports, and the features of its text, are those of the named set; the pool is left as it is.
 
         `wording` is the set of its own drafts, which also stand for `topics` where it has none. Raises `UnknownNameError` for
-        any other set that the view does not hold.
+        any other set that the view does not hold. A case without a draft in the set has no text.
         """
         name, source = set_to_read(name, self.report_sets), self.feature_source
         if name == WORDING:
@@ -266,8 +266,11 @@ class Cohort:
             assert source is not None and not further
             return source(modality, encoder, rows, name)
 
+        reports = self.report_sets[name]
+        there = np.array([bool(drafts) for drafts in reports], dtype=bool)
+        present = self.present if there.all() and TEXT not in self.present else {**self.present, TEXT: there}
         features = None if source is None else read
-        return replace(self, reports=self.report_sets[name], report_sets={}, feature_source=features)
+        return replace(self, reports=reports, report_sets={}, present=present, feature_source=features)
 
     def join(self, other: Cohort) -> Cohort:
         """Both views of the same dataset as one, in the order of the dataset's cases (train + validation)."""

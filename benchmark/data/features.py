@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmark.data.cohort import Cohort, Features
 from benchmark.data.contracts import Encoder, PretrainedEncoder
-from benchmark.data.modalities.text import WORDING, set_to_read
+from benchmark.data.modalities.text import TEXT, WORDING, set_to_read
 from benchmark.data.parts import Index, mapped
 from benchmark.data.stages import Arrays, StageKey, rows_digest
 from benchmark.registry.catalogue import Catalogue
@@ -28,7 +28,6 @@ from benchmark.system.files import build_once, check_sealed, safe, write_durably
 from benchmark.system.locations import data_folder
 
 PRETRAINING = "pretraining"
-TEXT = "text"
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from benchmark.data.parts import Stored
 from benchmark.data.reading import opened_files
 from benchmark.data.remarks import Remarks, quoted
 from benchmark.data.sources import Sources
+from benchmark.data.written import with_written
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.catalogue import Catalogue, Configured
 from benchmark.registry.discovery import discover
@@ -47,17 +48,22 @@ def load_cohort(spelled: str, catalogue: Catalogue | None = None) -> Cohort:
 
 
 def load_prepared(folder: Path, catalogue: Catalogue) -> Cohort:
-    """The cohort of a prepared folder, with its encoders at hand."""
+    """The cohort of a prepared folder, with its encoders at hand, and the reports that were written for it."""
     check_sealed(folder, "`clean --prepared --yes`")
     cohort = _read(folder)
     if _task_digest(cohort) != cohort.task_digest:
         raise BenchmarkError(f"{folder} was edited: `clean --prepared --yes`, then run again")
+    cohort = with_written(cohort)
+
+    def load() -> Cohort:
+        return with_written(_read(folder))
+
     if cohort.pool is None:
-        return replace(cohort, feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder)))
+        return replace(cohort, feature_source=FeatureCache(cohort, catalogue, load))
     pool = Pool(cohort.name, data_key(cohort.pool), lambda: _read(folder / "pool"), report_digests(cohort.pool))
     return replace(
         cohort,
-        feature_source=FeatureCache(cohort, catalogue, lambda: _read(folder), pool),
+        feature_source=FeatureCache(cohort, catalogue, load, pool),
         pool=replace(cohort.pool, feature_source=FeatureCache(cohort.pool, catalogue, pool.load, pool)),
     )
 

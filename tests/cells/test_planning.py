@@ -410,7 +410,9 @@ def test_the_set_that_a_row_reads_is_an_ingredient_where_it_is_a_further_one(cat
 
 def test_a_row_of_a_set_of_reports_that_a_dataset_lacks_does_not_apply(catalogue: Catalogue) -> None:
     row = describe("made", "vdafm[reports=prompts]", with_topics(with_mask(catalogue)), catalogue)
-    assert row.not_applicable == "made: unknown set of reports 'prompts': known: topics, wording"
+    assert row.not_applicable == (
+        "made: unknown set of reports 'prompts': known: topics, wording; `write-reports` makes further ones"
+    )
     assert describe("made", "vdafm", with_mask(catalogue), catalogue).not_applicable == ""
 
 

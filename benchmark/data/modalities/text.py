@@ -21,6 +21,8 @@ from benchmark.data.remarks import Remarks
 from benchmark.system.errors import UnknownNameError
 
 Reports = tuple[tuple[str, ...], ...]
+TEXT = "text"
+"""The modality's name."""
 WORDING, TOPICS = "wording", "topics"
 """The sets of a cohort's own drafts, and of one draft for each topic."""
 ALTERED = ("exchanged", "side-swapped", "finding-removed", "finding-invented")
