@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from benchmark.cells.compute import outcome_of
@@ -22,15 +23,17 @@ R = TypeVar("R")
 PROTOCOL = "repeated-cv"
 
 
-def row_cells(suite: Suite, method: str, dataset: str, cohort: Cohort, catalogue: Catalogue) -> dict[str, Cell]:
-    """Split -> cell of a row under repeated cross-validation. Raises `BenchmarkError` where the row does not apply."""
+def row_cells(
+    suite: Suite, method: str, dataset: str, cohort: Cohort, catalogue: Catalogue, protocol: str = PROTOCOL
+) -> dict[str, Cell]:
+    """Split -> cell of a row under a protocol. Raises `BenchmarkError` where the row does not apply."""
     alone = replace(
-        suite, datasets=(dataset,), protocols=(PROTOCOL,), skipped={}, only={}, ranked=(method,), descriptive=(), places={}
+        suite, datasets=(dataset,), protocols=(protocol,), skipped={}, only={}, ranked=(method,), descriptive=(), places={}
     )
     planned = plan(alone, catalogue, {dataset: cohort}, Store())
     problems = [*(row.not_applicable for row in planned.not_applicable), *planned.impossible]
     if problems:
-        raise BenchmarkError(f"{dataset}/{PROTOCOL}/{method}: not applicable: {problems[0]}")
+        raise BenchmarkError(f"{dataset}/{protocol}/{method}: not applicable: {problems[0]}")
     return {cell.address.split: cell for cell in planned.cells}
 
 
@@ -42,13 +45,15 @@ def computed(
     function: Callable[..., R],
     *arguments: Any,
     say: Callable[[str], None] = lambda line: None,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[R]:
     """What `function(cell, *arguments)` gives for each cell, in a worker, after all that the cells need is built.
 
-    `say` receives a line for each step. Raises `BenchmarkError` for what fails or takes too much.
+    `say` receives a line for each step; `variables` are added to the worker's environment. Raises `BenchmarkError` for what
+    fails or takes too much.
     """
     needs = Needs(cells, {cells[0].address.dataset: cohort}, catalogue, forecast(cells), debug=False)
-    with LocalProcesses(1, suite.limits) as executor:
+    with LocalProcesses(1, suite.limits, variables) as executor:
         for need in needs.by_key.values():
             say(f"building {need.name}")
             built = need.submit(executor).result()

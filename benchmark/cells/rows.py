@@ -156,13 +156,14 @@ def current_suite(name: str, catalogue: Catalogue, *, local: bool = True) -> Sui
 def registered(extra: Members, catalogue: Catalogue) -> Members:
     """The members that are still registered."""
     names: dict[str, Any] = {
-        f"{kind}s": tuple(name for name in getattr(extra, f"{kind}s") if _is_registered(kind, name, catalogue))
+        f"{kind}s": tuple(name for name in getattr(extra, f"{kind}s") if is_registered(kind, name, catalogue))
         for kind in MEMBERS
     }
     return replace(extra, **names)
 
 
-def _is_registered(kind: Kind, spelled: str, catalogue: Catalogue) -> bool:
+def is_registered(kind: Kind, spelled: str, catalogue: Catalogue) -> bool:
+    """Whether a configuration can be had: its file is there, be it broken, and it has the parameters."""
     try:
         return bool(catalogue.configured(kind, spelled))
     except Exception:  # its file is gone, or its parameter; it is somebody's code, so whatever it raises stops no other row

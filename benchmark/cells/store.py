@@ -105,7 +105,7 @@ class Store:
             return None
         except OSError as error:
             raise store_error("read", path, error) from error
-        record = _parse(content)
+        record = parse(content)
         if record is None or record.address != address:
             _leave_out(path)
             return None
@@ -115,7 +115,7 @@ class Store:
         """All sound cells of a row, by split name."""
         found = {}
         for path in sorted(self.row_folder(dataset, protocol, method).glob("*.json")):
-            record = _parse(path.read_bytes())
+            record = parse(path.read_bytes())
             address = CellAddress(dataset, protocol, method, record.address.split) if record else None
             if record is not None and record.address == address and path.name == f"{safe(address.split)}.json":
                 found[record.address.split] = record
@@ -126,9 +126,17 @@ class Store:
     def records(self) -> Iterator[CellRecord]:
         """Every sound cell."""
         for path in sorted(self.folder.glob("*/*/*/*.json")):
-            record = _parse(path.read_bytes())
+            record = parse(path.read_bytes())
             if record is not None and self.path(record.address) == path:
                 yield record
+
+    def rows(self) -> Iterator[tuple[tuple[str, str, str], list[Path]]]:
+        """Dataset, protocol and method of each row of which there is a sound cell, with the files of its cells."""
+        for folder in sorted(self.folder.glob("*/*/*/")):
+            paths = sorted(folder.glob("*.json"))
+            record = next(filter(None, (parse(path.read_bytes()) for path in paths)), None)
+            if record is not None:
+                yield record.address.row, paths
 
     def task_path(self, dataset: str, protocol: str) -> Path:
         """Where the task of a dataset under a protocol lies (ids, labels, sites, splits)."""
@@ -145,7 +153,8 @@ def _leave_out(path: Path) -> None:
         set_aside(path)
 
 
-def _parse(content: bytes) -> CellRecord | None:
+def parse(content: bytes) -> CellRecord | None:
+    """The record of a cell file's bytes; None where they were torn or edited."""
     head, newline, body = content.partition(b"\n")
     if not newline or head != b'{"digest": "%s",' % hashlib.sha256(body).hexdigest().encode():
         return None

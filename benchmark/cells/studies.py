@@ -22,9 +22,14 @@ from benchmark.system.files import safe
 from benchmark.system.locations import results_folder
 
 
+def journals_folder() -> Path:
+    """Where the journals of this machine lie."""
+    return results_folder() / "tuning"
+
+
 def journal_path(dataset: str, protocol: str, method: str) -> Path:
     """The journal of a tuned row."""
-    return results_folder() / "tuning" / safe(dataset) / safe(protocol) / f"{safe(method)}.journal"
+    return journals_folder() / safe(dataset) / safe(protocol) / f"{safe(method)}.journal"
 
 
 def study_name(address: CellAddress, key: str) -> str:

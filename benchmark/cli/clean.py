@@ -1,21 +1,29 @@
 """`clean`: delete what can be made again (with --yes), or take a member out of a suite."""
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.cli.progress import ConsoleReporter
 from benchmark.cli.selection import PARTS, SUITE, Options, argument, chosen_suite
-from benchmark.suites.members import leave
+from benchmark.suites.members import leave, read_members
 from benchmark.suites.suite import load_suite
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import data_folder, results_folder
 
+if TYPE_CHECKING:
+    from benchmark.cells.store import Store
+    from benchmark.registry.entries import Kind
+
+KINDS: tuple[Kind, ...] = ("dataset", "protocol", "method")
 ARGUMENTS = (
     *SUITE,
     *PARTS,
-    argument("--stale", action="store_true", help="cells of the suite that are stale"),
+    argument("--stale", action="store_true", help="cells of the suite that are stale, and those of deleted components"),
     argument("--cells", action="store_true", help="all cells of the suite"),
     argument("--torn", action="store_true", help="files that were set aside, and partly written files"),
     argument(
@@ -75,8 +83,16 @@ def _cells(options: Options) -> Iterator[Path]:
     from benchmark.cells.run import prepare_plan
     from benchmark.cells.store import Store
 
-    suite, catalogue = chosen_suite(options)
     store = Store()
+    gone = _deleted_rows(options, store)
+    names = {name for row, _ in gone for name in row}
+    named = [name for kind in KINDS for name in getattr(options, kind)]
+    if named and names.issuperset(named):
+        yield from (path for _, paths in gone for path in paths)
+        return
+    suite, catalogue = chosen_suite(options)
+    if options.stale and not named:
+        yield from (path for _, paths in gone for path in paths)
     if options.cells:
         for table in suite.tables:
             for row in product(table.datasets, table.protocols, table.methods):
@@ -84,3 +100,23 @@ def _cells(options: Options) -> Iterator[Path]:
     else:
         planned, _ = prepare_plan(suite, (), catalogue, ConsoleReporter())
         yield from (store.path(cell.address) for cell in planned.cells if cell.state == "stale")
+
+
+def _deleted_rows(options: Options, store: Store) -> list[tuple[tuple[str, str, str], list[Path]]]:
+    """Rows (dataset, protocol, method) with a component that is registered no more, and their files; of those named if any are.
+
+    The plug-ins of every suite of this machine count, so far as their files are there.
+    """
+    from benchmark.cells.rows import is_registered
+    from benchmark.registry.discovery import discover
+
+    remembered = [path for each in read_members().values() for path in each.get("plugins", ())]
+    catalogue = discover(tuple(dict.fromkeys(path for path in (*remembered, *options.plugin) if Path(path).is_file())))
+    found = []
+    for address, paths in store.rows():
+        named = all(
+            not getattr(options, kind) or name in getattr(options, kind) for kind, name in zip(KINDS, address, strict=True)
+        )
+        if named and not all(is_registered(kind, name, catalogue) for kind, name in zip(KINDS, address, strict=True)):
+            found.append((address, paths))
+    return found
