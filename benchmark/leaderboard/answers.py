@@ -63,8 +63,12 @@ def _contrasts(table: Standings, asked: Asked) -> pd.DataFrame:
     families = {} if table.comparison is None else table.comparison.families
     known = families.get(asked.question.family, pd.DataFrame(columns=["a", "b", *NUMBERS]))
     found = pd.DataFrame(list(asked.contrasts), columns=["a", "b"], dtype=object)
-    found = found.merge(known[["a", "b", *NUMBERS]], on=["a", "b"], how="left")
-    turned = table.metric in LOWER_IS_BETTER
+    return judged(found.merge(known[["a", "b", *NUMBERS]], on=["a", "b"], how="left"), table.metric)
+
+
+def judged(found: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Contrasts with what `Answer.contrasts` adds: the differences turned in favour of a, and the call."""
+    turned = metric in LOWER_IS_BETTER
     sign, low, high = (-1.0, "high", "low") if turned else (1.0, "low", "high")
     favour = sign * found["difference"].astype(float)
     called = found["p_adjusted"].astype(float) < ALPHA
@@ -76,6 +80,27 @@ def _untested(table: Standings, asked: Asked) -> str:
     """Why none of a question's contrasts is tested."""
     if not asked.contrasts:
         return INAPPLICABLE
+    if barred := _barred(table):
+        return barred
+    if asked.waits_for:
+        return f"waits for {some([f'`{name}`' for name in asked.waits_for])}"
+    failed = [f"`{name}`" for name in asked.failed if any(name in pair for pair in asked.contrasts)]
+    if failed:
+        return f"not tested here: cells of {some(failed)} failed"
+    return why_untested(table)
+
+
+def why_untested(table: Standings) -> str:
+    """Why a pair of complete rows is not tested at a table."""
+    if barred := _barred(table):
+        return barred
+    if table.interim:
+        return "waits until every ranked row is complete"
+    return "not tested here: the metric or its variance is undefined"
+
+
+def _barred(table: Standings) -> str:
+    """Why nothing is ever tested at a table; nothing where something can be."""
     if table.rows.descriptive:
         return f"not tested here: {table.rows.descriptive}"
     sites = None if table.comparison is None else table.comparison.counted_sites
@@ -83,14 +108,7 @@ def _untested(table: Standings, asked: Asked) -> str:
         return f"not tested here: fewer than {MIN_SITES} sites"
     if not table.rows.inference:
         return f"not tested here: `{table.task.protocol}` is descriptive"
-    if asked.waits_for:
-        return f"waits for {some([f'`{name}`' for name in asked.waits_for])}"
-    failed = [f"`{name}`" for name in asked.failed if any(name in pair for pair in asked.contrasts)]
-    if failed:
-        return f"not tested here: cells of {some(failed)} failed"
-    if table.interim:
-        return "waits until every ranked row is complete"
-    return "not tested here: the metric or its variance is undefined"
+    return ""
 
 
 def _verdict(table: Standings, question: Question, contrasts: pd.DataFrame) -> str:

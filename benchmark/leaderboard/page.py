@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from benchmark.leaderboard.charts import CHARTS, PAGE
-from benchmark.leaderboard.page_data import further_data, shown_rows, suite_data
+from benchmark.leaderboard.one_pair import SOUGHT
+from benchmark.leaderboard.page_data import Further, further_data, shown_rows, suite_data
 from benchmark.leaderboard.plotting import browser_bundle
 from benchmark.leaderboard.records import DECIMALS
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
-from benchmark.statistics.multiplicity import ALPHA
+from benchmark.statistics.multiplicity import ALPHA, POWER
 from benchmark.suites.suite import Suite
 
 FILES = Path(__file__).resolve().parent / "page_files"
@@ -32,6 +33,7 @@ SCRIPTS = (
     "figures.js",
     "table.js",
     "across.js",
+    "pair.js",
     "views.js",
     "page.js",
 )
@@ -45,8 +47,6 @@ POLICY = (
 WORTH_PACKING = 8
 MISSING = -(2**15)
 
-Further = Sequence[tuple[Suite, Sequence[Standings]]]
-
 
 def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, further: Further = (), jobs: int = 1) -> str:
     """The page of a suite, with the ablations and sensitivity of the `further` suites; the same bytes for the same predictions.
@@ -54,10 +54,12 @@ def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, furthe
     Raises `BenchmarkError` where the plotting library is missing.
     """
     data: dict[str, Any] = {
-        "suite": suite_data(suite, tables, catalogue, jobs=jobs),
+        "suite": suite_data(suite, tables, catalogue, further=further, jobs=jobs),
         "further": [further_data(*others, catalogue, jobs) for others in further],
         "charts": {name: chart(PAGE) for name, chart in CHARTS.items()},
         "level": ALPHA,
+        "sought": SOUGHT,
+        "power": POWER,
     }
     for table in data["suite"]["tables"]:
         if table["rows"]["method"]:

@@ -1,20 +1,23 @@
 """What the page and the figures show: tables as plain columns and the records of the charts, ready for JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmark.cells.rows import TableRows
 from benchmark.leaderboard import records
-from benchmark.leaderboard.answers import answers
+from benchmark.leaderboard.answers import answers, judged, why_untested
 from benchmark.leaderboard.answers_shown import HEAD, contrast_rows, sentences
 from benchmark.leaderboard.charts import MANY_SITES
 from benchmark.leaderboard.columns import COLUMNS, Column, Line, heading, known, lines, named, ranked_first, standing
 from benchmark.leaderboard.conclusions import adjustment, conclusion, of_the_proposed
 from benchmark.leaderboard.critical_difference import over_sites
 from benchmark.leaderboard.label_shares import by_share, label_curves
+from benchmark.leaderboard.one_pair import patients_of
 from benchmark.leaderboard.own_rows import own_row_sentences
 from benchmark.leaderboard.records import exact, rounded
 from benchmark.leaderboard.remarks import cases, doubts, incomplete, notes, progress, scope
@@ -23,9 +26,9 @@ from benchmark.leaderboard.retrieval import shown as retrieved
 from benchmark.leaderboard.standings import Standings, frames
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
-from benchmark.statistics.comparison import Comparison
+from benchmark.statistics.comparison import Comparison, each_alone
 from benchmark.statistics.curves import curves
-from benchmark.statistics.evaluation import evaluate
+from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.metric_names import IDEAL, LOWER_IS_BETTER, METRICS, RETRIEVAL_METRICS, metric_name
 from benchmark.suites.suite import RETRIEVAL, Suite
 from benchmark.system.parallel import mapped
@@ -40,8 +43,13 @@ OF_THE_TESTS = frozenset({"rank", "letters", "best_set", "p", "p_adjusted", "p_h
 """Columns about the metric that is tested, whichever is shown."""
 
 
-def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, jobs: int = 1) -> Columns:
-    """A suite and its tables, put together by as many processes as `jobs` says."""
+Further = Sequence[tuple[Suite, Sequence[Standings]]]
+
+
+def suite_data(
+    suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, further: Further = (), jobs: int = 1
+) -> Columns:
+    """A suite and its tables, put together by as many processes as `jobs` says; rows of the `further` suites stand in pairs."""
     return {
         "name": suite.name,
         "spelled": suite.spelled,
@@ -53,7 +61,7 @@ def suite_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, 
             {"name": name, "title": of.title, "source": of.source, "license": of.license, "citation": of.citation}
             for name, of in {table.task.dataset: table.rows.dataset.card for table in tables if not table.rows.finding}.items()
         ],
-        "tables": mapped(partial(_table_data, suite, catalogue), tables, jobs),
+        "tables": mapped(partial(_table_data, suite, catalogue, further), tables, jobs),
         **_labels(tables),
     }
 
@@ -66,8 +74,8 @@ def _metric(key: str) -> Columns:
     return {"key": key, "name": metric_name(key), "best": best, "kind": COLUMNS[key].kind}
 
 
-def _table_data(suite: Suite, catalogue: Catalogue, table: Standings) -> Columns:
-    return table_data(suite, table, catalogue)
+def _table_data(suite: Suite, catalogue: Catalogue, further: Further, table: Standings) -> Columns:
+    return table_data(suite, table, catalogue, further)
 
 
 def further_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, jobs: int = 1) -> Columns:
@@ -91,7 +99,7 @@ def _labels(tables: Sequence[Standings]) -> Columns:
     return {"labels": curves} if curves else {}
 
 
-def table_data(suite: Suite, table: Standings, catalogue: Catalogue) -> Columns:
+def table_data(suite: Suite, table: Standings, catalogue: Catalogue, further: Further = ()) -> Columns:
     """One table: what its rows are, their estimates and tests, and the records of its charts."""
     comparison = table.comparison
     head, partly = incomplete(table)
@@ -143,7 +151,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue) -> Columns:
         "pairs": records.pairs(comparison, names),
         "sites": None if comparison.per_site is None else _sites(comparison.per_site),
         "ranks": _ranks(table),
-        "charts": _charts(table, comparison, rows),
+        **_drawn(table, comparison, rows, beside(table, further)),
     }
 
 
@@ -253,10 +261,61 @@ def _ranks(table: Standings) -> Columns | None:
     }
 
 
-def _charts(table: Standings, comparison: Comparison, rows: Sequence[Line]) -> Columns:
+def beside(table: Standings, further: Further) -> dict[str, tuple[str, Standings]]:
+    """Row -> the title of the suite that it stands in, and its table: further complete rows on the same splits."""
+    same = [
+        (suite.title, other)
+        for suite, tables in further
+        for other in tables
+        if (other.task.dataset, other.task.protocol) == (table.task.dataset, table.task.protocol)
+        and other.task.comparable == table.task.comparable
+    ]
+    own = {row.method for row in table.rows.complete}
+    rows = [(row.method, title, other) for title, other in same for row in other.rows.complete if row.method not in own]
+    return {name: (title, other) for name, title, other in reversed(rows)}
+
+
+def _drawn(
+    table: Standings, comparison: Comparison, rows: Sequence[Line], others: Mapping[str, tuple[str, Standings]]
+) -> Columns:
+    """The charts of a table and its pairs, which rest on one evaluation of its rows."""
+    run = evaluate(*frames(table.rows))
+    whole = run if not others else evaluate(*frames(_with(table, others)))
+    contrasts = each_alone(whole, table.rows.inference, table.metric, interim=table.interim)
+    if table.rows.descriptive:
+        contrasts[["low", "high", "p", "p_adjusted", "detectable"]] = np.nan
+    return {
+        "charts": _charts(table, comparison, rows, run),
+        "alone": {
+            "names": list(whole.methods),
+            "others": [_other(table, name, *others[name]) for name in others],
+            "patients": patients_of(table),
+            "untested": why_untested(table),
+            "conditional": table.rows.inference == "held-out",
+            **records.alone(judged(contrasts, table.metric)),
+        },
+    }
+
+
+def _with(table: Standings, others: Mapping[str, tuple[str, Standings]]) -> TableRows:
+    """The rows of a table and others on its splits."""
+    return replace(table.rows, complete=(*table.rows.complete, *(other.row(name) for name, (_, other) in others.items())))
+
+
+def _other(table: Standings, name: str, suite: str, other: Standings) -> Columns:
+    """A row of another suite, which only pairs show."""
+    comparison = other.comparison
+    assert comparison is not None
+    parts = {"mean": comparison.metrics, "low": comparison.low, "high": comparison.high}
+    values = comparison.per_split[table.metric].loc[name, [split.name for split in table.task.splits]]
+    estimate = {part: exact(frame.loc[[name], table.metric])[0] for part, frame in parts.items()}
+    return {"method": name, "suite": suite, **estimate, "values": exact(values)}
+
+
+def _charts(table: Standings, comparison: Comparison, rows: Sequence[Line], run: Evaluation) -> Columns:
     """Chart -> blocks of records; charts of single rows have a block for each row."""
     names = [line["method"] for line in rows]
-    drawn = curves(evaluate(*frames(table.rows)), table.rows.inference)
+    drawn = curves(run, table.rows.inference)
     return {
         "intervals": [records.intervals(rows)] if table.ranked else [],
         "forest": [records.forest(rows)] if table.tested else [],

@@ -4,20 +4,18 @@ from collections import ChainMap
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.cells.rows import TableRows, current_suite, gather, of_findings
+from benchmark.cells.rows import TableRows, gather, of_findings
 from benchmark.leaderboard.drawn import drawn
+from benchmark.leaderboard.further import further_suites
 from benchmark.leaderboard.markdown import render
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.standings import Standings, standings
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.max_t import Remembered
-from benchmark.suites.suite import DEFAULT, Suite, suite_names
+from benchmark.suites.suite import DEFAULT, Suite
 from benchmark.system.files import write_if_changed
 from benchmark.system.locations import output_folder, results_folder
 from benchmark.system.parallel import mapped
-
-FURTHER = ("ablations", "sensitivity")
-"""Suites `<suite>-<part>` whose results a suite's page shows besides its own."""
 
 
 def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1) -> list[Standings]:
@@ -60,9 +58,7 @@ def write_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, l
 def whole_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True, jobs: int = 1) -> str:
     """The page of a suite, with its ablations and sensitivity where these are suites of their own and have results."""
     further = []
-    for name in (f"{suite.name}-{part}" for part in FURTHER):
-        if name in suite_names():
-            other = current_suite(name, catalogue, local=local)
-            compared = [rows for rows in gather(other, catalogue, local=local, jobs=jobs) if len(rows.complete) > 1]
-            further.append((other, _standings(other, compared, jobs)))
+    for other in further_suites(suite, catalogue, local=local):
+        compared = [rows for rows in gather(other, catalogue, local=local, jobs=jobs) if len(rows.complete) > 1]
+        further.append((other, _standings(other, compared, jobs)))
     return page(suite, tables, catalogue, further, jobs)

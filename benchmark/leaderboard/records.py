@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from benchmark.leaderboard.answers import BETTER, UNTESTED, WORSE
 from benchmark.leaderboard.charts import LEVELS, SHOWN
 from benchmark.leaderboard.columns import Line, known
 from benchmark.leaderboard.critical_difference import Blocks
@@ -76,7 +77,7 @@ def intervals(rows: Sequence[Line]) -> Block:
 
 
 def _beside_the_first(others: Sequence[Line]) -> list[str]:
-    p = [line.get("p_adjusted") for line in others]
+    p = [line.get("p_adjusted", np.nan) for line in others]
     return [SHOWN[1 if each < ALPHA else 2] if known(each) else SHOWN[3] for each in p]
 
 
@@ -106,6 +107,29 @@ def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
         "verdict": _verdicts(frame, greater),
         "of_a": _levels(frame["p_adjusted"].to_numpy(dtype=np.float64), greater),
         "of_b": _levels(frame["p_adjusted"].to_numpy(dtype=np.float64), ~greater),
+    }
+
+
+def alone(contrasts: pd.DataFrame) -> Block:
+    """Every pair of rows as the only one that was named in advance (`judged`), in the order of `numpy.triu_indices`.
+
+    `said` has a letter for each pair, what is said of "a is better than b": Better, Worse, Open, or no difference because
+    neither is above Chance, both are the Same run, or no part Differs; or Untested.
+    """
+    call = contrasts["call"]
+    cases = {
+        "u": call == UNTESTED,
+        "b": call == BETTER,
+        "w": call == WORSE,
+        "s": contrasts["identical"],
+        "d": contrasts["degenerate"],
+        "c": contrasts["near_chance"],
+    }
+    conditions = [case.to_numpy(dtype=bool) for case in cases.values()]
+    return {
+        **{key: exact(contrasts[key]) for key in ("difference", "low", "high", "detectable")},
+        "p": exact(contrasts["p_adjusted"]),
+        "said": "".join(np.select(conditions, list(cases), "o").tolist()),
     }
 
 

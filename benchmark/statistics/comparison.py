@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.statistics.arrays import Bools, Floats, Index
 from benchmark.statistics.curves import calibration_error
 from benchmark.statistics.evaluation import Evaluation, evaluate
-from benchmark.statistics.families import Family, Pairs, all_pairs, named
+from benchmark.statistics.families import Family, Pairs, all_pairs, named, singly
 from benchmark.statistics.inference import (
     AREAS,
     Inferred,
@@ -171,12 +171,7 @@ def compare(
         [(family[first], family[second]), *(np.array(of, dtype=np.intp).reshape(-1, 2).T for of in contrasts.values())]
     )
     both = [np.concatenate(parts) for parts in zip(*((pairs.a, pairs.b) for pairs in (every, *advance)), strict=True)]
-    inferred = INFERENCES.get(inference, descriptive)(run, metric, *both)
-    if metric not in AREAS:
-        inferred = replace(inferred, above_chance=None)
-    if interim:
-        inferred = without_tests(inferred)
-
+    inferred = _inferred(run, inference, metric, *both, interim=interim)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     order = np.lexsort((np.array(run.methods), -sign * inferred.mean[metric]))
     names = [run.methods[i] for i in order]
@@ -217,6 +212,29 @@ def compare(
         _power(inferred, compared, to_come),
         [*inferred.notes, *_warnings(run, names, pairs)],
     )
+
+
+def each_alone(run: Evaluation, inference: str, metric: str, *, interim: bool = False) -> pd.DataFrame:
+    """Every pair of methods as the only contrast that was named in advance: of each what `compare` gives for it as a family.
+
+    Pairs are those of `numpy.triu_indices`, in the order of the methods; the columns those of `Comparison.families`.
+    """
+    a, b = np.triu_indices(len(run.methods), 1)
+    pairs = Pairs(a, b, np.arange(len(a)))
+    inferred = _inferred(run, inference, metric, a, b, interim=interim)
+    found = singly(inferred, pairs)
+    detectable = detectable_difference(found.test.error, found.test.df, found.critical)
+    if inferred.areas is not None:
+        detectable = np.where(found.test.degenerate, np.nan, detectable)
+    return _pairs(run, inferred, found, metric, pairs, 0).assign(detectable=detectable)
+
+
+def _inferred(run: Evaluation, inference: str, metric: str, a: Index, b: Index, *, interim: bool) -> Inferred:
+    """What the splits allow of a metric, and of pairs by it."""
+    inferred = INFERENCES.get(inference, descriptive)(run, metric, a, b)
+    if metric not in AREAS:
+        inferred = replace(inferred, above_chance=None)
+    return without_tests(inferred) if interim else inferred
 
 
 def _placed(parts: Iterable[Iterable[Index]]) -> list[Pairs]:

@@ -70,6 +70,25 @@ def named(inferred: Inferred, pairs: Pairs, remembered: Remembered | None = None
     return _by_t(inferred, pairs, 0, step_down=False)
 
 
+def singly(inferred: Inferred, pairs: Pairs) -> Family:
+    """Every pair as a family of its own that was named in advance: what `named` gives for each of them alone."""
+    areas = inferred.areas
+    silent = np.zeros(len(pairs.a), dtype=bool)
+    if inferred.above_chance is not None:
+        chance = inferred.above_chance >= ALPHA / 2 / 2
+        silent = chance[pairs.a] & chance[pairs.b]
+    if areas is None:
+        test, lasting = _taken(inferred, pairs), silent
+    else:
+        test = delong.pairwise(areas.auc, areas.covariance, pairs.a, pairs.b, areas.questions, areas.df)
+        lasting = silent & ~test.degenerate
+    critical = quantile(test.df, 1 - ALPHA / 2)
+    half = critical * (test.error if areas is None else np.where(test.degenerate, np.nan, test.error))
+    p = np.where(lasting & np.isfinite(test.p), 1.0, test.p)
+    inflation = np.nan if areas is None else areas.questions
+    return Family(test, p, test.mean - half, test.mean + half, critical, inflation, silent)
+
+
 def _by_t(inferred: Inferred, pairs: Pairs, awaited: int, *, step_down: bool) -> Family:
     test = _taken(inferred, pairs)
     count = int(np.isfinite(test.p).sum()) + awaited

@@ -223,12 +223,6 @@ def test_two_rows_compared_show_the_p_values_of_rank_json(reader: Reader, a: str
     assert reader.page.locator("#panel svg").count() == 2
 
 
-def test_a_pair_with_a_descriptive_row_has_estimates_and_no_p_value(reader: Reader):
-    reader.open("dataset=made&view=two&a=alpha&b=shown")
-    assert "outside the ranked family" in reader.page.locator("#verdict").inner_text()
-    assert reader.page.locator("[data-test]").count() == 0
-
-
 def test_a_row_is_added_to_the_curves_and_a_seventh_is_refused(reader: Reader):
     reader.open("dataset=made&view=roc")
     before = reader.page.locator("#panel .chips li").count()

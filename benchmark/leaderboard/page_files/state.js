@@ -35,7 +35,7 @@ function readAddress() {
   state.rows = said.getAll("row").filter(isRow).slice(0, MOST);
   state.a = said.get("a");
   state.b = said.get("b");
-  for (const name of ["a", "b"]) if (state[name] && !isRow(state[name])) state.refused.push(`row \`${state[name]}\``);
+  for (const name of ["a", "b"]) if (state[name] && !pairNames().includes(state[name])) state.refused.push(`row \`${state[name]}\``);
   settle();
 }
 
@@ -50,11 +50,12 @@ const isRow = (name) => table().rows.method.includes(name);
 
 /** Choices that the table does not have give way to its own. */
 function settle() {
+  const names = pairNames();
   const methods = table().rows.method;
   state.rows = state.rows.filter(isRow);
   if (!state.rows.length) state.rows = [...(table().shown ?? [])];
-  if (!isRow(state.a)) state.a = methods[0];
-  if (!isRow(state.b) || state.b === state.a) state.b = methods.find((name) => name !== state.a);
+  if (!names.includes(state.a)) state.a = methods[0];
+  if (!names.includes(state.b) || state.b === state.a) state.b = methods.find((name) => name !== state.a);
 }
 
 const addressOf = (chosen) => {

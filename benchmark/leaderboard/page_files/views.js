@@ -64,29 +64,7 @@ const DRAWN = {
     return [paragraph(`${described} Press a cell to compare its two rows.`), whole];
   },
 
-  two() {
-    const current = table();
-    if (current.rows.method.length < 2) return [paragraph("There are fewer than two complete rows: nothing to compare.")];
-    const answer = make("div", { "aria-live": "polite" });
-    const pick = (name, other) => {
-      const select = make(
-        "select",
-        { id: `row-${name}` },
-        ...current.rows.method.map((method) => make("option", { value: method }, method)),
-      );
-      select.value = state[name];
-      select.addEventListener("change", () => {
-        if (select.value === state[other]) state[other] = state[name];
-        state[name] = select.value;
-        for (const each of ["a", "b"]) byId(`row-${each}`).value = state[each];
-        writeAddress();
-        drawFigures(fill(answer, ...comparison()));
-      });
-      return make("label", {}, name === "a" ? "First row" : "Second row", select);
-    };
-    fill(answer, ...comparison());
-    return [make("div", { class: "controls" }, pick("a", "b"), pick("b", "a")), answer];
-  },
+  two: twoRows,
 
   roc: () => {
     const columns = [["method", "method"], ["x", "1 \u2212 specificity", point], ["y", "sensitivity", point], ...limits(point)];
@@ -294,129 +272,9 @@ function rowChooser() {
   );
 }
 
-/** What the chosen two show: a sentence, the tests, the differences part by part, and both curves. */
-function comparison() {
-  const current = table();
-  const metric = metricName(current.metric);
-  const [a, b] = [state.a, state.b].map(placeOf);
-  const pair = pairOf(current, state.a, state.b);
-  const means = current.metrics[current.metric];
-  const difference = pair
-    ? pair.difference
-    : known(means.mean[a]) && known(means.mean[b])
-      ? means.mean[a] - means.mean[b]
-      : null;
-  const estimates = [a, b].map((place) => {
-    const range = between(means.low[place], means.high[place]);
-    return `\`${current.rows.method[place]}\` ${fixed(means.mean[place])}${range ? ` (${range})` : ""}`;
-  });
-  return [
-    make("p", { class: "verdict", id: "verdict" }, ...prose(verdict(pair, difference, metric))),
-    paragraph(`${metric}: ${estimates.join("; ")}.`),
-    current.tested ? null : paragraph(current.conclusion),
-    pair && current.tested ? testList(pair, metric) : null,
-    make("div", { class: "pair" }, splitFigure(current, a, b, pair, difference, metric), bothCurves(current)),
-  ];
-}
-
-function verdict(pair, difference, metric) {
-  const estimate = `difference ${signed(difference)}`;
-  const current = table();
-  if (!current.tested) return `Not tested, as no pair in this table is: ${estimate} in ${metric}.`;
-  if (!pair)
-    return sentences(
-      "Not tested: at least one of the two is a descriptive row, outside the ranked family.",
-      `Estimates only: ${estimate} in ${metric}.`,
-    );
-  return VERDICTS[pair.verdict]({ metric, estimate, adjusted: pText(pair.p_adjusted), equal: pText(pair.p_equivalent) });
-}
-
-const better = (name, { metric, estimate, adjusted }) =>
-  `\`${name}\` is significantly better in ${metric}: ${estimate}, adjusted p ${adjusted}.`;
-
-/** The words of each verdict; which of them a pair has is decided in Python. */
-const VERDICTS = {
-  better: (said) => better(state.a, said),
-  worse: (said) => better(state.b, said),
-  equal: ({ metric, estimate, equal }) => `Shown to be equal within .01 in ${metric}: ${estimate}, probability ${equal}.`,
-  none: ({ metric, estimate, adjusted }) =>
-    `No difference in ${metric} is shown: ${estimate}, adjusted p ${adjusted}. That is not the same as equal.`,
-  "near chance": (said) => `${VERDICTS.none(said)} Neither AUC is shown to be above .5, so the adjusted p is 1 whatever p is.`,
-  "same run": () => "Both rows made identical predictions: the same run.",
-  undefined: ({ metric, estimate }) => `Not tested: ${metric} is undefined in a test part. ${estimate}.`,
-};
-
-const TESTS = [
-  ["p", "p (primary test, unadjusted)"],
-  ["p_adjusted", "p (adjusted for all pairs of ranked rows)"],
-  ["p_holm", "p (Holm over Nadeau-Bengio; second opinion)"],
-  ["p_mcnemar", "p (McNemar, votes of all patients, unadjusted)"],
-  ["p_mcnemar_recall", "p (McNemar, votes within label 1, unadjusted)"],
-  ["p_mcnemar_specificity", "p (McNemar, votes within label 0, unadjusted)"],
-  ["p_sign_flip", "p (exact sign-flip over sites, unadjusted)"],
-  ["p_equivalent", "P(difference within .01)"],
-];
-
-function testList(pair, metric) {
-  const line = (key, term, text) => [make("dt", {}, term), make("dd", { "data-test": key }, text)];
-  const range = between(pair.low, pair.high, signed);
-  const tests = TESTS.filter(([key]) => known(pair[key])).flatMap(([key, term]) => line(key, term, pText(pair[key])));
-  return make(
-    "dl",
-    {},
-    ...line("difference", `difference in ${metric} (first \u2212 second)`, signed(pair.difference)),
-    ...line("ci", "95 % interval", range || "n/a"),
-    ...tests,
-  );
-}
-
 /** What an axis says of intervals, where rows have any. */
 function intervalOf(rows) {
   return rows.some((row) => known(row.low)) ? ", 95 % CI" : "";
-}
-
-/** The difference in every test part, by seed or by site, above the mean. */
-function splitFigure(current, a, b, pair, difference, metric) {
-  const { name, seed, site, values } = current.splits;
-  const bySite = site.some(Boolean);
-  const parts = name.map((split, j) => ({
-    part: bySite ? site[j] : `seed ${seed[j]}`,
-    split,
-    difference: known(values[a][j]) && known(values[b][j]) ? values[a][j] - values[b][j] : null,
-    low: null,
-    high: null,
-    mean: false,
-  }));
-  const range = pair && known(pair.low) ? ", 95 % CI" : "";
-  const mean = { part: `mean${range}`, split: "", difference, low: pair?.low ?? null, high: pair?.high ?? null, mean: true };
-  const rows = [...parts.filter((part) => known(part.difference)), ...(known(difference) ? [mean] : [])];
-  const above = parts.filter((part) => part.difference > 0).length;
-  const caption = sentences(
-    `Difference in ${metric} (first \u2212 second) in every test part.`,
-    current.sites?.small ? "Small sites are left out of the mean." : "",
-    bySite ? "" : "The test parts of a cross-validation share their training cases: their scatter is no interval.",
-  );
-  const share = `${above} of ${parts.length} test parts`;
-  const described = `The first row has the greater ${metric} in ${share}; mean difference ${signed(difference)}.`;
-  const columns = [["part", bySite ? "site" : "seed"], ["split", "split"], ["difference", "difference", signed], ...limits(signed)];
-  return make(
-    "div",
-    {},
-    make("h4", {}, "Part by part"),
-    figure({ chart: "differences", caption, described, datasets: { rows }, words: { metric }, shape: "", columns }),
-  );
-}
-
-function bothCurves(current) {
-  const columns = [["method", "method"], ["x", "1 \u2212 specificity", point], ["y", "sensitivity", point], ...limits(point)];
-  const caption = "ROC curves of the two rows.";
-  const datasets = { rows: recordsOf(current.charts.roc, [state.a, state.b]) };
-  return make(
-    "div",
-    {},
-    make("h4", {}, "Both ROC curves"),
-    figure({ chart: "roc", caption, described: caption, datasets, shape: "square", columns }),
-  );
 }
 
 function meanRanks(current) {
