@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
-from benchmark.cli.selection import STORED, Options, argument, stored_suite
+from benchmark.cli.selection import STORED, TABLES, Options, argument, chosen_tables, stored_suite
+from benchmark.system.terminal import counted
 
 ARGUMENTS = (
     argument("folder", metavar="DIR", help="where the figures are written"),
-    argument("--format", choices=("svg", "png"), default="svg", help="png has 300 dots per inch (default: svg)"),
+    argument(
+        "--format",
+        choices=("svg", "png", "pdf"),
+        default="svg",
+        help="svg has its texts as outlines, png 300 dots per inch (default: svg)",
+    ),
+    *TABLES,
     *STORED,
 )
 
@@ -14,10 +21,10 @@ ARGUMENTS = (
 def run(options: Options) -> int:
     """Exit code 0."""
     from benchmark.leaderboard.figures import write_figures
-    from benchmark.leaderboard.publication import rank
 
     suite, catalogue = stored_suite(options)
-    tables = rank(suite, catalogue, local=not options.no_local)
+    tables, rows = chosen_tables(options, suite, catalogue)
     folder = Path(options.folder).expanduser()
-    print(f"{folder}: {len(write_figures(folder, suite, tables, catalogue, options.format))} figures")
+    paths = write_figures(folder, suite, tables, catalogue, options.format, rows)
+    print(f"{folder}: {counted(len(paths), 'figure')}")
     return 0

@@ -1,15 +1,20 @@
 """Options that several verbs share: which suite, which part of it, which plug-ins."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import re
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import Kind
 from benchmark.suites.suite import DEFAULT, Suite, canonical, load_suite, validated
-from benchmark.system.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError, check_known
+
+if TYPE_CHECKING:
+    from benchmark.leaderboard.standings import Standings
 
 Options = argparse.Namespace
 
@@ -26,10 +31,19 @@ PARTS = tuple(
     argument(f"--{name}", action="append", default=[], metavar="NAME", help=f"only this {name}; may be given several times")
     for name in ("dataset", "protocol", "method")
 )
+TABLES = (
+    *(
+        argument(f"--{name}", action="append", default=[], metavar="NAME", help=f"only this {name}; may be given several times")
+        for name in ("dataset", "protocol")
+    ),
+    argument("--rows", default="", metavar="A,B", help="only these rows; ranks and p stay those of the whole table"),
+)
 JOBS = argument("--jobs", type=int, default=None, metavar="N", help="worker processes (default: the cores)")
 JSON = argument("--json", action="store_true", help="print JSON")
 
 
+COMMA = re.compile(r",(?![^\[]*\])")
+"""What divides rows; the parameters of one are divided likewise, in brackets."""
 ADDRESS = "DATASET/PROTOCOL/METHOD/SPLIT, or without the split for the whole row"
 SLASH = re.compile(r"/(?![^\[]*\])")
 """What divides an address; a parameter's value may hold one."""
@@ -60,6 +74,25 @@ def addressed(address: str, catalogue: Catalogue) -> tuple[str, str, str, str | 
         raise BenchmarkError(f"'{address}' is not DATASET/PROTOCOL/METHOD or DATASET/PROTOCOL/METHOD/SPLIT")
     dataset, protocol, method = (canonical(kind, name, catalogue) for kind, name in zip(MEMBERS, parts, strict=False))
     return dataset, protocol, method, parts[3] if len(parts) == 4 else None
+
+
+def chosen_tables(options: Options, suite: Suite, catalogue: Catalogue) -> tuple[list[Standings], tuple[str, ...]]:
+    """The tables of a suite that `TABLES` names, all without these, and the rows that it names. Raises `UnknownNameError`."""
+    from benchmark.leaderboard.publication import rank
+
+    datasets = tuple(canonical("dataset", name, catalogue) for name in options.dataset)
+    protocols = tuple(canonical("protocol", name, catalogue) for name in options.protocol)
+    check_known(f"dataset of suite {suite.name}", datasets, suite.datasets)
+    check_known(f"protocol of suite {suite.name}", protocols, suite.protocols)
+    part = narrowed(suite, datasets, protocols, ()) if datasets or protocols else suite
+    named = (name.strip() for name in COMMA.split(options.rows))
+    rows = tuple(dict.fromkeys(canonical("method", name, catalogue) for name in named if name))
+    check_known(f"row of suite {suite.name}", rows, suite.methods)
+    tables = rank(part, catalogue, local=not options.no_local, part=bool(datasets or protocols))
+    complete = {row.method for table in tables for row in table.rows.complete}
+    if missing := [name for name in rows if name not in complete]:
+        raise BenchmarkError(f"{missing[0]} is complete in none of these tables: `python -m benchmark run` computes it")
+    return tables, rows
 
 
 def chosen_jobs(options: Options) -> int:

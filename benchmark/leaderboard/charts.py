@@ -34,6 +34,8 @@ FILLS = {
 }
 """What a significant cell of the matrix shows, and its fill."""
 SHOWN = ("first row", "significantly different", "no difference shown", "not tested")
+UNLIMITED = 0
+"""The limit of a label's length that lets it stand whole: a name that is cut on paper can be no more looked up."""
 FOREST = ("method", "difference", "low", "high", "shown")
 
 
@@ -70,12 +72,12 @@ PAPER = Ink(
     "#dddddd",
     "#f0f0f0",
     ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00"),
-    "Helvetica, Arial, sans-serif",
-    11,
+    "DejaVu Sans",
+    10,
     340,
     340,
 )
-"""White ground, about a column wide."""
+"""White ground, about a column wide; in a font that is installed with the packages, so that every machine measures alike."""
 
 
 def intervals(ink: Ink) -> Spec:
@@ -384,9 +386,14 @@ def _chart(ink: Ink, *layers: Spec, height: Any, width: Any = None) -> Spec:
                 "titleFontSize": ink.size,
                 "titleFontWeight": "normal",
                 "gridColor": ink.rule,
-                "labelLimit": 330,
+                "labelLimit": 330 if ink is PAGE else UNLIMITED,
             },
-            "legend": {"labelColor": ink.text, "titleColor": ink.text, "labelLimit": 400, "labelFontSize": ink.size - 1},
+            "legend": {
+                "labelColor": ink.text,
+                "titleColor": ink.text,
+                "labelLimit": 400 if ink is PAGE else UNLIMITED,
+                "labelFontSize": ink.size - 1,
+            },
             "text": {"color": ink.text, "fontSize": ink.size - 1},
             "title": {"color": ink.text, "fontSize": ink.size + 1, "anchor": "start", "fontWeight": "bold"},
         },

@@ -11,8 +11,11 @@ from benchmark.system.locations import results_folder
 
 
 @contextmanager
-def drawn(suite: str) -> Iterator[Remembered]:
-    """What is remembered of a suite. What was used is written when the block ends; an unreadable file counts as none."""
+def drawn(suite: str, *, part: bool = False) -> Iterator[Remembered]:
+    """What is remembered of a suite. What was used is written when the block ends; an unreadable file counts as none.
+
+    Where `part` of its tables are ranked, what was remembered of the others stays.
+    """
     path = results_folder() / "drawn" / f"{safe(suite)}.json"
     try:
         before = dict(json.loads(path.read_bytes()))
@@ -20,5 +23,6 @@ def drawn(suite: str) -> Iterator[Remembered]:
         before = {}
     used: dict[str, list[float]] = {}  # `adjust` writes what it reads, so nothing else is kept
     yield ChainMap(used, before)
-    if used != before:
-        write_durably(path, json.dumps(used).encode())
+    kept = before | used if part else used
+    if kept != before:
+        write_durably(path, json.dumps(kept).encode())

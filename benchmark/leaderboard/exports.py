@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,8 +21,8 @@ PAIR = ("dataset", "protocol", "primary_metric")
 """What a line says of a pair, before the columns of `Comparison.pairs`."""
 
 
-def as_csv(tables: Sequence[Standings]) -> str:
-    """One line per table and method, best first; a value that is undefined is empty, numbers are unrounded.
+def as_csv(tables: Sequence[Standings], wanted: Collection[str] = ()) -> str:
+    """One line per table and method, of the `wanted` ones if any are, best first; undefined is empty, numbers are unrounded.
 
     Incomplete rows (cells_ok < cells) have no metrics: they are means over other cells.
     """
@@ -34,17 +34,19 @@ def as_csv(tables: Sequence[Standings]) -> str:
             *(chosen(line, (*RUN, *results, *measured(line))) for line in ranked_first(lines(table))),
             *(_run(partial.row) for partial in table.partial),
         )
+        if not wanted or row["method"] in wanted
     ]
     return _written([*FIRST, *(key for name in results for key in COLUMNS[name].fields)], rows)
 
 
-def pairs_as_csv(tables: Sequence[Standings]) -> str:
-    """One line per table and unordered pair of ranked rows: `PAIR`, then the columns of `Comparison.pairs`."""
+def pairs_as_csv(tables: Sequence[Standings], wanted: Collection[str] = ()) -> str:
+    """One line per table and pair of ranked rows, of the `wanted` ones if any are: `PAIR`, then those of `Comparison.pairs`."""
     rows = [
         {key: _of_table(table)[key] for key in PAIR} | pair
         for table in tables
         if table.comparison is not None
         for pair in table.comparison.pairs.to_dict("records")
+        if not wanted or {pair["a"], pair["b"]} <= set(wanted)
     ]
     return _written(PAIR, rows)
 

@@ -1,21 +1,26 @@
-"""The figures of a leaderboard for papers: the page's charts on white, one file each, as SVG or PNG."""
+"""The figures of a leaderboard for papers: the page's charts on white, one file each, as SVG, PNG or PDF."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmark.leaderboard.charts import CHARTS, PAPER, Records, Spec, filled
 from benchmark.leaderboard.label_shares import by_share, label_curves
-from benchmark.leaderboard.page_data import chart_of, rows_of, shown_rows, table_data
-from benchmark.leaderboard.plotting import as_png, as_svg
+from benchmark.leaderboard.page_data import Columns, chart_of, rows_of, shown_rows, table_data
+from benchmark.leaderboard.plotting import as_pdf, as_png, as_svg
 from benchmark.leaderboard.records import records
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import Suite
 from benchmark.system.files import safe, write_if_changed
+from benchmark.system.terminal import counted
 
-FORMATS: Mapping[str, Callable[[Spec], bytes]] = {"svg": as_svg, "png": as_png}
+PROPOSED = "proposed"
+"""The family of a suite's proposed methods."""
+
+FORMATS: Mapping[str, Callable[[Spec], bytes]] = {"svg": as_svg, "png": as_png, "pdf": as_pdf}
 
 
 @dataclass(frozen=True)
@@ -26,58 +31,83 @@ class Figure:
     spec: Spec
 
 
-def write_figures(folder: Path, suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, kind: str) -> list[Path]:
+def write_figures(
+    folder: Path, suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, kind: str, rows: Sequence[str] = ()
+) -> list[Path]:
     """Draw all figures of the tables to `<dataset>-<protocol>-<figure>.<kind>`, a kind of `FORMATS`; returns the paths.
 
-    Those of several tables are named `<dataset>-<figure>.<kind>`.
+    Those of several tables are named `<dataset>-<figure>.<kind>`. Of the named `rows` alone, if any are: a table without any
+    of them has no figure.
     """
     paths = []
     for table in tables:
-        for figure in figures(suite, table, catalogue):
+        for figure in figures(suite, table, catalogue, rows):
             path = folder / f"{safe(table.task.dataset)}-{safe(table.task.protocol)}-{figure.name}.{kind}"
             write_if_changed(path, FORMATS[kind](figure.spec))
             paths.append(path)
-    for dataset, figure in label_figures(suite, tables, catalogue):
+    for dataset, figure in label_figures(suite, tables, catalogue, rows):
         path = folder / f"{safe(dataset)}-{figure.name}.{kind}"
         write_if_changed(path, FORMATS[kind](figure.spec))
         paths.append(path)
     return paths
 
 
-def label_figures(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue) -> Iterator[tuple[str, Figure]]:
+def label_figures(
+    suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, wanted: Sequence[str] = ()
+) -> Iterator[tuple[str, Figure]]:
     """Of each dataset with tables of several shares of the labels: how the rows shown at the largest one do by the share."""
     for dataset, shares in by_share(tables).items():
         table = shares[max(shares)]
-        chosen = shown_rows(table_data(suite, table, catalogue))
+        chosen = wanted or drawn_rows(table_data(suite, table, catalogue))
         rows = records(block for block in label_curves(shares) if block["method"] in chosen)
         if rows:
             yield dataset, _drawn("labels", f"Few labels: {dataset}", table, rows)
 
 
-def figures(suite: Suite, table: Standings, catalogue: Catalogue) -> Iterator[Figure]:
-    """Forest, matrix, ROC, calibration, decision, sites, ranks, time; those that the table has: no test, no figure of it."""
+def drawn_rows(data: Columns) -> list[str]:
+    """The rows whose curves are drawn unasked: those that the page shows, and the best ranked row of the family `proposed`."""
+    shown, names = shown_rows(data), zip(*(data["rows"][key] for key in ("method", "kind", "family")), strict=True)
+    proposed = next((name for name, kind, family in names if kind == "ranked" and family == PROPOSED), "")
+    return [*shown, proposed] if proposed and proposed not in shown else shown
+
+
+def figures(suite: Suite, table: Standings, catalogue: Catalogue, wanted: Sequence[str] = ()) -> Iterator[Figure]:
+    """Forest, matrix, ROC, calibration, decision, sites, ranks, time; those that the table has: no test, no figure of it.
+
+    Of the `wanted` rows alone, if any are named: differences are still from the first row of the table, and p is corrected for
+    all of its pairs.
+    """
     if table.comparison is None:
         return
     data = table_data(suite, table, catalogue)
     metric = metric_name(table.metric)
-    charts, chosen = data["charts"], shown_rows(data)
+    charts = data["charts"]
+    chosen = [name for name in wanted if name in data["rows"]["method"]] if wanted else drawn_rows(data)
+    if not chosen:
+        return
+
+    def of_chosen(rows: Records, *fields: str) -> list[Any]:
+        """The records of the wanted rows."""
+        return [row for row in rows if not wanted or all(row[field] in chosen for field in fields)]
 
     def drawn(chart: str, title: str, rows: Records, **others: Records) -> Figure:
         return _drawn(chart, f"{title}: {table.task.dataset}, {table.task.protocol}", table, rows, **others)
 
     if data["tested"]:
-        yield drawn("forest", "Difference from the first row", records(charts["forest"]))
-        yield drawn("matrix", f"All pairs, {data['comparisons']} tests", records([data["pairs"]]))
+        forest, tests = records(charts["forest"]), counted(data["comparisons"], "test")
+        yield drawn("forest", "Difference from the first row", [*forest[:1], *of_chosen(forest[1:], "method")])
+        if matrix := of_chosen(records([data["pairs"]]), "a", "b"):
+            yield drawn("matrix", f"Pairs, of {tests}" if wanted else f"All pairs, {tests}", matrix)
     yield drawn("roc", "ROC", chart_of(data, "roc", chosen))
     bins = chart_of(data, "calibration", chosen)
     yield _with_shares(drawn("calibration", "Calibration", bins), drawn("shares", "", bins))
     decision = chart_of(data, "decision", chosen)
     yield drawn("decision", "Decision curves", decision, everyone=records(charts["everyone"]))
     if data["sites"] is not None:
-        yield drawn(data["sites"]["chart"], f"{metric} by site", records(charts["sites"]))
-    if data["ranks"] is not None:
-        yield drawn("ranks", f"Mean ranks over {data['ranks']['sites']} sites", records(data["ranks"]["records"]))
-    timed = [row for row in rows_of(data, table.metric) if row["seconds"] and row["mean"] is not None]
+        yield drawn(data["sites"]["chart"], f"{metric} by site", of_chosen(records(charts["sites"]), "method"))
+    if data["ranks"] is not None and (ranks := of_chosen(records(data["ranks"]["records"]), "method")):
+        yield drawn("ranks", f"Mean ranks over {data['ranks']['sites']} sites", ranks)
+    timed = of_chosen([row for row in rows_of(data, table.metric) if row["seconds"] and row["mean"] is not None], "method")
     if timed:
         named = {side: [row for row in timed if row["method"] in chosen[i::2]] for i, side in enumerate(("right", "left"))}
         yield drawn("time", f"{metric} and training time", timed, **named)

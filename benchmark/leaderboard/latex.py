@@ -2,7 +2,7 @@ r"""The leaderboard as LaTeX: one `longtable` per table, for a preamble with `\u
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -98,12 +98,15 @@ ACCENTS = {
 """Combining accents and the command that sets each in LaTeX's first font encoding."""
 
 
-def as_latex(tables: Sequence[Standings]) -> str:
+def as_latex(tables: Sequence[Standings], wanted: Collection[str] = ()) -> str:
     """One `longtable` per table of the leaderboard that has complete rows: ranked rows, and descriptive ones below a rule.
+
+    Of the `wanted` rows alone, if any are named; ranks, differences and p stay those of the whole table, as the caption says.
 
     ASCII only: special characters are escaped, accents set by commands, what LaTeX cannot set is named by its code point.
     """
-    parts = [_table(table, table.comparison) for table in tables if table.comparison is not None]
+    compared = [(table, table.comparison) for table in tables if table.comparison is not None]
+    parts = [_table(*each, wanted) for each in compared if not wanted or set(wanted) & set(each[1].metrics.index)]
     return "\n\n".join([HEADER, *(parts or ["% No row is complete yet."])]) + "\n"
 
 
@@ -125,8 +128,8 @@ def _character(character: str) -> str:
     return f"{{[}}U+{ord(character):04X}{{]}}"
 
 
-def _table(table: Standings, comparison: Comparison) -> str:
-    rows = lines(table)
+def _table(table: Standings, comparison: Comparison, wanted: Collection[str]) -> str:
+    rows = [row for row in lines(table) if not wanted or row["method"] in wanted]
     columns = standing(named("latex"), table, rows)
     head = [_heading(heading(column, table, rows)) for column in columns]
     blocks = ([_row(row, columns) for row in rows if row["ranked"] == ranked] for ranked in (True, False))
@@ -134,7 +137,7 @@ def _table(table: Standings, comparison: Comparison) -> str:
     sides = "".join(SIDES.get(column.kind, "r") for column in columns)
     return rf"""\begingroup\footnotesize\setlength{{\LTcapwidth}}{{\textwidth}}\setlength{{\tabcolsep}}{{4pt}}
 \begin{{longtable}}{{{sides}}}
-\caption{{{_caption(table, comparison)}}}\label{{{_label(table)}}}\\
+\caption{{{_caption(table, comparison, rows)}}}\label{{{_label(table)}}}\\
 \toprule
 {_line(head)}
 \midrule
@@ -174,7 +177,7 @@ def _cell(column: Column, row: Line) -> str:
     return NUMBER.sub(r"$\g<0>$", text.partition(", SD")[0]) if column.kind != "rank" else text.replace("-", "--")
 
 
-def _caption(table: Standings, comparison: Comparison) -> str:
+def _caption(table: Standings, comparison: Comparison, rows: Sequence[Line]) -> str:
     task, inference, sites = table.task, table.rows.inference, comparison.counted_sites
     over = f"{len(task.splits)} test parts" if sites is None else f"{sites} sites"
     lines = [
@@ -198,7 +201,10 @@ def _caption(table: Standings, comparison: Comparison) -> str:
     applicable = set(table.rows.ranked) - {name for name, _ in table.rows.not_applicable}
     if len(table.ranked) < len(applicable):
         lines.append(f"{len(table.ranked)} of {len(applicable)} ranked rows are complete.")
-    if 0 < len(table.ranked) < len(comparison.metrics):
+    if len(rows) < len(comparison.metrics):
+        first = rf", whose first is \texttt{{{escaped(table.ranked[0])}}}" if table.ranked else ""
+        lines.append(f"{len(rows)} of {len(comparison.metrics)} rows; ranks, differences and tests are those of all{first}.")
+    if len({row["ranked"] for row in rows}) == 2:
         lines.append("Below the rule: descriptive rows, never tested.")
     return "\n".join(lines)
 

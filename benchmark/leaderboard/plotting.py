@@ -1,7 +1,14 @@
-"""The edge to the plotting library: Vega-Lite for a browser, and drawings of its specifications."""
+"""The edge to the plotting library: Vega-Lite for a browser, and drawings of its specifications.
+
+A drawing needs no font of the machine that makes or shows it: texts are set in DejaVu Sans, which matplotlib brings along, and
+an SVG has them as outlines.
+"""
 
 import contextlib
+import html
 import re
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +19,12 @@ from benchmark.system.locations import cache_folder
 PACKAGE = "vl-convert-python"
 MISSING = f"the page and the figures need {PACKAGE}: pip install -r requirements.lock"
 DOTS_PER_INCH = 300
+FONTS = {"normal": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf"}
+TEXT = re.compile(r"<text (?P<attributes>[^>]*)>(?P<text>[^<]*)</text>")
+ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+SHIFT = {"start": 0.0, "middle": 0.5, "end": 1.0}
+"""What part of a text's width stands left of its place."""
+OF_FONTS = ("text-anchor", "font-family", "font-size", "font-weight", "font-style", "transform")
 DEFINED = re.compile(r"(?<=id=\"|rl\(#)(clip|gradient_)\d+")
 """Names within a drawing, which the library counts on from one drawing to the next."""
 
@@ -36,10 +49,16 @@ def browser_bundle() -> str:
 
 
 def as_svg(spec: dict[str, Any]) -> bytes:
-    """The drawing of a Vega-Lite specification as SVG; the same bytes for the same specification."""
+    """The drawing of a Vega-Lite specification as SVG with texts as outlines; the same bytes for the same specification."""
     svg: str = _library().vegalite_to_svg(spec)
     known: dict[str, str] = {}
-    return DEFINED.sub(lambda found: known.setdefault(found[0], f"{found[1]}{len(known)}"), svg).encode()
+    named = DEFINED.sub(lambda found: known.setdefault(found[0], f"{found[1]}{len(known)}"), svg)
+    return TEXT.sub(_outlined, named).encode()
+
+
+def as_pdf(spec: dict[str, Any]) -> bytes:
+    """The drawing of a Vega-Lite specification as PDF, which holds its font; its texts can be searched."""
+    return bytes(_library().vegalite_to_pdf(spec))
 
 
 def as_png(spec: dict[str, Any]) -> bytes:
@@ -52,4 +71,54 @@ def _library() -> ModuleType:
         import vl_convert
     except ImportError as error:
         raise BenchmarkError(MISSING) from error
+    _register_fonts(vl_convert)
     return vl_convert
+
+
+@cache
+def _register_fonts(library: ModuleType) -> None:
+    """Have the library measure and draw texts in our font, whatever the machine has."""
+    library.register_font_directory(str(_font_folder()))
+
+
+def _font_folder() -> Path:
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def _outlined(found: re.Match[str]) -> str:
+    """A text of an SVG as the outlines of its letters, with the text as its title; nothing of one that is not seen."""
+    attributes = dict(ATTRIBUTE.findall(found["attributes"]))
+    if attributes.get("opacity") == "0" or not found["text"]:
+        return ""
+    weight = "bold" if attributes.get("font-weight", "normal") in ("bold", "700") else "normal"
+    outlines, width = _outlines(html.unescape(found["text"]), weight)
+    size = float(attributes["font-size"].removesuffix("px"))
+    left = -SHIFT[attributes.get("text-anchor", "start")] * width * size
+    place = f"{attributes.get('transform', '')} translate({left:.2f},0) scale({size:g},{-size:g})".strip()
+    kept = " ".join(f'{name}="{value}"' for name, value in attributes.items() if name not in OF_FONTS)
+    return f'<path transform="{place}" {kept} d="{outlines}"><title>{found["text"]}</title></path>'
+
+
+def _outlines(text: str, weight: str) -> tuple[str, float]:
+    """The outlines of a text as an SVG path, and its width: both in units of the font's size, y upwards."""
+    from fontTools.pens.svgPathPen import SVGPathPen
+    from fontTools.pens.transformPen import TransformPen
+
+    glyphs, letters, unit = _font(weight)
+    pen, x = SVGPathPen(glyphs, ntos=lambda number: f"{number:.3f}".rstrip("0").rstrip(".")), 0.0
+    for letter in text:
+        glyph = glyphs[letters.get(ord(letter), ".notdef")]
+        glyph.draw(TransformPen(pen, (1 / unit, 0, 0, 1 / unit, x, 0)))
+        x += glyph.width / unit
+    return pen.getCommands(), x
+
+
+@cache
+def _font(weight: str) -> tuple[Any, dict[int, str], int]:
+    """The glyphs of a font, its letters by code point, and how many of its units make its size."""
+    from fontTools.ttLib import TTFont
+
+    font = TTFont(_font_folder() / FONTS[weight])
+    return font.getGlyphSet(), font.getBestCmap(), font["head"].unitsPerEm

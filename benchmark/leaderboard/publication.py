@@ -18,18 +18,19 @@ from benchmark.system.locations import output_folder, results_folder
 from benchmark.system.parallel import mapped
 
 
-def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1) -> list[Standings]:
+def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1, part: bool = False) -> list[Standings]:
     """The tables of a suite from stored predictions, one of task retrieval before those of its findings.
 
-    No training, the same result every time, whatever the number of processes (`jobs`).
+    No training, the same result every time, whatever the number of processes (`jobs`). `part` says that the suite was narrowed
+    to some of its tables.
     """
     gathered = gather(suite, catalogue, local=local, jobs=jobs)
-    return _standings(suite, [table for rows in gathered for table in (rows, *of_findings(rows))], jobs)
+    return _standings(suite, [table for rows in gathered for table in (rows, *of_findings(rows))], jobs, part=part)
 
 
-def _standings(suite: Suite, tables: Sequence[TableRows], jobs: int) -> list[Standings]:
+def _standings(suite: Suite, tables: Sequence[TableRows], jobs: int, *, part: bool = False) -> list[Standings]:
     """The statistics of each table; what max-T draws is remembered for the next time."""
-    with drawn(suite.name) as remembered:
+    with drawn(suite.name, part=part) as remembered:
 
         def of(rows: TableRows) -> tuple[Standings, Remembered]:
             own: ChainMap[str, list[float]] = ChainMap({}, remembered)

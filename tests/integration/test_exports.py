@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.made_benchmark import MadeBenchmark
 
@@ -46,3 +49,37 @@ def test_an_export_goes_to_the_file_that_is_named(run_once: MadeBenchmark, tmp_p
 def test_an_unknown_format_is_refused_with_those_that_exist(run_once: MadeBenchmark) -> None:
     error = run_once.cli("export", "xlsx", *run_once.options, code=2).stderr
     assert "invalid choice: 'xlsx'" in error and "latex" in error
+
+
+def test_exports_and_figures_of_named_tables_and_rows_keep_the_figures_of_the_whole(
+    run_once: MadeBenchmark, tmp_path: Path
+) -> None:
+    def rows(text: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(text)))
+
+    part = ["--dataset", "made", "--protocol", "repeated-cv", "--rows", "steady, blunt"]
+    whole = [row for row in rows(exported(run_once, "csv")) if row["protocol"] == "repeated-cv"]
+    assert rows(exported(run_once, "csv", *part)) == [row for row in whole if row["method"] in ("steady", "blunt")]
+    pairs = [row for row in rows(exported(run_once, "pairs")) if row["protocol"] == "repeated-cv"]
+    (pair,) = rows(exported(run_once, "pairs", *part))
+    assert {pair["a"], pair["b"]} == {"steady", "blunt"} and pair in pairs
+    latex = exported(run_once, "latex", *part)
+    assert latex.count(r"\begin{longtable}") == 1 and r"\texttt{dicey}} \\" not in latex
+    assert f"2 of {len(whole)} rows; ranks, differences and tests are those of all" in latex
+    done = run_once.cli("figures", str(tmp_path), *part, "--format", "pdf", *run_once.options)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "made-repeated-cv-roc.pdf" in names and not any("site" in name for name in names)
+    assert done.stdout == f"{tmp_path}: {len(names)} figures\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["csv", "--rows", "stedy"], "did you mean 'steady'"),
+        (["csv", "--dataset", "soop"], "unknown dataset of suite made-suite 'soop'"),
+        (["md", "--rows", "steady"], "--rows goes with csv, pairs and latex"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(run_once: MadeBenchmark, words: list[str], said: str) -> None:
+    error = run_once.cli("export", *words, *run_once.options, code=2).stderr
+    assert said in error and re.fullmatch(r"error: [^\n]+\n", error), error

@@ -24,3 +24,13 @@ def test_what_was_used_stays_and_the_rest_goes(tmp_path: Path, monkeypatch: pyte
     path.write_text("torn")
     with drawn("made") as remembered:
         assert remembered.get("two") is None
+
+
+def test_ranking_a_part_of_the_tables_keeps_what_the_others_drew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROKEBENCH_OUTPUT", str(tmp_path))
+    with drawn("made") as remembered:
+        remembered["one"], remembered["two"] = [1.0, 0.5], [2.0, 0.25]
+    with drawn("made", part=True) as remembered:
+        remembered["three"] = [3.0, 0.1]
+    with drawn("made") as remembered:
+        assert [remembered.get(name) for name in ("one", "two", "three")] == [[1.0, 0.5], [2.0, 0.25], [3.0, 0.1]]
