@@ -1,18 +1,24 @@
 """The MLflow mirror: one experiment per suite, a parent run per table, a child run per method, and below a tuned one a run
 per search. It can be rebuilt at will.
 
-The runner never calls MLflow: `Mirror` starts `sync` in a child process with a time limit, so that a server that is
-away costs a run nothing.
+Its numbers are the leaderboard's: the metric `auc` of a method's run is the mean that its row has there, and `split_auc` has
+the splits, one a step. The runner never calls MLflow: `Mirror` starts `sync` in a child process with a time limit, so that a
+server that is away costs a run nothing.
 """
 
 import contextlib
+import json
 import logging
 import os
 import re
+import shlex
+import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -21,25 +27,55 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from benchmark.cells.rows import PER_SPLIT, Row, TableRows, gather, predictions_of
+from benchmark.cells.rows import Row, predictions_of
 from benchmark.cells.scored import scored
 from benchmark.cells.store import CellRecord, Store
-from benchmark.cells.studies import trials_of
+from benchmark.cells.studies import journal_path, study_name, trials_of
 from benchmark.cells.task import Task
-from benchmark.data.stages import stored_stages
+from benchmark.data.stages import StoredStage, stored_stages
 from benchmark.registry.budget import budget_of
-from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.metric_names import METRICS, RETRIEVAL_METRICS
-from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.background import Background
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.locations import results_folder
+from benchmark.system.terminal import counted
 
 LIMIT_SECONDS = 90.0
 CONNECT_SECONDS = 2.0
 DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "GIT_PYTHON_REFRESH": "quiet"}
 ROW_TAG, DIGEST_TAG = "strokebench.row", "strokebench.digest"
+NOTE_TAG = "mlflow.note.content"
+"""What MLflow shows as the description of a run or an experiment."""
+LAYOUT = 2
+"""What a run holds: with another number every run is written anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class MirroredRow:
+    """A row with what the leaderboard says of it: `stated` metrics, none of an incomplete row, and a sentence."""
+
+    row: Row
+    stated: Mapping[str, float]
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
+class MirroredTable:
+    """A table with the rows to mirror, and what the leaderboard says of it."""
+
+    task: Task
+    rows: Sequence[MirroredRow]
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
+class MirroredSuite:
+    """What to mirror of a suite, and its description."""
+
+    name: str
+    tables: Sequence[MirroredTable]
+    note: str
 
 
 def tracking_uri() -> str:
@@ -62,6 +98,15 @@ def _sqlite(path: Path) -> str:
 def shown(uri: str) -> str:
     """A URI for messages: without its password."""
     return re.sub(r"(//[^:/@]*):[^/]*@", r"\1:***@", uri)
+
+
+def how_to_look(uri: str) -> str:
+    """The command that shows what is mirrored, or the address where a server does."""
+    if urlsplit(uri).scheme in ("http", "https"):
+        return f"to look at it, open {shown(uri)}"
+    beside = Path(sys.executable).with_name("mlflow")
+    command = "mlflow" if shutil.which("mlflow") or not beside.is_file() else str(beside)
+    return f"to look at it: {command} ui --backend-store-uri {shlex.quote(shown(uri))}"
 
 
 def is_away(uri: str) -> bool:
@@ -91,6 +136,12 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
         if self._enabled:
             self._child.start()
 
+    def look(self) -> str:
+        """The line that says how to look at what was mirrored before; empty where nothing was."""
+        uri = tracking_uri()
+        there = uri != own_database() or (results_folder() / "mlflow" / "mlflow.db").is_file()
+        return how_to_look(uri) if self._enabled and there else ""
+
     def finish(self) -> str:
         """Mirror everything, within the time limit; returns the line to tell the user."""
         if not self._enabled:
@@ -103,36 +154,45 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
             return f"mlflow: not finished within {LIMIT_SECONDS:.0f} s; `python -m benchmark sync` brings it level"
         except OSError as error:
             return f"mlflow: not mirrored ({error}); `python -m benchmark sync` brings it level"
+        if code == 0 and output.strip():
+            return output.strip()
         last = (output.strip() or errors.strip()).splitlines()[-1:]
         return last[0] if last else f"mlflow: sync ended with code {code}"
 
 
-def mirror_results(suite: Suite, catalogue: Catalogue) -> str:
-    """Bring MLflow level with this machine's rows; rows that are there already are left alone. Returns one line.
+def why_away() -> str:
+    """Why nothing can be mirrored now, in one line; empty where the tracking server answers or none is needed."""
+    uri = tracking_uri()
+    if not is_away(uri):
+        return ""
+    return f"mlflow: {shown(uri)} does not answer; nothing is lost: `python -m benchmark sync` mirrors the results later"
+
+
+def mirror_results(suite: MirroredSuite) -> str:
+    """Bring MLflow level with a suite's rows; rows that are there already are left alone. Returns one line, or two.
 
     Raises `BenchmarkError` for whatever keeps MLflow from it.
     """
     uri = tracking_uri()
-    if is_away(uri):
-        return f"mlflow: {shown(uri)} does not answer; nothing is lost: `python -m benchmark sync` mirrors the results later"
     os.environ |= {**DEFAULTS, **os.environ}
     folder = results_folder() / "mlflow"
-    tables = gather(suite, catalogue)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
-            written, level = _Session(uri, suite.name, folder).mirror(tables)
+            written, level = _Session(uri, suite, folder).mirror(suite.tables)
     except Exception as error:  # MLflow, its database, a driver that is not installed, the disk: no result depends on it
         reason = shown(f"{type(error).__name__}: {' '.join(str(error).splitlines()[:1])[:200]}")
         mend = "`sync` again when it is mended" + (f", or delete {folder}" if uri == own_database() else "")
         raise BenchmarkError(f"mlflow: {shown(uri)}: {reason} (nothing is lost: {mend})") from error
-    return f"mlflow: {written} rows written, {level} were up to date ({shown(uri)})"
+    return (
+        f"mlflow: {counted(written, 'row')} written, {level} {'was' if level == 1 else 'were'} up to date\n{how_to_look(uri)}"
+    )
 
 
 class _Session:
     """One connection to MLflow for one suite."""
 
-    def __init__(self, uri: str, suite: str, folder: Path) -> None:
+    def __init__(self, uri: str, suite: MirroredSuite, folder: Path) -> None:
         for library in ("alembic", "mlflow"):
             logging.getLogger(library).setLevel(logging.WARNING)
         from mlflow import MlflowClient
@@ -146,7 +206,8 @@ class _Session:
         self.client = MlflowClient(tracking_uri=uri)
         self.store = Store()
         self.revision = provenance.git_revision()
-        self.experiment = self._experiment(uri, suite, (folder / "artifacts").as_uri())
+        self.experiment = self._experiment(uri, suite.name, (folder / "artifacts").as_uri())
+        self.client.set_experiment_tag(self.experiment, NOTE_TAG, suite.note)
         self.runs: dict[str, list[Any]] = {}
         """Runs of the experiment by the row that they mirror."""
         page = self.client.search_runs([self.experiment], max_results=1000)
@@ -168,45 +229,59 @@ class _Session:
             return str(self.client.create_experiment(suite, artifact_location=location if uri.startswith("sqlite") else None))
         return str(known.experiment_id)
 
-    def mirror(self, tables: Sequence[TableRows]) -> tuple[int, int]:
+    def mirror(self, tables: Sequence[MirroredTable]) -> tuple[int, int]:
         """Write what differs; returns how many rows were written and how many were level."""
-        rows = ((table, row) for table in tables for row in (*table.complete, *table.incomplete) if row.source == "local")
-        written = [self._row(table.task, row, self._parent(table.task)) for table, row in rows]
+        written = [self._row(table.task, each, self._parent(table)) for table in tables for each in table.rows]
         return written.count(True), written.count(False)
 
-    def _parent(self, task: Task) -> str:
+    def _parent(self, table: MirroredTable) -> str:
+        task = table.task
         name = f"{task.dataset} x {task.protocol}"
         if name not in self.runs:
             self.runs[name] = [self.client.create_run(self.experiment, run_name=name, tags={ROW_TAG: name})]
             sizes = {"cases": len(task.case_ids), "splits": len(task.splits), "task_digest": task.digest}
             self._log(self.runs[name][0].info.run_id, [], sizes)
             self.client.set_terminated(self.runs[name][0].info.run_id)
+        self._describe(self.runs[name][0], table.note)
         return str(self.runs[name][0].info.run_id)
 
-    def _row(self, task: Task, row: Row, parent: str) -> bool:
+    def _describe(self, run: Any, note: str) -> None:
+        """Have a run's description say what the leaderboard says now: ranks change with other rows."""
+        if run.data.tags.get(NOTE_TAG) != note:
+            self.client.set_tag(run.info.run_id, NOTE_TAG, note)
+
+    def _row(self, task: Task, mirrored: MirroredRow, parent: str) -> bool:
         """Mirror a row unless it is level; a run that was left half-written is replaced."""
+        row = mirrored.row
         name = f"{task.dataset} x {task.protocol} x {row.method}"
-        stored = self.store.row(task.dataset, task.protocol, row.method)
+        stored = self.store.row(task.dataset, task.protocol, row.method) if row.source == "local" else {}
         records = [stored[split.name] for split in task.splits if split.name in stored]
-        digest = provenance.digest([[record.key, record.outcome, record.probabilities] for record in records])
+        answers = [[split, *row.probabilities[split].tolist()] for split in row.probabilities]
+        held = [LAYOUT, row.source, dict(row.keys), sorted(row.outcomes.items()), answers, dict(mirrored.stated)]
+        digest = provenance.digest(held)
         known = self.runs.get(name, [])
         if len(known) == 1 and known[0].data.tags.get(DIGEST_TAG) == digest:
+            self._describe(known[0], mirrored.note)
             return False
         searches = [run for tag, runs in self.runs.items() if tag.startswith(f"{name} x ") for run in runs]
         for old in (*known, *searches):
             self.client.delete_run(old.info.run_id)
-        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": row.method, "git revision": self.revision}
+        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": row.method, "source": row.source}
+        tags |= {"dataset": task.dataset, "protocol": task.protocol, NOTE_TAG: mirrored.note}
+        tags |= {"git revision": self.revision} if row.source == "local" else {}
         run = self.client.create_run(self.experiment, run_name=row.method, tags=tags).info.run_id
-        self._content(run, task, row, records)
-        if budget_of(row.method) is not None:
+        self._content(run, task, mirrored, records)
+        if budget_of(row.method) is not None and records:
+            self.client.set_tag(run, "optuna journal", str(journal_path(task.dataset, task.protocol, row.method)))
             for record in records:
                 self._search(run, f"{name} x {record.address.split}", record)
         self.client.set_tag(run, DIGEST_TAG, digest)
         self.client.set_terminated(run, "FINISHED" if row.complete else "FAILED" if row.failures else "RUNNING")
         return True
 
-    def _content(self, run: str, task: Task, row: Row, records: Sequence[CellRecord]) -> None:
-        now = int(time.time() * 1000)
+    def _content(self, run: str, task: Task, mirrored: MirroredRow, records: Sequence[CellRecord]) -> None:
+        """The leaderboard's numbers under plain names, those of the splits by step; the cells and predictions as files."""
+        now, row = int(time.time() * 1000), mirrored.row
         steps = {split.name: step for step, split in enumerate(task.splits)}
         cells = {
             name: scored(task, name, probabilities, row.thresholds[name], row.columns.get(name, {}))
@@ -214,25 +289,25 @@ class _Session:
         }
         measured = (*METRICS, *RETRIEVAL_METRICS) if any(row.columns.values()) else METRICS
         values = {metric: {name: found[metric] for name, found in cells.items()} for metric in measured}
-        metrics = [(f"mean_{key}", float(np.mean(list(each.values()))), now, 0) for key, each in values.items() if each]
         values["fit_seconds"] = {each.address.split: float(each.measured.get("fit_seconds", np.nan)) for each in records}
-        metrics += [(key, value, now, steps[name]) for key, each in values.items() for name, value in each.items()]
-        kept = (
-            {stage.digest: stage for stage in stored_stages()} if any(each.measured.get("stages") for each in records) else {}
+        stages = _stages_of(records)
+        values["stage_seconds"] = {name: sum(stage.seconds for stage in each) for name, each in stages.items() if each}
+        metrics = [(name, value, now, 0) for name, value in mirrored.stated.items()]
+        metrics += [("seconds", row.seconds, now, 0)] if row.seconds is not None else []
+        metrics += [(f"split_{key}", value, now, steps[name]) for key, each in values.items() for name, value in each.items()]
+        self._log(run, metrics, row.ingredients.get("configuration", {}))
+        figures = pd.DataFrame(
+            {
+                "split": name,
+                "key": key,
+                "ok": name in row.probabilities,
+                "stages": ", ".join(f"{stage} ({stage.digest[:12]})" for stage in stages.get(name, ())),
+            }
+            for name, key in row.keys.items()
         )
-        stages = {each.address.split: [kept[key] for key in each.measured.get("stages", ()) if key in kept] for each in records}
-        metrics += [
-            ("stage_seconds", sum(stage.seconds for stage in each), now, steps[name]) for name, each in stages.items() if each
-        ]
-        ingredients = records[0].ingredients if records else {}
-        tags = [(f"key {record.address.split}", record.key) for record in records]
-        tags += [
-            (f"stages {name}", ", ".join(f"{stage} ({stage.digest[:12]})" for stage in each))
-            for name, each in stages.items()
-            if each
-        ]
-        tags += [(f"ingredient {name}", str(value)[:500]) for name, value in ingredients.items() if name not in PER_SPLIT]
-        self._log(run, metrics, ingredients.get("configuration", {}), tags)
+        self.client.log_text(run, figures.to_csv(index=False), "cells.csv")
+        ingredients = json.dumps(row.ingredients, indent=1, sort_keys=True, default=str)
+        self.client.log_text(run, f"{ingredients}\n", "ingredients.json")
         predictions = predictions_of(task, row)[["case", "split", "label", "probability"]]
         self.client.log_text(run, predictions.to_csv(index=False), "predictions.csv")
 
@@ -241,24 +316,22 @@ class _Session:
         run: str,
         metrics: Sequence[tuple[str, float, int, int]],
         parameters: Mapping[str, Any],
-        tags: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Log parameters, finite metrics (name, value, milliseconds, step) and tags, in batches that MLflow takes."""
-        from mlflow.entities import Metric, Param, RunTag
+        """Log parameters and finite metrics (name, value, milliseconds, step), in batches that MLflow takes."""
+        from mlflow.entities import Metric, Param
 
         self.client.log_batch(run, params=[Param(key, str(value)[:500]) for key, value in parameters.items()])
         finite = [Metric(*each) for each in metrics if np.isfinite(each[1])]
         for start in range(0, len(finite), 900):
             self.client.log_batch(run, metrics=finite[start : start + 900])
-        for start in range(0, len(tags), 90):
-            self.client.log_batch(run, tags=[RunTag(*each) for each in tags[start : start + 90]])
 
     def _search(self, parent: str, name: str, record: CellRecord) -> None:
         """A cell's trials: a step each of the inner AUC and of the numbers tried, all of them as a file, the values chosen."""
         trials = trials_of(record.address, record.key)
         if not trials:
             return
-        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": record.address.method, "key": record.key}
+        study = study_name(record.address, record.key)
+        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": record.address.method, "optuna study": study}
         run = self.client.create_run(self.experiment, run_name=record.address.split, tags=tags).info.run_id
         metrics = []
         for step, trial in enumerate(trials):
@@ -279,3 +352,11 @@ class _Session:
         )
         self.client.log_text(run, figures.to_csv(index=False), "trials.csv")
         self.client.set_terminated(run)
+
+
+def _stages_of(records: Sequence[CellRecord]) -> dict[str, list[StoredStage]]:
+    """Split -> the stages on which its cell rests, of those that are on this machine."""
+    if not any(each.measured.get("stages") for each in records):
+        return {}
+    kept = {stage.digest: stage for stage in stored_stages()}
+    return {each.address.split: [kept[key] for key in each.measured.get("stages", ()) if key in kept] for each in records}

@@ -55,6 +55,7 @@ class Row:
     other predictions when the same key was computed again; `chosen` by split name is what the method stored with its cell;
     `seconds` is the mean time of a cell, None where it was not measured; `content` the content digest of the cohort.
     `columns` by split name is what a cell of task retrieval says of its test cases by column, NaN where it says nothing.
+    `ingredients` is what its cells depend on and share, `keys` by split name the hash of all that a cell depends on.
     """
 
     method: str
@@ -69,6 +70,8 @@ class Row:
     seconds: float | None = None
     content: str = ""
     columns: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
+    ingredients: Mapping[str, Any] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cells_ok(self) -> int:
@@ -382,6 +385,8 @@ def _local_row(
         seconds=mean_seconds(good),
         content=str(records[0].ingredients.get("data", "")),
         columns={record.address.split: as_columns(record.columns) for record in good},
+        ingredients={name: value for name, value in records[0].ingredients.items() if name not in PER_SPLIT},
+        keys={record.address.split: record.key for record in records},
     )
 
 
@@ -435,6 +440,8 @@ def read_reference(
         seconds=seconds,
         content=str(meta.get("ingredients", {}).get("data", "")),
         columns={split.name: {name: values[i] for name, values in parts.items()} for i, split in enumerate(expected)},
+        ingredients=meta.get("ingredients", {}),
+        keys={name: item.get("key", "") for name, item in meta["splits"].items()},
     )
 
 

@@ -109,8 +109,8 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
                 if (rows := touched.get((table.task.dataset, table.task.protocol))) is not None:
                     reporter.say(shown(table, catalogue, rows, asked=not options.method))
             reporter.say(f"\nleaderboard: {path}\npage: {page}")
-            if summary.computed:
-                reporter.say(mirror.finish())
+            if line := mirror.finish() if summary.computed else mirror.look():
+                reporter.say(line)
     for line in _not_ok(summary.not_ok):
         reporter.say(line)
     for method, reason in summary.given_up.items():

@@ -18,14 +18,20 @@ from benchmark.system.locations import output_folder, results_folder
 from benchmark.system.parallel import mapped
 
 
-def rank(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1, part: bool = False) -> list[Standings]:
+def rank(
+    suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1, part: bool = False, own: bool = False
+) -> list[Standings]:
     """The tables of a suite from stored predictions, one of task retrieval before those of its findings.
 
     No training, the same result every time, whatever the number of processes (`jobs`). `part` says that the suite was narrowed
-    to some of its tables.
+    to some of its tables; `own` narrows it to those with rows of this machine.
     """
-    gathered = gather(suite, catalogue, local=local, jobs=jobs)
-    return _standings(suite, [table for rows in gathered for table in (rows, *of_findings(rows))], jobs, part=part)
+    gathered = [rows for rows in gather(suite, catalogue, local=local, jobs=jobs) if not own or _has_own(rows)]
+    return _standings(suite, [table for rows in gathered for table in (rows, *of_findings(rows))], jobs, part=part or own)
+
+
+def _has_own(rows: TableRows) -> bool:
+    return any(row.source == "local" for row in (*rows.complete, *rows.incomplete))
 
 
 def _standings(suite: Suite, tables: Sequence[TableRows], jobs: int, *, part: bool = False) -> list[Standings]:

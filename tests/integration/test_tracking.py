@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import socket
 import sqlite3
 import threading
@@ -25,32 +27,80 @@ def silent_server():
     server.close()
 
 
-def test_the_mirror_holds_every_row_with_metrics_parameters_tags_and_predictions(ran):
-    assert "8 rows written, 0 were up to date" in ran.cli("sync", *ran.options).stdout
+def test_the_mirror_holds_every_row_with_the_leaderboards_numbers_and_its_predictions(ran):
     from mlflow import MlflowClient
+
+    said = ran.cli("sync", *ran.options).stdout
+    assert "8 rows written, 0 were up to date" in said
+    assert f"ui --backend-store-uri sqlite:///{ran.output}/results/mlflow/mlflow.db" in said.splitlines()[-1]
 
     client = MlflowClient(tracking_uri=f"sqlite:///{ran.output}/results/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("made-suite")
+    assert experiment.tags["mlflow.note.content"].startswith("Made")
     runs = client.search_runs([experiment.experiment_id])
     parents = {run.info.run_id: run.info.run_name for run in runs if "mlflow.parentRunId" not in run.data.tags}
     assert set(parents.values()) == {"made x repeated-cv", "made x leave-one-site-out"}
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    assert len(children) == 8
-    steady = next(
-        run
-        for run in children
-        if run.info.run_name == "steady" and parents[run.data.tags["mlflow.parentRunId"]] == "made x repeated-cv"
-    )
-    history = client.get_metric_history(steady.info.run_id, "auc")
+    found = {(parents[run.data.tags["mlflow.parentRunId"]], run.info.run_name): run for run in children}
+    tables = ran.json("rank", *ran.options, "--json")["tables"]
+    stated = {
+        (f"{table['dataset']} x {table['protocol']}", row["method"]): row["metrics"]
+        for table in tables
+        for row in table["rows"]
+    }
+    assert found.keys() == stated.keys() and len(found) == 8
+    for name, metrics in stated.items():
+        for metric, value in metrics.items():
+            told = found[name].data.metrics
+            assert (told.get(metric), told.get(f"{metric}_low")) == (value["mean"], (value["ci"] or [None])[0]), (name, metric)
+
+    steady = found["made x repeated-cv", "steady"]
+    history = client.get_metric_history(steady.info.run_id, "split_auc")
     assert sorted(point.step for point in history) == list(range(20))
-    table = ran.json("rank", *ran.options, "--json")["tables"][0]
-    stated = next(row for row in table["rows"] if row["method"] == "steady")["metrics"]["auc"]["mean"]
-    assert steady.data.metrics["mean_auc"] == pytest.approx(stated, abs=1e-12)
-    assert sum(point.value for point in history) / 20 == pytest.approx(stated, abs=1e-12)
+    assert sum(point.value for point in history) / 20 == pytest.approx(steady.data.metrics["auc"], abs=1e-12)
+    assert [point.step for point in client.get_metric_history(steady.info.run_id, "auc")] == [0]
     assert steady.data.params["steepness"] == "1.0"
-    assert len([tag for tag in steady.data.tags if tag.startswith("key seed")]) == 20
-    path = client.download_artifacts(steady.info.run_id, "predictions.csv", str(ran.folder))
-    assert len(Path(path).read_text().splitlines()) == 1 + 4 * CASES
+    assert f"has AUC {steady.data.metrics['auc']:.3f}" in steady.data.tags["mlflow.note.content"]
+    assert not any(tag.startswith(("key ", "ingredient ")) for tag in steady.data.tags)
+    files = {name: client.download_artifacts(steady.info.run_id, name, str(ran.folder)) for name in FILES}
+    assert len(Path(files["predictions.csv"]).read_text().splitlines()) == 1 + 4 * CASES
+    keys = [line.split(",")[:2] for line in Path(files["cells.csv"]).read_text().splitlines()[1:]]
+    cells = ran.output / "results" / "cells" / "made" / "repeated-cv" / "steady"
+    stored = {path.stem: re.search(r'"key": ?"(\w{64})"', path.read_text())[1] for path in cells.glob("*.json")}
+    assert {split: key for split, key in keys} == stored and len(stored) == 20
+    assert json.loads(Path(files["ingredients.json"]).read_text())["configuration"] == {"steepness": 1.0}
+
+
+def test_published_rows_are_mirrored_where_they_are_asked_for(made):
+    from mlflow import MlflowClient
+
+    made.run("--method", "steady", "--protocol", "repeated-cv")
+    made.cli("publish", *made.options)
+    shutil.rmtree(made.output / "results" / "cells")
+    assert "0 rows written" in made.cli("sync", *made.options).stdout
+    assert "1 row written" in made.cli("sync", *made.options, "--reference").stdout
+    assert "0 rows written, 1 was up to date" in made.cli("sync", *made.options, "--reference").stdout
+    client = MlflowClient(tracking_uri=f"sqlite:///{made.output}/results/mlflow/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("made-suite").experiment_id])
+    (row,) = [run for run in runs if "method" in run.data.tags]
+    (published,) = made.json("rank", *made.options, "--no-local", "--json")["tables"][0]["rows"]
+    assert row.data.tags["source"] == "reference" and row.data.params["steepness"] == "1.0"
+    assert row.data.metrics["auc"] == published["metrics"]["auc"]["mean"]
+
+
+def test_an_incomplete_row_has_no_mean_and_says_why(made):
+    from mlflow import MlflowClient
+
+    made.run("--method", "steady", "--protocol", "repeated-cv", "--seeds", "39")
+    made.cli("sync", *made.options)
+    client = MlflowClient(tracking_uri=f"sqlite:///{made.output}/results/mlflow/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("made-suite").experiment_id])
+    (row,) = [run for run in runs if "method" in run.data.tags]
+    assert "auc" not in row.data.metrics and len(client.get_metric_history(row.info.run_id, "split_auc")) == 5
+    assert row.data.tags["mlflow.note.content"] == "5 of 20 cells, so there is no mean AUC: 15 not computed yet."
+
+
+FILES = ("predictions.csv", "cells.csv", "ingredients.json")
 
 
 def test_sync_is_idempotent_and_follows_a_changed_row(made):
@@ -84,8 +134,8 @@ def mirrored(made):
 def test_folders_may_have_any_name(tmp_path):
     made = MadeBenchmark(tmp_path / ODD)
     made.run("--method", "steady", "--protocol", "repeated-cv", "--seeds", "39")
-    assert "1 rows written, 0 were up to date" in made.cli("sync", *made.options).stdout
-    assert "0 rows written, 1 were up to date" in made.cli("sync", *made.options).stdout
+    assert "1 row written, 0 were up to date" in made.cli("sync", *made.options).stdout
+    assert "0 rows written, 1 was up to date" in made.cli("sync", *made.options).stdout
     artifacts = made.output / "results" / "mlflow" / "artifacts"
     assert mirrored(made) == [path.read_text() for path in artifacts.rglob("predictions.csv")] != []
     assert [path.name for path in tmp_path.iterdir()] == [ODD]
@@ -97,7 +147,7 @@ def test_a_database_whose_making_was_interrupted_is_made_anew(made):
     unfinished.parent.mkdir()
     with sqlite3.connect(unfinished) as database:
         database.execute("create table experiments (x)")
-    assert "1 rows written" in made.cli("sync", *made.options).stdout
+    assert "1 row written" in made.cli("sync", *made.options).stdout
     assert len(mirrored(made)) == 1
     assert not list(unfinished.parent.glob(".mlflow.db.part*"))
 
@@ -116,8 +166,8 @@ def test_an_experiment_that_was_deleted_or_lies_elsewhere_is_mirrored_again(made
     for name in ("there", "back"):  # twice, since an experiment that made room keeps its name
         place = place.rename(made.folder / name)
         made.variables["STROKEBENCH_OUTPUT"] = str(place)
-        assert "1 rows written, 0 were up to date" in made.cli("sync", *made.options).stdout
-        assert "0 rows written, 1 were up to date" in made.cli("sync", *made.options).stdout
+        assert "1 row written, 0 were up to date" in made.cli("sync", *made.options).stdout
+        assert "0 rows written, 1 was up to date" in made.cli("sync", *made.options).stdout
         assert not made.output.exists(), "nothing is written where the folder was before"
 
 
