@@ -320,7 +320,8 @@ _REFUSED: WeakKeyDictionary[Cohort, dict[str, str]] = WeakKeyDictionary()
 def _reports(configuration: Mapping[str, Any], method: ConfiguredMethod, cohort: Cohort) -> tuple[str, str]:
     """The set of reports that a row reads, and why it cannot; a row that sees no text reads none but `wording`."""
     named = configuration.get("reports")
-    shared = cohort.modalities if named in (WORDING, TOPICS) else frozenset({TEXT})  # a set may be written where there is no text
+    # a set may be written where a cohort has no text of its own
+    shared = cohort.modalities if named in (WORDING, TOPICS) else frozenset({TEXT})
     if not isinstance(named, str) or TEXT not in frozenset().union(*method.modalities) & shared:
         return WORDING, ""
     try:
