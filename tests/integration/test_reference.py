@@ -122,7 +122,8 @@ def test_stroke_risk_is_published_on_the_tables_that_are_computed(published):
 def test_rows_that_cannot_be_are_told_with_the_reason(published):
     leaderboard = published(DEFAULT).leaderboard.decode()
     assert "| ist | `svm` | 19285 cases, at most 5000: training time of an RBF kernel" in leaderboard
-    assert "| estonian-stroke | `lesion-volume` | estonian-stroke has no image |" in leaderboard
+    imageless = next(line for line in leaderboard.splitlines() if line.startswith("| estonian-stroke | `lesion-volume`"))
+    assert imageless.endswith("| estonian-stroke has no image |")
 
 
 def test_reference_predictions_load_as_a_frame_whose_auc_is_the_leaderboards(published):
