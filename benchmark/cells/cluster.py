@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import pickle
 import platform
+import shutil
 import threading
 import time
 import tomllib
@@ -30,7 +31,7 @@ from benchmark.cells.executors import NO_FOLDERS, CellExecutor, Folders, LocalPr
 from benchmark.suites.suite import Limits
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
-from benchmark.system.files import take_over
+from benchmark.system.files import check_sealed
 from benchmark.system.locations import ROOT, data_folder, output_folder
 from benchmark.system.threads import DEVICE
 
@@ -537,7 +538,17 @@ def _below(*parts: str) -> Path:
 
 
 def _take_in(aside: str, name: str) -> None:
-    take_over(_below(aside), _below(name))
+    """Give a sealed folder that has come its name, unless one is there. Raises `BenchmarkError` for half of one."""
+    place, folder = _below(aside), _below(name)
+    if not folder.is_dir():
+        check_sealed(place, "run again")
+        for path in place.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        with suppress(OSError):  # another one was quicker
+            place.rename(folder)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _listed(name: str) -> dict[str, int]:

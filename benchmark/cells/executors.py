@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from benchmark.suites.suite import Limits
 from benchmark.system.orphans import end_with_parent
+from benchmark.system.secrets import take_secrets
 from benchmark.system.terminal import print_any_letter
 from benchmark.system.threads import limit_threads
 
@@ -99,7 +100,8 @@ class InProcess(CellExecutor):
 class LocalProcesses(CellExecutor):
     """Worker processes of this machine, one thread each, with hard limits of time and memory per task (pebble).
 
-    They end with this process, however that ends. `variables` are added to their environment; `prepare` is called in each
+    They end with this process, however that ends, and get no secrets of its environment: it has none while they are there.
+    `variables` are added to their environment; `prepare` is called in each
     before its first task, outside of any limit.
     """
 
@@ -114,6 +116,7 @@ class LocalProcesses(CellExecutor):
 
         self._jobs, self._limits = jobs, limits
         limit_threads()
+        self._secrets = take_secrets()
         self._pool = ProcessPool(
             max_workers=jobs,
             initializer=_initialise,
@@ -135,6 +138,7 @@ class LocalProcesses(CellExecutor):
         if kind is None:
             self._pool.close()
             self._pool.join()
+            os.environ.update(self._secrets)
         else:
             self.end()
 
@@ -142,6 +146,7 @@ class LocalProcesses(CellExecutor):
         """Stop what is running."""
         self._pool.stop()
         self._pool.join()
+        os.environ.update(self._secrets)
 
     def submit(
         self,

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from benchmark.cells.store import CellRecord, Store, parse
+from benchmark.cells.store import OUTCOMES, CellRecord, Store, parse
 from benchmark.cells.studies import journals_folder
-from benchmark.cells.task import read_task
+from benchmark.cells.task import Task, read_task
 from benchmark.system.errors import BenchmarkError, StoreError
 from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
+
+LARGEST = 64 * 2**20
+"""Bytes of a cell file beyond which it is not read: a cell of 100,000 cases has 2 MiB."""
 
 
 @dataclass
@@ -52,8 +56,9 @@ def merge(folder: Path) -> Merged:
                 f"{dataset_protocol}: another version of the dataset or its splits: none of its cells is taken"
             )
             continue
+        task = read_task(task_file)
         for path in sorted(task_file.parent.glob("*/*.json")):
-            _take_cell(path, there, here, merged)
+            _take_cell(path, there, here, task, merged)
     for path in sorted((folder / "runs").glob("*.json")):
         _take_new(path, results_folder() / "runs" / path.name)
     journals = folder / "tuning"
@@ -74,11 +79,17 @@ def _same_task(theirs: Path, ours: Path) -> bool:
     return mine.comparable == other.comparable
 
 
-def _take_cell(path: Path, there: Store, here: Store, merged: Merged) -> None:
+def _take_cell(path: Path, there: Store, here: Store, task: Task | None, merged: Merged) -> None:
+    if path.stat().st_size > LARGEST:
+        merged.conflicts.append(f"{path}: {path.stat().st_size / 2**20:.0f} MiB are no cell: left out")
+        return
     content = _content(path)
     record = parse(content)
     if record is None or there.path(record.address) != path:
         merged.conflicts.append(f"{path}: torn or edited: left out")
+        return
+    if task is None or (wrong := _wrong(record, task)):
+        merged.conflicts.append(f"{path}: {wrong}: left out")
         return
     own = here.read(record.address)
     if own is None or (own.key == record.key and own.outcome != "ok" and record.outcome == "ok"):
@@ -93,6 +104,18 @@ def _take_cell(path: Path, there: Store, here: Store, merged: Merged) -> None:
         )
     else:
         merged.equal += 1
+
+
+def _wrong(record: CellRecord, task: Task) -> str:
+    """Why a record cannot be a cell of a task: a digest says that a file is whole, and not who wrote it."""
+    split = task.by_name.get(record.address.split)
+    if split is None or record.ingredients.get("split") != split.digest or record.outcome not in OUTCOMES:
+        return "no cell of this table"
+    columns: list[list[Any]] = [record.probabilities, *record.columns.values()]
+    if record.outcome == "ok" and any(len(column) != len(split.test) for column in columns):
+        return f"predictions for other cases than the {len(split.test)} of its split"
+    numbers = [value for value in record.probabilities if isinstance(value, int | float) and 0 <= value <= 1]
+    return "" if len(numbers) == len(record.probabilities) else "predictions that are no probabilities"
 
 
 def _answer(record: CellRecord) -> tuple[object, ...]:

@@ -163,5 +163,6 @@ def parse(content: bytes) -> CellRecord | None:
         deterministic = whole["deterministic"]
         deterministic["address"] = CellAddress(**deterministic["address"])
         return CellRecord(**deterministic, **whole["measured"])
-    except (msgspec.DecodeError, ValueError, KeyError, TypeError):  # sound, but written by another version
+    # sound, but written by another version, or by somebody else
+    except (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -66,6 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted: finished cells are saved; run the same command to go on", file=sys.stderr)
         return INTERRUPTED
+    except RecursionError:
+        if options.debug:
+            raise
+        return _fail(BenchmarkError("a file that was read is nested too deeply: --debug says which"), options.debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -7,7 +7,7 @@ import pandas as pd
 from benchmark.leaderboard.critical_difference import over_datasets
 from benchmark.leaderboard.markdown_table import mean_ranks, table_parts
 from benchmark.leaderboard.standings import Standings
-from benchmark.leaderboard.tables import folded, grid
+from benchmark.leaderboard.tables import folded, grid, inert
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.blocks import MIN_BLOCKS
 from benchmark.statistics.metric_names import metric_name
@@ -61,7 +61,7 @@ def render(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, jobs
         parts += [f"## {_title(table)}", *of_table]
     parts += [*_across(suite, tables), *side_by_side(suite, tables, brief=brief), *_not_applicable(tables, brief=brief)]
     parts += [*_footnotes(suite, tables, catalogue, brief=brief), *_reproduce(suite, tables)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return inert("\n\n".join(part for part in parts if part) + "\n")
 
 
 def _further(suite: Suite) -> str:

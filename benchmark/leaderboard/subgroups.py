@@ -19,7 +19,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.preparation import load_cohort
 from benchmark.leaderboard.exports import number
 from benchmark.leaderboard.standings import frames
-from benchmark.leaderboard.tables import figure, grid, one_line
+from benchmark.leaderboard.tables import figure, grid, inert, one_line
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.evaluation import evaluate
 from benchmark.statistics.metric_names import metric_name
@@ -139,7 +139,7 @@ def as_markdown(breakdown: Breakdown) -> str:
         parts.append("Left out:\n\n" + "\n".join(f"- {reason}" for reason in breakdown.skipped))
     for table in breakdown.tables:
         parts += [f"## {table.rows.task.dataset}, {table.rows.task.protocol}, by {table.by}", _numbers(table), _metrics(table)]
-    return "\n\n".join(parts) + "\n"
+    return inert("\n\n".join(parts) + "\n")
 
 
 def _numbers(table: SubgroupTable) -> str:

@@ -1,5 +1,6 @@
 """Markdown tables, and figures as they stand in them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,17 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; a `|` inside a cell is escaped."""
     head_line, *lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (head, *rows))
     return "\n".join([head_line, "|" + "---|" * len(head), *lines])
+
+
+_MARKUP = re.compile(r"<(?!/?(?:details|summary)>)(?=[A-Za-z/!?])|(?<=\])\((?=\s*(?:javascript|data|vbscript):)", re.IGNORECASE)
+"""What Markdown takes for HTML, but for what `folded` writes, and links that run a script."""
+
+
+def inert(text: str) -> str:
+    """Markdown in which no name, note or reason can be HTML; spans of code are left alone, in which nothing is."""
+    spans = re.split(r"(`[^`\n]*`)", text)
+    spans[::2] = [_MARKUP.sub(lambda found: {"<": "&lt;", "(": "\\("}[found[0]], span) for span in spans[::2]]
+    return "".join(spans)
 
 
 def folded(summary: str, content: str) -> str:

@@ -16,10 +16,15 @@ POLITE = 5
 
 
 class Background(contextlib.AbstractContextManager["Background"]):
-    """`python -m benchmark WORDS` in a child process; leaving the block ends a child that still works."""
+    """`python -m benchmark WORDS` in a child process; leaving the block ends a child that still works.
+
+    Its environment is that of this process when it was made, before workers are there that must not have its secrets.
+    """
 
     def __init__(self, words: Sequence[str], plugins: Sequence[str] = ()) -> None:
         self._command = [sys.executable, "-m", "benchmark", *words, *(word for path in plugins for word in ("--plugin", path))]
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        self._environment = {**os.environ, "PYTHONPATH": path}
         self._child: subprocess.Popen[str] | None = None
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -57,7 +62,7 @@ class Background(contextlib.AbstractContextManager["Background"]):
     def _spawn(self) -> subprocess.Popen[str]:
         child = subprocess.Popen(
             self._command,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))},
+            env=self._environment,
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,

@@ -138,18 +138,6 @@ def build_once(folder: Path, write: Callable[[Path], None]) -> Path:
     return folder
 
 
-def take_over(aside: Path, folder: Path) -> None:
-    """Give a sealed folder from another machine its name, unless one is there. Raises `BenchmarkError` for half of one."""
-    if not folder.is_dir():
-        check_sealed(aside, "send it again")
-        for path in aside.rglob("*"):
-            if path.is_file():
-                _sync(path)
-        with contextlib.suppress(OSError):  # another one was quicker
-            aside.rename(folder)
-    shutil.rmtree(aside, ignore_errors=True)
-
-
 def _seal(folder: Path) -> None:
     """Bring every file to the disk and list them with their sizes; call it before the folder gets its final name."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import zipfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ POINT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 COMMA = re.compile(r"[-+]?\d+,\d+")
 THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 SEPARATORS = ",;\t|"
+MOST_BYTES = 2**30
+"""Of an Excel file, unpacked, beyond which it is not read."""
 
 
 def read_clinical(described: Description, remarks: Remarks) -> pd.DataFrame:
@@ -88,6 +91,10 @@ def decoded(path: Path) -> str:
 
 def _read_excel(path: Path, described: Description) -> pd.DataFrame:
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as packed:
+                if sum(item.file_size for item in packed.infolist()) > MOST_BYTES:
+                    raise ValueError(f"unpacked it has more than {MOST_BYTES / 2**30:.0f} GiB")
         book = pd.ExcelFile(path)
     except ImportError as error:
         raise DataError(f"{path.name}: Excel files are read by openpyxl: `pip install openpyxl`, or save it as .csv") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ READERS = 2
 MOST_SCALED = (0.6, 1.7)
 """How much smaller or larger than the template's a head may be along any direction, after registration [A]."""
 MIRRORED = "is stored left-right flipped against"
+MOST_VOXELS = 2**29
+"""Voxels of a scan beyond which it is not read, as many as 512 x 512 x 2,048: a small file can say that it unpacks to more."""
 LEAST_OVERLAP = 0.5
 """Share of a mask's box that lies in its scan's."""
 
@@ -107,7 +110,11 @@ def _read_nifti(path: Path) -> tuple[Floats, NDArray[np.float64]]:
 
     try:
         image: Any = nibabel.load(path)
+        if (count := math.prod(image.shape)) > MOST_VOXELS:
+            raise DataError(f"says that it has {count:.2g} voxels: at most {MOST_VOXELS:.2g} are read")
         return np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
+    except DataError:
+        raise
     except Exception as error:  # nibabel, gzip and zlib raise many kinds
         raise DataError(f"cannot be read as NIfTI ({type(error).__name__}): is it whole? export it anew") from error
 
