@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from benchmark.learning.neural import Batch, NeuralMethod, Output, Shapes
     from benchmark.learning.stages import Seen, stage
 
+__version__ = "0.1.0"
 _LATE = {
     **dict.fromkeys(("Cohort", "Features"), "benchmark.data.cohort"),
     **dict.fromkeys(("LESION_VOLUME", "Atlas", "ImageView", "Slice"), "benchmark.data.modalities.image"),
@@ -70,3 +71,8 @@ def __getattr__(name: str) -> Any:
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module 'benchmark' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, those that are imported late included."""
+    return sorted(__all__)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from benchmark import __version__
 from benchmark.cli.folders import name_folders
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.terminal import print_any_letter
@@ -40,7 +41,7 @@ VERBS = {
     "sync": "mirror the results to MLflow",
     "clean": "delete stale cells, set-aside files or caches",
     "doctor": "check this machine: packages, data, folders, MLflow",
-    "new": "write the file of a new method or dataset, or the folder of a cohort",
+    "new": "write the file of a new method, dataset or suite, or the folder of a cohort",
 }
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -50,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 good, 1 some cells not ok, 2 usage or input error, 130 interrupted."""
     limit_threads()
     print_any_letter()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may come next
+        from benchmark.cli.completion import complete
+
+        complete(_parser)
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(words)
     options = parser.parse_args(words)
@@ -87,6 +92,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 good, 1 some cells not ok, 2 usage or input error, 130 interrupted (state saved).",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"StrokeBench {__version__}", help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     chosen = next((word for word in words if word in VERBS), None)
     for verb, summary in VERBS.items():

@@ -1,4 +1,4 @@
-"""`new`: write the file of a new method or dataset, or the folder of a cohort of one's own; each runs as it is."""
+"""`new`: write the file of a new method, dataset or suite, or the folder of a cohort of one's own; each runs as it is."""
 
 import re
 import shlex
@@ -145,10 +145,36 @@ identifiers = ["surname"]           # never stored; taken out of the reports as 
 """
 
 
+SUITE = """\
+# {title}: say in one line what is asked. docs/add-a-suite.md has every field.
+# `python -m benchmark run --suite {name}.toml` runs it.
+title = "{title}"
+datasets = ["synthetic-stroke"]     # every pairing with a protocol is a table
+protocols = ["repeated-cv"]
+primary_metric = "auc"
+ranked = [                          # a family: all pairs are tested, and corrected for together
+    "lesion-volume",
+    "logistic-regression",
+    "logistic-regression[features=table+derived]",
+]
+descriptive = ["majority"]          # shown, and neither ranked nor tested
+
+[limits]                            # of a cell
+seconds = 300
+memory_gib = 4
+
+[[questions]]                       # a contrast that is named before the results are seen, answered first
+ask = "Does the lesion's volume add to the clinical table?"
+a = "logistic-regression[features=table+derived]"
+b = "logistic-regression"
+named = "say who named it, and when"
+"""
+
+
 ARGUMENTS = (
-    argument("kind", choices=["method", "dataset", "cohort"], help="what to write"),
+    argument("kind", choices=["method", "dataset", "suite", "cohort"], help="what to write"),
     argument("name", help="its name, in lower case with hyphens; of a cohort the folder"),
-    argument("--folder", type=Path, default=None, help="where to (default: methods/ of the checkout; a dataset: this folder)"),
+    argument("--folder", type=Path, default=None, help="where to (default: methods/ of the checkout; else this folder)"),
     argument("--from", dest="source", default="", metavar="DATASET", help="a cohort: write this dataset in such a form"),
     PLUGIN,
 )
@@ -166,6 +192,8 @@ def run(options: Options) -> int:
         raise BenchmarkError("--from goes with `new cohort DIR`")
     if not NAME.fullmatch(name):
         raise BenchmarkError(f"'{name}' is no name for a {kind}: use lower-case words joined by hyphens, such as my-{kind}")
+    if kind == "suite":
+        return _suite(name, options.folder or Path.cwd())
     registry = discover().registry(kind)
     folder: Path = options.folder or (ROOT / "methods" if kind == "method" else Path.cwd())
     path = folder / f"{name.replace('-', '_')}.py"
@@ -184,6 +212,21 @@ def run(options: Options) -> int:
         table.write_text("".join(_made_rows()), encoding="utf-8")
     plugin = "" if folder == ROOT / "methods" else f" --plugin {shlex.quote(str(path))}"
     print(f"{path}\nIt runs as it is: python -m benchmark run --{kind} {name}{plugin}")
+    return 0
+
+
+def _suite(name: str, folder: Path) -> int:
+    """Write a suite of three quick rows to edit."""
+    from benchmark.suites.suite import suite_names
+
+    path = folder / f"{name}.toml"
+    if name in suite_names():
+        raise BenchmarkError(f"suite '{name}' is one of the checkout: choose another name")
+    if path.exists():
+        raise BenchmarkError(f"{path} exists already: choose another name, or edit it")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(SUITE.format(name=name, title=" ".join(name.split("-")).capitalize()), encoding="utf-8")
+    print(f"{path}\nIt runs as it is: python -m benchmark run --suite {shlex.quote(str(path))}")
     return 0
 
 

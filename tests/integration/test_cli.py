@@ -301,3 +301,57 @@ def test_the_short_list_counts_variants_and_fits_80_columns(made):
     assert max(map(len, short.splitlines())) <= 80
     names = set(re.findall(r"[a-z][\w-]+", short))
     assert names >= {name.partition("[")[0] for name in listed}
+
+
+def test_the_version_is_that_of_the_package(made):
+    import benchmark
+
+    pinned = re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert made.cli("--version").stdout == f"StrokeBench {benchmark.__version__}\n" and pinned[1] == benchmark.__version__
+
+
+def test_the_installed_command_is_the_module(made):
+    import tomllib
+    from importlib import import_module
+
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, function = scripts["strokebench"].split(":")
+    assert getattr(import_module(module), function) is import_module("benchmark.__main__").main
+
+
+def test_dir_shows_the_public_names_and_each_exists():
+    import benchmark
+
+    assert dir(benchmark) == sorted(benchmark.__all__)
+    assert all(getattr(benchmark, name) is not None for name in dir(benchmark))
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "not_offered"),
+    [
+        ("strokebench fig", {"figures"}, {"fetch"}),
+        ("strokebench export csv --pro", {"--protocol"}, {"--dataset"}),
+        ("strokebench compare vdafm lesion", {"lesion-volume"}, {"vdafm"}),
+        ("strokebench run --suite stroke-r", {"stroke-risk", "stroke-risk-tuned"}, {"cardiovascular"}),
+        ("strokebench figures out --format p", {"png", "pdf"}, {"svg"}),
+    ],
+)
+def test_a_shell_completes_verbs_options_and_names(made, line, offered, not_offered):
+    path = made.folder / "offered"
+    shell = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(path), "_ARGCOMPLETE_IFS": "\n"}
+    environment = {**made.environment, **shell, "COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_TYPE": "9"}
+    subprocess.run([sys.executable, "-m", "benchmark"], cwd=ROOT, env=environment, check=True)
+    found = {word.strip() for word in path.read_text().splitlines()}
+    assert offered <= found and not found & not_offered
+
+
+def test_a_new_suite_can_be_read_as_it_is_and_is_never_overwritten(made):
+    folder = made.folder / "mine"
+    said = made.cli("new", "suite", "volume-or-table", "--folder", str(folder)).stdout
+    path = folder / "volume-or-table.toml"
+    assert said == f"{path}\nIt runs as it is: python -m benchmark run --suite {path}\n"
+    shown = made.cli("show", "suite", str(path)).stdout
+    assert "Volume or table" in shown and "lesion-volume" in shown
+    assert f"{path} exists already" in made.cli("new", "suite", "volume-or-table", "--folder", str(folder), code=2).stderr
+    assert "is one of the checkout" in made.cli("new", "suite", "stroke-risk", "--folder", str(folder), code=2).stderr
+    assert "is no name for a suite" in made.cli("new", "suite", "My Suite", code=2).stderr

@@ -14,6 +14,7 @@ from benchmark.data.corpora import load_corpus
 from benchmark.registry.discovery import discover
 from benchmark.system.locations import ROOT
 from tests.made_benchmark import MadeBenchmark
+from tools.notebook import FOLDER, executed, read
 
 
 def block(document: str, containing: str) -> str:
@@ -172,3 +173,14 @@ def test_a_pytorch_module_is_a_row_in_40_lines_beyond_module_and_losses(made: Ma
     path.write_text(code, encoding="utf-8")
     checked = made.cli("check", str(path), "--shape", "complete")
     assert "conforms" in checked.stdout, checked.stdout
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_prints_what_it_shows_and_the_leaderboards_numbers(path: Path):
+    notebook = read(path)
+    assert executed(notebook) == notebook, "`python -m tools.notebook` writes what the notebooks print now"
+    printed = "".join(line for cell in notebook["cells"] for of in cell.get("outputs", ()) for line in of["text"])
+    table = (ROOT / "leaderboard.md").read_text(encoding="utf-8").split("\n## soop, repeated-cv\n")[1].split("\n## ")[0]
+    for method in ("vdafm", "logistic-regression"):
+        (mean,) = re.findall(rf"^{method} +(0\.\d{{3}})$", printed, re.MULTILINE)
+        assert re.search(rf"\| `{method}` \|.* {re.escape(mean)} \(", table), "the AUC is the leaderboard's"
