@@ -320,8 +320,7 @@ _REFUSED: WeakKeyDictionary[Cohort, dict[str, str]] = WeakKeyDictionary()
 def _reports(configuration: Mapping[str, Any], method: ConfiguredMethod, cohort: Cohort) -> tuple[str, str]:
     """The set of reports that a row reads, and why it cannot; a row that sees no text reads none but `wording`."""
     named = configuration.get("reports")
-    # a set may be written where a cohort has no text of its own
-    shared = cohort.modalities if named in (WORDING, TOPICS) else frozenset({TEXT})
+    shared = cohort.modalities if named in (WORDING, TOPICS) else {TEXT}  # a set may be written of cases without any text
     if not isinstance(named, str) or TEXT not in frozenset().union(*method.modalities) & shared:
         return WORDING, ""
     try:

@@ -19,6 +19,7 @@ from benchmark.learning.writers.endpoint import Endpoint, Parameters, address_of
 from benchmark.system.locations import ROOT
 from tests.made_benchmark import Done, MadeBenchmark
 from tests.made_endpoint import GALLERY, Played, endpoint, honest
+from tests.model_server import model_server
 
 pytest.importorskip("openai", reason="the package openai is not installed (pip install openai)")
 
@@ -557,3 +558,17 @@ def test_the_learned_writer_learns_from_the_pool_alone_and_writes_what_it_sees(w
 
 def test_the_learned_writer_is_refused_without_a_pool(write: Writing) -> None:
     assert "learns on a pool" in write(None, "--writer", "learned", code=2).stderr
+
+
+# A real server
+
+
+def test_a_real_text_only_server_answers_words_and_refuses_images_with_a_clear_line(write: Writing, tmp_path: Path) -> None:
+    with model_server(tmp_path) as url:
+        model = Endpoint(address_of(url, None), "tiny", Parameters(max_tokens=4), timeout=30.0)
+        answer = model.ask("Say something.", [], 1)
+        done = write(url, code=2)
+    assert answer.finish_reason == "length" and answer.tokens["completion_tokens"] == 4
+    assert "the model 'm' at 127.0.0.1 takes no images (Error code: 500 - image input is not supported" in done.stderr
+    assert "16 drafts are left" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
