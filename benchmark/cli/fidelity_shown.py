@@ -26,18 +26,24 @@ def lines(judged: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _against_mask(against: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each thing that some draft claims and the mask shows."""
     volume, side, aspects = against["volume"], against["side"], against["aspects"]
-    near = (
-        f"{_share(volume['true'])} true and {_share(volume['within_half'])} within half of it, of {volume['claims']:,} claims"
-    )
-    error = f"median error {_number(volume['median_absolute_error_ml'])} ml"
-    yield f"  volume       {near}; {error}, rank correlation {_number(volume['rank_correlation'])}"
-    yield f"  side         {_share(side['true'])} true of {side['claims']:,} claims"
+    if volume["claims"]:
+        near = f"{_share(volume['true'])} true and {_share(volume['within_half'])} within half of it"
+        error = f"median error {_number(volume['median_absolute_error_ml'])} ml"
+        alike = f"rank correlation {_number(volume['rank_correlation'])}"
+        yield f"  volume       {near}, of {volume['claims']:,} claims; {error}, {alike}"
+    if side["claims"]:
+        yield f"  side         {_share(side['true'])} true of {side['claims']:,} claims"
     for kind in ("territories", "arteries"):
-        precision, recall = (_share(against[kind][figure]) for figure in ("precision", "recall"))
-        yield f"  {kind:12} precision {precision} of {against[kind]['named']:,} named, recall {recall}"
-    error = f"mean error {_number(aspects['mean_absolute_error'])}"
-    yield f"  ASPECTS      {_share(aspects['true'])} true of {aspects['claims']:,} claims; {error}"
+        if against[kind]["drafts"]:
+            precision, recall = (_share(against[kind][figure]) for figure in ("precision", "recall"))
+            yield f"  {kind:12} precision {precision} of {against[kind]['named']:,} named, recall {recall}"
+    if aspects["claims"]:
+        error = f"mean error {_number(aspects['mean_absolute_error'])}"
+        yield f"  ASPECTS      {_share(aspects['true'])} true of {aspects['claims']:,} claims; {error}"
+    if not any((volume["claims"], side["claims"], against["territories"]["drafts"], aspects["claims"])):
+        yield "  no draft claims anything that the mask could show"
 
 
 def _filtered(counts: Mapping[str, Any]) -> Iterator[str]:
@@ -48,6 +54,8 @@ def _filtered(counts: Mapping[str, Any]) -> Iterator[str]:
     yield f"  filtered     {share} of {counts['answers']:,} answers: {_listed(filtered)}"
     lost = counts["drafts"] - counts["kept"]
     left = f"{counts['cases_without_a_draft']} cases are left without any"
+    if counts["cases_not_asked_about"]:
+        left += f", and {counts['cases_not_asked_about']} were not asked about"
     yield f"  dropped      {lost:,} of {counts['drafts']:,} drafts: {_listed(counts['dropped'])}; {left}"
     tokens = counts["tokens"]
     spent = f"{tokens['prompt_tokens']:,} in and {tokens['completion_tokens']:,} out"

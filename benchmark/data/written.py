@@ -45,7 +45,7 @@ def check_name(cohort: Cohort, name: str) -> None:
 
 
 def keep(cohort: Cohort, name: str, reports: Reports, card: Mapping[str, Any], *, anew: bool = False) -> Path:
-    """Keep a set of a cohort, sealed; the same set once more leaves it as it is.
+    """Keep a set of a cohort, sealed; the same set once more leaves it as it is, and the same drafts take the new card.
 
     reports : per case a tuple of drafts, empty where there is none. card : how they were made, JSON-able.
     Raises `BenchmarkError` where another set has that name, unless it is to be made `anew`.
@@ -57,7 +57,7 @@ def keep(cohort: Cohort, name: str, reports: Reports, card: Mapping[str, Any], *
     if folder.is_dir():
         if all(_bytes(folder / file) == content for file, content in contents.items()):
             return folder
-        if not anew:
+        if not anew and _bytes(folder / DRAFTS) != contents[DRAFTS]:
             raise BenchmarkError(f"{cohort.name} has another set of reports '{name}': choose another --name, or --replace it")
         shutil.rmtree(folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -302,13 +303,18 @@ def test_a_dry_run_opens_no_socket_and_says_what_would_be_sent(write: Writing, s
     assert found["bytes"] == pytest.approx(sent, rel=0.002)
 
 
-def test_the_key_is_sent_where_it_is_named_and_stands_in_no_message_and_no_file(write: Writing) -> None:
-    with endpoint(faults={0: "no key"}) as played:
-        refused = write(played.url, "--key-from", "MY_KEY", "--concurrency", "1", code=2, MY_KEY=KEY, OPENAI_LOG="debug")
-        done = write(played.url, "--key-from", "MY_KEY", MY_KEY=KEY, OPENAI_LOG="debug")
+def test_the_key_is_sent_where_it_is_named_and_stands_in_no_message_and_no_file(
+    write: Writing, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with endpoint(faults={0: "no key", 1: "no key"}) as played:
+        words = ("--key-from", "MY_KEY", "--concurrency", "1")
+        told = [write(played.url, *words, *more, code=None, MY_KEY=KEY) for more in ((), ("--debug",), ())]
+    assert [done.returncode for done in told][0::2] == [2, 0]
     assert {headers["authorization"] for headers, _ in played.seen} == {f"Bearer {KEY}"}
-    assert "wrong key: Bearer [key]" in refused.stderr
-    assert KEY not in refused.stdout + refused.stderr + done.stdout + done.stderr
+    assert "wrong key: Bearer [key]" in told[0].stderr
+    assert "openai" in {record.name.partition(".")[0] for record in caplog.records}, "the client's own log was looked at"
+    assert KEY not in "".join(done.stdout + done.stderr for done in told) + caplog.text
     assert not [path for path, content in write.files("**/*").items() if KEY.encode() in content]
 
 
@@ -540,14 +546,14 @@ def test_a_damaged_set_leaves_every_other_row_alone_and_says_what_to_do(write: W
 def test_the_learned_writer_learns_from_the_pool_alone_and_writes_what_it_sees(write: Writing) -> None:
     from benchmark.data.stages import stored_stages
 
-    dataset = "gallery[n=40,pool=120]"
+    dataset = "gallery[n=20,pool=70]"
     write.name = "learned"
     done = json.loads(write(None, "--writer", "learned", "--drafts", "2", "--json", dataset=dataset).stdout)
     (stage,) = [stage for stage in stored_stages() if stage.owner == "learned"]
     cohort = write.cohort(dataset)
     assert set(stage.cases_seen) == set(cohort.pool.case_ids.tolist())
     assert not set(stage.cases_seen) & set(cohort.case_ids.tolist())
-    assert [len(own) for own in cohort.report_sets["learned"]] == [8] * 40
+    assert [len(own) for own in cohort.report_sets["learned"]] == [8] * 20
     against = done["fidelity"]["against_mask"]
     assert against["side"]["true"] > 0.9, "the bright lesion's side is plain to see"
     assert 0 < against["volume"]["true"] < 1, "it makes mistakes"

@@ -336,19 +336,13 @@ def _agreement(claims: Sequence[Sequence[Claims]]) -> dict[str, Any]:
 
     def pairs(thing: str) -> Iterator[tuple[Any, Any]]:
         for own in claims:
-            values = [
-                getattr(claim, thing)
-                for claim in own
-                if (claim.spoken if thing == "territories" else getattr(claim, thing) is not None)
-            ]
-            yield from combinations(values, 2)
+            values = [getattr(claim, thing) for claim in own]
+            yield from combinations([value for value in values if value is not None and value != frozenset()], 2)
 
     return {
         "volume": _mean(first[0] <= second[1] and second[0] <= first[1] for first, second in pairs("volume")),
         "side": _mean(first == second for first, second in pairs("side")),
-        "territories": _mean(
-            len(first & second) / len(first | second) if first | second else 1.0 for first, second in pairs("territories")
-        ),
+        "territories": _mean(len(first & second) / len(first | second) for first, second in pairs("territories")),
         "aspects": _mean(first == second for first, second in pairs("aspects")),
     }
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -69,12 +69,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Written:
-    """The settled drafts of a cohort, in the order of its cases, prompts and numbers."""
+    """The settled drafts of a cohort, in the order of cases, prompts and numbers; `asked` are the cases that have pictures."""
 
     settled: tuple[Settled, ...]
     cases: int
+    asked: tuple[int, ...]
 
-    @property
+    @cached_property
     def reports(self) -> Reports:
         """Per case its drafts, in the order of prompts and numbers."""
         drafts: list[list[str]] = [[] for _ in range(self.cases)]
@@ -95,7 +96,8 @@ class Written:
             "dropped": dict(sorted(Counter(each.failed[-1] for each in self.settled if not each.text).items())),
             "answers": len(answers),
             "filtered": {name: dict(sorted(counts.items())) for name, counts in by_prompt.items()},
-            "cases_without_a_draft": sum(not drafts for drafts in self.reports),
+            "cases_without_a_draft": sum(not self.reports[case] for case in self.asked),
+            "cases_not_asked_about": self.cases - len(self.asked),
             "tokens": {
                 name: sum(answer.tokens.get(name, 0) for answer in answers) for name in ("prompt_tokens", "completion_tokens")
             },
@@ -213,7 +215,7 @@ class Job:
 
         with self.answers.held(), ThreadPoolExecutor(concurrency, "write-reports") as threads:
             settled = _in_order(threads, one, self.wanted(), endpoint.stop)
-        return Written(tuple(settled), len(self.cohort))
+        return Written(tuple(settled), len(self.cohort), self.cases)
 
     def provenance(self, address_host: str) -> dict[str, Any]:
         """Where a set comes from: all that it depends on."""
