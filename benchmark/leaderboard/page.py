@@ -35,6 +35,7 @@ SCRIPTS = (
     "across.js",
     "pair.js",
     "views.js",
+    "reload.js",
     "page.js",
 )
 """In the order in which they stand in the page; one scope, apart from that of the library."""
@@ -64,6 +65,7 @@ def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, furthe
     for table in data["suite"]["tables"]:
         if table["rows"]["method"]:
             table["shown"] = shown_rows(table)
+            table["charts"] = {name: _once(blocks) for name, blocks in table["charts"].items()}
         table["pairs"] = {key: values for key, values in table.get("pairs", {}).items() if key not in NAMED_BY_PLACE}
     bundle, own = browser_bundle(), "\n".join(["(() => {'use strict';", *(_file(name) for name in SCRIPTS), "})();"])
     parts = {
@@ -79,22 +81,32 @@ def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, furthe
 
 
 def packed(data: Any) -> Any:
-    """The same with lists of floats in base 64, which takes half the place, as `{"float64": ...}` or `{"int16": ...}`.
+    """The same in less place: lists of floats as `{"float64": ...}` or `{"int16": ...}` in base 64, recurring words by number.
 
-    These are little-endian doubles, NaN for None; where no value has more than `DECIMALS` decimals, as in curves, they are
-    16-bit integers of the last of them, `MISSING` for None.
+    `float64` are little-endian doubles, NaN for None; where no value has more than `DECIMALS` decimals, as in curves, `int16`
+    are integers of the last of them, `MISSING` for None. `{"words": [...], "at": [...]}` has each word once, and the place of
+    each item.
     """
     if isinstance(data, dict):
         return {key: packed(value) for key, value in data.items()}
     if not isinstance(data, list):
         return data
-    if len(data) < WORTH_PACKING or not all(type(value) is float or value is None for value in data):
+    kinds = set(map(type, data))
+    if len(data) >= WORTH_PACKING and kinds == {str} and len(words := list(dict.fromkeys(data))) < len(data) / 2:
+        place = {word: i for i, word in enumerate(words)}
+        return {"words": words, "at": [place[word] for word in data]}
+    if len(data) < WORTH_PACKING or not kinds <= {float, type(None)}:
         return [packed(value) for value in data]
     values = np.array(data, dtype="<f8")
     steps = np.round(values * 10**DECIMALS)
     if np.nanmax(np.abs(steps), initial=0) < -MISSING and np.array_equal(steps / 10**DECIMALS, values, equal_nan=True):
         return {"int16": _base64(np.where(np.isnan(steps), MISSING, steps).astype("<i2").tobytes())}
     return {"float64": _base64(values.tobytes())}
+
+
+def _once(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Blocks of records without what they have in common with the first one, such as the x of all curves."""
+    return [*blocks[:1], *({key: value for key, value in each.items() if value != blocks[0][key]} for each in blocks[1:])]
 
 
 def in_html(data: Any) -> str:

@@ -113,6 +113,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, further: Fu
         "synthetic": table.rows.card.synthetic,
         "site": table.site,
         "stamp": progress(table),
+        "working": [partial.row.method for partial in table.partial if partial.row.in_progress],
         "cases": cases(table),
         "scope": scope(table),
         "questions": list(sentences(answered).items()),

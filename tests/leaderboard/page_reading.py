@@ -14,7 +14,11 @@ def data_of(page: str) -> Any:
     """The data of a page, its packed numbers as lists."""
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL)
     assert found is not None
-    return json.loads(found[1], object_hook=_unpacked)
+    data = json.loads(found[1], object_hook=_unpacked)
+    for table in data["suite"]["tables"]:
+        charts = table.get("charts", {})
+        charts |= {name: [{**blocks[0], **block} for block in blocks] for name, blocks in charts.items()}
+    return data
 
 
 def _unpacked(value: dict[str, Any]) -> Any:
@@ -24,4 +28,6 @@ def _unpacked(value: dict[str, Any]) -> Any:
     if set(value) == {"int16"}:
         numbers = np.frombuffer(base64.b64decode(value["int16"]), "<i2").tolist()
         return [None if each == -(2**15) else each / 1e4 for each in numbers]
+    if set(value) == {"words", "at"}:
+        return [value["words"][place] for place in value["at"]]
     return value

@@ -6,6 +6,7 @@ function unpacked(value) {
   if (value === null || typeof value !== "object") return value;
   if (value.float64) return [...new Float64Array(bytes(value.float64))].map((each) => (Number.isNaN(each) ? null : each));
   if (value.int16) return [...new Int16Array(bytes(value.int16))].map((each) => (each === MISSING ? null : each / 10 ** DECIMALS));
+  if (value.words && value.at) return value.at.map((place) => value.words[place]);
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, unpacked(each)]));
 }
 
@@ -15,8 +16,11 @@ const DECIMALS = 4;
 
 const DATA = unpacked(JSON.parse(byId("data").textContent));
 const SUITE = DATA.suite;
-for (const { pairs, rows } of SUITE.tables)
+for (const { pairs, rows, charts } of SUITE.tables) {
   for (const side of ["a", "b"]) pairs[side] = (pairs[`${side}_place`] ?? []).map((place) => rows.method[place]);
+  // What blocks have in common stands in the first one alone.
+  for (const [name, blocks] of Object.entries(charts ?? {})) charts[name] = blocks.map((block) => ({ ...blocks[0], ...block }));
+}
 const METRICS = new Map(SUITE.metrics.map((metric) => [metric.key, metric]));
 
 /** The records of blocks: each entry of a block is one value for all its records, or a list of one for each. */

@@ -45,7 +45,7 @@ function facts(current) {
 /** Every ranked row with its interval, coloured by what the test against the first one says. */
 function drawOverview() {
   const current = table();
-  const rows = records(current.charts?.intervals ?? []);
+  const rows = records(current.charts?.intervals ?? []).filter(({ mean }) => known(mean));
   byId("overview").hidden = !rows.length;
   if (!rows.length) return fill(byId("overview"));
   const metric = metricName(current.metric);
@@ -69,7 +69,7 @@ function drawOverview() {
     picked: ({ method }) => method && method !== rows[0].method && compareRows(method, rows[0].method),
   });
   fill(byId("overview"), make("h2", { id: "all-rows" }, "All ranked rows"), whole);
-  whole.draw();
+  drawFigures(byId("overview"));
 }
 
 /** Incomplete rows, rows that do not apply, and facts to know, below the table. */
@@ -206,8 +206,10 @@ function drawView() {
 
 /** Figures are drawn once they stand in the page, for they take its width. */
 function drawFigures(place) {
-  for (const each of place.querySelectorAll("figure")) each.draw();
+  drawing = Promise.all([drawing, ...[...place.querySelectorAll("figure")].map((each) => each.draw())]);
 }
+/** When all figures so far are drawn. */
+let drawing = Promise.resolve();
 
 /** Add a row to the curves or take it away; says whether it is there afterwards. */
 function choose(name, wanted) {
@@ -301,6 +303,9 @@ if (SUITE.tables.length) {
   readAddress();
   listen();
   drawAll();
+  watchRun();
 } else {
-  byId("conclusion").textContent = `No predictions are stored yet: run \`python -m benchmark run --suite ${SUITE.spelled}\`.`;
+  document.body.classList.add("empty");
+  const command = `python -m benchmark run --suite ${SUITE.spelled}`;
+  fill(byId("conclusion"), ...prose(`No predictions are stored yet: run \`${command}\`.`));
 }

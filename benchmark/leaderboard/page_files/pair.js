@@ -207,6 +207,7 @@ function splitFigure(current, a, b, alone, metric) {
   const range = known(alone.low) ? ", 95 % CI" : "";
   const mean = { part: `mean${range}`, split: "", difference, low: alone.low, high: alone.high, mean: true };
   const rows = [...parts.filter((part) => known(part.difference)), ...(known(difference) ? [mean] : [])];
+  if (!rows.length) return make("div", {}, paragraph(`${metric} is undefined in every test part of one of the two.`));
   const above = parts.filter((part) => part.difference > 0).length;
   const caption = sentences(
     `Difference in ${metric} (first \u2212 second) in every test part.`,

@@ -161,6 +161,7 @@ const DRAWN = {
       current.charts.sites,
       kept.map((row) => row.method),
     );
+    if (!rows.some((row) => known(row.value))) return [paragraph(`${metric} is undefined at every site.`)];
     const caption = sentences(
       `${metric} by held-out site (${current.site}), the mean over training seeds.`,
       sites.small ? `${sites.small} small sites (fewer than 5 of a class) are shown and left out of the means.` : "",
