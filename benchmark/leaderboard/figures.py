@@ -1,6 +1,6 @@
 """The figures of a leaderboard for papers: the page's charts on white, one file each, as SVG, PNG or PDF."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,23 +32,31 @@ class Figure:
 
 
 def write_figures(
-    folder: Path, suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, kind: str, rows: Sequence[str] = ()
+    folder: Path,
+    suite: Suite,
+    tables: Sequence[Standings],
+    catalogue: Catalogue,
+    kind: str,
+    rows: Sequence[str] = (),
+    names: Collection[str] = (),
 ) -> list[Path]:
     """Draw all figures of the tables to `<dataset>-<protocol>-<figure>.<kind>`, a kind of `FORMATS`; returns the paths.
 
     Those of several tables are named `<dataset>-<figure>.<kind>`. Of the named `rows` alone, if any are: a table without any
-    of them has no figure.
+    of them has no figure. Likewise of the figures of these `names`.
     """
+    drawn = [
+        (f"{safe(table.task.dataset)}-{safe(table.task.protocol)}", figure)
+        for table in tables
+        for figure in figures(suite, table, catalogue, rows)
+    ]
+    drawn += [(safe(dataset), figure) for dataset, figure in label_figures(suite, tables, catalogue, rows)]
     paths = []
-    for table in tables:
-        for figure in figures(suite, table, catalogue, rows):
-            path = folder / f"{safe(table.task.dataset)}-{safe(table.task.protocol)}-{figure.name}.{kind}"
+    for beginning, figure in drawn:
+        if not names or figure.name in names:
+            path = folder / f"{beginning}-{figure.name}.{kind}"
             write_if_changed(path, FORMATS[kind](figure.spec))
             paths.append(path)
-    for dataset, figure in label_figures(suite, tables, catalogue, rows):
-        path = folder / f"{safe(dataset)}-{figure.name}.{kind}"
-        write_if_changed(path, FORMATS[kind](figure.spec))
-        paths.append(path)
     return paths
 
 

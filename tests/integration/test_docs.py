@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.cli.main import VERBS
 from benchmark.data.corpora import load_corpus
 from benchmark.registry.discovery import discover
 from benchmark.system.locations import ROOT
@@ -184,3 +185,72 @@ def test_a_notebook_prints_what_it_shows_and_the_leaderboards_numbers(path: Path
     for method in ("vdafm", "logistic-regression"):
         (mean,) = re.findall(rf"^{method} +(0\.\d{{3}})$", printed, re.MULTILINE)
         assert re.search(rf"\| `{method}` \|.* {re.escape(mean)} \(", table), "the AUC is the leaderboard's"
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def section(dataset_and_protocol: str) -> str:
+    """A table of the committed leaderboard."""
+    text = (ROOT / "leaderboard.md").read_text(encoding="utf-8")
+    return text.split(f"\n## {dataset_and_protocol}\n")[1].split("\n## ")[0]
+
+
+def test_the_readme_is_read_in_a_few_minutes():
+    assert len(README.split()) <= 900
+
+
+def test_the_readmes_table_and_picture_are_those_of_the_leaderboard():
+    table, shown = section("soop, repeated-cv"), README.partition("## What it shows")[2].partition("## Add a method")[0]
+    rows = re.findall(r"^\| (\S+) \| `([^`]+)`[^|]* \| (\S+) \| (.*?) \|$", shown, re.MULTILINE)
+    assert len(rows) == 5
+    for rank, method, inputs, estimate in rows:
+        assert f"| {rank} | `{method}` | {inputs} | {estimate} |" in table
+    (picture,) = re.findall(r"\]\((docs/pictures/\S+\.svg)\)", shown)
+    drawn = re.findall(r"<title>([a-z-]+)</title>", (ROOT / picture).read_text(encoding="utf-8"))
+    order = [method for method in re.findall(r"^\| \S+ \| `([^`]+)`", table, re.MULTILINE) if method in drawn]
+    assert [name for name in drawn if name in order] == order and len(order) == 11
+
+
+def test_the_readmes_method_is_nine_lines_that_run(made: MadeBenchmark):
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(code.splitlines()) == 9
+    path = made.write("hist_boosting.py", code)
+    done = made.run("--plugin", str(path), "--method", "hist-boosting", "--dataset", "made", "--protocol", "repeated-cv")
+    assert re.search(r"^> .*hist-boosting ", done.stdout, re.MULTILINE)
+
+
+def test_the_readme_names_the_four_suites_and_what_a_rank_prints():
+    suites = set(re.findall(r"^\| `([\w-]+)` \|.*\?", README, re.MULTILINE))
+    assert suites == {"stroke-prognosis", "stroke-risk", "cardiovascular", "abnormality-detection"}
+    tables = len(re.findall(r"^## .*, [a-z-]+$", (ROOT / "leaderboard.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert f"leaderboard.md: {tables} tables, " in README
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "leaderboard.md"], ids=lambda path: path.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path):
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith(("http", "mailto")):
+            path, _, anchor = target.partition("#")
+            there = (page.parent / path).resolve() if path else page
+            assert there.exists(), target
+            if anchor:
+                heads = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+                assert anchor in {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}, target
+
+
+def test_every_document_stands_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    files = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".ipynb")}
+    missing = sorted(str(path) for path in files if f"]({path})" not in index and path.name != "README.md")
+    assert not missing
+
+
+def test_every_verb_stands_among_the_commands():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    listed = {
+        verb for line in text.splitlines() if line.startswith("| `") for verb in re.findall(r"`([a-z-]+)`", line.split("|")[1])
+    }
+    assert listed == set(VERBS)

@@ -70,7 +70,7 @@ def test_named_rows_are_drawn_alone_and_keep_the_first_row_and_the_tables_p(test
 
 
 def test_an_svg_has_its_texts_as_outlines_and_names_them(tested: Standings, shipped: Catalogue, tmp_path: Path) -> None:
-    path = write_figures(tmp_path, SUITE, [tested], shipped, "svg", ("svm", "vdafm"))[0]
+    (path,) = write_figures(tmp_path, SUITE, [tested], shipped, "svg", ("svm", "vdafm"), ("roc",))
     text = path.read_text(encoding="utf-8")
     assert "<text" not in text and "font-family" not in text
     titles = {each.text for each in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}title")}
