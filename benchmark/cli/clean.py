@@ -34,6 +34,9 @@ ARGUMENTS = (
     argument("--features", action="store_true", help="the feature cache"),
     argument("--stages", action="store_true", help="trainings that rows share"),
     argument("--archives", action="store_true", help="what `query` and its like keep of each dataset's images"),
+    argument(
+        "--written", action="store_true", help="sets that `write-reports` made; the answers that they are made of are kept"
+    ),
     argument("--member", metavar="NAME", help="take out of all tables what joined the suite by `run`; its cells are kept"),
     argument("--yes", action="store_true", help="delete; without it, only print what would be deleted"),
 )
@@ -60,12 +63,12 @@ def run(options: Options) -> int:
 
 
 def _targets(options: Options) -> Iterator[Path]:
-    folders = [name for name in ("prepared", "features", "stages", "archives") if getattr(options, name)]
+    folders = [name for name in ("prepared", "features", "stages", "archives", "written") if getattr(options, name)]
     if not any((options.stale, options.cells, options.torn, folders)):
-        kinds = "--stale, --cells, --torn, --prepared, --features, --stages, --archives or --member"
+        kinds = "--stale, --cells, --torn, --prepared, --features, --stages, --archives, --written or --member"
         raise BenchmarkError(f"say what to clean: {kinds}")
     if (folders or options.torn) and (options.dataset or options.protocol or options.method):
-        whole = "--prepared, --features, --stages, --archives and --torn take all"
+        whole = "--prepared, --features, --stages, --archives, --written and --torn take all"
         raise BenchmarkError(f"--dataset, --protocol and --method choose cells: {whole}")
     if options.stale or options.cells:
         yield from _cells(options)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.sources import Sources
+from benchmark.learning.writers.fidelity import judged, truths
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import DataError
 from datasets._soop_files import DEMO, OPENNEURO, read_picture, shrink
@@ -118,6 +119,19 @@ def test_cases_that_have_all_are_the_same_in_both_views(any_cases: Cohort, soop:
     pd.testing.assert_frame_equal(same.derived, soop.derived)
     assert same.reports == soop.reports
     assert same.report_sets == soop.report_sets
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_measured_text_is_true_of_the_mask_throughout_and_that_of_another_patient_is_not(soop: Cohort, exchanged: bool) -> None:
+    assert soop.atlas is not None
+    reports = soop.report_sets["topics"]
+    own = reports[1:] + reports[:1] if exchanged else reports
+    found = judged(own, truths(soop), soop.atlas.names)["against_mask"]
+    territories, arteries = found["territories"], found["arteries"]
+    assert [found[thing]["claims"] for thing in ("volume", "side", "aspects")] == [618] * 3
+    true = [found["volume"]["true"], found["side"]["true"], found["aspects"]["true"]]
+    true += [territories["precision"], territories["recall"], arteries["precision"], arteries["recall"]]
+    assert max(true) < 0.6 if exchanged else true == [1.0] * 7
 
 
 def test_another_choice_of_cases_is_refused(real_sources: Sources) -> None:
