@@ -26,7 +26,7 @@ function drawSentences() {
   byId("stamp").textContent = current.stamp;
   const refused = state.refused.length ? `Not in this leaderboard: ${state.refused.join(", ")}. Shown is ${named()}.` : "";
   fill(byId("message"), ...prose(refused));
-  fill(byId("facts"), ...prose(facts(current)));
+  fill(byId("facts"), make("strong", { class: "printed" }, `${named()}. `), ...prose(facts(current)));
   drawQuestions(current);
   fill(byId("conclusion"), ...prose([current.conclusion, ...current.own].join(" ")));
   fill(byId("scope"), ...prose(current.scope));

@@ -46,12 +46,17 @@ function differenceCell(row, ...difference) {
   return make("a", { href: addressOf({ ...state, view: "two", a: row.method, b: first }), class: "pair-link" }, text);
 }
 
-const LEGEND =
-  "Rank is an interval: from 1 + the number of ranked rows that are significantly better to the number of rows, those still to " +
-  "come included, minus those significantly worse. Best set: no row is significantly better. Rows that share a letter are not shown to differ, which is " +
-  "not the same as equal. All of these come from one family of paired tests over all pairs of ranked rows; overlapping " +
-  "intervals are no test. Descriptive rows are never ranked.";
-const EQUAL = " P(equal) is the probability that the difference from the first row lies within .01.";
+/** What the columns of the tests mean, where they stand. */
+const LEGENDS = {
+  rank: "Rank is an interval: from 1 + the number of ranked rows that are significantly better to the number of rows, those still to come included, minus those significantly worse.",
+  best_set: "Best set: no row is significantly better.",
+  letters: "Rows that share a letter are not shown to differ, which is not the same as equal.",
+  p: "p is each pair's own, unadjusted.",
+  p_equivalent: "P(equal) is the probability that the difference from the first row lies within .01.",
+};
+const OF_ALL =
+  "Names in bold are in the best set: no row is significantly better. Ranks and adjusted p come from one family of paired tests over all " +
+  "pairs of ranked rows; overlapping intervals are no test. Descriptive rows are never ranked. A difference leads to its two rows.";
 
 /** The columns that stand: those shown unasked and those asked for; tests only beside the metric that is tested. */
 function standing() {
@@ -83,7 +88,7 @@ function drawTable() {
   fill(byId("table"), make("table", {}, caption, make("thead", {}, make("tr", {}, ...heads)), make("tbody"), foot));
   const own = metricName(current.metric);
   const notes = [
-    current.tested ? LEGEND + (current.rows.p_equivalent ? EQUAL : "") : "",
+    current.tested && isOwnMetric() ? [...standing().map(({ name }) => LEGENDS[name] ?? ""), OF_ALL].filter(Boolean).join(" ") : "",
     current.tested && !isOwnMetric() ? `Ranks and tests are of ${own}: choose it to see them.` : "",
   ].filter(Boolean);
   fill(byId("legend"), ...notes.map((note) => make("p", { class: "note" }, note)));
