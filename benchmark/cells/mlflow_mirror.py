@@ -47,6 +47,8 @@ DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT
 ROW_TAG, DIGEST_TAG = "strokebench.row", "strokebench.digest"
 NOTE_TAG = "mlflow.note.content"
 """What MLflow shows as the description of a run or an experiment."""
+KIND = ("mlflow.experimentKind", "custom_model_development")
+"""Has MLflow open the experiment as trainings: its pages for language models show no metric."""
 LAYOUT = 2
 """What a run holds: with another number every run is written anew."""
 
@@ -208,6 +210,7 @@ class _Session:
         self.revision = provenance.git_revision()
         self.experiment = self._experiment(uri, suite.name, (folder / "artifacts").as_uri())
         self.client.set_experiment_tag(self.experiment, NOTE_TAG, suite.note)
+        self.client.set_experiment_tag(self.experiment, *KIND)
         self.runs: dict[str, list[Any]] = {}
         """Runs of the experiment by the row that they mirror."""
         page = self.client.search_runs([self.experiment], max_results=1000)

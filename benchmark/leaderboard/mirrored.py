@@ -16,8 +16,8 @@ from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import Suite
 from benchmark.system.terminal import counted
 
-BOUNDS = ("", "_low", "_high")
-"""What is stated of a metric: its mean, and the bounds of its interval where it has one."""
+BOUNDS = ("_low", "_high")
+"""What is stated of the metric that is tested, besides its mean."""
 
 
 def mirrored(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, reference: bool = False) -> MirroredSuite:
@@ -43,10 +43,10 @@ def _rows(table: Standings, reference: bool) -> Iterator[MirroredRow]:
 
 
 def _stated(table: Standings, row: Row) -> dict[str, float]:
-    """The row's metrics with their intervals; nothing of an incomplete one, which has no mean to be compared by."""
+    """The row's metrics, with the interval of the one that is tested; nothing of an incomplete row, which has no mean."""
     estimates = table.estimates.get(row.method, {})
-    stated = {f"{metric}{part}": estimates.get(f"{metric}{part}") for metric in measured(estimates) for part in BOUNDS}
-    return {name: float(value) for name, value in stated.items() if value is not None and known(value)}
+    names = [*measured(estimates), *(f"{table.metric}{part}" for part in BOUNDS)]
+    return {name: float(estimates[name]) for name in names if known(estimates.get(name))}
 
 
 def _note(table: Standings, row: Row) -> str:
