@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from benchmark.leaderboard.answers import answers
 from benchmark.leaderboard.answers_shown import sentences
-from benchmark.leaderboard.columns import COLUMNS, Line, heading, lines, written
+from benchmark.leaderboard.columns import COLUMNS, Line, heading, known, lines, written
 from benchmark.leaderboard.conclusions import conclusion, place
 from benchmark.leaderboard.own_rows import of_pair, own_row_sentences
 from benchmark.leaderboard.remarks import causes, progress
@@ -64,7 +64,7 @@ def _grid(table: Standings, ran: Collection[str]) -> Iterator[str]:
     head = ["rank", heading(columns[1], table, list(rows.values())), "from first"]
     cells = [
         ["descriptive" if not row["ranked"] else written(columns[0], row) if table.tested else "", written(columns[1], row)]
-        + [f"{row['difference']:+.3f}" if row["ranked"] and name != first[0] else ""]
+        + [_difference(row) if row["ranked"] and name != first[0] else ""]
         for name, row in ((name, rows[name]) for name in chosen)
     ]
     if not table.tested and not any(row[0] for row in cells):
@@ -84,6 +84,10 @@ def _grid(table: Standings, ran: Collection[str]) -> Iterator[str]:
     more = len(further) - OTHERS
     if more > 0:
         yield f"{INDENT}and {counted(more, 'more row')} that {'was' if more == 1 else 'were'} just run"
+
+
+def _difference(row: Line) -> str:
+    return f"{row['difference']:+.3f}" if known(row.get("difference")) else "n/a"
 
 
 def _of_rows(table: Standings, catalogue: Catalogue, ran: Collection[str]) -> Iterator[str]:
