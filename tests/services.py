@@ -1,4 +1,4 @@
-"""Servers that tests need, each as processes of its own: a Dask cluster.
+"""Servers that tests need, each as processes of its own: a Dask cluster, PostgreSQL.
 
 A service takes a free port, is ready within 30 s or its log is shown, and ends with all that it started. Where its software is
 not installed the test is skipped, with the reason.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,6 +93,49 @@ def alive(processes: Sequence[psutil.Process], seconds: float = 10) -> list[psut
             return there
         time.sleep(0.05)
     return []
+
+
+@dataclass
+class PostgresService:
+    """A PostgreSQL server with one empty database; as user `postgres` where the tests run as root, as which it starts not."""
+
+    folder: Path
+    service: Service | None = None
+
+    def start(self) -> PostgresService:
+        """Start it on a free port of this machine; skip the test where it is not installed."""
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not found or importlib.util.find_spec("psycopg") is None:
+            pytest.skip("PostgreSQL is not installed: apt-get install postgresql, pip install -e '.[team]'")
+        self.port, binaries, data = free_port(), found[-1].parent, self.folder / "data"
+        self.folder.mkdir(parents=True)
+        as_user: list[str] = []
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "postgres")
+            self.folder.chmod(0o700)
+            as_user = ["runuser", "-u", "postgres", "--"]
+        own = {"cwd": "/", "capture_output": True, "text": True, "timeout": READY_SECONDS}
+        made = subprocess.run(
+            [*as_user, str(binaries / "initdb"), "-D", str(data), "-U", "strokebench", "-A", "trust", "-N"], **own
+        )
+        if made.returncode:
+            pytest.skip(f"PostgreSQL cannot be used here: {made.stderr.strip()[-200:]}")
+        words = [str(binaries / "postgres"), "-D", str(data), "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder)]
+        log = self.folder.parent / f"{self.folder.name}.log"
+        ready = "database system is ready to accept connections"
+        self.service = Service([*as_user, *words, "-F"], log, {}, {"cwd": "/"})
+        self.service.start(lambda: ready in log.read_text(errors="replace") and listens(self.port))
+        return self
+
+    @property
+    def uri(self) -> str:
+        """Its address, for MLflow."""
+        return f"postgresql://strokebench:hidden@127.0.0.1:{self.port}/postgres"
+
+    def end(self) -> None:
+        """End it."""
+        if self.service is not None:
+            self.service.end()
 
 
 @dataclass

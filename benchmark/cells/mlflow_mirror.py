@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from benchmark.cells.mlflow_rivals import WRITER_TAG, is_busy, settle, writer
 from benchmark.cells.rows import Row, predictions_of
 from benchmark.cells.scored import scored
 from benchmark.cells.store import CellRecord, Store
@@ -229,12 +230,18 @@ class _Session:
             self.client.delete_experiment(known.experiment_id)
             known = None
         if known is None:
-            return str(self.client.create_experiment(suite, artifact_location=location if uri.startswith("sqlite") else None))
+            try:
+                return str(self.client.create_experiment(suite, artifact_location=None if uri.startswith("http") else location))
+            except Exception:  # of another machine that was quicker, or of the server
+                if (known := self.client.get_experiment_by_name(suite)) is None:
+                    raise
         return str(known.experiment_id)
 
     def mirror(self, tables: Sequence[MirroredTable]) -> tuple[int, int]:
         """Write what differs; returns how many rows were written and how many were level."""
         written = [self._row(table.task, each, self._parent(table)) for table in tables for each in table.rows]
+        if True in written:
+            settle(self.client, self.experiment, ROW_TAG, DIGEST_TAG)
         return written.count(True), written.count(False)
 
     def _parent(self, table: MirroredTable) -> str:
@@ -266,10 +273,12 @@ class _Session:
         if len(known) == 1 and known[0].data.tags.get(DIGEST_TAG) == digest:
             self._describe(known[0], mirrored.note)
             return False
+        if any(is_busy(run, DIGEST_TAG) for run in known):
+            return False
         searches = [run for tag, runs in self.runs.items() if tag.startswith(f"{name} x ") for run in runs]
         for old in (*known, *searches):
             self.client.delete_run(old.info.run_id)
-        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": row.method, "source": row.source}
+        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": row.method, "source": row.source, WRITER_TAG: writer()}
         tags |= {"dataset": task.dataset, "protocol": task.protocol, NOTE_TAG: mirrored.note}
         tags |= {"git revision": self.revision} if row.source == "local" else {}
         run = self.client.create_run(self.experiment, run_name=row.method, tags=tags).info.run_id
