@@ -78,7 +78,7 @@ def notes(table: Standings, *, brief: bool = False) -> list[str]:
             lines.append(f"{row.method}: not reproducible: {row.changed} cells changed when they were computed again")
     if table.rows.finding:
         lines.append(f"votes on a finding count from a score of {HALF}: no threshold is chosen for it")
-    lines += _chosen_thresholds(table) if table.rows.threshold in CHOSEN and not brief else []
+    lines += _chosen_thresholds(table) if table.rows.threshold in CHOSEN else []
     if not brief and (narrow := _nearly_constant(table)):
         lines.append(f"cells in which the SD of the probabilities is below {NARROW}, nearly the same for every case: {narrow}")
     waiting = [name for name in table.rows.to_come if name not in table.rows.ranked]

@@ -234,8 +234,8 @@ def test_a_space_with_an_unknown_field_is_exit_code_2_in_tune_and_an_error_of_ch
 
 def test_mlflow_holds_a_run_per_search_with_its_trials_and_sync_is_idempotent(tunable):
     tunable.cli("tune", "leaning", *tunable.options, *QUICK, "--trials", "4", "--seeds", "39", "--in-process")
-    assert "1 rows written, 0 were up to date" in tunable.cli("sync", *tunable.options).stdout
-    assert "0 rows written, 1 were up to date" in tunable.cli("sync", *tunable.options).stdout
+    assert "1 row written, 0 were up to date" in tunable.cli("sync", *tunable.options).stdout
+    assert "0 rows written, 1 was up to date" in tunable.cli("sync", *tunable.options).stdout
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{tunable.output}/results/mlflow/mlflow.db")
@@ -246,6 +246,10 @@ def test_mlflow_holds_a_run_per_search_with_its_trials_and_sync_is_idempotent(tu
     assert len(searches) == 5 and len(runs) == 1 + 1 + 5
     told = chosen(tunable)["made/repeated-cv/leaning[tuned=tpe-4]/seed39-fold1.json"]
     search = searches["seed39-fold1"]
+    journal = tunable.output / "results" / "tuning" / "made" / "repeated-cv" / "leaning[tuned=tpe-4].journal"
+    assert row.data.tags["optuna journal"] == str(journal) and journal.is_file()
+    assert f"optuna-dashboard '{journal}'" in row.data.tags["mlflow.note.content"]
+    assert search.data.tags["optuna study"].startswith("made/repeated-cv/leaning[tuned=tpe-4]/seed39-fold1 #")
     assert search.data.params == {"lean": str(told["values"]["lean"])}
     aucs = client.get_metric_history(search.info.run_id, "inner_auc")
     assert [point.step for point in aucs] == [0, 1, 2, 3]
@@ -255,5 +259,5 @@ def test_mlflow_holds_a_run_per_search_with_its_trials_and_sync_is_idempotent(tu
     assert Path(path).read_text().splitlines()[0] == "trial,state,inner_auc,seconds,lean,error"
     tunable.edit("0.8, 1.0]", "0.9, 1.0]")
     tunable.cli("tune", "leaning", *tunable.options, *QUICK, "--trials", "4", "--seeds", "39", "--in-process")
-    assert "1 rows written" in tunable.cli("sync", *tunable.options).stdout
+    assert "1 row written" in tunable.cli("sync", *tunable.options).stdout
     assert len(client.search_runs([experiment.experiment_id])) == 1 + 1 + 5
