@@ -54,7 +54,7 @@ def untuned(method: str) -> str:
 def _grid(table: Standings, ran: Collection[str]) -> Iterator[str]:
     """The table of rows, a name that is too long on a line of its own."""
     rows = _rows_of(table)
-    first = [name for name in rows if name in table.ranked][:LEADING]
+    first = (table.ranked or list(rows))[:LEADING]
     beside = {parent for name in ran if (parent := untuned(name)) in rows}
     further = [name for name in rows if name not in first and (name in ran or name in beside)]
     chosen = [name for name in rows if name in first or name in further[:OTHERS]]

@@ -81,3 +81,10 @@ def test_many_rows_just_run_have_no_sentence_each_and_are_counted(shipped: Catal
     assert len([line for line in lines(text) if line.startswith("> ")]) == 2 + 10
     assert "and 8 more rows that were just run" in text
     assert "has AUC" not in text
+
+
+def test_a_table_that_ranks_no_row_shows_its_first_ones(shipped: Catalogue) -> None:
+    task = made_task()
+    found = table(task, [row(task, name, 2.0 - 0.05 * i) for i, name in enumerate(OTHERS)], OTHERS)
+    text = shown(found, shipped, [], asked=True)
+    assert [name for name in OTHERS if f"  descriptive  {name} " in text] == list(OTHERS[:5])
