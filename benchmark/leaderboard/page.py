@@ -88,19 +88,20 @@ def packed(data: Any) -> Any:
     each item.
     """
     if isinstance(data, dict):
-        return {key: packed(value) for key, value in data.items()}
+        return {key: packed(value) if isinstance(value, dict | list) else value for key, value in data.items()}
     if not isinstance(data, list):
         return data
-    kinds = set(map(type, data))
-    if len(data) >= WORTH_PACKING and kinds == {str} and len(words := list(dict.fromkeys(data))) < len(data) / 2:
+    kinds = set(map(type, data)) if len(data) >= WORTH_PACKING else {type(None)}
+    if kinds == {str} and len(words := list(dict.fromkeys(data))) < len(data) / 2:
         place = {word: i for i, word in enumerate(words)}
         return {"words": words, "at": [place[word] for word in data]}
-    if len(data) < WORTH_PACKING or not kinds <= {float, type(None)}:
-        return [packed(value) for value in data]
+    if float not in kinds or not kinds <= {float, type(None)}:
+        return [packed(value) if isinstance(value, dict | list) else value for value in data]
     values = np.array(data, dtype="<f8")
-    steps = np.round(values * 10**DECIMALS)
-    if np.nanmax(np.abs(steps), initial=0) < -MISSING and np.array_equal(steps / 10**DECIMALS, values, equal_nan=True):
-        return {"int16": _base64(np.where(np.isnan(steps), MISSING, steps).astype("<i2").tobytes())}
+    if round(values[0], DECIMALS) == values[0] or np.isnan(values[0]):
+        steps = np.round(values * 10**DECIMALS)
+        if np.nanmax(np.abs(steps), initial=0) < -MISSING and np.array_equal(steps / 10**DECIMALS, values, equal_nan=True):
+            return {"int16": _base64(np.where(np.isnan(steps), MISSING, steps).astype("<i2").tobytes())}
     return {"float64": _base64(values.tobytes())}
 
 

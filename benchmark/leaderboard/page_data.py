@@ -24,6 +24,7 @@ from benchmark.leaderboard.remarks import cases, doubts, incomplete, notes, prog
 from benchmark.leaderboard.retrieval import gallery, sentence
 from benchmark.leaderboard.retrieval import shown as retrieved
 from benchmark.leaderboard.standings import Standings, frames
+from benchmark.leaderboard.standings import further as retrieval_metrics
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.spelling import parse_spelling
 from benchmark.statistics.comparison import Comparison, each_alone
@@ -280,8 +281,11 @@ def _drawn(
     table: Standings, comparison: Comparison, rows: Sequence[Line], others: Mapping[str, tuple[str, Standings]]
 ) -> Columns:
     """The charts of a table and its pairs, which rest on one evaluation of its rows."""
-    run = evaluate(*frames(table.rows))
-    whole = run if not others else evaluate(*frames(_with(table, others)))
+    run = _evaluated(table.rows, [comparison.per_split])
+    whole = run
+    if others:
+        beside = {id(other): other.comparison.per_split for _, other in others.values() if other.comparison is not None}
+        whole = _evaluated(_with(table, others), [comparison.per_split, *beside.values()])
     contrasts = each_alone(whole, table.rows.inference, table.metric, interim=table.interim)
     if table.rows.descriptive:
         contrasts[["low", "high", "p", "p_adjusted", "detectable"]] = np.nan
@@ -296,6 +300,16 @@ def _drawn(
             **records.alone(judged(contrasts, table.metric)),
         },
     }
+
+
+def _evaluated(rows: TableRows, measured: Sequence[Mapping[str, pd.DataFrame]]) -> Evaluation:
+    """The predictions of the complete rows as arrays, with the metrics that were measured of them: method x split each."""
+    run = evaluate(*frames(rows), retrieval_metrics(rows))
+    place = {name: i for i, name in enumerate(name for each in measured for name in each[METRICS[0]].index)}
+    order = [place[name] for name in run.methods]
+    return replace(
+        run, measured={metric: np.concatenate([each[metric].to_numpy() for each in measured])[order] for metric in METRICS}
+    )
 
 
 def _with(table: Standings, others: Mapping[str, tuple[str, Standings]]) -> TableRows:

@@ -22,7 +22,8 @@ class Evaluation:
 
     `labels` and `patient` are (R,), `scores` (M, R), `thresholds` (M, J), `rows` the J slices of R; `site` and `seed` (J,);
     `patient_labels` (N,). `patient` is a case; `groups` (N,) in 0..G-1 says whose it is, None where each patient has one case.
-    `further` is metric -> its value in each method's test part (M, J), of metrics that do not follow from the scores.
+    `further` is metric -> its value in each method's test part (M, J), of metrics that do not follow from the scores,
+    `measured` the same of the others where it is known already.
     """
 
     methods: tuple[str, ...]
@@ -37,6 +38,7 @@ class Evaluation:
     thresholds: Floats
     groups: Index | None = None
     further: Mapping[str, Floats] = field(default_factory=dict)
+    measured: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -50,7 +52,9 @@ class Evaluation:
 
     @cached_property
     def cells(self) -> dict[str, Floats]:
-        """Metric or flag -> its value in each method's test part (M, J)."""
+        """Metric or flag -> its value in each method's test part (M, J); no flags where the metrics are known already."""
+        if self.measured:
+            return {**self.measured, **self.further}
         parts = [score(self.labels[part], self.scores[:, part], self.thresholds[:, j]) for j, part in enumerate(self.rows)]
         return {**{key: np.stack([values[key] for values in parts], axis=1) for key in METRICS + FLAGS}, **self.further}
 

@@ -343,3 +343,74 @@ def test_axe_finds_nothing_wrong(reader: Reader, scheme: Literal["light", "dark"
                 summary.click()
         found = axe.run(reader.page).response["violations"]
         assert not [(each["id"], [node["target"] for node in each["nodes"]][:3]) for each in found], view
+
+
+def test_the_first_screen_holds_dataset_answers_and_the_picture_of_all_ranked_rows(reader: Reader):
+    reader.page.set_viewport_size({"width": 1400, "height": 900})
+    reader.open()
+    assert reader.page.get_by_role("combobox", name="Dataset").input_value() == "made"
+    assert "200 cases" in reader.page.locator("#facts").inner_text()
+    for place in ("#dataset", "#protocol", "#facts", "#questions", "#overview svg"):
+        box = reader.page.locator(place).bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 900, place
+    names = reader.page.locator("#overview svg .role-axis-label text").all_text_contents()
+    assert set(reader.tables[0].ranked) <= set(names)
+    assert reader.page.locator("#source").is_visible() is False
+    reader.page.locator("summary", has_text="Source, licence").click()
+    source = reader.page.locator("#source").inner_text()
+    assert "Licence" in source and reader.page.locator("#source a").count() >= 3
+
+
+def test_six_columns_stand_unasked_and_the_others_on_demand(reader: Reader):
+    heads = reader.page.locator("#table thead th")
+    keys = heads.evaluate_all("heads => heads.map((head) => head.dataset.key ?? '')")
+    assert keys == ["", "rank", "method", "inputs", "estimate", "difference", "p_adjusted"]
+    assert reader.page.evaluate("document.querySelector('#table table').offsetWidth") <= 1280
+    reader.page.locator("summary", has_text="Columns").click()
+    reader.page.get_by_label("letters", exact=False).check()
+    assert reader.page.locator("th[data-key=letters]").count() == 1 and "column=letters" in reader.page.url
+
+
+def test_the_heat_map_marks_what_is_significantly_worse_than_the_best_of_its_dataset(reader: Reader):
+    reader.open("dataset=made&protocol=repeated-cv&view=across")
+    heads = reader.page.locator("#panel thead th").all_inner_texts()
+    for table in (each for each in reader.tables if each.task.protocol == "repeated-cv"):
+        place, against = heads.index(table.task.dataset), table.against_the_first
+        for row in reader.page.locator("#panel tbody tr").all():
+            name, text = row.locator("th").inner_text(), row.locator("td").nth(place - 1).inner_text()
+            worse = name in against and against[name]["p_adjusted"] < 0.05
+            assert ("\u25be" in text) == worse and ("*" in text) == (name == table.ranked[0]), name
+
+
+def test_on_a_telephone_name_and_estimate_are_in_sight_and_the_name_stays(reader: Reader):
+    reader.page.set_viewport_size({"width": 390, "height": 844})
+    reader.open("dataset=made")
+    heads = reader.page.locator("#table thead th[data-key]").evaluate_all("heads => heads.map((head) => head.dataset.key)")
+    assert heads[:2] == ["method", "estimate"]
+    box = reader.page.locator("#table tbody td[data-cell=estimate]").first.bounding_box()
+    assert box["x"] + box["width"] <= 390
+    reader.page.locator("#table").evaluate("place => place.scrollTo(500, 0)")
+    assert reader.page.locator("#table tbody th").first.bounding_box()["x"] == pytest.approx(12, abs=2)
+
+
+def test_each_printed_table_says_dataset_protocol_date_licence_and_citation(reader: Reader):
+    reader.open("dataset=made&protocol=repeated-cv&view=across")
+    reader.page.locator("#overview summary").click()
+    reader.page.emulate_media(media="print")
+    feet = reader.page.locator("tfoot.printed").all()
+    assert len(feet) >= 3
+    for foot in feet:
+        if foot.is_visible():
+            assert foot.inner_text().startswith("made, repeated-cv. Suite made, results of 20")
+    made = reader.page.locator("#table tfoot").inner_text()
+    assert all(part in made for part in (". Made. none. none",))
+
+
+def test_a_saved_drawing_is_black_on_white_and_complete(reader: Reader):
+    reader.open("dataset=made&theme=dark")
+    with reader.page.expect_download() as saved:
+        reader.page.locator("#overview button", has_text="Save SVG").click()
+    assert saved.value.suggested_filename == "made-repeated-cv-intervals.svg"
+    svg = Path(saved.value.path()).read_text(encoding="utf-8")
+    assert "var(" not in svg and 'fill="#ffffff"' in svg and "alpha" in svg
+    assert "rgb(22, 24, 26)" in svg, "the ink of the light theme"

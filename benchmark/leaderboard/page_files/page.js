@@ -2,7 +2,7 @@
 
 const option = (value, text) => make("option", { value }, text);
 /** The height that the picture of all rows takes at most, to stand in the first screen. */
-const ROOM = 560;
+const ROOM = 590;
 
 function drawControls() {
   fill(byId("dataset"), ...[...new Set(SUITE.tables.map((each) => each.dataset))].map((name) => option(name, name)));
@@ -120,6 +120,7 @@ function drawSource() {
 }
 
 const DOCS = {
+  page: "How to use this page",
   statistics: "How rows are tested and ranked",
   protocol: "Protocols, splits and what is stored",
   "add-a-method": "Add a method of your own",
