@@ -53,7 +53,7 @@ def written(folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 def test_a_folder_runs_and_no_file_names_a_patient(made: MadeBenchmark, ward: Path) -> None:
     done = made.cli(*RUN, "--dataset", f"folder:{ward}", *ROWS)
-    assert "made-hospital, repeated-cv (24 cases)" in done.stdout
+    assert "made-hospital, repeated-cv: 24 cases" in done.stdout
     files = list(written(made.folder))
     assert any(b"made-hospital" in content for _, content in files)
     for path, content in files:
