@@ -43,6 +43,8 @@ from benchmark.system.locations import results_folder
 from benchmark.system.terminal import counted
 
 LIMIT_SECONDS = 90.0
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+"""Where a server listens whose address names no port."""
 CONNECT_SECONDS = 2.0
 DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "GIT_PYTHON_REFRESH": "quiet"}
 ROW_TAG, DIGEST_TAG = "strokebench.row", "strokebench.digest"
@@ -113,13 +115,13 @@ def how_to_look(uri: str) -> str:
 
 
 def is_away(uri: str) -> bool:
-    """Whether the tracking server does not take a connection; a file-based store is never away."""
+    """Whether the tracking server, or its database, takes no connection; a store on this machine's disk is never away."""
     try:
         parts = urlsplit(uri)
-        if parts.scheme not in ("http", "https"):
+        port = parts.port or PORTS.get(parts.scheme.partition("+")[0])
+        if port is None or not parts.hostname:
             return False
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        with socket.create_connection((parts.hostname or "localhost", port), CONNECT_SECONDS):
+        with socket.create_connection((parts.hostname, port), CONNECT_SECONDS):
             return False
     except (OSError, ValueError):  # a ValueError says that it is no address
         return True

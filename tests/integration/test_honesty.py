@@ -199,6 +199,6 @@ def test_the_mirror_follows_a_suite_that_is_named_from_another_folder(made):
     environment = {**made.environment, "PYTHONPATH": str(ROOT), "STROKEBENCH_OUTPUT": "elsewhere"}
     done = made.process(*words, cwd=made.folder, env=environment)
     assert done.returncode == 0, done.stderr
-    assert "1 rows written" in done.stdout or "1 were up to date" in done.stdout, done.stdout
+    assert "1 row written" in done.stdout or "1 was up to date" in done.stdout, done.stdout
     assert (made.folder / "elsewhere" / "results" / "mlflow" / "mlflow.db").is_file()
     assert [path.name for path in (made.folder / "elsewhere" / "results" / "cells").iterdir()] == ["made"]

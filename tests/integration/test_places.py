@@ -94,7 +94,7 @@ def test_an_edit_of_a_module_beside_a_dataset_has_it_prepared_anew(made: MadeBen
     sys.modules.pop("beside_sizes")
     said = made.run("--method", "steady", *LITTLE).stdout
     assert "preparing made" in said
-    assert "(72 cases)" in said
+    assert ": 72 cases" in said
 
 
 def test_different_modules_of_one_name_beside_two_plugins_are_refused(aided: MadeBenchmark) -> None:
@@ -176,7 +176,7 @@ def test_letters_that_the_terminal_lacks_are_printed_as_escapes(made: MadeBenchm
 
 
 def test_a_method_in_a_worker_may_print_any_letter() -> None:
-    code = "from benchmark.cells.executors import _initialise; _initialise(); print('Größe')"
+    code = "from benchmark.cells.executors import _initialise; _initialise({}, None); print('Größe')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONIOENCODING": "ascii"}, capture_output=True)
     assert (done.returncode, done.stdout.strip()) == (0, rb"Gr\xf6\xdfe"), done.stderr
 

@@ -176,17 +176,26 @@ def test_an_experiment_that_was_deleted_or_lies_elsewhere_is_mirrored_again(made
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("postgresql://me:secret@localhost/db", r"postgresql://me:\*\*\*@localhost/db: .*psycopg"),
-        ("mysql+pymysql://me:secret@localhost/db", "pymysql"),
+        ("mysql+pymysql://me:secret@{listening}/db", r"mysql\+pymysql://me:\*\*\*@127\.0\.0\.1:\d+/db: .*pymysql"),
         ("nonsense://x", "nonsense"),
         ("sqlite:////dev/null/all.db", "/dev/null"),
     ],
 )
 def test_a_tracking_address_that_does_not_work_is_one_line_without_its_password(made, uri, message):
-    done = made.cli("sync", *made.options, MLFLOW_TRACKING_URI=uri, code=2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = uri.format(listening="{}:{}".format(*listening.getsockname()))
+        done = made.cli("sync", *made.options, MLFLOW_TRACKING_URI=address, code=2)
     assert re.fullmatch(r"error: mlflow: [^\n]+nothing is lost[^\n]+\n", done.stderr), done.stderr
     assert re.search(message, done.stderr)
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql", "postgresql+psycopg", "mysql+pymysql"])
+def test_a_server_that_takes_no_connection_is_away_at_once(made, scheme):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    said = made.cli("sync", *made.options, MLFLOW_TRACKING_URI=f"{scheme}://me:secret@127.0.0.1:{port}/db").stdout
+    assert "does not answer" in said and "secret" not in said
 
 
 def test_an_address_with_a_port_that_is_no_number_is_away(made):
