@@ -56,6 +56,7 @@ SLOW = (
     "integration/test_known_results.py",
     "integration/test_digests.py",
     "integration/test_submitted_rows.py",
+    "integration/test_write_reports.py",
     "components/test_soop.py",
     "components/test_soop_priorstroke.py",
     "components/test_soop_findings.py",

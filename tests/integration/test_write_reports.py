@@ -206,7 +206,7 @@ def test_a_kill_at_any_moment_loses_no_answer_that_was_kept_and_ends_in_the_same
                 cwd=ROOT, env=write.made.environment, start_new_session=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while len(played.seen) < moment and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.002)
             os.killpg(process.pid, signal.SIGKILL)
