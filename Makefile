@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint env speed learning-curve why-vdafm
+.PHONY: run test lint env speed faults scale learning-curve why-vdafm
 
 run: env
 	$(BIN)/python -m benchmark run --suite stroke-prognosis
@@ -22,6 +22,15 @@ lint: env
 # (all about three hours, with all datasets fetched; commands, training and interim about 30 minutes).
 speed: env
 	$(BIN)/python -m tools.speed $(PARTS)
+
+# Kills, damage, full disks, rivals, sick workers and servers (docs/reliability.md): hundreds of trials, kept and gone on with;
+# OPTIONS="--scale .2 --folder DIR" makes fewer. Small disks need the rights of root.
+faults: env
+	$(BIN)/python -m tools.faults $(OPTIONS)
+
+# What 100,000 cells cost to plan and to rank, from made predictions (docs/speed.md).
+scale: env
+	$(BIN)/python -m tools.scale $(OPTIONS)
 
 env: $(VENV)/.ready
 

@@ -33,7 +33,7 @@ from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, NotFetchedError, place_of
-from benchmark.system.files import write_durably
+from benchmark.system.files import check_sealed, write_durably
 from benchmark.system.locations import results_folder
 
 TICK = 1.0
@@ -183,6 +183,8 @@ class _Running:
         """Compute the cells and what they need, and store each as it ends."""
         debug = self._request.debug and self._request.in_process
         needs = Needs(cells, self._summary.cohorts, self._catalogue, self._forecast, debug=debug)
+        for folder in {path for cell in cells for path in needs.folders(cell).needs if path.is_dir()}:
+            check_sealed(folder, "`clean --prepared --features --stages --yes`", whole=True)
         ordered = in_order(cells, self._forecast, {cell: needs.seconds(cell) for cell in cells}, self._synthetic)
         first = FirstCells(self._planned.cells, ordered)
         schedule = Schedule(ordered, needs.by_key, needs.of, first)

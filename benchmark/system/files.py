@@ -12,13 +12,14 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmark.system.errors import BenchmarkError, StoreError
 
 LONGEST = 180
 """Characters of a file name that are kept as they are; file systems take 255."""
 LIST = "files.json"
-"""The files of a sealed folder and their sizes."""
+"""The files of a sealed folder, each with its size and sha256; the size alone where the folder is older than that."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,\[\]-]")
 
 
@@ -139,20 +140,30 @@ def build_once(folder: Path, write: Callable[[Path], None]) -> Path:
 
 
 def _seal(folder: Path) -> None:
-    """Bring every file to the disk and list them with their sizes; call it before the folder gets its final name."""
+    """Bring every file to the disk and list them with size and digest; call it before the folder gets its final name."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
         _sync(path)
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-    write_durably(folder / LIST, json.dumps(sizes, indent=1).encode())
+    listed = {path.relative_to(folder).as_posix(): [path.stat().st_size, _sha256(path)] for path in files}
+    write_durably(folder / LIST, json.dumps(listed, indent=1).encode())
 
 
-def check_sealed(folder: Path, mend: str) -> None:
-    """Raise `BenchmarkError` where a listed file is missing or of another size; `mend` is the command that makes it anew."""
+def check_sealed(folder: Path, mend: str, *, whole: bool = False) -> None:
+    """Raise `BenchmarkError` where a listed file is missing or of another size, or, if `whole`, of other bytes.
+
+    `mend` is the command that makes it anew.
+    """
     try:
-        sizes: dict[str, int] = json.loads((folder / LIST).read_text(encoding="utf-8"))
-        wrong = [name for name, size in sizes.items() if (folder / name).stat().st_size != size]
-    except (OSError, ValueError) as error:
+        content: dict[str, int | list[Any]] = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        listed = {name: told if isinstance(told, list) else [told] for name, told in content.items()}
+        wrong = [name for name, (size, *_) in listed.items() if (folder / name).stat().st_size != size]
+        wrong += [name for name, (_, *sha256) in listed.items() if whole and sha256 and _sha256(folder / name) != sha256[0]]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise BenchmarkError(f"{folder} is damaged ({error}): {mend}, then run again") from error
     if wrong:
         raise BenchmarkError(f"{folder / wrong[0]} is damaged: {mend}, then run again")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
