@@ -232,7 +232,7 @@ def test_a_row_is_added_to_the_curves_and_a_seventh_is_refused(reader: Reader):
             box.click()
     reader.drawn()
     assert before == 5
-    assert reader.page.get_by_role("status").inner_text().startswith("At most 6 rows")
+    assert reader.page.locator("#count").inner_text().startswith("At most 6 rows")
     assert reader.page.locator("#panel .chips li").count() == 6
     assert reader.page.locator("#table input:checked").count() == 6
     reader.page.get_by_role("button", name="remove alpha").click()
