@@ -356,7 +356,7 @@ def test_the_first_screen_holds_dataset_answers_and_the_picture_of_all_ranked_ro
     names = reader.page.locator("#overview svg .role-axis-label text").all_text_contents()
     assert {name for name in reader.tables[0].ranked if len(name) < 40} <= set(names)  # a longer one is cut
     assert reader.page.locator("#source").is_visible() is False
-    reader.page.locator("summary", has_text="Source, licence").click()
+    reader.page.get_by_text("Source, licence, citation, docs").click()
     source = reader.page.locator("#source").inner_text()
     assert "Licence" in source and reader.page.locator("#source a").count() >= 3
 
