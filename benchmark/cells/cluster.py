@@ -458,7 +458,7 @@ def _end_when_idle(run: str) -> None:
 
 
 def _end_run(run: str) -> None:
-    """End the child processes of a run in this worker; what waits for one of them is told that it died."""
+    """End the child processes of a run on this worker; a call that waits for one fails as if the process had died."""
     with _RUNS_LOCK:
         children = _RUNS.pop(run, None)
     if children is not None:
