@@ -34,7 +34,7 @@ from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, NotFetchedError, place_of
 from benchmark.system.files import check_sealed, write_durably
-from benchmark.system.locations import results_folder
+from benchmark.system.locations import data_folder, results_folder
 
 TICK = 1.0
 """Seconds after which a run looks at the clock although nothing ended."""
@@ -164,6 +164,12 @@ def run(
     return summary
 
 
+def _kind(folder: Path) -> str:
+    """What `clean` calls the kind of a folder in the data folder."""
+    kind = folder.relative_to(data_folder()).parts[0]
+    return kind if kind in ("features", "stages") else "prepared"
+
+
 class _Running:
     """A run at work: the order of its cells, what it shows while it goes on, and where it stores them."""
 
@@ -184,7 +190,7 @@ class _Running:
         debug = self._request.debug and self._request.in_process
         needs = Needs(cells, self._summary.cohorts, self._catalogue, self._forecast, debug=debug)
         for folder in {path for cell in cells for path in needs.folders(cell).needs if path.is_dir()}:
-            check_sealed(folder, "`clean --prepared --features --stages --yes`", whole=True)
+            check_sealed(folder, f"`clean --{_kind(folder)} --yes`", whole=True)
         ordered = in_order(cells, self._forecast, {cell: needs.seconds(cell) for cell in cells}, self._synthetic)
         first = FirstCells(self._planned.cells, ordered)
         schedule = Schedule(ordered, needs.by_key, needs.of, first)

@@ -244,8 +244,8 @@ def test_a_stage_whose_file_is_cut_is_named_and_can_be_made_anew(made: MadeBench
     before = made.cells()
     for file in stages.stages_folder().glob(f"*/{ARRAYS}"):
         file.write_bytes(file.read_bytes()[:-1])
-    done = run(made, path, "--method", "sharing", "--seeds", "39", "--recompute", code=1)
-    assert "is damaged: `clean --stages --yes`, then run again" in done.stdout
+    done = run(made, path, "--method", "sharing", "--seeds", "39", "--recompute", code=2)
+    assert "is damaged: `clean --stages --yes`, then run again" in done.stderr
     assert "is damaged" in made.cli("doctor", code=None).stdout
     assert "would delete" in made.cli("clean", "--stages").stdout
     assert len(built(made)) == 3
@@ -261,8 +261,8 @@ def test_a_changed_byte_is_found_as_well(made: MadeBenchmark) -> None:
         content = bytearray(file.read_bytes())
         content[-1] ^= 1
         file.write_bytes(bytes(content))
-    done = run(made, path, "--method", "sharing", "--seeds", "39", "--recompute", code=1)
-    assert "is damaged" in done.stdout
+    done = run(made, path, "--method", "sharing", "--seeds", "39", "--recompute", code=2)
+    assert "is damaged: `clean --stages --yes`, then run again" in done.stderr
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(made: MadeBenchmark, monkeypatch: pytest.MonkeyPatch) -> None:
