@@ -31,7 +31,6 @@ from benchmark.system import provenance
 from benchmark.system.errors import StoreError
 from benchmark.system.files import safe, write_if_changed
 from benchmark.system.locations import ROOT, results_folder
-from benchmark.system.parallel import mapped
 
 Source = Literal["local", "reference"]
 SECONDS = "seconds.json"
@@ -81,7 +80,9 @@ class Row:
     @cached_property
     def spreads(self) -> tuple[float, ...]:
         """The SD of each cell's probabilities."""
-        return tuple(float(part.std()) for part in self.probabilities.values())
+        parts = list(self.probabilities.values())
+        alike = len({len(part) for part in parts}) == 1
+        return tuple(np.std(parts, axis=1).tolist() if alike else (float(part.std()) for part in parts))
 
     @property
     def complete(self) -> bool:
@@ -179,15 +180,15 @@ def catalogue_of(name: str, plugins: Sequence[str] = (), *, local: bool = True) 
     return discover(tuple(dict.fromkeys([*(str(Path(p).expanduser().resolve()) for p in plugins), *remembered])))
 
 
-def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1) -> list[TableRows]:
-    """The stored rows of a suite, table by table, those of real patients first; a table without any row is left out.
-
-    Tables are read by as many processes as `jobs` says.
-    """
-    store = Store() if local else None
-    pairings = sorted(suite.pairings, key=lambda names: is_synthetic(names[0], catalogue))
-    tables = mapped(lambda names: _table(suite.at(*names), catalogue, *names, store), pairings, jobs)
+def gather(suite: Suite, catalogue: Catalogue, *, local: bool = True) -> list[TableRows]:
+    """The stored rows of a suite, table by table, in the order of `pairings`; a table without any row is left out."""
+    tables = [gathered(suite, catalogue, *names, local=local) for names in pairings(suite, catalogue)]
     return [table for table in tables if table is not None]
+
+
+def pairings(suite: Suite, catalogue: Catalogue) -> list[tuple[str, str]]:
+    """The dataset and the protocol of each table of a suite, those of real patients first."""
+    return sorted(suite.pairings, key=lambda names: is_synthetic(names[0], catalogue))
 
 
 def family(suite: Suite, catalogue: Catalogue, task: Task) -> list[str]:
@@ -279,7 +280,9 @@ def predictions_of(task: Task, row: Row) -> pd.DataFrame:
     return frame[frame["split"].isin(list(row.probabilities))]
 
 
-def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, store: Store | None) -> TableRows | None:
+def gathered(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, *, local: bool = True) -> TableRows | None:
+    """The stored rows of one table of a suite; None where it has no row."""
+    suite, store = suite.at(dataset, protocol), Store() if local else None
     local_task = None if store is None else read_task(store.task_path(dataset, protocol))
     published = {folder: read_task(folder / "task.json") for folder in reference_folders(dataset, protocol)}
     task = next((item for item in (local_task, *published.values()) if item is not None), None)
@@ -299,23 +302,23 @@ def _table(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, stor
         # of a broken method it is not known whether its seed matters
         kinds = (configured.stochastic,) if configured.entry.error is None else (True, False)
         expected = [task.expected(stochastic=stochastic) for stochastic in kinds]
-        local = _fullest(_local_row(store, task, method, splits, suite.asks) for splits in expected if store and local_task)
+        own = _fullest(_local_row(store, task, method, splits, suite.asks) for splits in expected if store and local_task)
         time = seconds.get(method)
         reference = _fullest(
             read_reference(folder, method, splits, time, suite.asks) for folder in usable for splits in expected
         )
-        if local is None and reference is None and (reason := suite.why_skipped(dataset, method)):
+        if own is None and reference is None and (reason := suite.why_skipped(dataset, method)):
             not_applicable.append((method, reason))
             continue
-        best = local if local is not None and local.complete else reference
+        best = own if own is not None and own.complete else reference
         if best is not None:
             complete.append(best)
         elif any((folder / f"{safe(method)}.parquet").is_file() for folder in published):
             left_out.append(method)
-        elif local is None:
+        elif own is None:
             to_come.append(method)
-        if local is not None and local is not best:
-            incomplete.append(local)
+        if own is not None and own is not best:
+            incomplete.append(own)
     if not complete and not incomplete:
         return None
     return TableRows(

@@ -9,17 +9,23 @@ def run(options: Options) -> int:
     """Exit code 0."""
     from benchmark.cells.executors import default_jobs
     from benchmark.leaderboard.exports import as_json
-    from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
+    from benchmark.leaderboard.publication import leaderboard_path, page_path, rank, write_leaderboard, write_page
+    from benchmark.leaderboard.unchanged import remember, said, state
 
     local = not options.no_local
     suite, catalogue = stored_suite(options)
     jobs = default_jobs()
-    tables = rank(suite, catalogue, local=local, jobs=jobs)
     if options.json:
-        print_json(as_json(suite.name, tables))
+        print_json(as_json(suite.name, rank(suite, catalogue, local=local, jobs=jobs)))
         return 0
-    path = write_leaderboard(suite, catalogue, tables, jobs=jobs)
-    page = write_page(suite, catalogue, tables, local=local, jobs=jobs)
-    rows = sum(len(table.rows.complete) for table in tables)
-    print(f"{path}: {len(tables)} tables, {rows} complete rows\npage: {page}")
+    files, stored = (leaderboard_path(suite), page_path(suite)), state(suite, catalogue, local=local, jobs=jobs)
+    told = said(suite, stored, files)
+    if told is None:
+        tables = rank(suite, catalogue, local=local, jobs=jobs)
+        write_leaderboard(suite, catalogue, tables, jobs=jobs)
+        write_page(suite, catalogue, tables, local=local, jobs=jobs)
+        rows = sum(len(table.rows.complete) for table in tables)
+        told = f"{files[0]}: {len(tables)} tables, {rows} complete rows\npage: {files[1]}"
+        remember(suite, stored, files, told)
+    print(told)
     return 0

@@ -49,7 +49,8 @@ def _disjoint(tables: Sequence[Standings]) -> Iterator[Standings]:
     """The tables in order, without those that share a case with one before: two labels of one cohort are one block."""
     seen: set[tuple[str, str]] = set()
     for table in tables:
-        cases = {(table.rows.dataset.card.source, case) for case in table.task.case_ids.tolist()}
+        source = table.rows.dataset.card.source
+        cases = {(source, case) for case in table.task.case_ids.tolist()}
         if not cases & seen:
             yield table
         seen |= cases

@@ -55,18 +55,13 @@ def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, furthe
     Raises `BenchmarkError` where the plotting library is missing.
     """
     data: dict[str, Any] = {
-        "suite": suite_data(suite, tables, catalogue, further=further, jobs=jobs),
+        "suite": suite_data(suite, tables, catalogue, further=further, jobs=jobs, shaped=_shaped),
         "further": [further_data(*others, catalogue, jobs) for others in further],
         "charts": {name: chart(PAGE) for name, chart in CHARTS.items()},
         "level": ALPHA,
         "sought": SOUGHT,
         "power": POWER,
     }
-    for table in data["suite"]["tables"]:
-        if table["rows"]["method"]:
-            table["shown"] = shown_rows(table)
-            table["charts"] = {name: _once(blocks) for name, blocks in table["charts"].items()}
-        table["pairs"] = {key: values for key, values in table.get("pairs", {}).items() if key not in NAMED_BY_PLACE}
     bundle, own = browser_bundle(), "\n".join(["(() => {'use strict';", *(_file(name) for name in SCRIPTS), "})();"])
     parts = {
         "policy": html.escape(POLICY.format(scripts=" ".join(map(_digest, (bundle, own))))),
@@ -78,6 +73,16 @@ def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, furthe
     }
     # In one pass: what is put in is never searched.
     return re.sub(r"\{\{(\w+)\}\}", lambda name: parts[name[1]], _file("page.html"))
+
+
+def _shaped(table: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a table as the page holds them."""
+    if table["rows"]["method"]:
+        charts = {name: _once(blocks) for name, blocks in table["charts"].items()}
+        table = {**table, "shown": shown_rows(table), "charts": charts}
+    pairs = {key: values for key, values in table.get("pairs", {}).items() if key not in NAMED_BY_PLACE}
+    shaped: dict[str, Any] = packed({**table, "pairs": pairs})
+    return shaped
 
 
 def packed(data: Any) -> Any:

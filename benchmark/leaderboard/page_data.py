@@ -1,6 +1,6 @@
 """What the page and the figures show: tables as plain columns and the records of the charts, ready for JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -48,9 +48,22 @@ Further = Sequence[tuple[Suite, Sequence[Standings]]]
 
 
 def suite_data(
-    suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, *, further: Further = (), jobs: int = 1
+    suite: Suite,
+    tables: Sequence[Standings],
+    catalogue: Catalogue,
+    *,
+    further: Further = (),
+    jobs: int = 1,
+    shaped: Callable[[Columns], Columns] = dict,
 ) -> Columns:
-    """A suite and its tables, put together by as many processes as `jobs` says; rows of the `further` suites stand in pairs."""
+    """A suite and its tables, put together by as many processes as `jobs` says; rows of the `further` suites stand in pairs.
+
+    `shaped` is what they make of the columns of a table.
+    """
+
+    def of(table: Standings) -> Columns:
+        return shaped(table_data(suite, table, catalogue, further))
+
     return {
         "name": suite.name,
         "spelled": suite.spelled,
@@ -62,7 +75,7 @@ def suite_data(
             {"name": name, "title": of.title, "source": of.source, "license": of.license, "citation": of.citation}
             for name, of in {table.task.dataset: table.rows.dataset.card for table in tables if not table.rows.finding}.items()
         ],
-        "tables": mapped(partial(_table_data, suite, catalogue, further), tables, jobs),
+        "tables": mapped(of, tables, jobs),
         **_labels(tables),
     }
 
@@ -73,10 +86,6 @@ def _metric(key: str) -> Columns:
         return {"key": key, "name": COLUMNS[key].heading, "best": "least", "kind": COLUMNS[key].kind}
     best = IDEAL.get(key, "least" if key in LOWER_IS_BETTER else "greatest")
     return {"key": key, "name": metric_name(key), "best": best, "kind": COLUMNS[key].kind}
-
-
-def _table_data(suite: Suite, catalogue: Catalogue, further: Further, table: Standings) -> Columns:
-    return table_data(suite, table, catalogue, further)
 
 
 def further_data(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, jobs: int = 1) -> Columns:

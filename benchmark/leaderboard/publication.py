@@ -1,10 +1,10 @@
 """Reads stored predictions, ranks them, and writes the leaderboard's files."""
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.cells.rows import TableRows, gather, of_findings
+from benchmark.cells.rows import TableRows, gathered, of_findings, pairings
 from benchmark.leaderboard.drawn import drawn
 from benchmark.leaderboard.further import further_suites
 from benchmark.leaderboard.markdown import render
@@ -26,46 +26,59 @@ def rank(
     No training, the same result every time, whatever the number of processes (`jobs`). `part` says that the suite was narrowed
     to some of its tables; `own` narrows it to those with rows of this machine.
     """
-    gathered = [rows for rows in gather(suite, catalogue, local=local, jobs=jobs) if not own or _has_own(rows)]
-    return _standings(suite, [table for rows in gathered for table in (rows, *of_findings(rows))], jobs, part=part or own)
+    return _ranked(suite, catalogue, lambda rows: not own or _has_own(rows), local=local, jobs=jobs, part=part or own)
 
 
 def _has_own(rows: TableRows) -> bool:
     return any(row.source == "local" for row in (*rows.complete, *rows.incomplete))
 
 
-def _standings(suite: Suite, tables: Sequence[TableRows], jobs: int, *, part: bool = False) -> list[Standings]:
-    """The statistics of each table; what max-T draws is remembered for the next time."""
+def _ranked(
+    suite: Suite, catalogue: Catalogue, counts: Callable[[TableRows], bool], *, local: bool, jobs: int, part: bool = False
+) -> list[Standings]:
+    """The tables whose rows count, each read and tested by one process; what max-T draws is remembered for the next time."""
     with drawn(suite.name, part=part) as remembered:
 
-        def of(rows: TableRows) -> tuple[Standings, Remembered]:
+        def of(names: tuple[str, str]) -> tuple[list[Standings], Remembered]:
             own: ChainMap[str, list[float]] = ChainMap({}, remembered)
-            return standings(rows, suite.primary_metric, suite.questions, own), own.maps[0]
+            rows = gathered(suite, catalogue, *names, local=local)
+            tables = (rows, *of_findings(rows)) if rows is not None and counts(rows) else ()
+            return [standings(table, suite.primary_metric, suite.questions, own) for table in tables], own.maps[0]
 
-        found = mapped(of, tables, jobs)
+        found = mapped(of, pairings(suite, catalogue), jobs)
         for _, own in found:
             remembered.update(own)
-    return [table for table, _ in found]
+    return [table for tables, _ in found for table in tables]
 
 
 def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, jobs: int = 1) -> Path:
     """Write `leaderboard.md` (`results/<suite>.md` for another suite); returns its path."""
-    path = output_folder() / "leaderboard.md" if suite.name == DEFAULT else results_folder() / f"{suite.name}.md"
+    path = leaderboard_path(suite)
     write_if_changed(path, render(suite, tables, catalogue, jobs, brief=True).encode())
     return path
 
 
 def write_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True, jobs: int = 1) -> Path:
     """Write the page of a suite; returns its path. Raises `BenchmarkError` where the plotting library is missing."""
-    path = results_folder() / f"{'leaderboard' if suite.name == DEFAULT else suite.name}.html"
+    path = page_path(suite)
     write_if_changed(path, whole_page(suite, catalogue, tables, local=local, jobs=jobs).encode())
     return path
 
 
+def leaderboard_path(suite: Suite) -> Path:
+    """Where the leaderboard of a suite lies."""
+    return output_folder() / "leaderboard.md" if suite.name == DEFAULT else results_folder() / f"{suite.name}.md"
+
+
+def page_path(suite: Suite) -> Path:
+    """Where the page of a suite lies."""
+    return results_folder() / f"{'leaderboard' if suite.name == DEFAULT else suite.name}.html"
+
+
 def whole_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True, jobs: int = 1) -> str:
     """The page of a suite, with its ablations and sensitivity where these are suites of their own and have results."""
-    further = []
-    for other in further_suites(suite, catalogue, local=local):
-        compared = [rows for rows in gather(other, catalogue, local=local, jobs=jobs) if len(rows.complete) > 1]
-        further.append((other, _standings(other, compared, jobs)))
+    further = [
+        (other, _ranked(other, catalogue, lambda rows: len(rows.complete) > 1, local=local, jobs=jobs))
+        for other in further_suites(suite, catalogue, local=local)
+    ]
     return page(suite, tables, catalogue, further, jobs)
