@@ -4,7 +4,8 @@ import hashlib
 import json
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ CODE = Path(__file__).resolve().parents[1]
 def state(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1) -> str:
     """A digest of all that the files of a suite are made of.
 
-    These are the stored rows with every prediction, those of its further suites, the suite, what its methods and datasets say of
-    themselves, the code of the package, and the installed libraries. Tables are read by as many processes as `jobs` says.
+    These are the stored rows with every prediction, those of its further suites, the suite, what its methods and datasets say
+    of themselves, the code of the package, and the installed libraries. Tables are read by as many processes as `jobs` says.
     """
     tables = [
         (each, names) for each in (suite, *further_suites(suite, catalogue, local=local)) for names in pairings(each, catalogue)
@@ -69,18 +70,22 @@ def _libraries() -> list[str]:
     return [sys.version, *sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info"))]
 
 
-def _digest(of: list[Any]) -> str:
-    return hashlib.sha256(msgspec.msgpack.encode(of, enc_hook=_plain, order="deterministic")).hexdigest()
+def _digest(of: Any) -> str:
+    return hashlib.sha256(msgspec.msgpack.encode(_plain(of))).hexdigest()
 
 
 def _plain(value: Any) -> Any:
-    """What `msgspec` does not know, as what it knows. Raises `NotImplementedError` for what is neither."""
-    if isinstance(value, np.ndarray):
-        return (str(value.dtype), value.shape, value.tolist() if value.dtype == object else np.ascontiguousarray(value).data)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Path):
-        return str(value)
+    """The same as lists, words and numbers; what is of another kind as its `repr`."""
+    if value is None or type(value) in (str, bytes, bool, int, float):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return [str(value.dtype), value.shape, value.tobytes()]
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(each) for each in value]
     if isinstance(value, Mapping):
-        return dict(value)
-    raise NotImplementedError(f"{type(value).__name__} has no digest")
+        return [[_plain(key), _plain(each)] for key, each in value.items()]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [type(value).__name__, *(_plain(getattr(value, field.name)) for field in fields(value))]
+    if isinstance(value, Set):
+        return sorted(map(repr, value))
+    return repr(value)

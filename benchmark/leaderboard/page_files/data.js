@@ -4,23 +4,46 @@
 function unpacked(value) {
   if (Array.isArray(value)) return value.map(unpacked);
   if (value === null || typeof value !== "object") return value;
-  if (value.float64) return [...new Float64Array(bytes(value.float64))].map((each) => (Number.isNaN(each) ? null : each));
-  if (value.int16) return [...new Int16Array(bytes(value.int16))].map((each) => (each === MISSING ? null : each / 10 ** DECIMALS));
+  if (value.float64) return Array.from(new Float64Array(bytes(value.float64)), (each) => (Number.isNaN(each) ? null : each));
+  if (value.int16) return Array.from(new Int16Array(bytes(value.int16)), (each) => (each === MISSING ? null : each / 10 ** DECIMALS));
   if (value.words && value.at) return value.at.map((place) => value.words[place]);
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, unpacked(each)]));
 }
 
-const bytes = (text) => Uint8Array.from(atob(text), (each) => each.charCodeAt(0)).buffer;
+function bytes(text) {
+  const raw = atob(text);
+  const found = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) found[i] = raw.charCodeAt(i);
+  return found.buffer;
+}
 const MISSING = -(2 ** 15);
 const DECIMALS = 4;
 
-const DATA = unpacked(JSON.parse(byId("data").textContent));
-const SUITE = DATA.suite;
-for (const { pairs, rows, charts } of SUITE.tables) {
-  for (const side of ["a", "b"]) pairs[side] = (pairs[`${side}_place`] ?? []).map((place) => rows.method[place]);
-  // What blocks have in common stands in the first one alone.
-  for (const [name, blocks] of Object.entries(charts ?? {})) charts[name] = blocks.map((block) => ({ ...blocks[0], ...block }));
+/** A table whose parts are unpacked when they are first asked for. */
+function lazily(packed) {
+  const found = {};
+  for (const [name, value] of Object.entries(packed)) {
+    const get = () => {
+      const part = (FINISHED[name] ?? ((each) => each))(unpacked(value), found);
+      Object.defineProperty(found, name, { value: part, enumerable: true });
+      return part;
+    };
+    Object.defineProperty(found, name, { get, enumerable: true, configurable: true });
+  }
+  return found;
 }
+
+const FINISHED = {
+  pairs: (pairs, { rows }) => ({ ...pairs, ...Object.fromEntries(["a", "b"].map((side) => [side, namesAt(pairs[`${side}_place`], rows)])) }),
+  // What blocks have in common stands in the first one alone.
+  charts: (charts) =>
+    Object.fromEntries(Object.entries(charts).map(([name, blocks]) => [name, blocks.map((block) => ({ ...blocks[0], ...block }))])),
+};
+const namesAt = (places, rows) => (places ?? []).map((place) => rows.method[place]);
+
+const PACKED = JSON.parse(byId("data").textContent);
+const SUITE = { ...unpacked({ ...PACKED.suite, tables: [] }), tables: PACKED.suite.tables.map(lazily) };
+const DATA = unpacked({ ...PACKED, suite: null });
 const METRICS = new Map(SUITE.metrics.map((metric) => [metric.key, metric]));
 
 /** The records of blocks: each entry of a block is one value for all its records, or a list of one for each. */

@@ -110,9 +110,19 @@ function stacked(spec, lines, width) {
   return { ...spec, layer, height: LABEL_STEP * lines };
 }
 
-/** Vega's interpreter (`ast`) draws, since its usual compiler would need a policy that allows evaluated scripts. */
+/** When the page has loaded. */
+const LOADED = new Promise((resolve) => {
+  if (document.readyState === "complete") resolve();
+  else window.addEventListener("load", resolve, { once: true });
+});
+
+/**
+ * Draw a figure; those below the table wait until the page has loaded. Vega's interpreter (`ast`) draws, since its usual
+ * compiler would need a policy that allows evaluated scripts.
+ */
 async function draw(place, spec) {
   try {
+    if (byId("panel").contains(place)) await LOADED;
     return (await vegaEmbed(place, spec, OPTIONS)).view;
   } catch (error) {
     fill(place, make("p", {}, `This figure could not be drawn (${error.message}); its data stand in the table below.`));
