@@ -268,24 +268,29 @@ def sites(ink: Ink, x: str = "site", y: str = "method") -> Spec:
 
 
 def time(ink: Ink) -> Spec:
-    """`rows`: method, family, seconds, mean, low, high; `right`, `left`: those whose names stand on that side of the point."""
+    """`rows`: method, family, seconds, mean, low, high; `named`: those that a number beside the point tells, with its `key`."""
     x = {
         **_quantity("seconds", "seconds to train and predict one split (log scale)"),
         "scale": {"type": "log", "nice": True},
         "axis": {"tickCount": 5, "format": "~g"},
     }
     y = _quantity("mean", "{metric}{interval}")
-    names = [
-        {
-            "data": {"name": side},
-            "mark": {"type": "text", "align": align, "dx": shift, "dy": -5, "color": ink.text},
-            "encoding": {"x": x, "y": y, "text": {"field": "method", "type": "nominal"}},
-        }
-        for side, align, shift in (("right", "left", 7), ("left", "right", -7))
-    ]
+    # The legend of the keys hangs on the opacity, which is the same for all: nothing but the texts is drawn of it.
+    legend = {**_legend(1), "symbolSize": 0, "symbolOpacity": 0}
+    opaque = {"domain": {"distinct": "key", "of": "named"}, "range": [1]}
+    numbers = {
+        "data": {"name": "named"},
+        "mark": {"type": "text", "align": "left", "dx": 6, "dy": -6, "fontWeight": "bold", "color": ink.text},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "text": {"field": "number", "type": "nominal"},
+            "opacity": {"field": "key", "type": "ordinal", "title": None, "scale": opaque, "legend": legend},
+        },
+    }
     upright = _interval(x, y, _colour(ink, "family"), "y", {"type": "rule", "strokeWidth": 0.8, "opacity": 0.5})
     point = _point(ink, x, y, "family", ("method", "family", "seconds", "mean", "low", "high"))
-    return _chart(ink, upright, point, *names, height=ink.height * 4 // 5)
+    return _chart(ink, upright, point, numbers, height=ink.height * 4 // 5)
 
 
 def dots(ink: Ink) -> Spec:
@@ -339,12 +344,13 @@ def filled(spec: Spec, datasets: Mapping[str, Records], words: Mapping[str, str]
     """The specification with its records, and with what depends on them.
 
     `{word}` in its texts is replaced (`{interval}`: what an axis says where rows have one); `{"distinct": field}` by the values
-    of that field in the rows, in their order; `{"lines": field, "step": s}` by a height of s for each of them (Vega-Lite's own
-    step warns beside a width that fits the page). A layer that `needs` a field is left out where no row has it.
+    of that field in the rows, or in the records that `of` names, in their order; `{"lines": field, "step": s}` by a height of s
+    for each of them (Vega-Lite's own step warns beside a width that fits the page). A layer that `needs` a field is left out
+    where no row has it.
     """
 
-    def distinct(name: str) -> list[Any]:
-        return list(dict.fromkeys(row[name] for row in datasets["rows"]))
+    def distinct(name: str, of: str = "rows") -> list[Any]:
+        return list(dict.fromkeys(row[name] for row in datasets[of]))
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):
@@ -354,7 +360,7 @@ def filled(spec: Spec, datasets: Mapping[str, Records], words: Mapping[str, str]
         if not isinstance(value, dict):
             return value
         if "distinct" in value:
-            return distinct(value["distinct"])
+            return distinct(value["distinct"], value.get("of", "rows"))
         if "lines" in value:
             return len(distinct(value["lines"])) * value["step"]
         return {name: walk(each) for name, each in value.items() if name != "needs"}

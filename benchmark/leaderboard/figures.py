@@ -80,10 +80,10 @@ def drawn_rows(data: Columns) -> list[str]:
 
 
 def figures(suite: Suite, table: Standings, catalogue: Catalogue, wanted: Sequence[str] = ()) -> Iterator[Figure]:
-    """Forest, matrix, ROC, calibration, decision, sites, ranks, time; those that the table has: no test, no figure of it.
+    """Intervals, forest, matrix, ROC, calibration, decision, sites, ranks, time: those that the table has.
 
-    Of the `wanted` rows alone, if any are named: differences are still from the first row of the table, and p is corrected for
-    all of its pairs.
+    No test, no figure of it. Of the `wanted` rows alone, if any are named: differences are still from the first row of the
+    table, and p is corrected for all of its pairs.
     """
     if table.comparison is None:
         return
@@ -101,6 +101,8 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue, wanted: Sequen
     def drawn(chart: str, title: str, rows: Records, **others: Records) -> Figure:
         return _drawn(chart, f"{title}: {table.task.dataset}, {table.task.protocol}", table, rows, **others)
 
+    if means := of_chosen(records(charts["intervals"]), "method"):
+        yield drawn("intervals", "Ranked rows", means)
     if data["tested"]:
         forest, tests = records(charts["forest"]), counted(data["comparisons"], "test")
         yield drawn("forest", "Difference from the first row", [*forest[:1], *of_chosen(forest[1:], "method")])
@@ -117,8 +119,9 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue, wanted: Sequen
         yield drawn("ranks", f"Mean ranks over {data['ranks']['sites']} sites", ranks)
     timed = of_chosen([row for row in rows_of(data, table.metric) if row["seconds"] and row["mean"] is not None], "method")
     if timed:
-        named = {side: [row for row in timed if row["method"] in chosen[i::2]] for i, side in enumerate(("right", "left"))}
-        yield drawn("time", f"{metric} and training time", timed, **named)
+        named = [row for row in timed if row["method"] in chosen]
+        keyed = [{**row, "number": i, "key": f"{i} {row['method']}"} for i, row in enumerate(named, start=1)]
+        yield drawn("time", f"{metric} and training time", timed, named=keyed)
 
 
 def _drawn(chart: str, title: str, table: Standings, rows: Records, **others: Records) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -67,6 +68,33 @@ def test_named_rows_are_drawn_alone_and_keep_the_first_row_and_the_tables_p(test
     assert pair["p_adjusted"] == pytest.approx(truth["p_adjusted"], rel=1e-3)
     assert "Pairs, of 21 tests" in str(matrix.spec["title"])
     assert methods_of(tested, shipped, "gated") == {}
+
+
+def test_every_ranked_row_is_in_the_figure_of_intervals_with_its_mean(tested: Standings, shipped: Catalogue) -> None:
+    drawn = next(each for each in figures(SUITE, tested, shipped) if each.name == "intervals").spec["datasets"]["rows"]
+    assert [each["method"] for each in drawn] == tested.ranked
+    assert tested.comparison is not None
+    assert [each["mean"] for each in drawn] == pytest.approx(list(tested.comparison.metrics["auc"]), abs=1e-3)
+
+
+def test_rows_of_curves_have_numbers_in_the_figure_of_time_and_a_key(
+    tested: Standings, shipped: Catalogue, tmp_path: Path
+) -> None:
+    wanted = ("vdafm", "svm")
+    drawn = next(each for each in figures(SUITE, timed(tested), shipped, wanted) if each.name == "time")
+    keyed = {each["key"]: each["method"] for each in drawn.spec["datasets"]["named"]}
+    assert keyed == {"1 svm": "svm", "2 vdafm": "vdafm"}
+    (path,) = write_figures(tmp_path, SUITE, [timed(tested)], shipped, "svg", wanted, ("time",))
+    titles = {
+        each.text for each in ElementTree.fromstring(path.read_text(encoding="utf-8")).iter("{http://www.w3.org/2000/svg}title")
+    }
+    assert {"1", "2", "1 svm", "2 vdafm"} <= titles
+
+
+def timed(found: Standings) -> Standings:
+    """The same with a training time at every row."""
+    rows = tuple(replace(row, seconds=1.0 + place) for place, row in enumerate(found.rows.complete))
+    return replace(found, rows=replace(found.rows, complete=rows))
 
 
 def test_an_svg_has_its_texts_as_outlines_and_names_them(tested: Standings, shipped: Catalogue, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_answers_stand_above_the_conclusion_and_no_question_can_end_the_element_
 
 def test_words_in_a_name_are_not_taken_for_words_of_the_chart():
     words = {"metric": "AUC", "interval": ", 95 % CI"}
-    spec = filled(CHARTS["time"](PAPER), {"rows": [{"family": "{metric}", "method": "{metric}"}]}, words)
+    spec = filled(CHARTS["time"](PAPER), {"rows": [{"family": "{metric}", "method": "{metric}"}], "named": []}, words)
     assert spec["datasets"]["rows"] == [{"family": "{metric}", "method": "{metric}"}]
     assert "AUC, 95 % CI" in json.dumps(spec)
 
@@ -185,8 +185,8 @@ def test_figures_are_named_valid_and_the_same_twice(cross_validated: Standings, 
     tables = [cross_validated, made_standings("leave-one-site-out", 3)]
     first = write_figures(tmp_path / "1", SUITE, tables, catalogue, "svg")
     second = write_figures(tmp_path / "2", SUITE, tables, catalogue, "svg")
-    tested = ("forest", "matrix", "roc", "calibration", "decision", "time")
-    untested = ("roc", "calibration", "decision", "sites", "time")
+    tested = ("intervals", "forest", "matrix", "roc", "calibration", "decision", "time")
+    untested = ("intervals", "roc", "calibration", "decision", "sites", "time")
     names = [f"made-repeated-cv-{name}.svg" for name in tested] + [f"made-leave-one-site-out-{name}.svg" for name in untested]
     assert [path.name for path in first] == names
     for one, other in zip(first, second, strict=True):

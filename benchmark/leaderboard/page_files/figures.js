@@ -43,11 +43,11 @@ function dataTable(caption, columns, rows) {
 /** The specification with its records and with what depends on them, as `charts.filled` says. */
 function filled(spec, datasets, words) {
   const put = (text) => Object.entries(words).reduce((done, [word, said]) => done.replaceAll(`{${word}}`, said), text);
-  const distinct = (name) => [...new Set(datasets.rows.map((row) => row[name]))];
+  const distinct = (name, of = "rows") => [...new Set(datasets[of].map((row) => row[name]))];
   const walk = (value) => {
     if (typeof value === "string") return put(value);
     if (Array.isArray(value)) return value.map(walk);
-    if (value?.distinct) return distinct(value.distinct);
+    if (value?.distinct) return distinct(value.distinct, value.of);
     if (value?.lines) return distinct(value.lines).length * value.step;
     if (value && typeof value === "object") {
       const parts = Object.entries(value).filter(([name]) => name !== "needs");

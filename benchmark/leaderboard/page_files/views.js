@@ -192,10 +192,11 @@ const DRAWN = {
     const metric = metricName(state.metric);
     const rows = rowsOf(current, state.metric).filter((row) => row.seconds && known(row.mean));
     if (!rows.length) return [paragraph("No training times are stored for the rows of this table.")];
-    const beside = (side) => rows.filter((row) => state.rows.indexOf(row.method) % 2 === side);
+    const chosen = rows.filter((row) => state.rows.includes(row.method));
+    const named = chosen.map((row, i) => ({ ...row, number: i + 1, key: `${i + 1} ${row.method}` }));
     const caption = sentences(
       `${metric} against the time to train and predict one split, as measured where the row was computed: rows need not come`,
-      "from the same machine, nor from an idle one. The rows chosen for curves bear their names.",
+      "from the same machine, nor from an idle one. The rows chosen for curves are numbered.",
     );
     const seconds = rows.map((row) => row.seconds);
     const span = `${secondsText(Math.min(...seconds))} to ${secondsText(Math.max(...seconds))} seconds`;
@@ -208,7 +209,7 @@ const DRAWN = {
       ...limits(estimateText(state.metric)),
     ];
     const words = { metric, interval: intervalOf(rows) };
-    const datasets = { rows, right: beside(0), left: beside(1) };
+    const datasets = { rows, named };
     return [figure({ chart: "time", caption, described, datasets, words, shape: "", columns })];
   },
 
