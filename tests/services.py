@@ -1,4 +1,4 @@
-"""Servers that tests need, each as processes of its own: a Dask cluster, PostgreSQL.
+"""Servers that tests need, each as processes of its own: a Dask cluster, PostgreSQL, MLflow.
 
 A service takes a free port, is ready within 30 s or its log is shown, and ends with all that it started. Where its software is
 not installed the test is skipped, with the reason.
@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,42 @@ def alive(processes: Sequence[psutil.Process], seconds: float = 10) -> list[psut
             return there
         time.sleep(0.05)
     return []
+
+
+@dataclass
+class MlflowService:
+    """MLflow's server over a store, with its pages."""
+
+    folder: Path
+    store: str
+    service: Service | None = None
+
+    def start(self) -> MlflowService:
+        """Start it on a free port of this machine."""
+        self.port = free_port()
+        words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", self.store, "--workers", "1"]
+        words += ["--host", "127.0.0.1", "--port", str(self.port), "--artifacts-destination", str(self.folder / "artifacts")]
+        self.folder.mkdir(parents=True)
+        self.service = Service(words, self.folder / "log", {}, {"cwd": self.folder})
+        self.service.start(self._answers)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    @property
+    def uri(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def end(self) -> None:
+        """End it."""
+        if self.service is not None:
+            self.service.end()
 
 
 @dataclass

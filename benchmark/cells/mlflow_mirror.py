@@ -52,6 +52,8 @@ NOTE_TAG = "mlflow.note.content"
 """What MLflow shows as the description of a run or an experiment."""
 KIND = ("mlflow.experimentKind", "custom_model_development")
 """Has MLflow open the experiment as trainings: its pages for language models show no metric."""
+TRAININGS = "workflowType=machine_learning"
+"""What an address of MLflow's pages says for that."""
 LAYOUT = 2
 """What a run holds: with another number every run is written anew."""
 
@@ -105,13 +107,17 @@ def shown(uri: str) -> str:
     return re.sub(r"(//[^:/@]*):[^/]*@", r"\1:***@", uri)
 
 
-def how_to_look(uri: str) -> str:
-    """The command that shows what is mirrored, or the address where a server does."""
+def how_to_look(uri: str, experiment: str = "") -> str:
+    """The command that shows what is mirrored, and the address where a server shows it, from the id of an experiment if known.
+
+    The address asks for MLflow's pages of trainings: those that it shows a new reader are for language models, without metrics.
+    """
+    page = f"/#/experiments/{experiment}/runs?{TRAININGS}" if experiment else f"/#/experiments?{TRAININGS}"
     if urlsplit(uri).scheme in ("http", "https"):
-        return f"to look at it, open {shown(uri)}"
+        return f"to look at it, open {shown(uri).rstrip('/')}{page}"
     beside = Path(sys.executable).with_name("mlflow")
     command = "mlflow" if shutil.which("mlflow") or not beside.is_file() else str(beside)
-    return f"to look at it: {command} ui --backend-store-uri {shlex.quote(shown(uri))}"
+    return f"to look at it: {command} ui --backend-store-uri {shlex.quote(shown(uri))}\nthen open http://127.0.0.1:5000{page}"
 
 
 def is_away(uri: str) -> bool:
@@ -174,7 +180,7 @@ def why_away() -> str:
 
 
 def mirror_results(suite: MirroredSuite) -> str:
-    """Bring MLflow level with a suite's rows; rows that are there already are left alone. Returns one line, or two.
+    """Bring MLflow level with a suite's rows; rows that are there already are left alone. Returns two lines, or three.
 
     Raises `BenchmarkError` for whatever keeps MLflow from it.
     """
@@ -184,14 +190,14 @@ def mirror_results(suite: MirroredSuite) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
-            written, level = _Session(uri, suite, folder).mirror(suite.tables)
+            session = _Session(uri, suite, folder)
+            written, level = session.mirror(suite.tables)
     except Exception as error:  # MLflow, its database, a driver that is not installed, the disk: no result depends on it
         reason = shown(f"{type(error).__name__}: {' '.join(str(error).splitlines()[:1])[:200]}")
         mend = "`sync` again when it is mended" + (f", or delete {folder}" if uri == own_database() else "")
         raise BenchmarkError(f"mlflow: {shown(uri)}: {reason} (nothing is lost: {mend})") from error
-    return (
-        f"mlflow: {counted(written, 'row')} written, {level} {'was' if level == 1 else 'were'} up to date\n{how_to_look(uri)}"
-    )
+    said = f"mlflow: {counted(written, 'row')} written, {level} {'was' if level == 1 else 'were'} up to date"
+    return f"{said}\n{how_to_look(uri, session.experiment)}"
 
 
 class _Session:
