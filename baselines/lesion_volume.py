@@ -22,6 +22,7 @@ class LesionVolume:
     """Logistic regression on one number, the log volume of the lesion."""
 
     stochastic = False
+    needs_derived = ("lesion_volume_ml",)
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Fit on train + validation."""

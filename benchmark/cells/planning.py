@@ -258,7 +258,7 @@ def describe_row(
         no_reports
         or not_applicable
         or next(
-            (refused for name in seen_of_images(encoders, configuration) if (refused := refusal(name, cohort, catalogue))), ""
+            (why for name in seen_of_images(method, encoders, configuration) if (why := refusal(name, cohort, catalogue))), ""
         )
         or _no_corpora(configuration, catalogue)
         or _no_queries(made, cohort),
@@ -282,35 +282,43 @@ def encoders_of(
     }
 
 
-def seen_of_images(encoders: Mapping[str, str], configuration: Mapping[str, Any]) -> list[str]:
-    """What a row sees of images: its encoder's features, or, by its field `features`, the derived columns."""
+def seen_of_images(method: ConfiguredMethod, encoders: Mapping[str, str], configuration: Mapping[str, Any]) -> list[str]:
+    """What a row sees of images: its encoder's features, the derived columns by its field `features`, or single ones of these.
+
+    The single ones are those that its class names in `needs_derived`, `derived NAME` each.
+    """
     blocks = str(configuration.get("features", "")).split("+")
-    return [*encoders.values(), *([DERIVED] if DERIVED in blocks else [])]
+    single = [f"{DERIVED} {column}" for column in method.entry.constants.get("needs_derived", ())]
+    return [*encoders.values(), *([DERIVED] if DERIVED in blocks else []), *single]
 
 
-def refusal(encoder: str, cohort: Cohort, catalogue: Catalogue) -> str:
-    """Why what a row would see of images is not to be had where a cohort has no lesion mask; empty where it is.
+def refusal(seen: str, cohort: Cohort, catalogue: Catalogue) -> str:
+    """Why what a row would see of images is not to be had of a cohort, for want of a lesion mask; empty where it is.
 
     An encoder is asked for the features of one case; one that is trained on the pool is not.
     """
-    if "image" not in cohort.modalities or MASK in cohort.images:
+    column = seen.removeprefix(f"{DERIVED} ")
+    if "image" not in cohort.modalities or (MASK in cohort.images and column == seen):
         return ""
     known = _REFUSED.setdefault(cohort, {})
-    if encoder == DERIVED:
-        known[encoder] = "" if cohort.derived is not None else f"nothing is measured on the images of {cohort.name}: no mask"
-    elif encoder not in known:
-        known[encoder] = ""
-        entry = catalogue.encoder(encoder).entry
+    if column != seen:
+        measured = cohort.derived is not None and column in cohort.derived
+        known[seen] = "" if measured else f"no {column} is measured on the images of {cohort.name}"
+    elif seen == DERIVED:
+        known[seen] = "" if cohort.derived is not None else f"nothing is measured on the images of {cohort.name}: no mask"
+    elif seen not in known:
+        known[seen] = ""
+        entry = catalogue.encoder(seen).entry
         if entry.error is None and entry.card.modality == "image" and not entry.constants.get("pretrained_on_pool"):
             try:
-                catalogue.encoder(encoder).make().encode(cohort.take([0]).only({"image"}))
+                catalogue.encoder(seen).make().encode(cohort.take([0]).only({"image"}))
             except BenchmarkError as error:
-                known[encoder] = str(error)
-    return known[encoder]
+                known[seen] = str(error)
+    return known[seen]
 
 
 def _refused(cohort: Cohort) -> dict[str, str] | None:
-    """Encoder -> why it was refused, of those that were asked; None where none was."""
+    """What a row would see of images -> why it was refused, of what was asked for; None where nothing was."""
     return {name: reason for name, reason in sorted(_REFUSED.get(cohort, {}).items()) if reason} or None
 
 

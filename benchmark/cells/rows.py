@@ -220,12 +220,12 @@ def _why_not_applicable(method: ConfiguredMethod, catalogue: Catalogue, task: Ta
 
 
 def _why_refused(method: ConfiguredMethod, modalities: Iterable[str], refused: Mapping[str, str]) -> str:
-    """Why an encoder of a method cannot read the images."""
+    """Why what a method sees of images is not to be had."""
     from benchmark.cells.planning import encoders_of, seen_of_images
 
     configuration = {**method.entry.defaults(), **method.fixed}
     encoders = encoders_of(method, configuration, method.entry.make(method.fixed), modalities, {})
-    return next((refused[name] for name in seen_of_images(encoders, configuration) if name in refused), "")
+    return next((refused[name] for name in seen_of_images(method, encoders, configuration) if name in refused), "")
 
 
 def is_synthetic(dataset: str, catalogue: Catalogue) -> bool:

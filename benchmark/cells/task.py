@@ -42,7 +42,7 @@ class Task:
     `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing; `columns` are those of the
     table, none where they are not known; `groups` says whose each case is, None where each patient has one case. `fewest` is
     how many cases of the smaller class the training part holds that has fewest of them, None from `FEW` on. `findings` is name
-    -> (n,) int8 of 0 and 1, None where the cohort has none. `refused` is encoder -> why it cannot read the cohort's images.
+    -> (n,) int8 of 0 and 1, None where the cohort has none. `refused` is what a row would see of the images -> why it cannot.
     """
 
     dataset: str

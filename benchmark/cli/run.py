@@ -53,7 +53,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     from benchmark.cells import run as running
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
-    from benchmark.leaderboard.publication import rank, write_leaderboard, write_page
+    from benchmark.leaderboard.publication import leaderboard_file, page_file, rank
     from benchmark.leaderboard.terminal import shown
     from benchmark.system.background import Background
     from benchmark.system.files import exclusive
@@ -100,9 +100,9 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
             summary = running.run(request, catalogue, reporter, on_interim, prepared)
             board.end()
             tables = rank(whole, catalogue)
-            path = write_leaderboard(whole, catalogue, tables)
+            path = leaderboard_file(whole, catalogue, tables).write()
             try:
-                page = str(write_page(whole, catalogue, tables))
+                page = str(page_file(whole, catalogue, tables).write())
             except Exception as error:  # whatever it is: what was computed does not depend on the page
                 page = f"none: {error}" if isinstance(error, BenchmarkError) else f"none: {type(error).__name__}: {error}"
             for table in tables:

@@ -1,7 +1,8 @@
 """Reads stored predictions, ranks them, and writes the leaderboard's files."""
 
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.cells.rows import TableRows, gathered, of_findings, pairings
@@ -26,7 +27,11 @@ def rank(
     No training, the same result every time, whatever the number of processes (`jobs`). `part` says that the suite was narrowed
     to some of its tables; `own` narrows it to those with rows of this machine.
     """
-    return _ranked(suite, catalogue, lambda rows: not own or _has_own(rows), local=local, jobs=jobs, part=part or own)
+
+    def tables_of(rows: TableRows) -> Sequence[TableRows]:
+        return () if own and not _has_own(rows) else (rows, *of_findings(rows))
+
+    return _ranked(suite, catalogue, tables_of, local=local, jobs=jobs, part=part or own)
 
 
 def _has_own(rows: TableRows) -> bool:
@@ -34,15 +39,24 @@ def _has_own(rows: TableRows) -> bool:
 
 
 def _ranked(
-    suite: Suite, catalogue: Catalogue, counts: Callable[[TableRows], bool], *, local: bool, jobs: int, part: bool = False
+    suite: Suite,
+    catalogue: Catalogue,
+    tables_of: Callable[[TableRows], Sequence[TableRows]],
+    *,
+    local: bool,
+    jobs: int,
+    part: bool = False,
 ) -> list[Standings]:
-    """The tables whose rows count, each read and tested by one process; what max-T draws is remembered for the next time."""
+    """The tables that are made of the rows of each pairing, which one process reads and tests.
+
+    What max-T draws is remembered for the next time.
+    """
     with drawn(suite.name, part=part) as remembered:
 
         def of(names: tuple[str, str]) -> tuple[list[Standings], Remembered]:
             own: ChainMap[str, list[float]] = ChainMap({}, remembered)
             rows = gathered(suite, catalogue, *names, local=local)
-            tables = (rows, *of_findings(rows)) if rows is not None and counts(rows) else ()
+            tables = () if rows is None else tables_of(rows)
             return [standings(table, suite.primary_metric, suite.questions, own) for table in tables], own.maps[0]
 
         found = mapped(of, pairings(suite, catalogue), jobs)
@@ -51,22 +65,31 @@ def _ranked(
     return [table for tables, _ in found for table in tables]
 
 
-def write_leaderboard(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, jobs: int = 1) -> Path:
-    """Write `leaderboard.md` (`results/<suite>.md` for another suite); returns its path."""
-    path = leaderboard_path(suite)
-    write_if_changed(path, render(suite, tables, catalogue, jobs, brief=True).encode())
-    return path
+@dataclass(frozen=True)
+class File:
+    """A file of a suite and what it is to hold."""
+
+    path: Path
+    content: bytes
+
+    def write(self) -> Path:
+        """Write it, unless it holds that already; returns its path. Raises `StoreError`."""
+        write_if_changed(self.path, self.content)
+        return self.path
 
 
-def write_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True, jobs: int = 1) -> Path:
-    """Write the page of a suite; returns its path. Raises `BenchmarkError` where the plotting library is missing."""
-    path = page_path(suite)
-    write_if_changed(path, whole_page(suite, catalogue, tables, local=local, jobs=jobs).encode())
-    return path
+def leaderboard_file(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, jobs: int = 1) -> File:
+    """The leaderboard of a suite."""
+    return File(leaderboard_path(suite), render(suite, tables, catalogue, jobs, brief=True).encode())
+
+
+def page_file(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True, jobs: int = 1) -> File:
+    """The page of a suite. Raises `BenchmarkError` where the plotting library is missing."""
+    return File(page_path(suite), whole_page(suite, catalogue, tables, local=local, jobs=jobs).encode())
 
 
 def leaderboard_path(suite: Suite) -> Path:
-    """Where the leaderboard of a suite lies."""
+    """Where the leaderboard of a suite lies: `leaderboard.md`, or `results/<suite>.md` for another one than the default."""
     return output_folder() / "leaderboard.md" if suite.name == DEFAULT else results_folder() / f"{suite.name}.md"
 
 
@@ -77,8 +100,12 @@ def page_path(suite: Suite) -> Path:
 
 def whole_page(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, local: bool = True, jobs: int = 1) -> str:
     """The page of a suite, with its ablations and sensitivity where these are suites of their own and have results."""
+
+    def compared(rows: TableRows) -> Sequence[TableRows]:
+        return (rows,) if len(rows.complete) > 1 else ()
+
     further = [
-        (other, _ranked(other, catalogue, lambda rows: len(rows.complete) > 1, local=local, jobs=jobs))
+        (other, _ranked(other, catalogue, compared, local=local, jobs=jobs))
         for other in further_suites(suite, catalogue, local=local)
     ]
     return page(suite, tables, catalogue, further, jobs)

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import sys
-import sysconfig
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,60 +14,69 @@ import numpy as np
 
 from benchmark.cells.rows import gathered, pairings
 from benchmark.leaderboard.further import further_suites
+from benchmark.leaderboard.plotting import browser_bundle
+from benchmark.leaderboard.publication import File
 from benchmark.registry.catalogue import Catalogue
-from benchmark.registry.spelling import parse_spelling
 from benchmark.suites.suite import Suite
+from benchmark.system.errors import BenchmarkError, StoreError
 from benchmark.system.files import safe, write_durably
 from benchmark.system.locations import results_folder
 from benchmark.system.parallel import mapped
 from benchmark.system.provenance import file_digest
 
-CODE = Path(__file__).resolve().parents[1]
+KINDS = ("*.dist-info", "*.egg-info")
+"""The folders that say what is installed."""
 
 
-def state(suite: Suite, catalogue: Catalogue, *, local: bool = True, jobs: int = 1) -> str:
+def state(suite: Suite, catalogue: Catalogue, code: str, *, local: bool = True, jobs: int = 1) -> str:
     """A digest of all that the files of a suite are made of.
 
-    These are the stored rows with every prediction, those of its further suites, the suite, what its methods and datasets say
-    of themselves, the code of the package, and the installed libraries. Tables are read by as many processes as `jobs` says.
+    These are the stored rows with every prediction, those of its further suites, the suites, what their methods, datasets and
+    protocols say of themselves, the package's `code`, the library that draws and all that is installed. Tables are read by as
+    many processes as `jobs` says.
     """
-    tables = [
-        (each, names) for each in (suite, *further_suites(suite, catalogue, local=local)) for names in pairings(each, catalogue)
-    ]
-    rows = mapped(lambda table: _digest([gathered(table[0], catalogue, *table[1], local=local)]), tables, jobs)
-    methods = [catalogue.methods.get(name) for name in dict.fromkeys(parse_spelling(method)[0] for method in suite.methods)]
-    return _digest([local, suite, methods, rows, _code(), _libraries()])
+    suites = (suite, *further_suites(suite, catalogue, local=local))
+    tables = [(each, names) for each in suites for names in pairings(each, catalogue)]
+    rows = mapped(lambda table: _digest(gathered(table[0], catalogue, *table[1], local=local)), tables, jobs)
+    methods = dict.fromkeys(name for each in suites for name in each.methods)
+    entries = [catalogue.method(name).entry for name in methods]
+    protocols = [catalogue.protocol(name).entry for each in suites for name in each.protocols]
+    return _digest([local, suites, entries, protocols, rows, code, _installed(), _bundle()])
 
 
 def said(suite: Suite, state: str, paths: Iterable[Path]) -> str | None:
     """What was said when these files were written of this state; None where they were not, or are no longer as they were."""
     try:
         told = json.loads(_memory(suite).read_bytes())
-        return str(told["said"]) if told["state"] == state and told["files"] == _files(paths) else None
+        there = {str(path): file_digest(path) for path in paths}
+        return str(told["said"]) if told["state"] == state and told["files"] == there else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def remember(suite: Suite, state: str, paths: Iterable[Path], said: str) -> None:
-    """That these files were written of this state, and what was said of them."""
-    write_durably(_memory(suite), json.dumps({"state": state, "files": _files(paths), "said": said}).encode())
+def remember(suite: Suite, state: str, files: Iterable[File], said: str) -> None:
+    """That these files were written of this state, and what was said of them; nothing where that cannot be kept."""
+    written = {str(file.path): hashlib.sha256(file.content).hexdigest() for file in files}
+    with suppress(StoreError):
+        write_durably(_memory(suite), json.dumps({"state": state, "files": written, "said": said}).encode())
 
 
 def _memory(suite: Suite) -> Path:
     return results_folder() / "drawn" / f"{safe(suite.name)}.files.json"
 
 
-def _files(paths: Iterable[Path]) -> dict[str, str]:
-    return {str(path): file_digest(path) for path in paths}
+def _installed() -> list[str]:
+    """Python, and name and version of all that it may import from elsewhere."""
+    folders = [Path(place) for place in sys.path if place and Path(place).is_dir()]
+    return [sys.version, *sorted(path.name for folder in folders for kind in KINDS for path in folder.glob(kind))]
 
 
-def _code() -> dict[str, str]:
-    files = sorted(path for path in CODE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(CODE).as_posix(): file_digest(path) for path in files}
-
-
-def _libraries() -> list[str]:
-    return [sys.version, *sorted(path.name for path in Path(sysconfig.get_path("purelib")).glob("*.dist-info"))]
+def _bundle() -> str:
+    """The library that draws in the page; empty where there is none, which writing the page says."""
+    try:
+        return browser_bundle()
+    except BenchmarkError:
+        return ""
 
 
 def _digest(of: Any) -> str:
@@ -75,9 +84,11 @@ def _digest(of: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The same as lists, words and numbers; what is of another kind as its `repr`."""
-    if value is None or type(value) in (str, bytes, bool, int, float):
+    """The same as lists, bytes and floats; what is of another kind, integers of any size among them, as its `repr`."""
+    if value is None or type(value) in (bytes, bool, float):
         return value
+    if type(value) is str:
+        return value.encode("utf-8", "surrogatepass")  # a path may hold what is no UTF-8
     if isinstance(value, np.ndarray) and value.dtype != object:
         return [str(value.dtype), value.shape, value.tobytes()]
     if isinstance(value, list | tuple | np.ndarray):

@@ -18,6 +18,8 @@ from typing import Any
 
 from benchmark.system.locations import ROOT
 
+OF_PACKAGE = (".py", ".toml", ".js", ".css", ".html", ".txt", ".json")
+"""The files of the package on which its results rest."""
 PROJECT = ("benchmark", "datasets", "baselines", "methods")
 CONTRACTS = frozenset(
     f"benchmark.{name}"
@@ -99,6 +101,12 @@ def file_digest(path: Path) -> str:
     """sha256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def package_digest() -> str:
+    """Digest of all files of the package, its suites, pages and styles included."""
+    files = sorted(path for path in (ROOT / "benchmark").rglob("*") if path.suffix in OF_PACKAGE)
+    return digest({path.relative_to(ROOT).as_posix(): file_digest(path) for path in files})
 
 
 def code_digest(path: Path, without: Path | None = None) -> str:

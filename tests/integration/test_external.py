@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,15 @@ def test_a_wrong_mapping_is_refused_by_name(made: MadeBenchmark, mapping: Path, 
     mapping.write_text(MAPPING.replace(old, new))
     words = ("show", "splits", "--dataset", f"external:{mapping}", "--protocol", "external", "--plugin", str(made.plugin))
     assert message in made.cli(*words, code=2).stderr
+
+
+def test_the_shipped_example_can_be_read_and_names_hospitals_that_there_are(made: MadeBenchmark) -> None:
+    from benchmark.registry.discovery import discover
+    from benchmark.system.locations import ROOT
+    from datasets.synthetic.hospitals import HOSPITALS
+
+    path = ROOT / "docs" / "examples" / "synthetic-elsewhere.toml"
+    catalogue = discover([str(path)])
+    assert catalogue.dataset("synthetic-elsewhere").entry.error is None
+    sites = tomllib.loads(path.read_text())["sites"]
+    assert {name for named in sites.values() for name in named} == {hospital.name for hospital in HOSPITALS}

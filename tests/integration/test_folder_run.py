@@ -106,10 +106,11 @@ def test_check_lists_every_problem_in_the_users_own_ids(made: MadeBenchmark, war
 def test_rows_that_need_a_mask_are_not_applicable_without_one(made: MadeBenchmark, ward: Path) -> None:
     text = (ward / "cohort.toml").read_text()
     (ward / "cohort.toml").write_text(text.replace('mask = "images/{case}/mask.nii.gz"\n', ""))
-    rows = ("concat", "random-forest[features=table+derived]", "logistic-regression[features=table+image]")
+    rows = ("concat", "lesion-volume", "random-forest[features=table+derived]", "logistic-regression[features=table+image]")
     done = made.cli(*RUN, "--dataset", f"folder:{ward}", *(word for row in rows for word in ("--method", row)))
     assert "encoder lesion-grid: made-hospital has no view 'mask'" in done.stdout
     assert "nothing is measured on the images of made-hospital: no mask" in done.stdout
+    assert "lesion-volume is not applicable: no lesion_volume_ml is measured" in " ".join(done.stdout.split())
     board = json.loads(made.cli("rank", "--suite", "stroke-prognosis", "--json").stdout)
     here = next(entry for entry in board["tables"] if entry["dataset"] == "made-hospital")
     assert [row["method"] for row in here["rows"] if row["cells_ok"]] == ["logistic-regression[features=table+image]"]

@@ -13,6 +13,7 @@ import pytest
 from benchmark.cells.rows import TableRows, current_suite, gather
 from benchmark.cells.store import Store, parse
 from benchmark.leaderboard import publication, unchanged
+from benchmark.system import provenance
 from tests.made_benchmark import MadeBenchmark
 
 
@@ -79,20 +80,85 @@ def test_what_changes_is_ranked_anew(ranked, change):
 
 
 def test_another_library_or_other_code_is_ranked_anew(ranked, monkeypatch, tmp_path):
-    before = unchanged.state(*suite_of(ranked))
+    suite, catalogue = suite_of(ranked)
+
+    def now(code: str = "as it is", **options: Any) -> str:
+        return unchanged.state(suite, catalogue, code, **options)
+
+    before = now()
+    assert now("edited") != before and now(local=False) != before
+    assert now() == now(jobs=2) == before
+    (tmp_path / "numpy-99.dist-info").mkdir()
+    monkeypatch.setattr(unchanged.sys, "path", [*unchanged.sys.path, str(tmp_path)])
+    other = now()
+    monkeypatch.setattr(unchanged, "browser_bundle", lambda: "another library")
+    assert len({before, other, now()}) == 3
+
+
+def test_the_code_counts_as_it_was_when_the_command_began(tmp_path, monkeypatch):
+    (tmp_path / "benchmark").mkdir()
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    found = set()
+    for name, content in (("a.py", "1"), ("a.py", "2"), ("page.css", "1"), ("suite.toml", "1")):
+        (tmp_path / "benchmark" / name).write_text(content)
+        found.add(provenance.package_digest())
+    (tmp_path / "benchmark" / ".a.py.swp").write_text("an editor's own")
+    assert len(found) == 4 and provenance.package_digest() in found
+
+
+def test_what_came_while_it_worked_is_not_remembered(ranked, monkeypatch):
+    edit_cell(ranked)
+    page_file = publication.page_file
+
+    def slow(*words: Any, **options: Any) -> Any:
+        found = page_file(*words, **options)
+        next((ranked.output / "results" / "cells").rglob("steady/*.json")).unlink()
+        return found
+
     with monkeypatch.context() as patch:
-        patch.setattr(unchanged.sysconfig, "get_path", lambda name: str(tmp_path))
-        assert unchanged.state(*suite_of(ranked)) != before
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "page.css").write_text("body {}")
+        patch.setattr(publication, "page_file", slow)
+        ranked.cli("rank", *ranked.options)
+    ranked.cli("rank", *ranked.options)
+    assert ranked.computed == ["made-suite"] * 2
+
+
+def test_what_another_command_wrote_meanwhile_is_not_remembered(ranked, monkeypatch):
+    edit_cell(ranked)
+    page_file = publication.page_file
+
+    def slow(*words: Any, **options: Any) -> Any:
+        ranked.leaderboard.write_text("of another command")
+        return page_file(*words, **options)
+
     with monkeypatch.context() as patch:
-        patch.setattr(unchanged, "CODE", tmp_path / "code")
-        other = unchanged.state(*suite_of(ranked))
-        (tmp_path / "code" / "page.css").write_text("body { }")
-        assert len({before, other, unchanged.state(*suite_of(ranked))}) == 3
-    assert unchanged.state(*suite_of(ranked)) == before
-    assert unchanged.state(*suite_of(ranked), local=False) != before
-    assert unchanged.state(*suite_of(ranked), jobs=2) == before
+        patch.setattr(publication, "page_file", slow)
+        ranked.cli("rank", *ranked.options)
+    ranked.cli("rank", *ranked.options)
+    assert ranked.computed == ["made-suite"] * 2 and "Made suite" in ranked.leaderboard.read_text()
+
+
+def test_cards_of_protocols_and_of_methods_of_further_suites_count(ranked, monkeypatch):
+    suite, catalogue = suite_of(ranked)
+    before = unchanged.state(suite, catalogue, "")
+    further = dataclasses.replace(suite, name="made-suite-ablations", ranked=("majority",), descriptive=())
+    monkeypatch.setattr(unchanged, "further_suites", lambda *words, **options: [further])
+    beside = unchanged.state(suite, catalogue, "")
+    entry = catalogue.protocol("repeated-cv").entry
+    card = dataclasses.replace(entry.card, elsewhere=not entry.card.elsewhere)
+    monkeypatch.setitem(vars(entry), "read_card", card)
+    assert len({before, beside, unchanged.state(suite, catalogue, "")}) == 3
+
+
+def test_numbers_and_names_of_any_size_have_a_digest(ranked, monkeypatch):
+    suite, catalogue = suite_of(ranked)
+    row = gather(suite, catalogue)[0]
+    values = [2**200, 2**200 + 1, -(2**70), "caf\udce9", float("nan"), {3, 1, 2}, {1: 2}, None, True, 1, 1.0, "1"]
+    found = []
+    for value in values:
+        other = dataclasses.replace(row, complete=(changed(row.complete[0], "chosen", value), *row.complete[1:]))
+        monkeypatch.setattr(unchanged, "gathered", lambda *words, found=other, **options: found)
+        found.append(unchanged.state(suite, catalogue, ""))
+    assert len(set(found)) == len(values)
 
 
 def test_every_field_of_the_rows_and_of_the_task_counts(ranked, monkeypatch):
@@ -102,7 +168,7 @@ def test_every_field_of_the_rows_and_of_the_task_counts(ranked, monkeypatch):
     def state_of(other: TableRows) -> str:
         with monkeypatch.context() as patch:
             patch.setattr(unchanged, "gathered", lambda *words, **options: other)
-            return unchanged.state(suite, catalogue)
+            return unchanged.state(suite, catalogue, "")
 
     found = {"as it is": state_of(table)}
     for name in (field.name for field in dataclasses.fields(TableRows)):
@@ -115,12 +181,12 @@ def test_every_field_of_the_rows_and_of_the_task_counts(ranked, monkeypatch):
     assert len(set(found.values())) == len(found)
 
 
-def changed(of: Any, name: str) -> Any:
+def changed(of: Any, name: str, value: Any = ("changed",)) -> Any:
     """The same with one field changed, whatever its class makes of it when it is made."""
     other = object.__new__(type(of))
     fields = [field.name for field in dataclasses.fields(of)]
     for field in fields:
-        object.__setattr__(other, field, ["changed"] if field == name else getattr(of, field))
+        object.__setattr__(other, field, value if field == name else getattr(of, field))
     return other
 
 

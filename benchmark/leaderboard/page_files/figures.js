@@ -110,10 +110,11 @@ function stacked(spec, lines, width) {
   return { ...spec, layer, height: LABEL_STEP * lines };
 }
 
-/** When the page has loaded. */
+/** When the page has loaded, or the reader has stopped that. */
 const LOADED = new Promise((resolve) => {
-  if (document.readyState === "complete") resolve();
-  else window.addEventListener("load", resolve, { once: true });
+  const look = () => document.readyState === "complete" && resolve();
+  document.addEventListener("readystatechange", look);
+  look();
 });
 
 /**
@@ -123,6 +124,7 @@ const LOADED = new Promise((resolve) => {
 async function draw(place, spec) {
   try {
     if (byId("panel").contains(place)) await LOADED;
+    if (!place.isConnected) return null; // another view was chosen meanwhile
     return (await vegaEmbed(place, spec, OPTIONS)).view;
   } catch (error) {
     fill(place, make("p", {}, `This figure could not be drawn (${error.message}); its data stand in the table below.`));

@@ -69,7 +69,7 @@ function aloneOf(a, b) {
 
 /** The answer to "is a better than b", as `answers.one_contrast` gives it. */
 function answerOf(alone) {
-  const { untested, conditional, metric } = { ...table(), ...table().alone };
+  const { metric, alone: { untested, conditional } } = table();
   if (alone.said === "u") return untested;
   const lower = METRICS.get(metric).best === "least";
   const [sign, low, high] = lower ? [-1, alone.high, alone.low] : [1, alone.low, alone.high];
