@@ -2,6 +2,8 @@
 
 from benchmark.cli.selection import PARTS, SUITE, Options, chosen_suite
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.locations import results_folder
+from benchmark.system.terminal import counted
 
 ARGUMENTS = (*SUITE, *PARTS)
 
@@ -36,7 +38,8 @@ def run(options: Options) -> int:
                 incomplete.append(f"{dataset}/{protocol}/{method.spelled}")
         publish_seconds(task, rows)
         published += len(rows)
-    print(f"{published} rows published to results/reference; commit them together with the leaderboard that `rank` writes")
+    place = results_folder() / "reference"
+    print(f"{counted(published, 'row')} published to {place}: to be committed with the leaderboard that `rank` writes")
     for row in incomplete:
         print(f"not published: {row} is not complete here")
     return 0 if published else 1
