@@ -95,7 +95,7 @@ def test_a_tuned_row_joins_the_suite_and_is_run_ranked_explained_and_published_l
     assert f"{cell}: fresh" in tunable.cli("explain", cell, *tunable.options).stdout
     shown = ["show", "predictions", "--method", "leaning[tuned=tpe-5]", "--dataset", "made", "--protocol", "repeated-cv"]
     assert len(tunable.json(*shown, *tunable.options, "--json")) == 4 * CASES
-    assert "1 rows published" in tunable.cli("publish", *tunable.options, "--method", "leaning[tuned=tpe-5]").stdout
+    assert "1 row published" in tunable.cli("publish", *tunable.options, "--method", "leaning[tuned=tpe-5]").stdout
     tunable.edit("0.8, 1.0]", "0.9, 1.0]")
     assert "tuning changed: space" in tunable.cli("explain", cell, *tunable.options).stdout
 
