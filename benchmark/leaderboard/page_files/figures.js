@@ -110,20 +110,17 @@ function stacked(spec, lines, width) {
   return { ...spec, layer, height: LABEL_STEP * lines };
 }
 
-/** When the page has loaded, or the reader has stopped that. */
+/** When the page has loaded, or the reader has stopped that: the library that draws comes after the texts and tables. */
 const LOADED = new Promise((resolve) => {
   const look = () => document.readyState === "complete" && resolve();
   document.addEventListener("readystatechange", look);
   look();
 });
 
-/**
- * Draw a figure; those below the table wait until the page has loaded. Vega's interpreter (`ast`) draws, since its usual
- * compiler would need a policy that allows evaluated scripts.
- */
+/** Draw a figure. Vega's interpreter (`ast`) draws, since its usual compiler would need a policy that allows evaluated scripts. */
 async function draw(place, spec) {
   try {
-    if (byId("panel").contains(place)) await LOADED;
+    await LOADED;
     if (!place.isConnected) return null; // another view was chosen meanwhile
     return (await vegaEmbed(place, spec, OPTIONS)).view;
   } catch (error) {
