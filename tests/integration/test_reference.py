@@ -93,6 +93,7 @@ def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complet
         ("stroke-prognosis-large", 1, 5),
         ("stroke-prognosis-sensitivity", 2, 68),
         ("stroke-prognosis-tokens", 2, 23),
+        ("stroke-prognosis-reports", 1, 11),
     ],
 )
 def test_the_other_suites_are_published_complete(published, suite: str, tables: int, complete: int):
