@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint env speed faults scale learning-curve why-vdafm
+.PHONY: run test test-all lint env speed faults scale learning-curve why-vdafm
 
 run: env
 	$(BIN)/python -m benchmark run --suite stroke-prognosis
 
+# The quick tests: within ten minutes on two cores. All of them, which CI runs: some 50 minutes.
 test: env
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow"
+
+test-all: env
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: env

@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.made_benchmark import MadeBenchmark
 
 HALF = """
@@ -27,6 +29,7 @@ class Half:
 """
 
 
+@pytest.mark.slow
 def test_a_command_in_this_process_gives_what_a_process_of_its_own_gives(made: MadeBenchmark, tmp_path: Path) -> None:
     other = MadeBenchmark(tmp_path / "other")
     words = ["--method", "steady", "--method", "failing", "--seeds", "39"]

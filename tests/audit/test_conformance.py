@@ -122,6 +122,7 @@ def said(findings: list[Finding], check: str) -> str:
 # What keeps the contract
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "shape", "refitting"),
     [pytest.param(method, *how, id=f"{method}-{how[0]}") for method in REGISTERED for how in tried(method).items()],

@@ -443,11 +443,13 @@ def methods(tmp_path: Path) -> Catalogue:
     return discover([str(path)])
 
 
+@pytest.mark.slow
 def test_a_method_that_fits_its_encoding_on_all_cases_reads_the_canary(methods: Catalogue) -> None:
     (found,) = canary("cheating", methods)
     assert found.state == "invalidates" and "mean AUC 1.000" in found.evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["honest", "logistic-regression", "decision-tree"])
 def test_a_method_that_keeps_to_its_training_part_stays_at_chance_on_the_canary(method: str, methods: Catalogue) -> None:
     assert list(canary(method, methods)) == []
@@ -461,6 +463,7 @@ def made_cohort(made: MadeBenchmark) -> Iterator[tuple[Cohort, Catalogue]]:
     yield made.cohort(), made.catalogue()
 
 
+@pytest.mark.slow
 def test_a_second_audit_makes_no_check_anew_and_says_the_same(made_cohort: tuple[Cohort, Catalogue]) -> None:
     cohort, catalogue = made_cohort
     first = audit_dataset(cohort, catalogue, ["repeated-cv"])

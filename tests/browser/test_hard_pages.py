@@ -36,6 +36,7 @@ def catalogue(written: tuple[Path, list[Standings], Catalogue]) -> Catalogue:
     return written[2]
 
 
+@pytest.mark.slow
 def test_while_a_run_works_the_page_reloads_itself_and_stays_where_it_was(
     browser: Browser, catalogue: Catalogue, tmp_path: Path
 ):
@@ -98,6 +99,7 @@ def test_a_suite_without_rows_says_how_to_get_them(browser: Browser, catalogue: 
         assert not reader.page.locator("select").first.is_visible() and not reader.page.locator("#tabs").is_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["best", "across", "two", "time"])
 def test_a_table_whose_rows_all_failed_says_why(browser: Browser, catalogue: Catalogue, tmp_path: Path, view: str):
     task = made_task()
@@ -117,6 +119,7 @@ def test_a_table_whose_rows_all_failed_says_why(browser: Browser, catalogue: Cat
         assert reader.page.locator("#table tbody tr").count() == 4
 
 
+@pytest.mark.slow
 def test_undefined_metrics_are_said_to_be_undefined(browser: Browser, catalogue: Catalogue, tmp_path: Path):
     task = made_task("leave-one-site-out", 8)
     task = replace(task, labels=np.array([i // 2 % 8 for i in range(200)]).astype(np.int8) % 2)  # each site holds one class
@@ -131,6 +134,7 @@ def test_undefined_metrics_are_said_to_be_undefined(browser: Browser, catalogue:
         assert reader.page.locator("#table tbody td[data-cell=estimate]").first.inner_text() == "n/a"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1400])
 def test_names_of_80_characters_fit(browser: Browser, tmp_path: Path, width: int):
     assert {len(name) for name in LONG} == {80}
@@ -147,6 +151,7 @@ def test_names_of_80_characters_fit(browser: Browser, tmp_path: Path, width: int
         assert estimate["x"] + estimate["width"] <= width
 
 
+@pytest.mark.slow
 def test_a_removed_dataset_in_the_address_is_said_and_the_first_table_shown(
     browser: Browser, catalogue: Catalogue, tmp_path: Path
 ):

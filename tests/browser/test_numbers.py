@@ -95,6 +95,7 @@ def best_first(metric: str, value: float) -> float:
     return value if metric in LOWER_IS_BETTER or metric == "calibration_error" else -value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_every_estimate_and_difference_of_every_metric_is_that_of_the_export_best_first(reader: Reader, table: int):
     task, rows = reader.tables[table].task, exported(reader, table)

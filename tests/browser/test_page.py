@@ -26,6 +26,7 @@ def signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "\u2212")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_of_every_table_is_drawn_offline_with_a_heading_and_words(reader: Reader, view: str):
     for table in TABLES:
@@ -36,6 +37,7 @@ def test_every_view_of_every_table_is_drawn_offline_with_a_heading_and_words(rea
         assert panel.locator("p:has-text('could not be drawn')").count() == 0
 
 
+@pytest.mark.slow
 def test_a_figure_has_a_description_and_its_data_as_a_table(reader: Reader):
     for view in ("best", "pairs", "roc", "calibration", "decision", "time", "ablations"):
         reader.open(f"dataset=made&view={view}")
@@ -56,6 +58,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", range(len(TABLES)))
 def test_page_and_paper_draw_the_same_records(reader: Reader, table: int):
     """The page draws what Python embedded: field by field its records are those of the paper's figures."""
@@ -80,6 +83,7 @@ def test_page_and_paper_draw_the_same_records(reader: Reader, table: int):
             assert [{field: record[field] for field in records[0]} for record in page[name][part]] == records
 
 
+@pytest.mark.slow
 def test_rows_are_drawn_by_the_share_of_the_labels_as_in_the_papers_figure(reader: Reader):
     reader.open("dataset=few&protocol=repeated-cv&view=labels")
     assert reader.page.locator("#panel h3").first.inner_text().startswith("Few labels")
@@ -97,12 +101,14 @@ def test_rows_are_drawn_by_the_share_of_the_labels_as_in_the_papers_figure(reade
     assert {"10%", "25%", "100%"} <= set(ticks)
 
 
+@pytest.mark.slow
 def test_a_dataset_without_shares_of_labels_says_so(reader: Reader):
     reader.open("dataset=made&protocol=repeated-cv&view=labels")
     assert "No tables of made differ in the share of the labels alone" in reader.page.locator("#panel").inner_text()
     assert reader.page.locator("#panel svg").count() == 0
 
 
+@pytest.mark.slow
 def test_rows_still_to_come_take_places_on_the_bars_of_ranks(reader: Reader):
     reader.open("dataset=partly")
     ranks = dict(zip(methods(reader), reader.page.locator("#table tbody td:has(.rank)").all_inner_texts(), strict=True))
@@ -112,6 +118,7 @@ def test_rows_still_to_come_take_places_on_the_bars_of_ranks(reader: Reader):
     assert shares == [("0%", "20%"), ("0%", "20%"), ("40%", "0%")]
 
 
+@pytest.mark.slow
 def test_answers_are_shown_first_as_text_with_each_contrast_behind_them(reader: Reader):
     reader.open("dataset=made&protocol=repeated-cv")
     first, *_ = answers(reader.tables[0])
@@ -137,6 +144,7 @@ def test_switching_the_dataset_changes_conclusion_and_rows(reader: Reader):
     assert reader.page.locator("#panel h3").inner_text().endswith("wide, leave-one-site-out")
 
 
+@pytest.mark.slow
 def test_a_table_without_tests_says_why_and_has_no_columns_of_tests(reader: Reader):
     reader.page.get_by_label("Protocol").select_option("leave-one-site-out")
     heads = reader.page.locator("#table thead").inner_text()
@@ -201,10 +209,12 @@ def test_any_metric_is_shown_with_its_interval(reader: Reader, metric: str):
     assert shown.split() == f"{found['mean']:.3f} {low:.3f} to {high:.3f}".split()
 
 
+@pytest.mark.slow
 def test_all_metrics_can_be_chosen(reader: Reader):
     assert reader.page.locator("#metric option").count() == 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("a", "b"), [("alpha", "weak"), ("weak", "alpha"), ("beta", "alpha"), ("gamma", "weak")])
 def test_two_rows_compared_show_the_p_values_of_rank_json(reader: Reader, a: str, b: str):
     reader.page.get_by_role("tab", name="Two rows").click()
@@ -244,6 +254,7 @@ def test_a_row_is_added_to_the_curves_and_a_seventh_is_refused(reader: Reader):
     assert not reader.page.get_by_role("checkbox", name="curves of alpha").is_checked()
 
 
+@pytest.mark.slow
 def test_the_address_keeps_what_was_chosen(reader: Reader):
     reader.page.get_by_label("Dataset").select_option("wide")
     reader.page.get_by_label("Metric").select_option("brier")
@@ -259,12 +270,14 @@ def test_the_address_keeps_what_was_chosen(reader: Reader):
     assert methods(reader) == shown
 
 
+@pytest.mark.slow
 def test_an_address_of_nonsense_opens_as_the_first_time(reader: Reader):
     first = methods(reader)
     reader.open("dataset=nowhere&protocol=x&view=y&metric=z&row=q&a=a&b=b&sort=w")
     assert methods(reader) == first
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text_wherever_they_stand(reader: Reader):
     for view in VIEWS:
         reader.open(f"dataset=made&view={view}&row=alpha&row={HOSTILE.replace('=', '%3D')}")
@@ -282,6 +295,7 @@ def test_hostile_names_are_text_wherever_they_stand(reader: Reader):
     assert reader.page.title() == f"Made {HOSTILE}"
 
 
+@pytest.mark.slow
 def test_everything_is_reached_by_the_keyboard(reader: Reader):
     page = reader.page
     page.keyboard.press("Tab")
@@ -316,6 +330,7 @@ def test_dark_mode_follows_the_system_and_the_button(reader: Reader):
     assert reader.page.evaluate(ground) == dark
 
 
+@pytest.mark.slow
 def test_print_has_the_columns_shown_in_black_on_white_and_no_controls(reader: Reader, tmp_path: Path):
     reader.open("dataset=made&theme=dark")
     reader.page.emulate_media(media="print")
@@ -327,6 +342,7 @@ def test_print_has_the_columns_shown_in_black_on_white_and_no_controls(reader: R
     assert reader.page.pdf(path=str(tmp_path / "page.pdf"), prefer_css_page_size=True).startswith(b"%PDF")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_narrow_window_scrolls_tables_and_figures_in_their_own_boxes(reader: Reader, view: str):
     reader.page.set_viewport_size({"width": 380, "height": 800})
@@ -334,6 +350,7 @@ def test_a_narrow_window_scrolls_tables_and_figures_in_their_own_boxes(reader: R
     assert reader.page.evaluate("document.documentElement.scrollWidth") <= 380
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 380)])
 def test_axe_finds_nothing_wrong(reader: Reader, scheme: Literal["light", "dark"], width: int):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed").Axe()

@@ -57,6 +57,7 @@ def address(place: int, reader: Reader, **chosen: str) -> str:
     return "&".join(f"{key}={value}" for key, value in {"dataset": task.dataset, "protocol": task.protocol, **chosen}.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "a", "b"),
     [
@@ -86,6 +87,7 @@ def test_the_page_says_what_compare_prints(reader: Reader, with_ablations: tuple
     assert reader.page.locator("[data-test=p]").count() == int(tested)
 
 
+@pytest.mark.slow
 def test_two_rows_are_reached_from_the_table_its_ticks_a_cell_and_the_picture(reader: Reader):
     chosen = "[...document.querySelectorAll('#row-a, #row-b')].map((each) => each.value)"
     row_of = reader.page.locator("#table tbody tr", has=reader.page.locator("th", has_text="gamma"))
@@ -107,6 +109,7 @@ def test_two_rows_are_reached_from_the_table_its_ticks_a_cell_and_the_picture(re
     assert reader.page.evaluate(chosen) == [reader.tables[0].ranked[2], "alpha"]
 
 
+@pytest.mark.slow
 def test_the_other_way_round_turns_every_sign(reader: Reader):
     reader.open(address(0, reader, view="two", a="alpha", b=ABLATION))
     one = reader.page.locator("[data-test=difference]").inner_text()

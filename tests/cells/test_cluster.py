@@ -75,6 +75,7 @@ def wait_for_cells(made: MadeBenchmark, child: subprocess.Popen[str], count: int
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_bytes_of_one_process_and_brings_data_and_stages_where_they_are_needed(
     made: MadeBenchmark, two_workers: DaskServices, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_cluster_gives_the_bytes_of_one_process_and_brings_data_and_stages_whe
         assert here, kind
 
 
+@pytest.mark.slow
 def test_limits_and_deaths_are_outcomes_on_a_cluster_as_elsewhere(made: MadeBenchmark, two_workers: DaskServices) -> None:
     made.edit("seconds = 60\nmemory_gib = 4", "seconds = 12\nmemory_gib = 2", made.suite)
     expected = {"sleeping": "timeout", "hungry": "out-of-memory", "dying": "crashed"}
@@ -102,6 +104,7 @@ def test_limits_and_deaths_are_outcomes_on_a_cluster_as_elsewhere(made: MadeBenc
     assert {method: row["holdout-seed39"].outcome for method, row in rows.items()} == expected
 
 
+@pytest.mark.slow
 def test_killing_workers_at_random_moments_costs_no_cell(
     made: MadeBenchmark, two_workers: DaskServices, tmp_path: Path
 ) -> None:
@@ -132,6 +135,7 @@ def test_killing_workers_at_random_moments_costs_no_cell(
     assert made.cells() == alone.cells()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_keeps_its_cells_and_the_next_one_computes_the_others(
     made: MadeBenchmark, two_workers: DaskServices
 ) -> None:
@@ -145,6 +149,7 @@ def test_a_run_that_is_killed_keeps_its_cells_and_the_next_one_computes_the_othe
     assert {path: path.stat().st_mtime_ns for path in kept} == kept, "a finished cell was computed again"
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_goes_away_ends_the_run_with_one_line_and_keeps_its_cells(
     made: MadeBenchmark, cluster: DaskServices
 ) -> None:
@@ -167,6 +172,7 @@ def test_a_scheduler_that_goes_away_ends_the_run_with_one_line_and_keeps_its_cel
     assert f"({stored} are fresh)" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_worker_from_another_checkout_is_refused_with_one_line(made: MadeBenchmark, cluster: DaskServices) -> None:
     other = made.folder / "other"
     for name in ("benchmark", "datasets", "baselines", "methods"):
@@ -218,6 +224,7 @@ def test_a_run_has_one_place_to_compute(made: MadeBenchmark) -> None:
     assert done.stderr == "error: --scheduler, --cluster and --in-process: give one of them\n"
 
 
+@pytest.mark.slow
 def test_a_cluster_of_this_machine_needs_no_scheduler_and_leaves_no_process(made: MadeBenchmark) -> None:
     pytest.importorskip("distributed")
     before = {child.pid for child in psutil.Process().children(recursive=True)}
@@ -230,6 +237,7 @@ def test_a_cluster_of_this_machine_needs_no_scheduler_and_leaves_no_process(made
 # Workers of this machine
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_end_leaves_no_worker_behind(made: MadeBenchmark) -> None:
     with started(made, "--jobs", "2", "--method", "dicey[pause=20.0]") as child:
         until = time.monotonic() + 150
@@ -260,6 +268,7 @@ def test_a_worker_whose_code_holds_the_interpreter_ends_with_its_parent_too() ->
     assert not psutil.pid_exists(pid) or not alive([psutil.Process(pid)])
 
 
+@pytest.mark.slow
 def test_variables_of_a_pool_are_those_of_its_workers_alone() -> None:
     with LocalProcesses(1, Limits(), {"STROKEBENCH_DATA": "/there"}) as pool:
         assert pool.submit(os.getenv, "STROKEBENCH_DATA").result() == "/there"

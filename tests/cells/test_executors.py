@@ -75,6 +75,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellRecord]:
         return {method: Store().row("made", "holdout", method).get("holdout-seed39") for method in OUTCOMES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OUTCOMES)
 def test_each_cell_has_its_own_outcome_whatever_the_others_do(outcomes: dict[str, CellRecord], method: str) -> None:
     record = outcomes[method]
@@ -84,6 +85,7 @@ def test_each_cell_has_its_own_outcome_whatever_the_others_do(outcomes: dict[str
     assert bool(record.reason) == (record.outcome != "ok")
 
 
+@pytest.mark.slow
 def test_a_worker_that_ends_by_sys_exit_costs_its_cell_alone(made: MadeBenchmark) -> None:
     catalogue = made.catalogue(made.broken)
     run(Request(suite("dying[by=quit]", "majority"), seeds=(39,)), catalogue, Quiet(), lambda seconds: None)
@@ -92,6 +94,7 @@ def test_a_worker_that_ends_by_sys_exit_costs_its_cell_alone(made: MadeBenchmark
     assert found["dying[by=quit]"]["holdout-seed39"].outcome == "failed"
 
 
+@pytest.mark.slow
 def test_predictions_do_not_depend_on_the_number_of_workers(
     made: MadeBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,6 +170,7 @@ def test_an_edit_of_the_code_makes_a_new_stage(made: MadeBenchmark) -> None:
     assert len(built(made)) == 6
 
 
+@pytest.mark.slow
 def test_mlflow_has_the_seconds_of_a_stage_and_its_name_at_every_row_that_used_it(made: MadeBenchmark) -> None:
     from mlflow import MlflowClient
 
@@ -222,6 +223,7 @@ def test_a_stage_that_fails_gives_its_cells_the_outcome_with_its_name(
     assert built(made) == []
 
 
+@pytest.mark.slow
 def test_a_stage_has_a_time_limit_of_its_own(made: MadeBenchmark) -> None:
     path = sharing(made, "import os; os.getpid()")
     made.edit('fields=("depth", "wait")', 'fields=("depth", "wait"), seconds=1', path)
@@ -231,6 +233,7 @@ def test_a_stage_has_a_time_limit_of_its_own(made: MadeBenchmark) -> None:
     assert sum("/majority/" in name for name in made.cells()) == 3
 
 
+@pytest.mark.slow
 def test_a_stage_has_a_memory_limit_of_its_own(made: MadeBenchmark) -> None:
     path = sharing(made, "np.ones(2**27)")
     made.edit('fields=("depth", "wait")', 'fields=("depth", "wait"), memory_gib=0.5', path)
@@ -280,6 +283,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(made: MadeBenchmark
     assert len(built(made)) == 3
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_in_a_stage_leaves_nothing_half_written(made: MadeBenchmark, tmp_path: Path) -> None:
     path = sharing(made)
     words = ["run", *made.options, "--plugin", str(path), "--no-sync", "--in-process", "--protocol", "leave-one-site-out"]
@@ -303,6 +307,7 @@ def test_a_run_that_is_killed_in_a_stage_leaves_nothing_half_written(made: MadeB
 # The whole training
 
 
+@pytest.mark.slow
 def test_rows_that_are_trained_alike_train_once_and_give_the_bytes_of_separate_trainings(
     made: MadeBenchmark, tmp_path: Path
 ) -> None:

@@ -179,6 +179,7 @@ def test_a_method_gets_the_cells_own_seed_and_numpys_global_state_follows_it(cel
     assert seen["global_random"] == np.random.RandomState(made.training_seed).random_sample()  # noqa: NPY002
 
 
+@pytest.mark.slow
 def test_a_method_that_imports_torch_late_predicts_the_same_first_and_second(python: Run, made: MadeBenchmark) -> None:
     late = made.write(
         "late.py",

@@ -46,6 +46,7 @@ def cohort(**views: NDArray[np.uint8]) -> Cohort:
     return Cohort("made", ids, images={name: ImageView(array) for name, array in views.items()}, rows=np.arange(cases))
 
 
+@pytest.mark.slow
 def test_it_is_the_mean_of_a_regression_with_components_and_a_forest_without(parts: tuple[Cohort, Cohort, Cohort]) -> None:
     train, validation, test = parts
     learnt = train.join(validation)
@@ -67,6 +68,7 @@ def test_it_is_the_mean_of_a_regression_with_components_and_a_forest_without(par
     np.testing.assert_allclose(method.predict_proba(test), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_prediction_does_not_depend_on_the_other_cases(parts: tuple[Cohort, Cohort, Cohort]) -> None:
     train, validation, test = parts
     method = AverageEnsemble(components=5, trees=10)

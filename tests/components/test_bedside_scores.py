@@ -136,6 +136,7 @@ def poorer(dataset: str, table: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "auc"), [("soop", {"nihss": 0.750, "span": 0.694}), ("ist", {"consciousness": 0.629, "deficits": 0.656})]
 )
@@ -198,6 +199,7 @@ class Needier(Needy):
 """
 
 
+@pytest.mark.slow
 def test_a_row_whose_column_the_table_lacks_does_not_apply_by_name_and_widens_no_family(made: MadeBenchmark) -> None:
     needy = str(made.write("needy.py", NEEDY))
     made.run("--plugin", needy, "--protocol", "repeated-cv")

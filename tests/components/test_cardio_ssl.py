@@ -85,6 +85,7 @@ CONFIGURED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGURED)
 def test_every_configuration_learns_and_gives_the_same_bytes_twice(name: str) -> None:
     options, modalities = CONFIGURED[name]
@@ -238,6 +239,7 @@ def test_the_paper_s_size_has_the_paper_s_widths() -> None:
     assert count == 384 * 100 + 384 + 3 * (4 * 384 * 384 + 4 * 384 + 2 * 4 * 384 * 384 + 5 * 384 + 4 * 384) + 2 * 384
 
 
+@pytest.mark.slow
 def test_with_its_own_schedule_the_autoencoder_restores_more_than_the_mean() -> None:
     method = ECGMAE(width=32, layers=1, heads=1, patch=50, masking_epochs=60)
     built(method, frozenset({"signal"}))

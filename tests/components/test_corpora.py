@@ -70,6 +70,7 @@ def test_mtsamples_has_4999_rows_of_2357_texts_and_33_without_one(source_files: 
     assert texts.drop_duplicates().str.split().str.len().sum() == 1_080_139
 
 
+@pytest.mark.slow
 def test_two_texts_of_mtsamples_differ_from_others_by_blanks_alone(loaded: Callable[[str], Corpus]) -> None:
     corpus = loaded("mtsamples")
     assert (len(corpus.documents), corpus.empty, corpus.repeated) == (2355, 33, 4999 - 33 - 2355)

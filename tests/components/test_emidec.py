@@ -72,6 +72,7 @@ def test_no_file_of_a_mask_is_fetched() -> None:
     assert not [name for name in read_manifest("emidec")[0] if "annot" in name]
 
 
+@pytest.mark.slow
 def test_fetch_shows_the_licence_before_anything_else(source_files, capsys: pytest.CaptureFixture[str]) -> None:
     mirror = str(source_files("emidec").folder)
     assert fetch.run(argparse.Namespace(name="emidec", mirror=mirror, jobs=2)) == 0
@@ -106,12 +107,14 @@ def test_the_only_view_is_the_volume(patients: Cohort) -> None:
     assert patients.derived is None and patients.reports is None
 
 
+@pytest.mark.slow
 def test_it_conforms_and_is_descriptive(prepared: Cohort) -> None:
     catalogue = discover()
     assert not [finding for finding in check_dataset("emidec", catalogue) if finding.state in ("error", "warning")]
     assert "fewer than 50 of a class" in catalogue.dataset("emidec[columns=all]").card.descriptive
 
 
+@pytest.mark.slow
 def test_a_convolutional_network_sees_the_volumes_and_rows_that_need_a_mask_say_so(prepared: Cohort) -> None:
     catalogue = discover()
     split = splits_of(catalogue.protocol("repeated-cv"), prepared)[0]

@@ -102,6 +102,7 @@ def test_sex_is_told_in_words(tmp_path: Path) -> None:
     assert list(cohort.table["SEX"]) == list(cohort.strata["sex"]) == ["male", "female"]
 
 
+@pytest.mark.slow
 def test_no_split_parts_the_exams_of_a_person(exams: Cohort) -> None:
     assert len(np.unique(exams.groups)) < len(exams)
     for split in splits_of(discover().protocol("repeated-cv"), exams):

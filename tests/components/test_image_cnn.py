@@ -161,6 +161,7 @@ def test_a_row_that_sees_images_as_they_are_waits_for_no_encoder_of_them() -> No
     assert "weights" not in row("concat").ingredients
 
 
+@pytest.mark.slow
 def test_the_digest_of_the_weights_enters_the_key_and_a_missing_file_is_told_by_the_cell(tmp_path: Path) -> None:
     path, _ = weights_of_medicalnet(tmp_path)
     spelled = f"image-cnn[pretrained={path},size=paper]"

@@ -154,6 +154,7 @@ def parts() -> tuple[Cohort, Cohort, Cohort]:
     return whole.take(rows[:240]), whole.take(rows[240:300]), whole.take(rows[300:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"penalty": 10.0}])
 def test_supervised_rows_tell_each_finding_and_the_label(options: dict[str, float]) -> None:
     train, validation, test = parts()

@@ -47,6 +47,7 @@ def test_every_row_of_the_papers_size_is_tried() -> None:
     assert set(NEURAL) == PARAMETERS.keys()
 
 
+@pytest.mark.slow
 def test_the_self_supervised_row_of_the_papers_size_has_its_widths_and_predicts() -> None:
     network = Network(discover().method(SELF_SUPERVISED).make(), {"scan": (1, 40, 48, 40)}, torch.arange(47))
     assert (network.image.width, network.table.width, network.fusion.width) == (2048, 2048, 2048)

@@ -40,6 +40,7 @@ def raw(source_files: Callable[[str], Sources]) -> pd.DataFrame:
     return pd.read_csv(source_files("ptbxl").path(f"{FOLDER}ptbxl_database.csv"))
 
 
+@pytest.mark.slow
 def test_500_records_of_466_patients_at_four_sites(records: Cohort, raw: pd.DataFrame) -> None:
     assert (len(records), len(set(records.groups)), len(set(records.sites))) == (500, 466, 4)
     assert pd.Series(records.sites).value_counts().to_dict() == {"site 0": 256, "site 1": 161, "site 3": 66, "site 2": 17}
@@ -75,6 +76,7 @@ def test_the_table_holds_age_sex_height_and_weight_alone(records: Cohort, raw: p
     assert records.table["sex"].tolist() == raw["sex"].map({0: "male", 1: "female"}).tolist()
 
 
+@pytest.mark.slow
 def test_all_labels_share_their_splits_in_which_each_has_positives(real_cohort: Build, records: Cohort) -> None:
     labels = {label: real_cohort(f"ptbxl[label={label}]") for label in POSITIVES if label != "mi"} | {"mi": records}
     splits = {label: RepeatedCV().splits(cohort) for label, cohort in labels.items()}
@@ -177,6 +179,7 @@ def test_an_unknown_label_is_refused() -> None:
         PtbXl("afib").build(Sources(Path(), {}, ""))
 
 
+@pytest.mark.slow
 def test_it_is_fetched_from_a_mirror_and_keeps_its_contract(
     source_files: Callable[[str], Sources], capsys: pytest.CaptureFixture[str]
 ) -> None:

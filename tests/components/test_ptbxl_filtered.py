@@ -52,6 +52,7 @@ def sources(tmp_path: Path) -> Sources:
     return Sources(tmp_path, dict.fromkeys(files, ""), "")
 
 
+@pytest.mark.slow
 def test_all_records_together_are_the_ecg_alone_under_the_published_folds_alone(sources: Sources) -> None:
     cohort, _ = take_in(PtbXlFiltered("norm").build(sources))
     assert (len(cohort), cohort.modalities, cohort.groups) == (OWN + MORE - 5, {"signal"}, None)
@@ -67,6 +68,7 @@ def test_all_records_together_are_the_ecg_alone_under_the_published_folds_alone(
         RepeatedCV().splits(cohort)
 
 
+@pytest.mark.slow
 def test_as_a_pool_the_further_records_serve_own_folds_alone_and_of_them_the_training_folds(sources: Sources) -> None:
     cohort, _ = take_in(PtbXlFiltered("norm", further="pool").build(sources))
     assert (len(cohort), len(cohort.pool)) == (OWN, MORE - 5)
@@ -91,6 +93,7 @@ def test_a_record_in_millivolts_is_filtered_and_scored_as_the_others_were() -> N
     assert not z_scored(np.zeros((12, 1000), dtype=np.float32)).values.any()
 
 
+@pytest.mark.slow
 def test_broken_further_records_are_refused_by_name(sources: Sources) -> None:
     path = sources.folder / f"{FURTHER}train/263.npy"
     np.save(path, scored(263)[:4000])

@@ -35,6 +35,7 @@ def fetched() -> int:
     return fetch.run(argparse.Namespace(name="ptbxl-full", mirror=None, jobs=2))
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_there_is_verified_and_becomes_a_cohort(folder: Path) -> None:
     assert fetched() == 0
     cohort = load_cohort("ptbxl-full")

@@ -84,6 +84,7 @@ def test_a_frozen_row_reads_the_encoders_as_they_were_pre_trained_and_a_trainabl
     assert any(changed)
 
 
+@pytest.mark.slow
 @EVERY
 def test_pre_training_lowers_its_loss_and_sees_no_label(name: str) -> None:
     longer = {**SMALL, "pretraining_epochs": 10}
@@ -94,6 +95,7 @@ def test_pre_training_lowers_its_loss_and_sees_no_label(name: str) -> None:
     assert all(np.array_equal(again[key], value) for key, value in arrays.items())
 
 
+@pytest.mark.slow
 @OF_BOTH
 def test_pre_training_brings_image_and_table_of_one_person_together(name: str) -> None:
     method = ROWS[name](**{**SMALL, "pretraining_epochs": 15, "width": 8})

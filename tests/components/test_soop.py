@@ -236,6 +236,7 @@ def test_the_pictures_panels_are_square_and_padded_at_the_sides(soop: Cohort) ->
     assert not flair[:, 1:, :50].any()  # sagittal and coronal slices of 136 rows stand at the bottom
 
 
+@pytest.mark.slow
 def test_upstreams_regression_of_nihss_is_reproduced(everyone: pd.DataFrame) -> None:
     """R = 0.5501800789686954 in upstream's README.
 

@@ -121,6 +121,7 @@ def built(once: Callable[[str, Callable[[], Any]], Any], shared: Path) -> Built:
     return Built(cohort, used["seconds"], int(used["bytes"]), draw_people(origins(1, LABELLED, HOSPITALS)))
 
 
+@pytest.mark.slow
 def test_the_card_says_what_the_cohort_is(built: Built) -> None:
     card = discover().datasets.get("synthetic-cardiac").card
     assert card.cases == len(built.cohort) == 2000
@@ -379,6 +380,7 @@ def test_the_optimum_of_a_part_is_the_mean_of_the_known_probability_given_that_p
         assert abs(known.mean() - expected[part].mean()) < 0.03
 
 
+@pytest.mark.slow
 def test_a_regression_on_the_latent_state_comes_near_the_optimum_and_all_else_stays_below_it(built: Built) -> None:
     best, found = built.cohort.facts["oracle_auc"], built.controls
     assert best - 0.03 < found["latent state and complete table"] <= best
@@ -457,6 +459,7 @@ def test_values_are_missing_completely_at_random_in_the_stated_shares(built: Bui
             assert abs(roc_auc_score(built.labels, missing[name]) - 0.5) < 0.05
 
 
+@pytest.mark.slow
 def test_the_audit_finds_no_leak(built: Built) -> None:
     everything = discover()
     subject = Subject(built.cohort, everything.dataset("synthetic-cardiac").card, everything)

@@ -114,6 +114,7 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"[a-z0-9]+", text.lower()))
 
 
+@pytest.mark.slow
 def test_the_card_says_what_the_cohort_is(built: Built) -> None:
     card = discover().datasets.get("synthetic-findings").card
     assert card.cases == len(built.cohort) == 1500
@@ -158,6 +159,7 @@ def test_the_engine_takes_it_in_without_a_problem(built: Built) -> None:
     assert not remarks.refused()
 
 
+@pytest.mark.slow
 def test_the_audit_finds_no_leak(built: Built) -> None:
     everything = discover()
     subject = Subject(built.cohort, everything.dataset("synthetic-findings").card, everything)
@@ -444,6 +446,7 @@ def test_queries_state_every_finding_in_sentences_of_no_report(built: Built) -> 
             assert not words(sentence) & set(HELD_OUT_WORDS)
 
 
+@pytest.mark.slow
 def test_neighbours_of_pixels_tell_little_and_readings_of_voxels_much(built: Built) -> None:
     def aucs(scores: np.ndarray) -> list[float]:
         return [roc_auc_score(built.draw.findings[:, k], scores[:, k]) for k in range(len(FINDINGS))]

@@ -153,6 +153,7 @@ def test_the_known_probability_is_the_documented_formula(built: Built) -> None:
     assert built.cohort.facts["oracle_auc"] == pytest.approx(roc_auc_score(built.labels, known), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_labels_follow_the_known_probability_where_they_are_drawn_freely() -> None:
     pool = draw_pool(1)
     known = np.array([patient.terms.probability for patient in pool])
@@ -293,6 +294,7 @@ CAUGHT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTS)
 def test_each_leak_that_can_be_planted_is_caught_by_its_codes(built: Built, everything: Catalogue, name: str) -> None:
     leaking = planted(built.cohort, name, 1)
@@ -300,6 +302,7 @@ def test_each_leak_that_can_be_planted_is_caught_by_its_codes(built: Built, ever
     assert leaking.source_digest != built.cohort.source_digest
 
 
+@pytest.mark.slow
 def test_none_of_these_codes_is_found_where_nothing_is_planted(built: Built, everything: Catalogue) -> None:
     by_chance = {"SB115", "SB123"}  # short reports on one topic are equal as often as chance makes them
     assert codes(built.cohort, everything, *sorted(set.union(*CAUGHT.values()))) <= by_chance

@@ -193,6 +193,7 @@ class Heard:
 SMALL = "epochs=1,heads=2,hidden=8:4,image_encoder=territories"
 
 
+@pytest.mark.slow
 def test_topics_are_encoded_before_the_cells_and_predict_otherwise_than_own_drafts(made: MadeBenchmark) -> None:
     made.edit(
         'images={"scan":',

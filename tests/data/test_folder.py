@@ -345,6 +345,7 @@ REFUSED: list[tuple[Change, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "message"), REFUSED, ids=[message[:40] for _, message in REFUSED])
 def test_a_malformed_folder_is_refused_by_name(tmp_path: Path, change: Change, message: str) -> None:
     hospital(tmp_path)

@@ -123,6 +123,7 @@ def undisturbed() -> dict[str, bytes]:
     return predictions(changed_cohort())
 
 
+@pytest.mark.slow
 @given(arrangements)
 @settings(max_examples=6)
 def test_no_order_index_or_type_changes_a_byte_of_five_methods_predictions(
@@ -231,6 +232,7 @@ def test_show_columns_tells_how_each_column_was_read(made: MadeBenchmark, tmp_pa
     assert column["range"][0] < column["range"][1] < column["range"][2]
 
 
+@pytest.mark.slow
 def test_a_new_dataset_runs_as_it_is(made: MadeBenchmark, tmp_path: Path) -> None:
     made.cli("new", "dataset", "my-ward", "--folder", str(tmp_path))
     path = tmp_path / "my_ward.py"

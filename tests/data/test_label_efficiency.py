@@ -74,6 +74,7 @@ def test_splits_differ_in_who_is_drawn() -> None:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(sizes=st.lists(st.integers(1, 4), min_size=120, max_size=140), seed=st.integers(0, 2**16))
 def test_a_patient_is_never_both_labelled_and_unlabelled(sizes: list[int], seed: int) -> None:

@@ -335,6 +335,7 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(done, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, timeout=240)
 
 
+@pytest.mark.slow
 def test_one_file_adds_a_modality_and_one_a_protocol_and_both_run_through_cells_and_ranking(extended: Path) -> None:
     done = command(extended, "run", "--suite", "gait.toml", "--jobs", "1", "--no-sync")
     assert done.returncode == 0, done.stderr
@@ -345,6 +346,7 @@ def test_one_file_adds_a_modality_and_one_a_protocol_and_both_run_through_cells_
     assert means == {"amplitude": 1.0, "majority": 0.5, "waves": 1.0}
 
 
+@pytest.mark.slow
 def test_made_cohorts_have_a_modality_that_one_file_adds(extended: Path) -> None:
     done = command(extended, "check", "amplitude", "--json")
     findings = json.loads(done.stdout)

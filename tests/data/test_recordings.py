@@ -192,6 +192,7 @@ def test_recordings_are_read_one_after_the_other_into_microvolts() -> None:
     np.testing.assert_allclose(whole.load()[2], 0.3 * ecg(), atol=6e-4)
 
 
+@pytest.mark.slow
 def test_many_recordings_take_no_more_memory_than_they_take_as_stored() -> None:
     """A recording is 24 kB as stored and 96 kB as it is read: 4,000 more may cost the former."""
     code = """

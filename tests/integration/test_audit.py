@@ -49,6 +49,7 @@ def findings(made: MadeBenchmark, *words: str, code: int = 0) -> list[dict[str, 
     return found
 
 
+@pytest.mark.slow
 def test_a_cohort_without_a_leak_is_good(ran: MadeBenchmark) -> None:
     assert "invalidates" not in {finding["state"] for finding in findings(ran)}
     assert "**Audit**" not in ran.leaderboard.read_text()
@@ -105,6 +106,7 @@ def test_an_audit_that_fails_ends_no_run(ran: MadeBenchmark, monkeypatch: pytest
     assert "audit of made not finished: ValueError: a check that stumbles" in ran.run("--method", "steady").stdout
 
 
+@pytest.mark.slow
 def test_a_method_is_audited_on_cohorts_of_its_own(made: MadeBenchmark) -> None:
     assert "at chance" in made.cli("audit", "--method", "majority").stdout
     done = made.cli("audit", "--method", "majority", "--dataset", "made", code=2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.made_benchmark import MadeBenchmark
 
 
@@ -20,6 +22,7 @@ def copies(made: MadeBenchmark) -> list[str]:
     return [*words, "--output", str(made.output / "docs" / "calibration.md")]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_one_stopped_and_jobs_change_no_byte_of_the_document(made: MadeBenchmark):
     document = made.folder / "here.md"
     words = ["calibrate", "--world", "holdout", "--world", "sites", "--output", str(document)]
@@ -46,6 +49,7 @@ def test_bars_on_few_repetitions_are_shown_as_provisional(made: MadeBenchmark):
     assert document.count("\n| s2 |") == 6, "six bars of this world, none of the other"
 
 
+@pytest.mark.slow
 def test_copies_of_a_method_differ_by_their_seed_alone_and_are_compared_on_fresh_cohorts(made: MadeBenchmark):
     words = copies(made)
     done = made.cli(*words, "--method", "dicey", "--cohorts", "3")

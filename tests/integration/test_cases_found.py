@@ -221,6 +221,7 @@ def test_cases_are_found_by_a_case_or_by_a_text(search: Searched) -> None:
     assert (code, "scan <61> has no image" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_wrong_report_is_suspect_and_the_right_one_is_not(search: Searched) -> None:
     case = next(c for c in search.json("query", "an infarct", "--top", "60")["cases"] if c["findings"] == ["infarct"])
     right, wrong = search.folder / "right.txt", search.folder / "wrong.txt"
@@ -248,6 +249,7 @@ def test_an_unread_scan_of_the_pool_gets_its_findings_and_its_neighbours(search:
     assert len(found["cases"]) == 3
 
 
+@pytest.mark.slow
 def test_the_worklist_follows_the_stored_predictions(search: Searched) -> None:
     code, _, err = search("triage")
     assert (code, "has no complete row on scans" in err) == (2, True)
@@ -261,6 +263,7 @@ def test_the_worklist_follows_the_stored_predictions(search: Searched) -> None:
     assert found["recall"]["mean"] >= 0.95
 
 
+@pytest.mark.slow
 def test_an_answer_says_how_good_such_scores_were_once_the_suite_was_run(search: Searched) -> None:
     assert search("run", "--no-sync", "--jobs", "1")[0] == 0
     found = search.json("query", "an infarct on the left")

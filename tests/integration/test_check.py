@@ -38,6 +38,7 @@ class Double(Half):
 """
 
 
+@pytest.mark.slow
 def test_a_method_that_conforms_ends_with_0_and_the_count(made: MadeBenchmark) -> None:
     lines = made.cli("check", "lesion-volume").stdout.splitlines()
     assert lines[0] == "lesion-volume"

@@ -107,6 +107,7 @@ def test_a_dataset_that_says_why_it_is_descriptive_is_shown_with_intervals_and_n
     assert "better than `blunt`? not tested here: sixty patients are too few" in ran.cli(*words).stdout
 
 
+@pytest.mark.slow
 def test_a_new_method_runs_as_it_is_and_only_its_cells_are_computed(ran):
     done = ran.cli("new", "method", "my-model", "--folder", str(ran.folder))
     path = ran.folder / "my_model.py"
@@ -155,6 +156,7 @@ def test_a_file_with_a_syntax_error_is_listed_with_it_beside_the_others(made):
     assert "BROKEN" in out and "broken.py: line 1" in out and "xgboost" in out
 
 
+@pytest.mark.slow
 def test_the_cells_of_a_method_that_cannot_be_imported_fail_and_the_others_run(made):
     made.edit("import numpy as np", "import numpy as np\nimport not_installed_here", made.other)
     named = ("--plugin", str(made.other), "--method", "other")
@@ -194,6 +196,7 @@ def test_doctor_warns_of_an_encoder_whose_weights_raise_whatever_they_like(made)
     assert found["encoder lesion-grid"]["state"] == "good"
 
 
+@pytest.mark.slow
 def test_doctor_warns_of_another_package_named_datasets(made):
     good = {item["check"]: item for item in made.json("doctor", "--json")}
     assert good["package name"]["state"] == "good"
@@ -212,6 +215,7 @@ def test_a_dataset_that_is_not_fetched_is_skipped_with_its_command_and_the_other
     assert len(made.cells()) > 100
 
 
+@pytest.mark.slow
 def test_a_dataset_that_cannot_be_prepared_is_told_and_the_others_run(made):
     extra = made.write("bad_data.py", COMPONENTS.partition("def table_score")[0])
     made.edit('    "made",\n    title', '    "unsound",\n    title', extra)

@@ -157,6 +157,7 @@ def test_the_stage_of_the_guide_is_shared_by_the_rows_that_differ_after_it(made:
     assert "conforms" in made.cli("check", str(path), "--shape", "complete").stdout
 
 
+@pytest.mark.slow
 def test_a_network_on_images_is_a_row_in_40_lines(made: MadeBenchmark):
     code = block("add-a-method.md", "class MaskCNN(NeuralMethod)")
     assert len([line for line in code.splitlines() if line.strip()]) < 40
@@ -166,6 +167,7 @@ def test_a_network_on_images_is_a_row_in_40_lines(made: MadeBenchmark):
     assert "conforms" in checked.stdout, checked.stdout
 
 
+@pytest.mark.slow
 def test_a_pytorch_module_is_a_row_in_40_lines_beyond_module_and_losses(made: MadeBenchmark):
     code = block("add-a-method.md", "class Bilinear(nn.Module)")
     module = code[code.index("class Bilinear(nn.Module)") : code.index("@register_method(")]
@@ -176,6 +178,7 @@ def test_a_pytorch_module_is_a_row_in_40_lines_beyond_module_and_losses(made: Ma
     assert "conforms" in checked.stdout, checked.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_notebook_prints_what_it_shows_and_the_leaderboards_numbers(path: Path):
     notebook = read(path)

@@ -137,6 +137,7 @@ def blobs(made: MadeBenchmark) -> list[str]:
     return ["--suite", str(made.suite), "--plugin", str(made.write("blobs.py", PLUGIN)), "--dataset", "blobs"]
 
 
+@pytest.mark.slow
 def test_the_mean_map_lies_on_the_region_that_decides_and_is_written_in_every_form(
     made: MadeBenchmark, blobs: list[str], tmp_path: Path
 ) -> None:
@@ -165,6 +166,7 @@ def test_the_mean_map_lies_on_the_region_that_decides_and_is_written_in_every_fo
     assert {row["region"] for row in shown["regions"]} == {OUTSIDE, "planted", "far"}
 
 
+@pytest.mark.slow
 def test_a_single_case_has_maps_of_its_own_and_the_text_says_what_a_map_is(made: MadeBenchmark, blobs: list[str]) -> None:
     split = made.json("show", "splits", *blobs[2:], "--protocol", "repeated-cv", "--json")[3]
     first, second = split["test"][:2]
@@ -177,6 +179,7 @@ def test_a_single_case_has_maps_of_its_own_and_the_text_says_what_a_map_is(made:
     assert len(written) == 8 and all(f"{split['name']}-label0-scan-case" in name for name in written)
 
 
+@pytest.mark.slow
 def test_a_shipped_network_is_explained_by_view_slices_and_volumes_apart(made: MadeBenchmark, blobs: list[str]) -> None:
     content = made.json("explain-image", "image-cnn[epochs=16]", *blobs, "--json")
     (volumes, slices) = sorted(content["maps"], key=lambda shown: shown["views"])
@@ -222,6 +225,7 @@ def test_a_dataset_without_images_is_refused(made: MadeBenchmark, blobs: list[st
     assert "tables has no images to explain" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "said"),
     [
@@ -234,6 +238,7 @@ def test_a_fit_that_gives_no_map_says_why(made: MadeBenchmark, blobs: list[str],
     assert f"blobs/repeated-cv/{method.replace('=true', '=True')}/seed39-fold0: {said}" in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_a_fit_past_the_suites_limit_is_stopped(made: MadeBenchmark, blobs: list[str]) -> None:
     made.edit("seconds = 600", "seconds = 0.2", made.suite)
     done = made.cli("explain-image", "image-cnn", *blobs, code=2)

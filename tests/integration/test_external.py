@@ -46,6 +46,7 @@ def test_nobody_of_the_test_set_is_learnt_from(made: MadeBenchmark, mapping: Pat
     assert "made[seed=5]" in shown.stdout and "your own id" not in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_row_predicts_what_it_does_when_it_is_fitted_by_hand(made: MadeBenchmark, mapping: Path) -> None:
     from benchmark.data.preparation import load_cohort
     from benchmark.registry.discovery import discover
@@ -71,6 +72,7 @@ def test_it_applies_to_no_cohort_that_is_not_joined(made: MadeBenchmark) -> None
     assert "made: external is not possible: it gives no split" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_is_tested_on_by_its_own_names(made: MadeBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     hospital(tmp_path / "ward")

@@ -75,6 +75,7 @@ def test_methods_whose_file_is_broken_are_named_once_and_no_cell_of_theirs_is_co
     assert made.cells() == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["--jobs", "2"]])
 def test_a_method_that_fails_alike_on_two_datasets_is_given_up_after_its_first_cells(
     made: MadeBenchmark, workers: list[str]

@@ -51,6 +51,7 @@ def written(folder: Path) -> Iterator[tuple[Path, bytes]]:
     return ((path, path.read_bytes()) for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_a_folder_runs_and_no_file_names_a_patient(made: MadeBenchmark, ward: Path) -> None:
     done = made.cli(*RUN, "--dataset", f"folder:{ward}", *ROWS)
     assert "made-hospital, repeated-cv: 24 cases" in done.stdout
@@ -74,6 +75,7 @@ def test_a_run_that_fails_writes_no_name_either(made: MadeBenchmark, ward: Path)
         assert not [name for name in own_words() if name.encode() in content], path
 
 
+@pytest.mark.slow
 def test_its_rows_are_never_published(made: MadeBenchmark, ward: Path) -> None:
     made.cli(*RUN, "--dataset", f"folder:{ward}", "--method", "majority")
     done = made.cli("publish", "--dataset", f"folder:{ward}", code=2)
@@ -103,6 +105,7 @@ def test_check_lists_every_problem_in_the_users_own_ids(made: MadeBenchmark, war
     assert "error   files: view 'mask': case 006: cannot be read as NIfTI" in done.stdout
 
 
+@pytest.mark.slow
 def test_rows_that_need_a_mask_are_not_applicable_without_one(made: MadeBenchmark, ward: Path) -> None:
     text = (ward / "cohort.toml").read_text()
     (ward / "cohort.toml").write_text(text.replace('mask = "images/{case}/mask.nii.gz"\n', ""))
@@ -132,6 +135,7 @@ def test_what_is_no_cohort_is_refused(made: MadeBenchmark, ward: Path, tmp_path:
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_any_dataset_is_written_as_a_folder_and_read_back(made: MadeBenchmark, ward: Path, tmp_path: Path) -> None:
     place = tmp_path / "written"
     done = made.cli("new", "cohort", str(place), "--from", "made", "--plugin", str(made.plugin))
@@ -150,6 +154,7 @@ def test_a_new_cohort_runs_as_it_is(made: MadeBenchmark, ward: Path, tmp_path: P
     assert "ward-7 conforms" in made.cli("check", f"folder:{place}").stdout
 
 
+@pytest.mark.slow
 def test_soop_as_a_folder_gives_the_published_predictions(
     real_cohort: Callable[[str], Cohort], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

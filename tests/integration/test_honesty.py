@@ -22,6 +22,7 @@ def second_version(made) -> None:
     made.edit("made-1", "made-2")
 
 
+@pytest.mark.slow
 def test_rows_of_two_versions_of_a_dataset_never_stand_in_one_table(made):
     made.run("--method", "steady", "--method", "blunt")
     second_version(made)
@@ -29,6 +30,7 @@ def test_rows_of_two_versions_of_a_dataset_never_stand_in_one_table(made):
     assert {row["method"] for row in made.table()["rows"]} == {"dicey"}
 
 
+@pytest.mark.slow
 def test_a_published_row_of_another_version_is_left_out_and_named(made):
     made.run("--method", "steady", "--method", "blunt")
     made.cli("publish", *made.options)
@@ -74,6 +76,7 @@ def test_a_published_file_under_another_methods_name_is_not_taken_for_it(made):
     assert {row["method"] for row in made.table()["rows"]} == {"steady"}
 
 
+@pytest.mark.slow
 def test_code_that_is_edited_during_a_run_is_never_stored_as_the_code_before(made):
     made.edit("self.p = 0.4", "__import__('time').sleep(0.3)\n        self.p = 0.4", made.other)
     words = ["run", *made.options, "--plugin", str(made.other), "--no-sync", "--jobs", "1", "--method"]
@@ -108,6 +111,7 @@ def test_ranked_rows_that_are_missing_are_named_beside_the_conclusion(made):
     assert "2 of 3 ranked rows are complete; missing: `blunt`." in made.leaderboard.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positives", [1, 4])
 def test_a_cohort_with_too_few_cases_of_a_class_stops_no_other(made, positives):
     small = made.write("small.py", COMPONENTS.partition("def table_score")[0])
@@ -120,6 +124,7 @@ def test_a_cohort_with_too_few_cases_of_a_class_stops_no_other(made, positives):
     assert any(path.startswith("made/") for path in made.cells())
 
 
+@pytest.mark.slow
 def test_a_reason_that_utf_8_cannot_hold_and_odd_fields_stop_no_run(made):
     made.edit("blunt fails on purpose", "no file \\udcff")
     made.edit("FAIL = False", "FAIL = True")
@@ -193,6 +198,7 @@ def test_set_aside_files_and_caches_can_be_cleaned(made):
     assert "choose cells" in made.cli("clean", *made.options, "--prepared", "--dataset", "made", code=2).stderr
 
 
+@pytest.mark.slow
 def test_the_mirror_follows_a_suite_that_is_named_from_another_folder(made):
     row = ["--method", "steady", "--protocol", "repeated-cv", "--in-process"]
     words = ["run", "--suite", made.suite.name, "--plugin", made.plugin.name, *row]

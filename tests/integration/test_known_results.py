@@ -77,6 +77,7 @@ def plain_logistic(numbers: list[str], categories: list[str]):
     return make_pipeline(make_column_transformer((scaled, numbers), (coded, categories)), LogisticRegression(max_iter=1000))
 
 
+@pytest.mark.slow
 def test_the_known_auc_of_618_patients_comes_out_within_half_a_point(fetched):
     table = fetched.table()
     assert table["cases"] == 618
@@ -89,6 +90,7 @@ def test_the_known_auc_of_618_patients_comes_out_within_half_a_point(fetched):
 SOME_COUNTRIES = ("site-france-seed39", "site-netherlands-seed39", "site-turkey-seed39")
 
 
+@pytest.mark.slow
 def test_leaving_one_country_out_of_19285_patients_gives_the_known_auc_under_the_small_site_rule(
     real_data, published, tmp_path, monkeypatch
 ):
@@ -115,6 +117,7 @@ def test_leaving_one_country_out_of_19285_patients_gives_the_known_auc_under_the
         assert f"site {country} has fewer than 5 of a class: shown, left out of the mean" in told.leaderboard.decode()
 
 
+@pytest.mark.slow
 def test_one_year_mortality_in_tartu_equals_a_plain_scikit_learn_script(real_data, source_files, tmp_path):
     ours = local_auc(ran(real_data, "estonian-stroke", ["logistic-regression"], tmp_path).table())["logistic-regression"]
     frame = pd.read_csv(source_files("estonian-stroke").path(estonian_stroke.FILE), sep=";", na_values=".")

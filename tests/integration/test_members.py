@@ -35,6 +35,7 @@ def rows(made: MadeBenchmark, dataset: str) -> dict[str, bool]:
     return {row["method"]: row["ranked"] for row in tables(made)[dataset]["rows"]}
 
 
+@pytest.mark.slow
 def test_a_row_tuned_on_one_dataset_leaves_the_family_of_the_other_alone(made: MadeBenchmark) -> None:
     made.edit('["holdout"]', '["repeated-cv"]', made.suite)
     made.run()
@@ -101,6 +102,7 @@ def test_a_row_that_does_not_apply_to_a_table_widens_no_family(made: MadeBenchma
     assert "3 ranked rows, 3 pairs (2 ranked rows, 1 pair before)" in made.run("--method", "varied").stdout
 
 
+@pytest.mark.slow
 def test_a_row_joins_no_table_of_a_dataset_that_cannot_be_run_here(made: MadeBenchmark) -> None:
     made.run()
     before = tables(made)[SMALL]
@@ -110,6 +112,7 @@ def test_a_row_joins_no_table_of_a_dataset_that_cannot_be_run_here(made: MadeBen
     assert rows(made, "made")["varied"]
 
 
+@pytest.mark.slow
 def test_a_row_that_is_tried_is_shown_and_neither_ranked_nor_tested(made: MadeBenchmark) -> None:
     made.run()
     before = tables(made)
@@ -125,6 +128,7 @@ def test_a_row_that_is_tried_is_shown_and_neither_ranked_nor_tested(made: MadeBe
     assert rows(made, SMALL)["varied"] is False
 
 
+@pytest.mark.slow
 def test_a_tried_row_that_is_run_without_the_option_is_ranked_and_that_is_said(made: MadeBenchmark) -> None:
     made.run("--method", "varied", "--descriptive")
     done = made.run("--method", "varied", "--dataset", "made")
@@ -135,6 +139,7 @@ def test_a_tried_row_that_is_run_without_the_option_is_ranked_and_that_is_said(m
     assert rows(made, SMALL)["varied"] is False
 
 
+@pytest.mark.slow
 def test_a_ranked_row_does_not_leave_its_family_by_being_tried(made: MadeBenchmark) -> None:
     made.run("--method", "varied", "--dataset", "made")
     for words in ((), ("--dataset", "made"), ("--dry-run",)):
@@ -167,6 +172,7 @@ def test_a_tuned_row_can_be_tried_and_takes_the_place_of_no_ranked_one(made: Mad
     assert "leaning[tuned=tpe-3] (tpe-3) and leaning[tuned=tpe-4] (tpe-4) have different budgets" in refused
 
 
+@pytest.mark.slow
 def test_a_tuned_row_of_another_budget_takes_places_in_its_own_tables_alone(made: MadeBenchmark) -> None:
     tune = ("tune", "leaning", *made.options, "--no-sync", "--in-process")
     made.cli(*tune, "--trials", "2", "--dataset", "made", "--dataset", SMALL)
@@ -176,6 +182,7 @@ def test_a_tuned_row_of_another_budget_takes_places_in_its_own_tables_alone(made
     assert set(rows(made, SMALL)) == {"leaning[tuned=tpe-3]"}
 
 
+@pytest.mark.slow
 def test_members_that_were_remembered_without_tables_count_in_all(made: MadeBenchmark) -> None:
     made.run("--method", "steady")
     path = made.output / "results" / "members.json"
@@ -190,6 +197,7 @@ def test_members_that_were_remembered_without_tables_count_in_all(made: MadeBenc
     assert f"varied is ranked in made, holdout; {SMALL}, holdout" in refused
 
 
+@pytest.mark.slow
 def test_a_member_that_is_taken_out_leaves_every_table(made: MadeBenchmark) -> None:
     made.run("--method", "varied", "--method", "steady", "--dataset", "made")
     made.run("--method", "varied", "--method", "steady", "--dataset", SMALL, "--descriptive", code=2)
@@ -201,6 +209,7 @@ def test_a_member_that_is_taken_out_leaves_every_table(made: MadeBenchmark) -> N
     assert "varied" not in (made.output / "results" / "members.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_taken_out_and_joins_again_has_no_row_of_before(made: MadeBenchmark) -> None:
     other = "made[cases=50]"
     made.run("--method", "varied", "--dataset", other)

@@ -98,6 +98,7 @@ def test_torn_cells_and_another_version_of_a_dataset_are_named_and_left_out(two:
     assert "0 cells taken, 0 were here" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_merge_that_was_killed_is_gone_on_with(two: tuple[MadeBenchmark, MadeBenchmark]) -> None:
     one, other = two
     expected = {**files(other), **files(one)}

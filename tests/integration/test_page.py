@@ -29,6 +29,7 @@ def test_run_and_rank_write_the_same_page_which_holds_what_rank_json_prints(ran:
         assert all(each is not None and each >= 0 for each in seconds)
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_into_a_folder_and_no_leaderboard_is_written(made: MadeBenchmark, tmp_path: Path):
     made.run("--protocol", "repeated-cv")
     made.leaderboard.unlink()

@@ -68,6 +68,7 @@ def test_a_plugin_imports_what_lies_beside_it_early_and_late_anew_for_each_cell(
     )
 
 
+@pytest.mark.slow
 def test_a_worker_process_imports_it_likewise(aided: MadeBenchmark) -> None:
     words = ("--plugin", str(aided.folder / "aided.py"), "--method", "aided", *LITTLE)
     aided.run(*words, "--jobs", "1")

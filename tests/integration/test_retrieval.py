@@ -40,6 +40,7 @@ def mean(table: dict[str, Any], method: str, metric: str) -> float:
     return rows(table)[method]["metrics"][metric]["mean"]
 
 
+@pytest.mark.slow
 def test_a_cell_of_task_retrieval_stores_its_columns_and_a_binary_one_stays_as_it_was(ran: MadeBenchmark) -> None:
     reader = cells(ran, "reader")
     assert len(reader) == 20
@@ -149,6 +150,7 @@ def test_csv_has_the_metrics_of_retrieval_where_there_are_some(ran: MadeBenchmar
     assert "recall_at_5" not in ran.cli("export", "csv", *ran.options).stdout
 
 
+@pytest.mark.slow
 def test_jobs_change_no_byte(ran: MadeBenchmark, tmp_path: Path) -> None:
     other = MadeBenchmark(tmp_path)
     other.cli("run", *other.scans, "--no-sync", "--jobs", "2")

@@ -30,6 +30,7 @@ def test_the_second_run_computes_nothing_and_says_so(ran):
     assert ran.leaderboard.read_bytes() == leaderboard
 
 
+@pytest.mark.slow
 def test_the_number_of_jobs_and_the_executor_change_no_deterministic_byte(ran):
     in_process = ran.cells()
     assert len(in_process) == CELLS
@@ -49,6 +50,7 @@ def test_an_edit_of_one_methods_code_makes_only_its_cells_stale_and_a_comment_no
     assert f"32 of {CELLS + 32} cells to compute" in ran.run().stdout
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_leaderboard(ran):
     undisturbed, cells = ran.leaderboard.read_bytes(), ran.cells()
     chance = random.Random(os.getpid())
@@ -68,6 +70,7 @@ def test_a_killed_run_goes_on_to_the_same_leaderboard(ran):
         assert ran.leaderboard.read_bytes() == undisturbed
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_every_finished_cell_and_ends_with_130(made):
     slow = ["--method", "dicey[pause=0.2]"]
     child = subprocess.Popen(
@@ -88,6 +91,7 @@ def test_ctrl_c_keeps_every_finished_cell_and_ends_with_130(made):
     assert kept.items() <= made.cells().items()
 
 
+@pytest.mark.slow
 def test_a_failing_method_stops_no_other_and_is_shown_with_its_cause(made):
     made.edit("FAIL = False", "FAIL = True")
     done = made.run("--jobs", "2", code=1)
@@ -104,6 +108,7 @@ def test_a_failing_method_stops_no_other_and_is_shown_with_its_cause(made):
     assert "nothing to compute: no cell has the outcome timeout or crashed" in other
 
 
+@pytest.mark.slow
 def test_a_row_that_a_suite_skips_is_shown_once_it_was_run(made):
     made.suite.write_text(made.suite.read_text() + '[skipped.made]\nblunt = "takes hours"\n')
     made.run()
@@ -118,6 +123,7 @@ def test_a_row_that_a_suite_skips_is_shown_once_it_was_run(made):
     assert len(made.json(*shown, *made.options, "--json")) == 4 * CASES
 
 
+@pytest.mark.slow
 def test_a_cell_that_ran_out_of_time_and_is_tried_again_is_no_sign_of_chance(made):
     made.edit("seconds = 60", "seconds = 1.0", made.suite)
     made.edit("time.sleep(self.pause)", "time.sleep(0 if __import__('os').environ.get('FAST') else 9)")
@@ -130,6 +136,7 @@ def test_a_cell_that_ran_out_of_time_and_is_tried_again_is_no_sign_of_chance(mad
     assert "not reproducible" not in text
 
 
+@pytest.mark.slow
 def test_while_seeds_are_missing_the_table_is_interim_and_has_no_p_values(made):
     made.run("--method", "steady", "--method", "dicey")
     made.run("--method", "blunt", "--seeds", "39")
@@ -165,6 +172,7 @@ def no_file_above_500_bytes():
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("obstacle", ["file", "size"])
 def test_results_that_cannot_be_written_are_one_line_and_leave_nothing_half_written(made, obstacle):
     made.run("--seeds", "39")

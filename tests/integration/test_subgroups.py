@@ -22,6 +22,7 @@ def files(made) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(made.output.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_metrics_by_subgroup_are_printed_and_nothing_is_written(layered):
     before = files(layered)
     text = layered.cli("subgroups", "Sex", *layered.options).stdout

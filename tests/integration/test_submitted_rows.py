@@ -59,6 +59,7 @@ def stated(published) -> dict[tuple[str, str, str], dict]:
     return {(table["dataset"], table["protocol"], row["method"]): row for table in tables for row in table["rows"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES, ids=str)
 def test_cases_labels_sites_and_splits_are_those_of_the_datasets_own_code(table: Path, real_data: RealData, monkeypatch):
     from benchmark.cells.task import make_task
@@ -105,6 +106,7 @@ def test_a_row_holds_one_probability_per_test_case_of_every_split_its_method_run
         assert said["key"] == digest({**meta["ingredients"], "split": split["digest"], "seed": seed, **own})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ROWS, ids=str)
 def test_the_stated_figures_follow_from_the_stored_predictions(path: Path, stated):
     meta, probabilities = row_of(path)

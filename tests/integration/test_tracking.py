@@ -27,6 +27,7 @@ def silent_server():
     server.close()
 
 
+@pytest.mark.slow
 def test_the_mirror_holds_every_row_with_the_leaderboards_numbers_and_its_predictions(ran):
     from mlflow import MlflowClient
 
@@ -73,6 +74,7 @@ def test_the_mirror_holds_every_row_with_the_leaderboards_numbers_and_its_predic
     assert json.loads(Path(files["ingredients.json"]).read_text())["configuration"] == {"steepness": 1.0}
 
 
+@pytest.mark.slow
 def test_published_rows_are_mirrored_where_they_are_asked_for(made):
     from mlflow import MlflowClient
 
@@ -90,6 +92,7 @@ def test_published_rows_are_mirrored_where_they_are_asked_for(made):
     assert row.data.metrics["auc"] == published["metrics"]["auc"]["mean"]
 
 
+@pytest.mark.slow
 def test_an_incomplete_row_has_no_mean_and_says_why(made):
     from mlflow import MlflowClient
 
@@ -105,6 +108,7 @@ def test_an_incomplete_row_has_no_mean_and_says_why(made):
 FILES = ("predictions.csv", "cells.csv", "ingredients.json")
 
 
+@pytest.mark.slow
 def test_sync_is_idempotent_and_follows_a_changed_row(made):
     made.run("--plugin", str(made.other), "--method", "other", "--method", "steady")
     assert "4 rows written, 0 were up to date" in made.cli("sync", *made.options).stdout
@@ -133,6 +137,7 @@ def mirrored(made):
     return [Path(client.download_artifacts(run, "predictions.csv")).read_text() for run in rows]
 
 
+@pytest.mark.slow
 def test_folders_may_have_any_name(tmp_path):
     made = MadeBenchmark(tmp_path / ODD)
     made.run("--method", "steady", "--protocol", "repeated-cv", "--seeds", "39")
@@ -154,6 +159,7 @@ def test_a_database_whose_making_was_interrupted_is_made_anew(made):
     assert not list(unfinished.parent.glob(".mlflow.db.part*"))
 
 
+@pytest.mark.slow
 def test_an_experiment_that_was_deleted_or_lies_elsewhere_is_mirrored_again(made):
     from mlflow import MlflowClient
 
@@ -173,6 +179,7 @@ def test_an_experiment_that_was_deleted_or_lies_elsewhere_is_mirrored_again(made
         assert not made.output.exists(), "nothing is written where the folder was before"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
@@ -205,6 +212,7 @@ def test_an_address_with_a_port_that_is_no_number_is_away(made):
     assert "does not answer" in made.cli("sync", *made.options, MLFLOW_TRACKING_URI="http://localhost:port").stdout
 
 
+@pytest.mark.slow
 def test_a_mirror_that_fails_ends_no_run(made):
     folder = made.output / "results" / "mlflow"
     folder.parent.mkdir(parents=True)
@@ -227,6 +235,7 @@ def test_a_mirror_that_cannot_be_started_is_told_and_ends_nothing(made, monkeypa
         assert mirror.finish() == "mlflow: not mirrored (no more processes); `python -m benchmark sync` brings it level"
 
 
+@pytest.mark.slow
 def test_a_dead_server_neither_stops_nor_slows_a_run(made):
     with socket.create_server(("127.0.0.1", 0)) as server:
         dead = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -240,6 +249,7 @@ def test_a_dead_server_neither_stops_nor_slows_a_run(made):
     assert "8 rows written" in made.cli("sync", *made.options).stdout
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_costs_a_bounded_time(made, silent_server, monkeypatch):
     from benchmark.cells import mlflow_mirror as tracking
 

@@ -72,6 +72,7 @@ def states(made: MadeBenchmark) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_tuned_row_joins_the_suite_and_is_run_ranked_explained_and_published_like_any_other(tunable):
     done = tunable.cli("tune", "leaning", *tunable.options, *QUICK, "--trials", "5", "--jobs", "1")
     assert "leaning[tuned=tpe-5] joins made-suite" in done.stdout
@@ -106,6 +107,7 @@ def test_a_suite_file_may_name_a_tuned_row_and_run_computes_it(tunable):
     assert all(path.startswith("made/repeated-cv/leaning[tuned]/") for path in tunable.cells())
 
 
+@pytest.mark.slow
 def test_the_number_of_jobs_changes_no_deterministic_byte_and_the_workers_share_one_journal(tunable):
     words = ["tune", "leaning", *tunable.options, *QUICK, "--trials", "6", "--seeds", "39"]
     seen = []
@@ -119,6 +121,7 @@ def test_the_number_of_jobs_changes_no_deterministic_byte_and_the_workers_share_
     assert len(list((tunable.output / "results" / "tuning").rglob("*.journal"))) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_with_the_trials_that_lack_and_ends_as_an_undisturbed_one(tunable):
     notes = tunable.folder / "fits.txt"
     method = f"leaning[notes={notes},pause=0.1]"
@@ -150,6 +153,7 @@ def test_a_killed_search_goes_on_with_the_trials_that_lack_and_ends_as_an_undist
     assert len(again) <= len(fits) + running + 2, "a killed trial, or a refit, at most once more in each of two workers"
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_trial_running(tunable):
     words = ["tune", "leaning[pause=0.3]", *tunable.options, *QUICK, "--trials", "6", "--jobs", "1"]
     child = subprocess.Popen(
@@ -166,6 +170,7 @@ def test_ctrl_c_leaves_no_trial_running(tunable):
     assert "COMPLETE" in states(tunable) and "RUNNING" not in states(tunable)
 
 
+@pytest.mark.slow
 def test_a_search_past_the_limit_of_its_fits_is_a_timeout_and_leaves_no_trial_running(tunable):
     # Three fits: 12 s in all, of which the first search takes 4.8 and the start of its worker.
     tunable.edit("seconds = 60", "seconds = 4", tunable.suite)
@@ -232,6 +237,7 @@ def test_a_space_with_an_unknown_field_is_exit_code_2_in_tune_and_an_error_of_ch
     assert "'leen': did you mean 'lean'" in checked.stdout
 
 
+@pytest.mark.slow
 def test_mlflow_holds_a_run_per_search_with_its_trials_and_sync_is_idempotent(tunable):
     tunable.cli("tune", "leaning", *tunable.options, *QUICK, "--trials", "4", "--seeds", "39", "--in-process")
     assert "1 row written, 0 were up to date" in tunable.cli("sync", *tunable.options).stdout

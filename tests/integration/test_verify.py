@@ -60,6 +60,7 @@ def test_published_cells_give_the_same_bytes_again_and_the_report_is_signed(publ
     assert published.cells() == before, "verifying wrote cells"
 
 
+@pytest.mark.slow
 def test_a_prediction_that_was_edited_is_found_with_its_size_and_cause(published: MadeBenchmark) -> None:
     path = row_file(published, "steady")
     values = pq.read_table(path).column("probability").to_numpy().copy()
@@ -96,6 +97,7 @@ def test_what_differs_is_named_once_each() -> None:
     assert list(differences(there, there)) == []
 
 
+@pytest.mark.slow
 def test_a_row_that_cannot_be_computed_is_said_and_ends_no_other(published: MadeBenchmark) -> None:
     published.edit("FAIL = False", "FAIL = True")
     done = verify(

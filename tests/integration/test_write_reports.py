@@ -192,6 +192,7 @@ def test_an_endpoint_that_keeps_failing_ends_the_run_and_the_next_one_goes_on(wr
     assert len(played.seen) == CALLS - 6
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_no_answer_that_was_kept_and_ends_in_the_same_bytes(write: Writing, tmp_path: Path) -> None:
     whole = Writing(MadeBenchmark(tmp_path / "whole"))
     with endpoint() as played:
@@ -543,6 +544,7 @@ def test_a_damaged_set_leaves_every_other_row_alone_and_says_what_to_do(write: W
 # The learned writer
 
 
+@pytest.mark.slow
 def test_the_learned_writer_learns_from_the_pool_alone_and_writes_what_it_sees(write: Writing) -> None:
     from benchmark.data.stages import stored_stages
 

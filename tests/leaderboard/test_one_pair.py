@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from scipy.special import expit, ndtri
 
 from benchmark.leaderboard.one_pair import SOUGHT, patients_needed
@@ -32,6 +33,7 @@ def drawn(patients: int, seed: int) -> pd.Series:
     return found.families["compare"].iloc[0]
 
 
+@pytest.mark.slow
 def test_so_many_patients_find_the_difference_four_times_in_five():
     needed = int(patients_needed(400, float(np.median([drawn(400, seed).detectable for seed in range(10)]))))
     assert 400 < needed < 4000

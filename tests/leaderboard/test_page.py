@@ -128,6 +128,7 @@ def test_curves_of_the_first_four_rows_and_a_baseline_are_shown_unasked(cross_va
     assert shown_rows(data) == ["row0", "row1", "row2", "row3", "logistic-regression"]
 
 
+@pytest.mark.slow
 def test_40_rows_in_6_tables_stay_below_5_mb(catalogue: Catalogue):
     names = [f"logistic-regression[max_iter={i + 1}]" for i in range(40)]
     task = made_task()
@@ -204,6 +205,7 @@ def test_six_sites_have_a_figure_of_mean_ranks_with_the_critical_difference(cata
     assert {round(row["high"] - row["low"], 3) for row in ranks} == {round(test.critical_difference, 3)}
 
 
+@pytest.mark.slow
 def test_a_figure_as_png_is_a_png_of_300_dots_per_inch(cross_validated: Standings, catalogue: Catalogue, tmp_path: Path):
     from PIL import Image
 

@@ -59,6 +59,7 @@ def brief() -> dict[str, NDArray[Any]]:
     return BRIEF.pretrain(images(30, 1))
 
 
+@pytest.mark.slow
 def test_training_brings_the_error_of_cases_held_back_below_that_of_the_mean_image(weights: Mapping[str, NDArray[Any]]) -> None:
     before, after = weights["error"]
     assert after < 0.8 * before
@@ -266,6 +267,7 @@ class Reads:
 """
 
 
+@pytest.mark.slow
 def test_a_run_trains_once_for_each_pool_and_each_cell_gets_its_own(
     learning: Catalogue, tmp_path: Path, made: MadeBenchmark
 ) -> None:

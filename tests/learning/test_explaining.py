@@ -87,6 +87,7 @@ def planted(request: pytest.FixtureRequest) -> Planted:
     return Planted(module, others, batch, np.flatnonzero(test.labels == 1), region)
 
 
+@pytest.mark.slow
 def test_grad_cam_finds_the_planted_region_and_occlusion_agrees(planted: Planted) -> None:
     maps, chance = planted.maps(planted.module), planted.region.mean()
     assert planted.pointed([each.grad_cam for each in maps])[0] > chance
@@ -96,6 +97,7 @@ def test_grad_cam_finds_the_planted_region_and_occlusion_agrees(planted: Planted
     assert np.corrcoef(cam.ravel(), occlusion.ravel())[0, 1] > 0.1
 
 
+@pytest.mark.slow
 def test_networks_of_random_weights_do_not_find_it(planted: Planted) -> None:
     for other in planted.others:
         low, high = planted.pointed([each.grad_cam for each in planted.maps(other)])

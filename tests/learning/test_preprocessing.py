@@ -68,6 +68,7 @@ def test_a_constant_column_becomes_zero() -> None:
     assert DesignMatrix("table").fit(train).transform(train).ravel().tolist() == [0, 0, 0]
 
 
+@pytest.mark.slow
 @given(
     train=arrays.arrays(float, (6, 2), elements=st.floats(-100, 100) | st.just(np.nan)),
     test=arrays.arrays(float, (4, 2), elements=st.floats(-1e6, 1e6) | st.just(np.nan)),

@@ -181,6 +181,7 @@ def test_a_row_whose_thresholds_were_chosen_in_another_way_is_not_shown(made: Ma
     assert made.json("rank", *suite(made), "--json")["tables"] == []
 
 
+@pytest.mark.slow
 def test_published_rows_are_those_whose_thresholds_were_chosen_alike(made: MadeBenchmark) -> None:
     half, other = suite(made, ""), made.write("other.toml", f'threshold = "youden"\n{SUITE}')
     made.cli("run", *half, "--no-sync", "--in-process")

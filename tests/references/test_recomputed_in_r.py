@@ -153,6 +153,7 @@ CROSS_VALIDATED = {
 """How many figures of each kind R tells of five rows."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantity", CROSS_VALIDATED)
 def test_r_finds_the_same_figures_of_five_cross_validated_rows(recomputed: Recomputed, quantity: str) -> None:
     found = deviations(recomputed, "repeated-cv").query("quantity == @quantity")

@@ -41,6 +41,7 @@ def results(once: Callable[[str, Callable[[], Results]], Results]) -> Results:
     return once("level", repeated)
 
 
+@pytest.mark.slow
 def test_every_calibration_bar_holds(results: Results):
     broken = [(bar.world, bar.test, rate) for bar, rate in judge(results) if not bar.holds(rate, errors=2)]
     assert len(judge(results)) == 12
@@ -72,6 +73,7 @@ def test_the_methods_are_equal_and_of_the_intended_strength(results: Results, wo
     assert 0.75 <= truth.mean() <= 0.80
 
 
+@pytest.mark.slow
 def test_the_number_of_patients_that_compare_names_is_enough_to_find_the_difference():
     """80 % are promised where the standard error is the inflated one; the true one is smaller, so more are found."""
     world = WORLDS[POWER_WORLD]

@@ -27,6 +27,7 @@ def parts(minimum: int = 4) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:
     )
 
 
+@pytest.mark.slow
 @given(parts())
 @settings(deadline=None, max_examples=60)
 def test_every_metric_equals_scikit_learn_also_with_ties(part):

@@ -54,6 +54,7 @@ print("unpickled:", named)
 SCRIPT = "<script>alert(1)</script>"
 
 
+@pytest.mark.slow
 def test_whole_commands_unpickle_nothing(made: MadeBenchmark, python: Run) -> None:
     """But for what Python's multiprocessing sends between processes of one machine. The last pickle is the test's own: it shows
     that the hook sees one.

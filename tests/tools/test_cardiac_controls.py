@@ -12,6 +12,7 @@ from tools import cardiac_controls
 from tools.cardiac_controls import BEFORE, cross_validated_auc, logistic_regression, median_beats, read_volumes, statistics
 
 
+@pytest.mark.slow
 def test_it_prints_the_optimum_and_every_control_of_the_draw(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ ABSENT = {
 }
 
 
+@pytest.mark.slow
 def test_the_cpu_agrees_with_itself_with_few_packages_installed() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-c", BARE.format(absent=ABSENT)]

@@ -44,6 +44,7 @@ def spelled(method: str, **more: object) -> str:
     return f"{method}[{','.join(f'{name}={value}' for name, value in sorted({**SETTINGS, **more}.items()))}]"
 
 
+@pytest.mark.slow
 def test_masked_patches_are_restored_and_the_lead_that_tells_is_found(
     made_cohort: None, monkeypatch: pytest.MonkeyPatch, capsys, tmp_path
 ) -> None:

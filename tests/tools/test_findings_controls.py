@@ -26,6 +26,7 @@ def few() -> Draw:
         return Draw(SyntheticFindings(seed=2).build(None))
 
 
+@pytest.mark.slow
 def test_it_prints_the_draw_its_optimum_and_every_control(
     few: Draw, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +78,7 @@ def test_readings_of_the_brightest_voxels_see_a_spot() -> None:
     assert columns[0].argmax() < 16 and columns[0, :16].max() > 5 * columns[1:, :16].max(axis=1).mean()
 
 
+@pytest.mark.slow
 def test_the_network_sees_no_finding_of_the_test_cases(few: Draw) -> None:
     """Other findings of the test cases leave what it gives them as it was."""
     (_, first, test), *_ = networks(few, epochs=10)

@@ -97,6 +97,7 @@ def test_the_loss_is_squared_error_and_correlation() -> None:
     assert turned == pytest.approx(0.9 * 5 + 0.1 * 2)
 
 
+@pytest.mark.slow
 def test_masked_patches_are_restored_better_than_by_the_mean_or_by_interpolation() -> None:
     signals = waves(300, leads=4)
     network = transformer(leads=4)

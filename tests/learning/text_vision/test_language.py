@@ -128,6 +128,7 @@ def test_a_held_back_text_enters_neither_vocabulary_nor_training() -> None:
     pytest.fail("no place of the text is held back")
 
 
+@pytest.mark.slow
 def test_every_process_gives_the_same_bytes() -> None:
     run = [subprocess.run([sys.executable, "-c", TRAIN], capture_output=True, text=True, check=True).stdout for _ in range(2)]
     assert run[0] == run[1] and len(run[0].strip()) == len(hashlib.sha256().hexdigest())

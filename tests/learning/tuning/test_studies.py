@@ -21,6 +21,7 @@ from tests.learning.tuning.conftest import METHODS, CellOf, states, trials
 # Studies on disk
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on_and_ends_as_an_undisturbed_one(
     cell_of: CellOf, seen: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ for number in range(25):
 """
 
 
+@pytest.mark.slow
 def test_several_processes_write_one_journal_at_once(python: Run) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
