@@ -64,7 +64,7 @@ def page(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, furthe
     }
     bundle, own = browser_bundle(), "\n".join(["(() => {'use strict';", *(_file(name) for name in SCRIPTS), "})();"])
     parts = {
-        "policy": html.escape(POLICY.format(scripts=" ".join(map(_digest, (bundle, own))))),
+        "policy": html.escape(POLICY.format(scripts=" ".join(map(_digest, (own, bundle))))),
         "title": html.escape(suite.title),
         "style": _file("page.css"),
         "data": in_html(packed(data)),

@@ -137,6 +137,7 @@ def test_a_registered_method_conforms(method: str, shape: str, refitting: Collec
         assert "modalities" not in of_state(findings, "warning"), said(findings, "modalities")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [name for _, name in of_family("conforms")])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_good_method_conforms_without_a_warning(method: str, shape: str, known: Catalogue) -> None:

@@ -473,6 +473,7 @@ def test_a_second_audit_makes_no_check_anew_and_says_the_same(made_cohort: tuple
     assert audit_dataset(cohort, catalogue, ["repeated-cv", "holdout"]).made == sum(each.of_splits for each in CHECKS.values())
 
 
+@pytest.mark.slow
 def test_the_short_audit_is_kept_and_the_whole_one_adds_to_it(made_cohort: tuple[Cohort, Catalogue]) -> None:
     cohort, catalogue = made_cohort
     short = audit_dataset(cohort, catalogue, ["repeated-cv"], short=True)

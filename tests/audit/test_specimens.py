@@ -15,6 +15,7 @@ from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_permuting_a_modality_moves_it_and_nothing_else(shape: str) -> None:
     whole = specimen(shape)

@@ -118,6 +118,7 @@ def test_every_estimate_and_difference_of_every_metric_is_that_of_the_export_bes
                 assert differences[name] == ("n/a" if math.isnan(gap) else f"{gap + 0.0:+.{digits}f}"), metric
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_differences_and_p_are_those_of_the_exported_pairs(reader: Reader, table: int):
     standings, first = reader.tables[table], reader.tables[table].ranked[0]

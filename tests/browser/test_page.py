@@ -136,6 +136,7 @@ def test_answers_are_shown_first_as_text_with_each_contrast_behind_them(reader: 
     assert reader.page.locator("#questions li, #questions details").count() == 0
 
 
+@pytest.mark.slow
 def test_switching_the_dataset_changes_conclusion_and_rows(reader: Reader):
     reader.page.get_by_label("Dataset").select_option("wide")
     reader.drawn()
@@ -158,6 +159,7 @@ def test_a_table_without_tests_says_why_and_has_no_columns_of_tests(reader: Read
     assert reader.page.locator("[data-test]").count() == 0
 
 
+@pytest.mark.slow
 def test_many_sites_have_mean_ranks_with_their_critical_difference(reader: Reader):
     reader.open("dataset=wide&view=sites")
     caption = reader.page.locator("figcaption", has_text="Mean ranks of the ranked rows over 8 sites").inner_text()
@@ -167,6 +169,7 @@ def test_many_sites_have_mean_ranks_with_their_critical_difference(reader: Reade
     assert reader.page.locator("figcaption", has_text="Mean ranks").count() == 0
 
 
+@pytest.mark.slow
 def test_a_press_on_a_head_sorts_and_says_so(reader: Reader):
     head = reader.page.locator("th[data-key=estimate]")
     head.get_by_role("button").click()
@@ -197,6 +200,7 @@ def test_the_filter_leaves_the_rows_whose_name_family_or_input_has_the_words(rea
     assert set(methods(reader)) == set(DESCRIPTIVE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["auc", "brier", "specificity_label0"])
 def test_any_metric_is_shown_with_its_interval(reader: Reader, metric: str):
     reader.page.get_by_label("Metric").select_option(metric)
@@ -236,6 +240,7 @@ def test_two_rows_compared_show_the_p_values_of_rank_json(reader: Reader, a: str
     assert reader.page.locator("#panel svg").count() == 2
 
 
+@pytest.mark.slow
 def test_a_row_is_added_to_the_curves_and_a_seventh_is_refused(reader: Reader):
     reader.open("dataset=made&view=roc")
     before = reader.page.locator("#panel .chips li").count()
@@ -317,6 +322,7 @@ def test_everything_is_reached_by_the_keyboard(reader: Reader):
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
+@pytest.mark.slow
 def test_dark_mode_follows_the_system_and_the_button(reader: Reader):
     ground = "getComputedStyle(document.body).backgroundColor"
     assert reader.page.evaluate(ground) == "rgb(255, 255, 255)"

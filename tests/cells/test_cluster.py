@@ -204,6 +204,7 @@ def test_what_differs_between_two_environments_is_named() -> None:
     assert here.differs(replace(here, files={"x.py": "1", "y.py": "2", "z.py": "1"})) == "its checkout has another z.py"
 
 
+@pytest.mark.slow
 def test_an_address_that_nobody_answers_is_one_line(made: MadeBenchmark, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr("benchmark.cells.cluster.ANSWER_SECONDS", 1.0)

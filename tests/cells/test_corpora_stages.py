@@ -103,6 +103,7 @@ def test_a_stage_that_says_what_it_sees_belongs_to_its_class_and_rows_of_other_m
     assert all(each["held"].tolist() == [1, 0, 0] for each in arrays("matching"))
 
 
+@pytest.mark.slow
 def test_another_text_another_field_and_other_code_make_another_stage_of_corpora(made: MadeBenchmark) -> None:
     run(made, "--method", "one", "--seeds", "39")
     run(made, "--method", "one[depth=2]", "--seeds", "39")

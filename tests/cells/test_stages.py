@@ -119,6 +119,7 @@ def test_rows_that_differ_after_a_stage_share_it_and_show_names_both(made: MadeB
     assert all(each["used_by"] == both and each["seconds"] > 0 for each in shown)
 
 
+@pytest.mark.slow
 def test_a_row_that_shares_a_stage_gives_the_bytes_that_it_gives_alone(made: MadeBenchmark, tmp_path: Path) -> None:
     path = sharing(made)
     run(made, path, *ROWS)
@@ -333,6 +334,7 @@ def test_a_training_that_no_other_row_shares_is_not_kept(made: MadeBenchmark) ->
     assert built(made) == []
 
 
+@pytest.mark.slow
 def test_late_average_is_the_mean_of_the_three_rows_whose_trainings_it_shares(made: MadeBenchmark) -> None:
     members = ("image-net", "text-net", "mlp")
     rows = [word for row in ("late-average", *members) for word in ("--method", f"{row}")]

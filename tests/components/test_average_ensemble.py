@@ -92,6 +92,7 @@ def test_components_are_fitted_on_the_learning_part_alone(specimen: Cohort) -> N
     assert not np.allclose(told[0][1:], told[1][1:])
 
 
+@pytest.mark.slow
 def test_the_validation_part_is_learnt_from(parts: tuple[Cohort, Cohort, Cohort]) -> None:
     train, validation, test = parts
     turned = replace(validation, labels=1 - validation.labels)

@@ -167,6 +167,7 @@ def test_encoders_go_from_stage_to_stage_and_a_frozen_row_keeps_them() -> None:
     assert any((value != kept[f"state.network.signal.{key}"]).any() for key, value in weights(trainable, "signal").items())
 
 
+@pytest.mark.slow
 def test_the_contrast_brings_image_and_ecg_of_one_person_together() -> None:
     method = CardioSSL(**{**SMALL, "transfer_epochs": 15, "masking_epochs": 5})
     loss = built(method)["transferring"]["loss"]

@@ -63,6 +63,7 @@ def captions_of(folder: Path, captions: str, licences: str) -> Sources:
 # mtsamples
 
 
+@pytest.mark.slow
 def test_mtsamples_has_4999_rows_of_2357_texts_and_33_without_one(source_files: Files) -> None:
     rows = mtsamples.read_rows(source_files("mtsamples"))
     texts = rows.loc[rows["transcription"] != "", "transcription"]
@@ -93,6 +94,7 @@ def test_152_texts_of_mtsamples_name_findings_and_impression_and_give_both_secti
     assert all("IMPRESSION:" not in document.findings for document in corpus.paired)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mtsamples", "roco"])
 def test_the_card_says_how_much_there_is(loaded: Callable[[str], Corpus], name: str) -> None:
     card, corpus = discover().corpora.get(name).card, loaded(name)

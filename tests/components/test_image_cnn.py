@@ -115,6 +115,7 @@ def weights_of_medicalnet(folder: Path, seed: int = 1) -> tuple[Path, dict[str, 
     return path, state
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_the_start_and_frozen_stages_keep_them(tmp_path: Path) -> None:
     path, state = weights_of_medicalnet(tmp_path)
     network = ImageCNN(size="paper", pretrained=str(path), freeze=2).resnet()[0]

@@ -77,6 +77,7 @@ def neurobert(tmp_path_factory: pytest.TempPathFactory) -> NeuroBERT:
     return row
 
 
+@pytest.mark.slow
 def test_findings_are_told_from_images_without_a_label(neurobert: NeuroBERT) -> None:
     cases = seen_in_prediction(TEST)
     assert min(aucs(neurobert, cases)) > 0.85
@@ -97,6 +98,7 @@ def test_a_denied_finding_is_not_scored_as_the_finding(neurobert: NeuroBERT) -> 
     assert nearer[mass].mean() > 0.9 and nearer[normal].mean() < 0.1
 
 
+@pytest.mark.slow
 def test_with_permuted_reports_nothing_is_learnt(neurobert: NeuroBERT) -> None:
     row = built(NeuroBERT(**SMALL, permuted=True))
     own, dealt = (each.stages["vision"]["loss"][-1] for each in (neurobert, row))

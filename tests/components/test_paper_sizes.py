@@ -76,6 +76,7 @@ def inputs(shapes: Shapes) -> Batch:
     return Batch(table, tokens(shapes.image), tokens(shapes.text), views)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelled", NEURAL)
 def test_a_row_of_the_papers_size_has_its_parameters_and_takes_two_steps(spelled: str) -> None:
     configured = discover().method(spelled)

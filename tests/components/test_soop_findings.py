@@ -46,6 +46,7 @@ def made(left: float = 10.0, right: float = 0.0, **shares: float) -> Findings:
     return Findings(left + right, left, right, damaged, 0.05)
 
 
+@pytest.mark.slow
 def test_944_patients_201_of_them_with_a_large_infarct(patients: Cohort) -> None:
     assert (len(patients), int(patients.labels.sum())) == (944, 201)
     card = discover().datasets.get(NAME).card

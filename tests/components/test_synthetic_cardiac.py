@@ -300,6 +300,7 @@ def test_scanners_differ_between_hospitals(built: Built) -> None:
     assert mean["Hospital B"] < mean["Hospital D"] < mean["Hospital A"] < mean["Hospital C"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wall", "twelfth"), [("anterior", 4), ("inferior", 9), ("lateral", 0)])
 def test_the_wall_that_is_lost_moves_less(built: Built, wall: str, twelfth: int) -> None:
     signs, motion = built.people.signs, built.readings[:, :12]

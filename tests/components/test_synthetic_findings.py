@@ -341,6 +341,7 @@ def test_half_of_what_is_absent_is_denied_and_nothing_that_is_there(built: Built
     assert 0.4 < denied / absent < 0.6
 
 
+@pytest.mark.slow
 def test_the_words_vary(built: Built) -> None:
     assert len(set(built.texts)) > 1480
     for name in FINDINGS:
@@ -406,6 +407,7 @@ def test_no_set_and_no_pool_holds_another_labelled_cases_report(built: Built) ->
     assert not {drafts[0] for drafts in built.cohort.pool.reports} & set(built.texts)
 
 
+@pytest.mark.slow
 def test_a_twentieth_of_the_pools_reports_is_wrong_in_one_of_four_ways(built: Built) -> None:
     pool, people = built.cohort.pool, draw_people(origins(1, POOL, DEPARTMENTS))
     right = [write(told, f"1|{case}") for told, case in zip(told_of(people), pool.case_ids, strict=True)]
@@ -422,6 +424,7 @@ def test_a_twentieth_of_the_pools_reports_is_wrong_in_one_of_four_ways(built: Bu
     assert all(with_errors(ILL, f"x{number}", others, 0.0) == ILL for number in range(200))
 
 
+@pytest.mark.slow
 def test_the_share_of_wrong_reports_is_an_option_that_leaves_the_cases_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {purpose: origins(1, purpose, DEPARTMENTS)[:40] for purpose in (LABELLED, POOL)}
     monkeypatch.setattr("datasets.synthetic_findings.origins", lambda seed, purpose, departments: few[purpose])

@@ -379,6 +379,7 @@ READ: list[tuple[Change, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "message"), READ, ids=[str(number) for number in range(len(READ))])
 def test_what_can_be_read_in_one_way_is_read(tmp_path: Path, change: Change, message: str) -> None:
     hospital(tmp_path)

@@ -67,6 +67,7 @@ def dicom(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_dicom_series_is_read_like_the_nifti_file_of_the_same_scan(tmp_path: Path) -> None:
     place = locale.setlocale(locale.LC_ALL)
     there = built(dicom(tmp_path / "dicom")).images["flair"].load()

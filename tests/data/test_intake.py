@@ -98,6 +98,7 @@ arrangements = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(arrangements)
 @settings(max_examples=60)
 def test_no_order_index_or_type_changes_a_byte_of_what_is_stored(arrangement: tuple[list[int], str, str]) -> None:

@@ -196,6 +196,7 @@ def test_a_protocol_without_its_share_ends_a_run_with_what_to_give(made: MadeBen
     assert "label-efficiency: no share is given" in made.cli("check", "made", "--plugin", str(made.plugin), code=None).stdout
 
 
+@pytest.mark.slow
 def test_a_table_of_few_labelled_cases_of_a_class_says_so_and_no_other(made: MadeBenchmark) -> None:
     protocol = "label-efficiency[share=0.5]"
     made.run("--dataset", "made", "--method", "blunt", "--protocol", "repeated-cv", "--protocol", protocol)

@@ -271,6 +271,7 @@ def test_a_changed_label_changes_both_digests(tmp_path: Path, made: MadeBenchmar
     assert before[1] != after[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -100,6 +100,7 @@ def test_seeds_cut_repeated_cv_differently() -> None:
     assert len({split.test.tobytes() for split in splits}) == 20
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     sizes=st.lists(st.integers(1, 4), min_size=30, max_size=40),

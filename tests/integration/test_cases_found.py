@@ -143,6 +143,7 @@ def search(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     return Searched(folder, capsys)
 
 
+@pytest.mark.slow
 def test_a_query_finds_the_cases_that_show_what_it_says(search: Searched) -> None:
     found = search.json("query", "there is an infarct on the left", "--top", "8")
     assert [case["rank"] for case in found["cases"]] == list(range(1, 9))

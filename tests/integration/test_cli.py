@@ -173,6 +173,7 @@ def test_debug_shows_the_traceback(made):
     assert "Traceback" in done.stderr and "UnknownNameError" in done.stderr
 
 
+@pytest.mark.slow
 def test_clean_says_what_it_would_delete_and_deletes_only_with_yes(made):
     made.run("--method", "steady")
     count = len(made.cells())
@@ -208,6 +209,7 @@ def test_doctor_warns_of_another_package_named_datasets(made):
     assert clash["state"] == "warning" and "pip uninstall datasets" in clash["message"]
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_not_fetched_is_skipped_with_its_command_and_the_others_run(made):
     made.edit('["made"]', '["soop", "made"]', made.suite)
     done = made.run()
@@ -245,6 +247,7 @@ def test_the_installed_folder_is_not_needed_as_working_directory(made):
     assert "soop" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_member_can_be_taken_out_of_the_family_again(made):
     assert "other joins made-suite" in made.run("--plugin", str(made.other), "--method", "other", "--method", "steady").stdout
     names = {row["method"] for row in made.json("rank", *made.options, "--json")["tables"][0]["rows"]}

@@ -118,6 +118,7 @@ def test_files_that_a_parent_class_names_count_as_well(made: MadeBenchmark, lab:
     assert "preparing lab-cohort" in made.cli("run", *lab, "--no-sync", "--in-process", "--seeds", "39").stdout
 
 
+@pytest.mark.slow
 def test_subgroups_of_the_example_are_told_by_age(made: MadeBenchmark, lab: list[str]):
     made.cli("run", *lab, "--no-sync", "--in-process")
     found = json.loads(made.cli("subgroups", "age", *lab, "--dataset", "lab-cohort", "--json").stdout)
@@ -134,6 +135,7 @@ def test_the_example_corpus_holds_each_letter_once(made: MadeBenchmark):
     assert "letters  not for distribution  here" in made.cli("list", "corpora", "--plugin", str(plugin)).stdout
 
 
+@pytest.mark.slow
 def test_a_scikit_learn_classifier_is_a_row_in_ten_lines(made: MadeBenchmark):
     code = block("add-a-method.md", "class HistBoosting")
     assert len([line for line in code.splitlines() if line.strip()]) < 10
@@ -146,6 +148,7 @@ def test_a_scikit_learn_classifier_is_a_row_in_ten_lines(made: MadeBenchmark):
     assert len(stored) == 3
 
 
+@pytest.mark.slow
 def test_the_stage_of_the_guide_is_shared_by_the_rows_that_differ_after_it(made: MadeBenchmark):
     path = made.folder / "lesion_axes.py"
     path.write_text(block("add-a-method.md", "class LesionAxes"), encoding="utf-8")
@@ -216,6 +219,7 @@ def test_the_readmes_table_and_picture_are_those_of_the_leaderboard():
     assert [name for name in drawn if name in order] == order and len(order) == 11
 
 
+@pytest.mark.slow
 def test_the_readmes_method_is_eight_lines_that_run(made: MadeBenchmark):
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert sum(map(bool, code.splitlines())) == 8

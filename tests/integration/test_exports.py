@@ -51,6 +51,7 @@ def test_an_unknown_format_is_refused_with_those_that_exist(run_once: MadeBenchm
     assert "invalid choice: 'xlsx'" in error and "latex" in error
 
 
+@pytest.mark.slow
 def test_exports_and_figures_of_named_tables_and_rows_keep_the_figures_of_the_whole(
     run_once: MadeBenchmark, tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_published_row_of_a_deterministic_method_that_is_broken_here_stays(mad
     assert {row["method"] for row in found[0]["rows"]} == {"other", "dicey"}
 
 
+@pytest.mark.slow
 def test_rows_of_another_version_are_named_where_no_row_is_complete_either(made):
     made.run("--method", "steady", "--method", "blunt")
     made.cli("publish", *made.options)
@@ -67,6 +68,7 @@ def test_rows_of_another_version_are_named_where_no_row_is_complete_either(made)
     assert "not computed yet" in text
 
 
+@pytest.mark.slow
 def test_a_published_file_under_another_methods_name_is_not_taken_for_it(made):
     made.run("--method", "steady", "--method", "blunt")
     made.cli("publish", *made.options)
@@ -96,6 +98,7 @@ def test_code_that_is_edited_during_a_run_is_never_stored_as_the_code_before(mad
     assert len(others) == 32 and all(b"0.9,0.9" in cell for cell in others)
 
 
+@pytest.mark.slow
 def test_a_method_that_changes_when_it_is_computed_again_is_marked(made):
     made.edit("self.random = np.random.default_rng(seed)", "self.random = np.random.default_rng()")
     made.run("--method", "dicey", "--method", "steady")
@@ -147,6 +150,7 @@ def test_answers_in_a_doubtful_form_are_invalid(made, answer, said):
     assert said in made.run("--method", "blunt", code=1).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table.parquet", "case_ids.npy", "cohort.json"])
 def test_damaged_prepared_data_are_named_with_the_mend(made, name):
     made.run("--method", "steady", "--seeds", "39")
@@ -176,6 +180,7 @@ def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(made):
                     view.feature_source(modality, None, rows)
 
 
+@pytest.mark.slow
 def test_the_cells_of_a_row_come_from_one_code_and_the_stale_ones_can_be_deleted(made):
     made.run("--plugin", str(made.other), "--method", "other", "--method", "steady")
     made.edit("self.p = 0.4", "self.p = 0.3", made.other)

@@ -154,6 +154,7 @@ def test_the_engines_cells_equal_a_plain_scikit_learn_script(fetched, source_fil
         np.testing.assert_allclose(ours, probabilities, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_second_fetch_downloads_nothing(fetched, source_files):
     before = {path: path.stat().st_mtime_ns for path in Path(fetched.environment["STROKEBENCH_DATA"], "sources").rglob("*.gz")}
     command(fetched.environment, "fetch", "soop", "--mirror", str(source_files("soop").folder))

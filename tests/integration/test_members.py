@@ -48,6 +48,7 @@ def test_a_row_tuned_on_one_dataset_leaves_the_family_of_the_other_alone(made: M
     assert len(tables(made)[SMALL]["pairs"]) == 3
 
 
+@pytest.mark.slow
 def test_a_plain_run_computes_a_row_of_ones_own_in_its_tables_alone(made: MadeBenchmark) -> None:
     made.run("--method", "varied", "--dataset", SMALL)
     made.edit("SLOPE = 3.0", "SLOPE = 5.0")
@@ -63,6 +64,7 @@ def test_a_plain_run_computes_a_row_of_ones_own_in_its_tables_alone(made: MadeBe
     assert sum("varied" in line for line in exported) == 2
 
 
+@pytest.mark.slow
 def test_a_row_that_is_run_for_a_further_dataset_joins_that_table_too(made: MadeBenchmark) -> None:
     made.run("--method", "varied", "--dataset", SMALL)
     done = made.run("--method", "varied", "--dataset", "made")
@@ -83,6 +85,7 @@ def test_a_protocol_that_is_named_bounds_what_a_row_joins(made: MadeBenchmark) -
     assert [line for line in planned if "varied" in line] == [["made", "holdout", "varied"]]
 
 
+@pytest.mark.slow
 def test_a_row_without_a_dataset_joins_all_tables_and_each_family_is_said(made: MadeBenchmark) -> None:
     said = made.run("--method", "varied").stdout
     for dataset in ("made", SMALL):
@@ -163,6 +166,7 @@ def test_descriptive_is_for_rows_of_ones_own(made: MadeBenchmark, words: list[st
     assert made.cells() == {}
 
 
+@pytest.mark.slow
 def test_a_tuned_row_can_be_tried_and_takes_the_place_of_no_ranked_one(made: MadeBenchmark) -> None:
     tune = ("tune", "leaning", *made.options, "--dataset", "made", "--no-sync", "--in-process", "--seeds", "39")
     done = made.cli(*tune, "--trials", "2", "--descriptive")

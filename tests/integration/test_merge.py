@@ -39,6 +39,7 @@ def two(made: MadeBenchmark) -> tuple[MadeBenchmark, MadeBenchmark]:
     return one, other
 
 
+@pytest.mark.slow
 def test_cells_of_two_machines_come_together_equal_ones_once(two: tuple[MadeBenchmark, MadeBenchmark]) -> None:
     one, other = two
     mine, theirs = files(one), files(other)

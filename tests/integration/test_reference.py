@@ -61,6 +61,7 @@ def columns_of(dataset: str) -> list[str]:
     return json.loads((ROOT / "results" / "reference" / dataset / "repeated-cv" / "task.json").read_text())["columns"]
 
 
+@pytest.mark.slow
 def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complete(published):
     tables = published(DEFAULT).tables
     both = ("repeated-cv", "leave-one-site-out")
@@ -127,6 +128,7 @@ def test_rows_that_cannot_be_are_told_with_the_reason(published):
     assert imageless.endswith("| estonian-stroke has no image |")
 
 
+@pytest.mark.slow
 def test_reference_predictions_load_as_a_frame_whose_auc_is_the_leaderboards(published):
     from sklearn.metrics import roc_auc_score
 

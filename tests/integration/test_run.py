@@ -41,6 +41,7 @@ def test_the_number_of_jobs_and_the_executor_change_no_deterministic_byte(ran):
         assert ran.cells() == in_process
 
 
+@pytest.mark.slow
 def test_an_edit_of_one_methods_code_makes_only_its_cells_stale_and_a_comment_none(ran):
     words = ["--plugin", str(ran.other), "--method", "other"]
     assert "32 of 32 cells to compute" in ran.run(*words).stdout
@@ -207,6 +208,7 @@ def test_dry_run_computes_nothing_and_says_what_was_never_timed(made):
     assert made.cells() == {}
 
 
+@pytest.mark.slow
 def test_dry_run_estimates_by_this_machines_cells(made):
     row = ["--method", "dicey[pause=0.5]", "--protocol", "repeated-cv"]
     made.run(*row, "--seeds", "39")
@@ -263,6 +265,7 @@ def test_publishing_makes_reference_rows_that_another_machine_ranks_alike(ran):
     assert reference == local
 
 
+@pytest.mark.slow
 def test_a_reference_row_never_stands_in_for_running(ran):
     ran.cli("publish", *ran.options)
     shutil.rmtree(ran.output / "results" / "cells")

@@ -148,6 +148,7 @@ def test_folders_may_have_any_name(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [ODD]
 
 
+@pytest.mark.slow
 def test_a_database_whose_making_was_interrupted_is_made_anew(made):
     made.run("--method", "steady", "--protocol", "repeated-cv", "--seeds", "39")
     unfinished = made.output / "results" / "mlflow" / ".mlflow.db.part"

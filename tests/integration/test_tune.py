@@ -101,6 +101,7 @@ def test_a_tuned_row_joins_the_suite_and_is_run_ranked_explained_and_published_l
     assert "tuning changed: space" in tunable.cli("explain", cell, *tunable.options).stdout
 
 
+@pytest.mark.slow
 def test_a_suite_file_may_name_a_tuned_row_and_run_computes_it(tunable):
     tunable.edit('"dicey", "blunt"', '"dicey", "leaning[tuned]"', tunable.suite)
     assert "5 of 5 cells to compute" in tunable.run("--method", "leaning[tuned=tpe-20]", "--seeds", "39").stdout
@@ -193,6 +194,7 @@ def test_a_search_past_the_limit_of_its_fits_is_a_timeout_and_leaves_no_trial_ru
     assert "RUNNING" not in states(tunable)
 
 
+@pytest.mark.slow
 def test_tuned_rows_of_different_budgets_are_refused_by_name_and_nothing_joins(tunable):
     tunable.cli("tune", "leaning", *tunable.options, *QUICK, "--trials", "2", "--seeds", "39", "--in-process")
     refused = tunable.cli("tune", "leaning[pause=0.01]", *tunable.options, *QUICK, "--trials", "3", code=2)

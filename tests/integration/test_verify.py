@@ -46,6 +46,7 @@ def rewrite(path: Path, probabilities: np.ndarray, **meta: object) -> None:
     path.write_bytes(buffer.getvalue())
 
 
+@pytest.mark.slow
 def test_published_cells_give_the_same_bytes_again_and_the_report_is_signed(published: MadeBenchmark) -> None:
     before = published.cells()
     done = verify(published, "--sample", "3", "--seed", "5", "--row", "dicey", "--sign-off", "A. Reader", code=0)
@@ -75,6 +76,7 @@ def test_a_prediction_that_was_edited_is_found_with_its_size_and_cause(published
     assert "Not signed off." in Path(re.search(r"report: (.+)", done.stdout)[1]).read_text()
 
 
+@pytest.mark.slow
 def test_a_difference_beside_another_library_names_the_library(published: MadeBenchmark) -> None:
     path = row_file(published, "steady")
     meta = json.loads(pq.read_metadata(path).metadata[b"strokebench"])

@@ -474,6 +474,7 @@ def test_no_digest_of_a_cohort_and_no_other_row_changes_by_a_written_set(write: 
     assert rows[names[2]].ingredients["reports"].keys() == {"written"}
 
 
+@pytest.mark.slow
 def test_a_row_learns_from_the_written_set_on_a_cohort_that_had_no_reports(write: Writing) -> None:
     dataset = "gallery[text=False]"
     suite = write.made.write(

@@ -136,6 +136,7 @@ def test_few_sites_give_neither_a_rank_nor_a_p(shipped: Catalogue) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_row_is_ones_own_where_it_was_run_for_the_table_on_this_machine(made: MadeBenchmark) -> None:
     made.edit('datasets = ["made"]', 'datasets = ["made", "made[cases=48]"]', made.suite)
     made.edit('["repeated-cv", "leave-one-site-out"]', '["holdout"]', made.suite)

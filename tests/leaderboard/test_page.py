@@ -182,6 +182,7 @@ def test_words_in_a_name_are_not_taken_for_words_of_the_chart():
     assert "AUC, 95 % CI" in json.dumps(spec)
 
 
+@pytest.mark.slow
 def test_figures_are_named_valid_and_the_same_twice(cross_validated: Standings, catalogue: Catalogue, tmp_path: Path):
     tables = [cross_validated, made_standings("leave-one-site-out", 3)]
     first = write_figures(tmp_path / "1", SUITE, tables, catalogue, "svg")

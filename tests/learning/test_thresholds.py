@@ -209,6 +209,7 @@ def test_the_leaderboard_says_where_thresholds_come_from_and_what_a_half_gives(m
     assert "uses its own thresholds" not in text
 
 
+@pytest.mark.slow
 def test_each_balanced_accuracy_is_that_at_the_chosen_threshold(made: MadeBenchmark) -> None:
     words = suite(made)
     made.cli("run", *words, "--no-sync", "--in-process")

@@ -452,6 +452,7 @@ def test_another_datasets_package_imported_first_is_an_error_of_one_line(foreign
     assert "uninstall that package" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_datasets_package_does_not_disturb_transformers(python: Run) -> None:
     done = python(
         "import datasets\n"

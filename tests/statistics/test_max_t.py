@@ -154,6 +154,7 @@ def test_a_refined_p_is_what_many_counted_draws_give(df: float):
     assert refined == pytest.approx(counted, abs=4 * np.sqrt(2 * 0.05 * 0.95 / 2e6)) and refined != counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("awaited", [0, 2])
 def test_p_and_critical_value_agree_where_the_draws_were_refined(awaited: int):
     covariance, a, b = independent(5)

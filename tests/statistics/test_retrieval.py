@@ -67,6 +67,7 @@ def test_the_order_of_cases_changes_nothing(seed: int) -> None:
     assert turned == pytest.approx(whole, nan_ok=True, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "relevant"), [(20, 1), (20, 4), (7, 7), (2, 1), (1, 1)])
 def test_chance_is_the_mean_over_random_orders(size: int, relevant: int) -> None:
     truth = np.arange(size) < relevant

@@ -21,6 +21,7 @@ def spelled(method: str) -> str:
     return f"{method}[{','.join(f'{name}={value}' for name, value in sorted(settings.items()))}]"
 
 
+@pytest.mark.slow
 def test_figures_and_picture_of_before_and_after(made_cohort: None, monkeypatch: pytest.MonkeyPatch, capsys, tmp_path) -> None:
     monkeypatch.setattr(sys, "argv", ["embeddings", "made", spelled("mmcl"), "--output", str(tmp_path)])
     embeddings.main()

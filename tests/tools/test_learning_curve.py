@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tools import learning_curve
 
 ROWS = ("logistic-regression", "film[image=pooled,image_encoder=territories]")
 
 
+@pytest.mark.slow
 def test_every_row_has_an_auc_below_the_optimum_and_who_knows_the_form_is_ahead(monkeypatch, capsys) -> None:
     monkeypatch.setattr(learning_curve, "TESTED", 300)
     monkeypatch.setattr(learning_curve, "SIZES", {200: 1})

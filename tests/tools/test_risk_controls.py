@@ -14,6 +14,7 @@ from datasets.synthetic_risk import SyntheticRisk
 from tools import risk_controls
 
 
+@pytest.mark.slow
 def test_it_prints_the_optimum_and_the_auc_of_each_row_on_the_first_test_part(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,7 @@ from tests.made_benchmark import MadeBenchmark
 # What a search sees
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["grid", "tpe", "random"])
 def test_a_search_is_given_no_test_case_and_the_test_part_comes_last_and_blind(
     cell_of: CellOf, seen: list[Any], sampler: str
@@ -45,6 +46,7 @@ def test_a_search_is_given_no_test_case_and_the_test_part_comes_last_and_blind(
     assert all(set(view.case_ids) == validation and view.labels is None and view.groups is None for view in scored)
 
 
+@pytest.mark.slow
 def test_other_test_labels_change_neither_the_values_chosen_nor_any_prediction(
     cell_of: CellOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
