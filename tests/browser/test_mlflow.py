@@ -21,6 +21,7 @@ def test_the_printed_address_leads_to_the_leaderboards_number_in_two_clicks(brow
     try:
         assert how_to_look(server.uri, "1") == f"to look at it, open {server.uri}{place}", "of a server the same page"
         page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(90_000)  # its script is large, and the machine may be busy
         page.goto(server.uri + place)
         page.get_by_role("link", name="made x repeated-cv").click()
         page.get_by_role("link", name="steady", exact=True).click()
