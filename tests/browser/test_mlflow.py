@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from benchmark.cells.mlflow_mirror import how_to_look, own_database
 from tests.made_benchmark import MadeBenchmark
 from tests.services import MlflowService
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_printed_address_leads_to_the_leaderboards_number_in_two_clicks(browser: Browser, ran: MadeBenchmark) -> None:

@@ -46,6 +46,8 @@ from tools.cardiac_controls import (
     taught_auc,
 )
 
+pytestmark = pytest.mark.slow
+
 CHILD = """
 import json, pickle, resource, sys
 from pathlib import Path
@@ -121,7 +123,6 @@ def built(once: Callable[[str, Callable[[], Any]], Any], shared: Path) -> Built:
     return Built(cohort, used["seconds"], int(used["bytes"]), draw_people(origins(1, LABELLED, HOSPITALS)))
 
 
-@pytest.mark.slow
 def test_the_card_says_what_the_cohort_is(built: Built) -> None:
     card = discover().datasets.get("synthetic-cardiac").card
     assert card.cases == len(built.cohort) == 2000
@@ -300,7 +301,6 @@ def test_scanners_differ_between_hospitals(built: Built) -> None:
     assert mean["Hospital B"] < mean["Hospital D"] < mean["Hospital A"] < mean["Hospital C"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("wall", "twelfth"), [("anterior", 4), ("inferior", 9), ("lateral", 0)])
 def test_the_wall_that_is_lost_moves_less(built: Built, wall: str, twelfth: int) -> None:
     signs, motion = built.people.signs, built.readings[:, :12]
@@ -381,7 +381,6 @@ def test_the_optimum_of_a_part_is_the_mean_of_the_known_probability_given_that_p
         assert abs(known.mean() - expected[part].mean()) < 0.03
 
 
-@pytest.mark.slow
 def test_a_regression_on_the_latent_state_comes_near_the_optimum_and_all_else_stays_below_it(built: Built) -> None:
     best, found = built.cohort.facts["oracle_auc"], built.controls
     assert best - 0.03 < found["latent state and complete table"] <= best
@@ -460,7 +459,6 @@ def test_values_are_missing_completely_at_random_in_the_stated_shares(built: Bui
             assert abs(roc_auc_score(built.labels, missing[name]) - 0.5) < 0.05
 
 
-@pytest.mark.slow
 def test_the_audit_finds_no_leak(built: Built) -> None:
     everything = discover()
     subject = Subject(built.cohort, everything.dataset("synthetic-cardiac").card, everything)

@@ -36,6 +36,8 @@ from datasets.risk.people import LABELLED, POOL, Origin, origins
 from datasets.synthetic_findings import HELD_OUT_WORDING, SyntheticFindings
 from tools.findings_controls import Draw, alike, brightest, predicted, regression, white_matter
 
+pytestmark = pytest.mark.slow
+
 CHILD = """
 import json, pickle, resource, sys
 from pathlib import Path
@@ -114,7 +116,6 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"[a-z0-9]+", text.lower()))
 
 
-@pytest.mark.slow
 def test_the_card_says_what_the_cohort_is(built: Built) -> None:
     card = discover().datasets.get("synthetic-findings").card
     assert card.cases == len(built.cohort) == 1500
@@ -159,7 +160,6 @@ def test_the_engine_takes_it_in_without_a_problem(built: Built) -> None:
     assert not remarks.refused()
 
 
-@pytest.mark.slow
 def test_the_audit_finds_no_leak(built: Built) -> None:
     everything = discover()
     subject = Subject(built.cohort, everything.dataset("synthetic-findings").card, everything)
@@ -341,7 +341,6 @@ def test_half_of_what_is_absent_is_denied_and_nothing_that_is_there(built: Built
     assert 0.4 < denied / absent < 0.6
 
 
-@pytest.mark.slow
 def test_the_words_vary(built: Built) -> None:
     assert len(set(built.texts)) > 1480
     for name in FINDINGS:
@@ -407,7 +406,6 @@ def test_no_set_and_no_pool_holds_another_labelled_cases_report(built: Built) ->
     assert not {drafts[0] for drafts in built.cohort.pool.reports} & set(built.texts)
 
 
-@pytest.mark.slow
 def test_a_twentieth_of_the_pools_reports_is_wrong_in_one_of_four_ways(built: Built) -> None:
     pool, people = built.cohort.pool, draw_people(origins(1, POOL, DEPARTMENTS))
     right = [write(told, f"1|{case}") for told, case in zip(told_of(people), pool.case_ids, strict=True)]
@@ -424,7 +422,6 @@ def test_a_twentieth_of_the_pools_reports_is_wrong_in_one_of_four_ways(built: Bu
     assert all(with_errors(ILL, f"x{number}", others, 0.0) == ILL for number in range(200))
 
 
-@pytest.mark.slow
 def test_the_share_of_wrong_reports_is_an_option_that_leaves_the_cases_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {purpose: origins(1, purpose, DEPARTMENTS)[:40] for purpose in (LABELLED, POOL)}
     monkeypatch.setattr("datasets.synthetic_findings.origins", lambda seed, purpose, departments: few[purpose])
@@ -449,7 +446,6 @@ def test_queries_state_every_finding_in_sentences_of_no_report(built: Built) -> 
             assert not words(sentence) & set(HELD_OUT_WORDS)
 
 
-@pytest.mark.slow
 def test_neighbours_of_pixels_tell_little_and_readings_of_voxels_much(built: Built) -> None:
     def aucs(scores: np.ndarray) -> list[float]:
         return [roc_auc_score(built.draw.findings[:, k], scores[:, k]) for k in range(len(FINDINGS))]

@@ -35,6 +35,8 @@ from datasets.risk.columns import COLUMNS, Category, Number
 from datasets.risk.people import CENTRES, LABELLED, POOL, Origin, People, draw_people, origins
 from datasets.risk.scans import scan_people
 
+pytestmark = pytest.mark.slow
+
 CHILD = """
 import json, pickle, resource, sys
 from pathlib import Path
@@ -100,7 +102,6 @@ def numbers_of(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.get_dummies(frame).astype(float)
 
 
-@pytest.mark.slow
 def test_the_card_says_what_the_cohort_is(built: Built) -> None:
     card = discover().datasets.get("synthetic-risk").card
     assert card.cases == len(built.cohort) == 3000
@@ -236,7 +237,6 @@ def test_table_and_image_alone_stay_below_what_both_give(built: Built) -> None:
     assert cross_validated_auc(pd.concat([table, image], axis=1).to_numpy(), built) > max(alone) + 0.01
 
 
-@pytest.mark.slow
 def test_the_nearest_neighbours_of_pixels_tell_little(built: Built) -> None:
     voxels = built.cohort.images["flair"].array.reshape(3000, -1).astype(np.float32)
     assert cross_validated_auc(voxels, built, KNeighborsClassifier(50)) < 0.75
@@ -375,7 +375,6 @@ def test_the_atlas_names_every_region_and_has_each_on_both_sides(built: Built) -
             assert centre[name] < 12 < centre[name.replace(" left", " right")]
 
 
-@pytest.mark.slow
 def test_the_audit_finds_no_leak(built: Built) -> None:
     everything = discover()
     subject = Subject(built.cohort, everything.dataset("synthetic-risk").card, everything)

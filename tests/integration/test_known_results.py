@@ -25,6 +25,8 @@ from datasets._soop_files import OPENNEURO
 from tests.integration.conftest import RealData, command
 from tests.integration.test_submitted_rows import row_of
 
+pytestmark = pytest.mark.slow
+
 KNOWN = {"logistic-regression": 0.755, "svm": 0.746, "random-forest": 0.701, "lightgbm": 0.700, "xgboost": 0.690}
 """Mean AUC over the 20 splits of these configurations on `soop`, computed before by a separate script."""
 
@@ -77,7 +79,6 @@ def plain_logistic(numbers: list[str], categories: list[str]):
     return make_pipeline(make_column_transformer((scaled, numbers), (coded, categories)), LogisticRegression(max_iter=1000))
 
 
-@pytest.mark.slow
 def test_the_known_auc_of_618_patients_comes_out_within_half_a_point(fetched):
     table = fetched.table()
     assert table["cases"] == 618
@@ -90,7 +91,6 @@ def test_the_known_auc_of_618_patients_comes_out_within_half_a_point(fetched):
 SOME_COUNTRIES = ("site-france-seed39", "site-netherlands-seed39", "site-turkey-seed39")
 
 
-@pytest.mark.slow
 def test_leaving_one_country_out_of_19285_patients_gives_the_known_auc_under_the_small_site_rule(
     real_data, published, tmp_path, monkeypatch
 ):
@@ -117,7 +117,6 @@ def test_leaving_one_country_out_of_19285_patients_gives_the_known_auc_under_the
         assert f"site {country} has fewer than 5 of a class: shown, left out of the mean" in told.leaderboard.decode()
 
 
-@pytest.mark.slow
 def test_one_year_mortality_in_tartu_equals_a_plain_scikit_learn_script(real_data, source_files, tmp_path):
     ours = local_auc(ran(real_data, "estonian-stroke", ["logistic-regression"], tmp_path).table())["logistic-regression"]
     frame = pd.read_csv(source_files("estonian-stroke").path(estonian_stroke.FILE), sep=";", na_values=".")
@@ -154,7 +153,6 @@ def test_the_engines_cells_equal_a_plain_scikit_learn_script(fetched, source_fil
         np.testing.assert_allclose(ours, probabilities, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_a_second_fetch_downloads_nothing(fetched, source_files):
     before = {path: path.stat().st_mtime_ns for path in Path(fetched.environment["STROKEBENCH_DATA"], "sources").rglob("*.gz")}
     command(fetched.environment, "fetch", "soop", "--mirror", str(source_files("soop").folder))

@@ -22,6 +22,8 @@ from benchmark.statistics.student import corrected_t
 from benchmark.suites.suite import DEFAULT, load_suite
 from benchmark.system.locations import ROOT
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("recompute.R")
 EXPORTED = ["method", "split", "seed", "site", "case", "label", "threshold", "probability"]
 SOOP_ROWS = ("logistic-regression", "average-ensemble", "concat", "sparsemm", "vdafm")
@@ -153,7 +155,6 @@ CROSS_VALIDATED = {
 """How many figures of each kind R tells of five rows."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("quantity", CROSS_VALIDATED)
 def test_r_finds_the_same_figures_of_five_cross_validated_rows(recomputed: Recomputed, quantity: str) -> None:
     found = deviations(recomputed, "repeated-cv").query("quantity == @quantity")

@@ -29,6 +29,8 @@ from benchmark.audit.calibration.worlds import CASES, POSITIVES, POWER_WORLD, WO
 from benchmark.leaderboard.one_pair import SOUGHT, patients_needed
 from benchmark.statistics.comparison import compare
 
+pytestmark = pytest.mark.slow
+
 REPETITIONS = 250
 Results = dict[str, list[Repetition]]
 
@@ -41,7 +43,6 @@ def results(once: Callable[[str, Callable[[], Results]], Results]) -> Results:
     return once("level", repeated)
 
 
-@pytest.mark.slow
 def test_every_calibration_bar_holds(results: Results):
     broken = [(bar.world, bar.test, rate) for bar, rate in judge(results) if not bar.holds(rate, errors=2)]
     assert len(judge(results)) == 12
@@ -73,7 +74,6 @@ def test_the_methods_are_equal_and_of_the_intended_strength(results: Results, wo
     assert 0.75 <= truth.mean() <= 0.80
 
 
-@pytest.mark.slow
 def test_the_number_of_patients_that_compare_names_is_enough_to_find_the_difference():
     """80 % are promised where the standard error is the inflated one; the true one is smaller, so more are found."""
     world = WORLDS[POWER_WORLD]

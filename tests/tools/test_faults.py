@@ -10,6 +10,8 @@ import pytest
 
 from tools.faults import Bench, Campaign, Trial, _compare, _damage, summary
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
