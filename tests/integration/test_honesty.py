@@ -162,6 +162,21 @@ def test_damaged_prepared_data_are_named_with_the_mend(made, name):
     made.run("--method", "steady")
 
 
+@pytest.mark.slow
+def test_damaged_features_are_mended_without_the_prepared_cohort(made):
+    row = ("--method", "logistic-regression[features=table+image]", "--seeds", "39")
+    made.run(*row)
+    path = next((made.folder / "data" / "features").rglob("*.npy"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    done = made.run(*row, "--recompute", code=2)
+    assert path.name in done.stderr and "`clean --features --yes`, then run again" in done.stderr
+    made.cli("clean", *made.options, "--features", "--yes")
+    assert list((made.folder / "data" / "prepared").rglob("cohort.json"))
+    made.run(*row, "--recompute")
+
+
 def test_features_of_other_cases_or_modalities_cannot_be_had_from_a_view(made):
     """A table-only method tries the feature source of every view that it is given."""
     spy = made.write(
