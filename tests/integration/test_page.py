@@ -35,8 +35,9 @@ def test_figures_are_drawn_into_a_folder_and_no_leaderboard_is_written(made: Mad
     made.leaderboard.unlink()
     done = made.cli("figures", str(tmp_path / "figures"), *made.options)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {f"made-repeated-cv-{name}.svg" for name in ("forest", "matrix", "roc", "calibration", "decision", "time")}
-    assert "6 figures" in done.stdout
+    drawn = ("intervals", "forest", "matrix", "roc", "calibration", "decision", "time")
+    assert names == {f"made-repeated-cv-{name}.svg" for name in drawn}
+    assert "7 figures" in done.stdout
     assert not made.leaderboard.exists()
 
 
