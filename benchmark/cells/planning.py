@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from benchmark.cells.stages import PlannedStage, RowStages, trained_alike
-from benchmark.cells.store import THRESHOLD, CellAddress, CellRecord, Outcome, Store
+from benchmark.cells.store import THRESHOLD, CellAddress, CellRecord, Outcome, Store, Stored
 from benchmark.cells.task import Task, make_task
 from benchmark.data.cohort import Cohort
 from benchmark.data.contracts import SplitProtocol
@@ -59,19 +59,6 @@ class PlannedRow:
         """How often a cell fits the method at most, and so how many times the time limit it has."""
         once = 1 if self.method.budget is None else self.method.budget.fits
         return once * (1 + FITS) if THRESHOLD in self.asks and is_out_of_fold(self.method) else once
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What a plan knows of a stored cell: its probabilities stay on disk, for those of many cells would fill the memory.
-
-    `seconds` to fit and to predict, None where they were not measured; `changed` if it gave something else when recomputed.
-    """
-
-    key: str
-    outcome: Outcome
-    seconds: float | None
-    changed: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +114,12 @@ class Plan:
 def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], store: Store, seeds: Sequence[int] = ()) -> Plan:
     """All cells of a suite on the cohorts at hand, breadth-first: every method of the first seed, then of the next."""
     cells, tasks, not_applicable, impossible = [], [], [], []
+    code = cache(code_of)
     methods = {name: catalogue.method(name) for name in suite.methods}
     protocols = {name: catalogue.protocol(name) for name in suite.protocols}
     for dataset in (name for name in suite.datasets if name in cohorts):
         cohort = cohorts[dataset]
-        describe = partial(describe_row, catalogue.dataset(dataset), cohort=cohort, catalogue=catalogue)
+        describe = partial(describe_row, catalogue.dataset(dataset), cohort=cohort, catalogue=catalogue, code=code)
         under = [name for name in protocols if (dataset, name) in suite.pairings]
         tables = {name: {methods[row].spelled for row in suite.at(dataset, name).methods} for name in under}
         rows = [describe(method) for method in methods.values() if any(method.spelled in names for names in tables.values())]
@@ -211,11 +199,23 @@ def _cut(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]:
     return splits
 
 
+def code_of(path: Path) -> tuple[str, dict[str, str]]:
+    """The digest of a component's code and the versions of the libraries that it imports; empty where there is no file."""
+    return (provenance.code_digest(path), provenance.library_versions(path)) if path.is_file() else ("", {})
+
+
 def describe_row(
-    dataset: Configured[DatasetCard], method: ConfiguredMethod, cohort: Cohort, catalogue: Catalogue
+    dataset: Configured[DatasetCard],
+    method: ConfiguredMethod,
+    cohort: Cohort,
+    catalogue: Catalogue,
+    code: Callable[[Path], tuple[str, dict[str, str]]] = code_of,
 ) -> PlannedRow:
-    """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail."""
-    path = method.entry.path
+    """What a method on a dataset depends on, whichever the split. A broken method gives a row whose cells will fail.
+
+    code : `code_of`, or what remembers it while a plan is made.
+    """
+    own_code, libraries = code(method.entry.path)
     configuration = _configuration(method)
     made = _read(method.entry.make, method.fixed)
     reports, no_reports = _reports(configuration, method, cohort)
@@ -224,12 +224,12 @@ def describe_row(
     encoders = encoders_of(method, configuration, made, held, cohort.encoders)
     ingredients = {
         "data": cohort.content_digest,
-        "dataset code": provenance.code_digest(dataset.entry.path),
+        "dataset code": code(dataset.entry.path)[0],
         "method": method.spelled,
         "configuration": configuration,
-        "method code": provenance.code_digest(path) if path.is_file() else "",
+        "method code": own_code,
         "encoders": {name: _read(encoder_identity, name, modality, catalogue) for modality, name in encoders.items()},
-        "libraries": provenance.library_versions(path) if path.is_file() else {},
+        "libraries": libraries,
     }
     if reports != WORDING:
         ingredients["reports"] = {reports: report_digests(cohort)[reports]}
@@ -238,12 +238,12 @@ def describe_row(
     if device() != "cpu" and "torch" in ingredients["libraries"]:
         ingredients["device"] = device()
     if method.budget is not None:
-        code = Path(search.__file__)
+        own_code, libraries = code(Path(search.__file__))
         ingredients["tuning"] = {
             **asdict(method.budget),
             "space": _read(lambda: plain(read_space(method))),
-            "code": provenance.code_digest(code),
-            "libraries": provenance.library_versions(code),
+            "code": own_code,
+            "libraries": libraries,
         }
     not_applicable = (
         "" if method.entry.error else method.why_not_applicable(dataset.spelled, held, view.absent, len(cohort), cohort.columns)
@@ -383,7 +383,7 @@ def _short(value: Any) -> str:
 
 def _cells(row: PlannedRow, stages: RowStages, task: Task, splits: Sequence[Split], store: Store) -> Iterator[Cell]:
     expected = {part.name for part in task.expected(stochastic=row.method.stochastic)}
-    known = {name: _known(record) for name, record in store.row(row.dataset, task.protocol, row.method.spelled).items()}
+    known = store.known(row.dataset, task.protocol, row.method.spelled)
     for split in splits:
         if split.name in expected:
             seed_of = partial(training_seed, row.dataset, task.protocol, split=split)
@@ -403,12 +403,6 @@ def _cells(row: PlannedRow, stages: RowStages, task: Task, splits: Sequence[Spli
                 stored=known.get(split.name),
                 stages=planned,
             )
-
-
-def _known(record: CellRecord) -> Stored:
-    times = [record.measured.get(name) for name in ("fit_seconds", "predict_seconds")]
-    seconds = None if None in times else sum(map(float, filter(None, times)))
-    return Stored(record.key, record.outcome, seconds, bool(record.measured.get("changed_on_recomputation")))
 
 
 def _configuration(configured: ConfiguredMethod) -> dict[str, Any]:

@@ -7,11 +7,11 @@ the measured part. Probabilities stand in test-index order; ids, labels and spli
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -72,6 +72,24 @@ class CellRecord:
     measured: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What a plan knows of a stored cell: its probabilities stay on disk, for those of many cells would fill the memory.
+
+    `seconds` to fit and to predict, None where they were not measured; `changed` if it gave something else when recomputed.
+    """
+
+    address: CellAddress
+    key: str
+    outcome: Outcome
+    seconds: float | None
+    changed: bool
+
+
+CellT = TypeVar("CellT", CellRecord, Stored)
+DecodedT = TypeVar("DecodedT")
+
+
 class Store:
     """The cells of this machine, below `results/cells/`."""
 
@@ -113,12 +131,18 @@ class Store:
 
     def row(self, dataset: str, protocol: str, method: str) -> dict[str, CellRecord]:
         """All sound cells of a row, by split name."""
+        return self._sound((dataset, protocol, method), parse)
+
+    def known(self, dataset: str, protocol: str, method: str) -> dict[str, Stored]:
+        """What a plan knows of the sound cells of a row, by split name; their predictions are checked and not read."""
+        return self._sound((dataset, protocol, method), _parse_head)
+
+    def _sound(self, row: tuple[str, str, str], read: Callable[[bytes], CellT | None]) -> dict[str, CellT]:
         found = {}
-        for path in sorted(self.row_folder(dataset, protocol, method).glob("*.json")):
-            record = parse(path.read_bytes())
-            address = CellAddress(dataset, protocol, method, record.address.split) if record else None
-            if record is not None and record.address == address and path.name == f"{safe(address.split)}.json":
-                found[record.address.split] = record
+        for path in sorted(self.row_folder(*row).glob("*.json")):
+            cell = read(path.read_bytes())
+            if cell is not None and cell.address.row == row and path.name == f"{safe(cell.address.split)}.json":
+                found[cell.address.split] = cell
             else:
                 _leave_out(path)
         return found
@@ -155,14 +179,63 @@ def _leave_out(path: Path) -> None:
 
 def parse(content: bytes) -> CellRecord | None:
     """The record of a cell file's bytes; None where they were torn or edited."""
+    whole = _decoded(content, dict[str, Any])
+    try:
+        if whole is None:
+            return None
+        deterministic = whole["deterministic"]
+        deterministic["address"] = CellAddress(**deterministic["address"])
+        return CellRecord(**deterministic, **whole["measured"])
+    except (KeyError, TypeError):  # sound, but written by another version, or by somebody else
+        return None
+
+
+class _Deterministic(msgspec.Struct, forbid_unknown_fields=True):
+    address: CellAddress
+    seed: int
+    ingredients: msgspec.Raw
+    key: str
+    outcome: Outcome
+    probabilities: msgspec.Raw
+    threshold: msgspec.Raw
+    chosen: msgspec.Raw
+    history: msgspec.Raw
+    columns: msgspec.Raw = msgspec.Raw()
+
+
+class _Figures(msgspec.Struct):
+    fit_seconds: float | None = None
+    predict_seconds: float | None = None
+    changed_on_recomputation: bool = False
+
+
+class _Measured(msgspec.Struct, forbid_unknown_fields=True):
+    reason: msgspec.Raw
+    traceback: msgspec.Raw
+    measured: _Figures
+
+
+class _Head(msgspec.Struct, forbid_unknown_fields=True):
+    deterministic: _Deterministic
+    measured: _Measured
+
+
+def _parse_head(content: bytes) -> Stored | None:
+    head = _decoded(content, _Head)
+    if head is None:
+        return None
+    cell, measured = head.deterministic, head.measured.measured
+    fit, predict = measured.fit_seconds, measured.predict_seconds
+    seconds = None if fit is None or predict is None else fit + predict
+    return Stored(cell.address, cell.key, cell.outcome, seconds, measured.changed_on_recomputation)
+
+
+def _decoded(content: bytes, form: type[DecodedT]) -> DecodedT | None:
+    """A cell file's bytes as a type says; None where they were torn or edited, or are not of that type."""
     head, newline, body = content.partition(b"\n")
     if not newline or head != b'{"digest": "%s",' % hashlib.sha256(body).hexdigest().encode():
         return None
     try:
-        whole = msgspec.json.decode(b"{" + body)
-        deterministic = whole["deterministic"]
-        deterministic["address"] = CellAddress(**deterministic["address"])
-        return CellRecord(**deterministic, **whole["measured"])
-    # sound, but written by another version, or by somebody else
-    except (msgspec.DecodeError, ValueError, KeyError, TypeError, RecursionError):
+        return msgspec.json.decode(b"{" + body, type=form)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
