@@ -57,8 +57,8 @@ class Column:
     `fields` are named so in CSV and in the page's data too, and the first of them sorts. `kind` says how a format writes them;
     a row without them has an empty cell, one in which they are undefined has "n/a". In a heading `{metric}` and `{interval}`
     are filled in, and `{of}`, where the table shows another metric, with the metric that is tested. `tables` names the tables
-    in which it stands; there it stands `where` something is tested, where a row has a value, or always. `greatest_first` is the
-    order that reads naturally.
+    in which it stands; there it stands `where` something is tested, rows have letters, a row has a value, or always.
+    `greatest_first` is the order that reads naturally.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Column:
     kind: Kind
     fields: tuple[str, ...]
     tables: tuple[Table, ...]
-    where: Literal["always", "tested", "known"] = "always"
+    where: Literal["always", "tested", "lettered", "known"] = "always"
     greatest_first: bool = False
 
 
@@ -109,7 +109,7 @@ COLUMNS: Mapping[str, Column] = {
             ("ranked", "brief", "page", "latex"),
             greatest_first=True,
         ),
-        Column("letters", "letters", "letters", ("letters",), ("ranked", "page", "latex", "csv"), "tested"),
+        Column("letters", "letters", "letters", ("letters",), ("ranked", "page", "latex", "csv"), "lettered"),
         Column("p", "p", "p", ("p",), ("ranked", "page"), "known"),
         Column("p_adjusted", "p, all pairs", "p", ("p_adjusted",), ("ranked", "brief", "page", "latex"), "known"),
         Column("p_holm", "second opinion (Nadeau-Bengio, Holm)", "p", ("p_holm",), ("ranked", "page"), "known"),
@@ -205,7 +205,7 @@ def named(table: Table) -> list[str]:
 def standing(names: Iterable[str], table: Standings, rows: Sequence[Line]) -> list[Column]:
     """Those of the named columns that have something to show in the table of these rows."""
     columns = [COLUMNS[name] for name in names]
-    stands = {"always": True, "tested": table.tested}
+    stands = {"always": True, "tested": table.tested, "lettered": any(line.get("letters") for line in rows)}
     return [column for column in columns if stands.get(column.where, any(known(line.get(column.fields[0])) for line in rows))]
 
 

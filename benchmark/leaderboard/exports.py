@@ -18,7 +18,7 @@ from benchmark.statistics.metric_names import METRICS, RETRIEVAL_METRICS
 FIRST = ("dataset", "protocol", "cases", "primary_metric", "interim", "method", "ranked", "source", "cells_ok", "cells")
 RUN = ("method", "source", "cells", "ranked")
 PAIR = ("dataset", "protocol", "primary_metric")
-"""What a line says of a pair, before the columns of `Comparison.pairs`."""
+"""What a line says of a pair, before the columns of `Comparison.listed`."""
 
 
 def as_csv(tables: Sequence[Standings], wanted: Collection[str] = ()) -> str:
@@ -40,12 +40,12 @@ def as_csv(tables: Sequence[Standings], wanted: Collection[str] = ()) -> str:
 
 
 def pairs_as_csv(tables: Sequence[Standings], wanted: Collection[str] = ()) -> str:
-    """One line per table and pair of ranked rows, of the `wanted` ones if any are: `PAIR`, then those of `Comparison.pairs`."""
+    """One line per table and listed pair of ranked rows, or every one of the `wanted` rows: `PAIR`, then its columns."""
     rows = [
         {key: _of_table(table)[key] for key in PAIR} | pair
         for table in tables
         if table.comparison is not None
-        for pair in table.comparison.pairs.to_dict("records")
+        for pair in (table.comparison.pairs if wanted else table.comparison.listed).to_dict("records")
         if not wanted or {pair["a"], pair["b"]} <= set(wanted)
     ]
     return _written(PAIR, rows)
@@ -58,7 +58,7 @@ def as_json(suite: str, tables: Sequence[Standings]) -> dict[str, Any]:
 
 def _table_json(table: Standings) -> dict[str, Any]:
     found = gallery(table)
-    pairs = [] if table.comparison is None else table.comparison.pairs.to_dict("records")
+    pairs = [] if table.comparison is None else table.comparison.listed.to_dict("records")
     incomplete = [
         {
             **_run(partial.row),

@@ -12,6 +12,7 @@ from benchmark.leaderboard.plotting import as_pdf, as_png, as_svg
 from benchmark.leaderboard.records import records
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
+from benchmark.statistics.max_t import MANY_ROWS
 from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import Suite
 from benchmark.system.files import safe, write_if_changed
@@ -82,8 +83,8 @@ def drawn_rows(data: Columns) -> list[str]:
 def figures(suite: Suite, table: Standings, catalogue: Catalogue, wanted: Sequence[str] = ()) -> Iterator[Figure]:
     """Intervals, forest, matrix, ROC, calibration, decision, sites, ranks, time: those that the table has.
 
-    No test, no figure of it. Of the `wanted` rows alone, if any are named: differences are still from the first row of the
-    table, and p is corrected for all of its pairs.
+    No test, no figure of it, and no matrix of more than `MANY_ROWS` rows. Of the `wanted` rows alone, if any are named:
+    differences are still from the first row of the table, and p is corrected for all of its pairs.
     """
     if table.comparison is None:
         return
@@ -106,7 +107,8 @@ def figures(suite: Suite, table: Standings, catalogue: Catalogue, wanted: Sequen
     if data["tested"]:
         forest, tests = records(charts["forest"]), counted(data["comparisons"], "test")
         yield drawn("forest", "Difference from the first row", [*forest[:1], *of_chosen(forest[1:], "method")])
-        if matrix := of_chosen(records([data["pairs"]]), "a", "b"):
+        few = len(chosen if wanted else table.ranked) <= MANY_ROWS
+        if few and (matrix := of_chosen(records([data["pairs"]]), "a", "b")):
             yield drawn("matrix", f"Pairs, of {tests}" if wanted else f"All pairs, {tests}", matrix)
     yield drawn("roc", "ROC", chart_of(data, "roc", chosen))
     bins = chart_of(data, "calibration", chosen)

@@ -37,6 +37,7 @@ OTHER_INTERVAL = {
     "few-labels": "by the corrected resampled variance",
     "site": "by $t$ over sites",
 }
+LETTERS = "Rows that share a letter are not shown to differ."
 NUMBER = re.compile(r"[<+-]?\d*\.\d+")
 SIDES: Mapping[Kind, str] = {"name": NAMES, "letters": "l"}
 
@@ -194,7 +195,7 @@ def _caption(table: Standings, comparison: Comparison, rows: Sequence[Line]) -> 
             f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by {adjustment(comparison)} over all "
             f"{comparison.power.pairs} "
             r"pairs of ranked rows. Rank: an interval, from these $p$. $\bullet$: best set, no row is significantly better. "
-            "Rows that share a letter are not shown to differ."
+            f"{LETTERS if any(line.get('letters') for line in rows) else ''}"
         )
     else:
         lines.append("Interim: no tests until every ranked row is complete." if table.interim else "No tests are made.")

@@ -151,6 +151,7 @@ def table_data(suite: Suite, table: Standings, catalogue: Catalogue, further: Fu
     return data | {
         "tested": table.tested,
         "comparisons": tests,
+        "all_pairs": len(comparison.listed) == len(comparison.pairs),
         "corrected": max(comparison.power.pairs, tests),
         "adjusted_by": adjustment(comparison),
         "columns": [_heading(column, table, rows) for column in shown],
@@ -295,7 +296,8 @@ def _drawn(
     if others:
         beside = {id(other): other.comparison.per_split for _, other in others.values() if other.comparison is not None}
         whole = _evaluated(_with(table, others), [comparison.per_split, *beside.values()])
-    contrasts = each_alone(whole, table.rows.inference, table.metric, interim=table.interim)
+    order = [*(line["method"] for line in rows), *others]
+    contrasts = each_alone(whole, table.rows.inference, table.metric, order=order, interim=table.interim)
     if table.rows.descriptive:
         contrasts[["low", "high", "p", "p_adjusted", "detectable"]] = np.nan
     return {
@@ -306,7 +308,7 @@ def _drawn(
             "patients": patients_of(table),
             "untested": why_untested(table),
             "conditional": table.rows.inference == "held-out",
-            **records.alone(judged(contrasts, table.metric)),
+            **records.alone(judged(contrasts, table.metric), whole.methods),
         },
     }
 

@@ -82,13 +82,13 @@ def _beside_the_first(others: Sequence[Line]) -> list[str]:
 
 
 def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
-    """Every pair of ranked rows once, the better mean first: tests, flags, and the verdict in words of the charts.
+    """Every listed pair of ranked rows once, the better mean first: tests, flags, and the verdict in words of the charts.
 
     `verdict` says of a: "better", "worse", "equal", "none" (no difference is shown), "near chance", "same run" or "undefined";
     `of_a` and `of_b` are how the matrix shows the pair in the row of either.
     """
     place = {name: i for i, name in enumerate(names)}
-    frame = comparison.pairs
+    frame = comparison.listed
     turned = np.array([place[a] > place[b] for a, b in zip(frame["a"], frame["b"], strict=True)], dtype=bool)
     sign = np.where(turned, -1.0, 1.0)
     first, second = np.where(turned, frame["b"], frame["a"]), np.where(turned, frame["a"], frame["b"])
@@ -110,11 +110,12 @@ def pairs(comparison: Comparison, names: Sequence[str]) -> Block:
     }
 
 
-def alone(contrasts: pd.DataFrame) -> Block:
-    """Every pair of rows as the only one that was named in advance (`judged`), in the order of `numpy.triu_indices`.
+def alone(contrasts: pd.DataFrame, names: Sequence[str]) -> Block:
+    """The pairs of rows each as the only one that was named in advance (`judged`).
 
-    `said` has a letter for each pair, what is said of "a is better than b": Better, Worse, Open, or no difference because
-    neither is above Chance, both are the Same run, or no part Differs; or Untested.
+    `a_place` and `b_place` are places in `names`. `said` has a letter for each pair, what is said of "a is better than b":
+    Better, Worse, Open, or no difference because neither is above Chance, both are the Same run, or no part Differs; or
+    Untested.
     """
     call = contrasts["call"]
     cases = {
@@ -126,7 +127,9 @@ def alone(contrasts: pd.DataFrame) -> Block:
         "c": contrasts["near_chance"],
     }
     conditions = [case.to_numpy(dtype=bool) for case in cases.values()]
+    place = {name: i for i, name in enumerate(names)}
     return {
+        **{f"{side}_place": [place[name] for name in contrasts[side]] for side in ("a", "b")},
         **{key: exact(contrasts[key]) for key in ("difference", "low", "high", "detectable")},
         "p": exact(contrasts["p_adjusted"]),
         "said": "".join(np.select(conditions, list(cases), "o").tolist()),

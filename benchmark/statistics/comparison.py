@@ -21,7 +21,7 @@ from benchmark.statistics.inference import (
     held_out,
     without_tests,
 )
-from benchmark.statistics.max_t import Remembered
+from benchmark.statistics.max_t import MANY_ROWS, Remembered
 from benchmark.statistics.metric_names import FLAGS, LOWER_IS_BETTER, METRICS, UNORDERED
 from benchmark.statistics.multiplicity import (
     ALPHA,
@@ -44,6 +44,7 @@ INFERENCES: Mapping[str, Callable[[Evaluation, str, Index, Index], Inferred]] = 
     "held-out": held_out,
 }
 """By what a protocol declares; any other value is descriptive."""
+MANY = f"more than {MANY_ROWS} rows are ranked: none has letters, and only pairs of the first row and of neighbours are listed"
 SECONDARY = ("p_equivalent", "p_mcnemar", "p_mcnemar_recall", "p_mcnemar_specificity", "p_sign_flip")
 
 
@@ -57,7 +58,8 @@ class Comparison:
     spread : method x metric; SD over training seeds (inference "held-out"), NaN elsewhere
     rank_low, rank_high : by method; NaN for descriptive rows and where there are no p-values
     best_set : by method; True, False, or None where there are no p-values
-    letters : by method; ranked rows that share a letter are not shown to differ; "" where there are no p-values
+    letters : by method; ranked rows that share a letter are not shown to differ; "" where there are no p-values, and for
+        each of more than `MANY_ROWS` ranked rows
     pairs : each unordered pair of ranked methods once: a, b, difference (a - b); p, its own; p_adjusted, low and high, of
         all pairs together; error, the standard error that the test uses; p_nadeau_bengio and p_holm (Holm's adjustment of t
         tests), NaN where there are none; the secondary p-values (not adjusted, NaN where they do not apply); `p_equivalent`,
@@ -100,6 +102,15 @@ class Comparison:
     auprc_baseline: float
     power: Power
     notes: list[str]
+
+    @property
+    def listed(self) -> pd.DataFrame:
+        """`pairs`; of more than `MANY_ROWS` ranked rows those with the first of them and of neighbours alone."""
+        both = self.pairs[["a", "b"]].to_numpy()
+        ranked = set(both.ravel())
+        names = [name for name in self.metrics.index if name in ranked]
+        a, b = pd.Index(names).get_indexer(both.ravel()).reshape(-1, 2).T
+        return self.pairs[is_listed(a, b, len(names))]
 
     @property
     def counted_sites(self) -> int | None:
@@ -210,16 +221,27 @@ def compare(
         pd.Series(calibration_error(run)[order], index=names),
         inferred.prevalence,
         _power(inferred, compared, to_come),
-        [*inferred.notes, *_warnings(run, names, pairs)],
+        [*inferred.notes, *([MANY] if len(tested) > MANY_ROWS else []), *_warnings(run, names, pairs)],
     )
 
 
-def each_alone(run: Evaluation, inference: str, metric: str, *, interim: bool = False) -> pd.DataFrame:
+def is_listed(a: Index, b: Index, rows: int) -> Bools:
+    """Whether a pair is listed, by the places of its rows among so many: of `MANY_ROWS` every one is."""
+    return np.asarray((rows <= MANY_ROWS) | (np.minimum(a, b) == 0) | (np.abs(a - b) == 1))
+
+
+def each_alone(
+    run: Evaluation, inference: str, metric: str, *, order: Sequence[str] | None = None, interim: bool = False
+) -> pd.DataFrame:
     """Every pair of methods as the only contrast that was named in advance: of each what `compare` gives for it as a family.
 
-    Pairs are those of `numpy.triu_indices`, in the order of the methods; the columns those of `Comparison.families`.
+    Pairs are those of `numpy.triu_indices`, in the order of the methods, as far as they are listed (`is_listed`) by `order`;
+    the columns those of `Comparison.families`.
     """
     a, b = np.triu_indices(len(run.methods), 1)
+    places = pd.Index(order or run.methods).get_indexer(pd.Index(run.methods))
+    listed = is_listed(places[a], places[b], len(places))
+    a, b = a[listed], b[listed]
     pairs = Pairs(a, b, np.arange(len(a)))
     inferred = _inferred(run, inference, metric, a, b, interim=interim)
     found = singly(inferred, pairs)
@@ -311,7 +333,8 @@ def _ranks(better: Bools, score: Floats, awaited: int) -> pd.DataFrame:
     """Rank interval, best set and letters of the tested rows of a family; a greater `score` is better."""
     order = np.argsort(-score, kind="stable")
     low, high = rank_intervals(better, awaited)
-    lettered = pd.Series(letters(better[np.ix_(order, order)]), index=order, dtype=object).sort_index()
+    written = letters(better[np.ix_(order, order)]) if len(score) <= MANY_ROWS else ""
+    lettered = pd.Series(written, index=order, dtype=object).sort_index()
     return pd.DataFrame({"low": low, "high": high, "best": best_set(better), "letters": lettered})
 
 

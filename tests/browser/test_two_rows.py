@@ -13,6 +13,7 @@ from benchmark.leaderboard.one_pair import as_lines, pair_at
 from benchmark.leaderboard.page import page
 from benchmark.leaderboard.standings import Standings
 from benchmark.registry.catalogue import Catalogue
+from benchmark.statistics import comparison
 from benchmark.suites.suite import Suite
 from tests.browser.conftest import DESCRIPTIVE, HOSTILE, Reader, made_suite, opened
 from tests.leaderboard.made_standings import row, table
@@ -117,3 +118,25 @@ def test_the_other_way_round_turns_every_sign(reader: Reader):
     assert reader.page.locator("#row-a").input_value() == ABLATION
     assert reader.page.locator("[data-test=difference]").inner_text() == one.replace("+", "\u2212")
     assert f"a={ABLATION.replace('[', '%5B')[:5]}" in reader.page.url
+
+
+@pytest.mark.slow
+def test_a_page_of_many_rows_names_the_command_for_a_pair_that_it_does_not_hold(
+    browser: Browser,
+    with_ablations: tuple[Path, list[Standings], Catalogue, Standings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(comparison, "MANY_ROWS", 3)
+    tables, catalogue = with_ablations[1:3]
+    path = tmp_path / "many.html"
+    path.write_text(page(made_suite(), tables, catalogue), encoding="utf-8")
+    with opened(browser, path, tables, catalogue) as reader:
+        reader.open(address(0, reader, view="two", a="beta", b="weak"))
+        assert "the command below tests these two" in reader.page.locator("#verdict").inner_text()
+        assert reader.page.locator("details[open] code", has_text='compare "beta" "weak"').is_visible()
+        assert reader.page.locator("[data-test]").count() == 0
+        reader.open(address(0, reader, view="two", a="alpha", b="weak"))
+        assert "significantly better" in reader.page.locator("#verdict").inner_text()
+        reader.open(address(0, reader, view="pairs"))
+        assert "too many for a figure" in reader.page.locator("#panel").inner_text()

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from benchmark.cells.task import Task, TaskSplit
-from benchmark.leaderboard.exports import as_csv, pairs_as_csv
+from benchmark.leaderboard.exports import as_csv, as_json, pairs_as_csv
 from benchmark.leaderboard.latex import NAMES, as_latex, escaped
 from benchmark.leaderboard.standings import Standings
-from benchmark.statistics import inflation
+from benchmark.statistics import comparison, inflation
 from benchmark.statistics.metric_names import METRICS
 from tests.leaderboard.made_standings import made_task, row, table
 
@@ -99,6 +99,18 @@ def test_the_csv_of_pairs_has_each_pair_of_ranked_rows_once(cross_validated: Sta
     for column in ("difference", "low", "high", "p", "p_adjusted", "p_nadeau_bengio", "p_holm", "p_mcnemar"):
         np.testing.assert_array_equal(tested[column], found.pairs[column])
     assert frame[frame.protocol != "repeated-cv"]["p"].isna().all()
+
+
+def test_of_many_rows_the_csv_of_pairs_has_the_listed_ones_and_every_pair_of_the_named_rows(
+    cross_validated: Standings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = cross_validated.task
+    four = table(task, [row(task, name, strength) for name, strength in (("a", 3.0), ("b", 2.0), ("c", 1.0), ("d", 0.1))])
+    assert pairs_as_csv([four]).count("\n") == 7
+    monkeypatch.setattr(comparison, "MANY_ROWS", 3)
+    assert pairs_as_csv([four]).count("\n") == 6, "b and d are neither first nor neighbours"
+    assert pairs_as_csv([four], {"b", "d"}).count("\n") == 2
+    assert len(as_json("made", [four])["tables"][0]["pairs"]) == 5
 
 
 def test_without_tables_the_exports_have_their_heads_alone() -> None:

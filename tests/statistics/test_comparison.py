@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from benchmark.statistics import inflation
+from benchmark.statistics import comparison, inflation
 from benchmark.statistics.comparison import Comparison, compare
 from benchmark.statistics.delong import delong_test
 from benchmark.statistics.families import Pairs, all_pairs, named
@@ -359,6 +360,21 @@ def test_sixty_rows_are_ranked_lettered_and_put_into_the_best_set_by_one_matrix(
     assert {name: 60 - count for name, count in worse.items()} == found.rank_high.to_dict()
     assert {name for name, count in better.items() if not count} == set(found.best_set[found.best_set.eq(True)].index)
     assert 1 < found.best_set.sum() < 60
+
+
+def test_of_many_rows_the_pairs_of_the_first_and_of_neighbours_are_listed_and_none_has_letters(task, monkeypatch):
+    scores = made_scores(task, {f"m{m}": m / 3 for m in range(6)})
+    whole = run(task, scores)
+    pd.testing.assert_frame_equal(whole.listed, whole.pairs)
+    monkeypatch.setattr(comparison, "MANY_ROWS", 5)
+    many = run(task, scores)
+    pd.testing.assert_frame_equal(many.pairs, whole.pairs)
+    first, *others = many.metrics.index
+    listed = {frozenset(pair) for pair in many.listed[["a", "b"]].to_numpy().tolist()}
+    assert listed == {frozenset(pair) for pair in [*((first, name) for name in others), *pairwise(others)]}
+    assert set(many.letters) == {""} and set(whole.letters) != {""}
+    pd.testing.assert_series_equal(many.rank_low, whole.rank_low)
+    assert [note for note in many.notes if note not in whole.notes] == [comparison.MANY]
 
 
 def test_swapping_the_rows_of_a_pair_swaps_signs_and_keeps_every_probability(task, scores):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark.statistics import comparison
 from benchmark.statistics.comparison import compare, each_alone
 from benchmark.statistics.evaluation import evaluate
 
@@ -69,3 +72,14 @@ def test_a_pair_alone_is_a_family_of_one(inference: str, sites: int, metric: str
 def test_an_interim_table_has_differences_alone():
     found = each_alone(evaluate(*frames("fold", 0)), "fold", "auc", interim=True)
     assert found["p"].isna().all() and found["difference"].notna().all()
+
+
+def test_of_many_rows_the_listed_pairs_alone_are_tested(monkeypatch: pytest.MonkeyPatch):
+    task, scores, thresholds = frames("fold", 0)
+    run, order = evaluate(task, scores, thresholds), ["fair", "good", "constant", "twin", "noise", "other noise"]
+    whole = each_alone(run, "fold", "auc").set_index(["a", "b"])
+    monkeypatch.setattr(comparison, "MANY_ROWS", 5)
+    many = each_alone(run, "fold", "auc", order=order).set_index(["a", "b"])
+    wanted = {frozenset(pair) for pair in [*(("fair", name) for name in order[1:]), *pairwise(order[1:])]}
+    assert {frozenset(pair) for pair in many.index} == wanted
+    pd.testing.assert_frame_equal(many[SHOWN], whole.loc[many.index, SHOWN])

@@ -44,6 +44,7 @@ const DRAWN = {
   pairs() {
     const current = table();
     if (!current.tested) return [untested()];
+    if (!current.all_pairs) return [paragraph(`${current.comparisons} pairs are too many for a figure. Choose two rows to compare.`)];
     const rows = records([current.pairs]);
     const shown = rows.filter(({ verdict }) => verdict in TURNED).length;
     const caption = sentences(
