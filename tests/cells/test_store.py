@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store
+from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store, Stored
 from benchmark.system.errors import StoreError
 from benchmark.system.files import exclusive, safe, write_durably
 
@@ -48,6 +48,23 @@ def test_a_cell_is_read_as_it_was_written(store: Store) -> None:
     store.write(RECORD)
     assert store.read(ADDRESS) == RECORD
     assert store.row("soop", "repeated-cv", ADDRESS.method) == {"seed39-fold0": RECORD}
+
+
+def test_a_plan_knows_of_a_cell_what_stands_in_its_file_and_sets_a_torn_one_aside(store: Store) -> None:
+    timed = replace(
+        RECORD, measured={"fit_seconds": 0.25, "predict_seconds": 0.5, "changed_on_recomputation": True, "run": "r"}
+    )
+    found = replace(ADDRESS, split="seed39-fold1")
+    failed = replace(RECORD, address=found, outcome="failed", probabilities=[], columns={"rank": [1.0, None]}, reason="x")
+    for record in (timed, failed):
+        store.write(record)
+    torn = store.path(replace(ADDRESS, split="seed39-fold2"))
+    torn.write_bytes(store.path(ADDRESS).read_bytes().replace(b"0.47", b"0.48"))
+    assert store.known(*ADDRESS.row) == {
+        "seed39-fold0": Stored(ADDRESS, RECORD.key, "ok", 0.75, changed=True),
+        "seed39-fold1": Stored(found, RECORD.key, "failed", None, changed=False),
+    }
+    assert not torn.exists() and torn.with_name(torn.name + ".torn").is_file()
 
 
 JSON = st.recursive(
