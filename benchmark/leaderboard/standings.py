@@ -71,17 +71,16 @@ class Standings:
         whole = pd.concat([frame.add_suffix(part) for part, frame in frames.items()], axis="columns")
         return {str(name): {str(key): value for key, value in row.items()} for name, row in whole.to_dict("index").items()}
 
-    @property
+    @cached_property
     def tested(self) -> bool:
         """Whether any pair of rows is tested."""
         return self.comparison is not None and bool(self.comparison.pairs["p"].notna().any())
 
-    @property
+    @cached_property
     def ranked(self) -> list[str]:
         """The complete ranked rows, best first."""
-        if self.comparison is None:
-            return []
-        return [name for name in self.comparison.metrics.index if name in self.rows.ranked]
+        ranked = set(self.rows.ranked)
+        return [] if self.comparison is None else [name for name in self.comparison.metrics.index if name in ranked]
 
 
 def standings(
