@@ -1,6 +1,7 @@
 """What 100,000 cells cost to plan and to rank, from made predictions: `python -m tools.scale [--rows 1000] [--folder DIR]`.
 
-With `--hospitals` the rows stand on the International Stroke Trial, each of its 464 hospitals held out. Nothing is fitted. Each step runs in a process of its own, whose time and greatest memory are shown.
+With `--hospitals` the rows stand on the International Stroke Trial, each of its 464 hospitals held out. Nothing is fitted.
+Each step runs in a process of its own, whose time and greatest memory are shown.
 """
 
 from __future__ import annotations
