@@ -20,7 +20,7 @@ def run(options: Options) -> int:
     if options.json:
         print_json(as_json(suite.name, rank(suite, catalogue, local=local, jobs=jobs)))
         return 0
-    before = state(suite, catalogue, code, local=local, jobs=jobs)
+    before = state(suite, catalogue, code, local=local)
     told = said(suite, before, (leaderboard_path(suite), page_path(suite)))
     if told is None:
         tables = rank(suite, catalogue, local=local, jobs=jobs)
@@ -30,7 +30,7 @@ def run(options: Options) -> int:
         page.write()
         rows = sum(len(table.rows.complete) for table in tables)
         told = f"{board.path}: {len(tables)} tables, {rows} complete rows\npage: {page.path}"
-        if state(suite, catalogue, code, local=local, jobs=jobs) == before:  # else cells came while it worked
+        if state(suite, catalogue, code, local=local) == before:  # else cells came while it worked
             remember(suite, before, (board, page), told)
     print(told)
     return 0

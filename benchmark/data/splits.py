@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,9 +79,15 @@ def inner_cut(cohort: Cohort, seed: int) -> tuple[Index, Index]:
 
 
 def binding_groups(cohort: Cohort) -> NDArray[np.str_] | None:
-    """The groups where they bind, that is where a patient has several rows; None otherwise."""
+    """The groups where they bind, that is where a patient has several rows; None otherwise. Counted once for an object."""
     groups = cohort.groups
-    return None if groups is None or len(np.unique(groups)) == len(groups) else groups
+    if groups is not None and cohort not in _ALONE:
+        _ALONE[cohort] = len(np.unique(groups)) == len(groups)
+    return None if groups is None or _ALONE[cohort] else groups
+
+
+_ALONE: WeakKeyDictionary[Cohort, bool] = WeakKeyDictionary()
+"""Whether each patient of a cohort has one row."""
 
 
 def _classes(cohort: Cohort) -> NDArray[Any]:

@@ -2,17 +2,19 @@
 
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from benchmark.cells.rows import gathered, pairings
+from benchmark.cells.audited import audit_path
+from benchmark.cells.rows import pairings, reference_folders
+from benchmark.cells.store import Store
 from benchmark.leaderboard.further import further_suites
 from benchmark.leaderboard.plotting import browser_bundle
 from benchmark.leaderboard.publication import File
@@ -21,27 +23,51 @@ from benchmark.suites.suite import Suite
 from benchmark.system.errors import BenchmarkError, StoreError
 from benchmark.system.files import safe, write_durably
 from benchmark.system.locations import results_folder
-from benchmark.system.parallel import mapped
 from benchmark.system.provenance import file_digest
 
+Stamp = tuple[str, int, int, int, int]
+"""Of a file: its path, size, the times when its content and itself were changed last, and its inode."""
 KINDS = ("*.dist-info", "*.egg-info")
 """The folders that say what is installed."""
 
 
-def state(suite: Suite, catalogue: Catalogue, code: str, *, local: bool = True, jobs: int = 1) -> str:
+def state(suite: Suite, catalogue: Catalogue, code: str, *, local: bool = True) -> str:
     """A digest of all that the files of a suite are made of.
 
-    These are the stored rows with every prediction, those of its further suites, the suites, what their methods, datasets and
-    protocols say of themselves, the package's `code`, the library that draws and all that is installed. Tables are read by as
-    many processes as `jobs` says.
+    These are the files of the stored rows (each by its stamp: place, size, times and inode), those of its further suites, the
+    suites, what their methods, datasets and protocols say of themselves, the package's `code`, the library that draws and all
+    that is installed.
     """
     suites = (suite, *further_suites(suite, catalogue, local=local))
-    tables = [(each, names) for each in suites for names in pairings(each, catalogue)]
-    rows = mapped(lambda table: _digest(gathered(table[0], catalogue, *table[1], local=local)), tables, jobs)
+    tables = sorted({names for each in suites for names in pairings(each, catalogue)})
     methods = dict.fromkeys(name for each in suites for name in each.methods)
     entries = [catalogue.method(name).entry for name in methods]
-    protocols = [catalogue.protocol(name).entry for each in suites for name in each.protocols]
-    return _digest([local, suites, entries, protocols, rows, code, _installed(), _bundle()])
+    datasets = [catalogue.dataset(name).entry for name, _ in tables]
+    protocols = [catalogue.protocol(name).entry for _, name in tables]
+    files = [stamp for names in tables for stamp in _stamps(*names)]
+    return _digest([local, suites, entries, datasets, protocols, files, code, _installed(), _bundle()])
+
+
+def _stamps(dataset: str, protocol: str) -> list[Stamp]:
+    """Those of every file in which rows of a table are stored, and of what an audit found of the dataset."""
+    folders = [Store().task_path(dataset, protocol).parent, *reference_folders(dataset, protocol)]
+    audited = audit_path(dataset)
+    below = [(_stamp(str(audited), audited.stat()))] if audited.is_file() else []
+    return below + [stamp for folder in folders if folder.is_dir() for stamp in _below(str(folder))]
+
+
+def _below(folder: str) -> Iterator[Stamp]:
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                yield from _below(entry.path)
+            else:
+                yield _stamp(entry.path, entry.stat())
+
+
+def _stamp(path: str, found: os.stat_result) -> Stamp:
+    """A file that was written again has another one: nobody can set the time of its last change."""
+    return path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def said(suite: Suite, state: str, paths: Iterable[Path]) -> str | None:
@@ -89,9 +115,7 @@ def _plain(value: Any) -> Any:
         return value
     if type(value) is str:
         return value.encode("utf-8", "surrogatepass")  # a path may hold what is no UTF-8
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return [str(value.dtype), value.shape, value.tobytes()]
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, Mapping):
         return [[_plain(key), _plain(each)] for key, each in value.items()]

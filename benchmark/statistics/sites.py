@@ -21,6 +21,8 @@ MIN_OF_A_CLASS = 5
 COUNTED = 36
 """Up to so many sites all sign patterns are counted; beyond, `FLIPS` of them are drawn."""
 FLIPS = 9_999
+TOGETHER = 256
+"""For about so many pairs at once it is counted which drawn patterns reach them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +144,13 @@ def sign_flip(differences: Floats) -> Floats:
         return np.full(pairs, np.nan)
     # Sums that are equal but for the rounding of their terms count as reached.
     reach = np.abs(differences.sum(axis=1)) - 1e-12 * (1.0 + np.abs(differences).sum(axis=1))
-    share = _counted_share if sites <= COUNTED else _drawn_share
-    return np.array([np.nan if np.isnan(least) else share(d, least) for d, least in zip(differences, reach, strict=True)])
+    known = np.flatnonzero(~np.isnan(reach))
+    p = np.full(pairs, np.nan)
+    if sites > COUNTED:
+        p[known] = _drawn_shares(differences[known], reach[known])
+    else:
+        p[known] = [_counted_share(differences[pair], reach[pair]) for pair in known]
+    return p
 
 
 def _counted_share(differences: Floats, least: float) -> float:
@@ -166,9 +173,12 @@ def _signed_sums(values: Floats) -> Floats:
     return sums
 
 
-def _drawn_share(differences: Floats, least: float) -> float:
-    drawn = 1.0 - 2.0 * np.random.default_rng(0).integers(0, 2, size=(FLIPS, len(differences)))
-    return float((1 + np.sum(np.abs(drawn @ differences) >= least)) / (FLIPS + 1))
+def _drawn_shares(differences: Floats, least: Floats) -> Floats:
+    """The shares of `FLIPS` sign patterns and the observed one; all pairs have the same patterns."""
+    drawn = 1.0 - 2.0 * np.random.default_rng(0).integers(0, 2, size=(FLIPS, differences.shape[1]))
+    parts = np.array_split(np.arange(len(least)), len(least) // TOGETHER + 1)
+    reached = [np.sum(np.abs(drawn @ differences[part].T) >= least[part], axis=0) for part in parts]
+    return np.asarray((1 + np.concatenate(reached)) / (FLIPS + 1))
 
 
 @dataclass(frozen=True, eq=False)

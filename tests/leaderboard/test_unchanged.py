@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark.cells.rows import TableRows, current_suite, gather
+from benchmark.cells.rows import current_suite
 from benchmark.cells.store import Store, parse
 from benchmark.leaderboard import publication, unchanged
 from benchmark.system import provenance
@@ -87,7 +88,7 @@ def test_another_library_or_other_code_is_ranked_anew(ranked, monkeypatch, tmp_p
 
     before = now()
     assert now("edited") != before and now(local=False) != before
-    assert now() == now(jobs=2) == before
+    assert now() == before
     (tmp_path / "numpy-99.dist-info").mkdir()
     monkeypatch.setattr(unchanged.sys, "path", [*unchanged.sys.path, str(tmp_path)])
     other = now()
@@ -151,43 +152,45 @@ def test_cards_of_protocols_and_of_methods_of_further_suites_count(ranked, monke
 
 def test_numbers_and_names_of_any_size_have_a_digest(ranked, monkeypatch):
     suite, catalogue = suite_of(ranked)
-    row = gather(suite, catalogue)[0]
+    entry = catalogue.method(suite.ranked[0]).entry
     values = [2**200, 2**200 + 1, -(2**70), "caf\udce9", float("nan"), {3, 1, 2}, {1: 2}, None, True, 1, 1.0, "1"]
     found = []
     for value in values:
-        other = dataclasses.replace(row, complete=(changed(row.complete[0], "chosen", value), *row.complete[1:]))
-        monkeypatch.setattr(unchanged, "gathered", lambda *words, found=other, **options: found)
+        monkeypatch.setitem(vars(entry), "constants", {"given": value})
         found.append(unchanged.state(suite, catalogue, ""))
     assert len(set(found)) == len(values)
 
 
-def test_every_field_of_the_rows_and_of_the_task_counts(ranked, monkeypatch):
+def test_the_files_of_other_tables_do_not_count_and_no_stored_row_is_read(ranked, monkeypatch):
     suite, catalogue = suite_of(ranked)
-    table = gather(suite, catalogue)[0]
-
-    def state_of(other: TableRows) -> str:
-        with monkeypatch.context() as patch:
-            patch.setattr(unchanged, "gathered", lambda *words, **options: other)
-            return unchanged.state(suite, catalogue, "")
-
-    found = {"as it is": state_of(table)}
-    for name in (field.name for field in dataclasses.fields(TableRows)):
-        found[name] = state_of(dataclasses.replace(table, **{name: ["changed"]}))
-    for name in (field.name for field in dataclasses.fields(table.task)):
-        found[f"task.{name}"] = state_of(dataclasses.replace(table, task=changed(table.task, name)))
-    row = table.complete[0]
-    for name in (field.name for field in dataclasses.fields(row)):
-        found[f"row.{name}"] = state_of(dataclasses.replace(table, complete=(changed(row, name), *table.complete[1:])))
-    assert len(set(found.values())) == len(found)
+    before = unchanged.state(suite, catalogue, "")
+    other = ranked.output / "results" / "cells" / "elsewhere" / "repeated-cv" / "steady" / "seed39-fold0.json"
+    other.parent.mkdir(parents=True)
+    other.write_text("{}")
+    monkeypatch.setattr(Path, "read_bytes", None)
+    assert unchanged.state(suite, catalogue, "") == before
 
 
-def changed(of: Any, name: str, value: Any = ("changed",)) -> Any:
-    """The same with one field changed, whatever its class makes of it when it is made."""
-    other = object.__new__(type(of))
-    fields = [field.name for field in dataclasses.fields(of)]
-    for field in fields:
-        object.__setattr__(other, field, value if field == name else getattr(of, field))
-    return other
+@pytest.mark.parametrize(
+    "where", ["cells/{0}/{1}/new-row/seed39-fold0.json", "reference/{0}/{1}/new.parquet", "audit/{0}.json"]
+)
+def test_a_file_that_comes_counts(ranked, where):
+    suite, catalogue = suite_of(ranked)
+    before = unchanged.state(suite, catalogue, "")
+    new = ranked.output / "results" / where.format(*suite.pairings[0])
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.write_text("{}")
+    assert unchanged.state(suite, catalogue, "") != before
+
+
+def test_a_cell_that_is_written_in_its_place_with_its_old_time_counts(ranked):
+    suite, catalogue = suite_of(ranked)
+    path = next((ranked.output / "results" / "cells").rglob("steady/*.json"))
+    was, before = path.stat(), unchanged.state(suite, catalogue, "")
+    path.write_bytes(path.read_bytes()[:-3] + b"x}\n")
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (was.st_size, was.st_mtime_ns)
+    assert unchanged.state(suite, catalogue, "") != before
 
 
 def suite_of(ranked: MadeBenchmark) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from benchmark.statistics.sites import auc_variance_floor, random_effects, sign_flip, site_t, small_sites
 
@@ -48,6 +49,17 @@ def test_sign_flip_is_unchanged_by_swapping_and_1_for_identical_scores():
     d = np.random.default_rng(3).normal(size=(2, 20))
     np.testing.assert_array_equal(sign_flip(d), sign_flip(-d))
     assert sign_flip(np.zeros((1, 20)))[0] == 1
+
+
+def test_drawn_sign_flips_are_those_of_each_pair_alone_and_near_the_normal_ones():
+    d = np.random.default_rng(4).normal(0.02, 0.2, size=(600, 200))
+    d[5, 3] = np.nan
+    p = sign_flip(d)
+    alone = np.concatenate([sign_flip(row[None]) for row in d[::40]])
+    np.testing.assert_array_equal(p[::40], alone)
+    assert np.isnan(p[5]) and np.isfinite(np.delete(p, 5)).all()
+    z = np.delete(d, 5, 0).sum(axis=1) / np.sqrt((np.delete(d, 5, 0) ** 2).sum(axis=1))
+    assert np.abs(np.delete(p, 5) - 2 * norm.sf(np.abs(z))).max() < 0.02
 
 
 def test_sign_flip_over_33_sites_counts_every_pattern():
