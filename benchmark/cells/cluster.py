@@ -33,6 +33,7 @@ from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.files import check_sealed
 from benchmark.system.locations import ROOT, data_folder, output_folder
+from benchmark.system.secrets import take_secrets
 from benchmark.system.threads import DEVICE
 
 R = TypeVar("R")
@@ -120,11 +121,12 @@ class Order:
 class Answer:
     """What a worker says: `kind` is one of done, limit, died, refused, lacks; the rest as that asks for.
 
-    content : the pickled result of the call. names : folders that the worker lacks, or has made in a data folder of its own.
+    content : the pickled result of the call. names : folders that the worker lacks or has made, in its data folder `data`.
     """
 
     kind: str
     worker: str = ""
+    data: str = ""
     content: bytes = b""
     words: str = ""
     names: tuple[str, ...] = ()
@@ -207,8 +209,8 @@ class DaskCluster(CellExecutor):
     def _workers(self) -> dict[str, Any]:
         """What Dask knows of the workers that are there, by address; none where the scheduler went away."""
         try:
-            return dict(self._client.scheduler_info(n_workers=-1)["workers"])
-        except (OSError, RuntimeError):
+            return dict(self._client.scheduler_info(n_workers=-1).get("workers", {}))
+        except (AttributeError, OSError, RuntimeError):  # of a client that is closed
             return {}
 
     @property
@@ -275,7 +277,11 @@ class DaskCluster(CellExecutor):
             if self._ending:
                 future.cancel()
                 return
-            sent = self._client.submit(_carry_out, order, key=f"cell-{uuid.uuid4().hex}", pure=False, retries=0)
+            try:
+                sent = self._client.submit(_carry_out, order, key=f"cell-{uuid.uuid4().hex}", pure=False, retries=0)
+            except Exception as error:
+                future.set_exception(self._lost(error))
+                return
             self._sent[sent] = future
         sent.add_done_callback(partial(self._answered, order, future, deaths))
 
@@ -287,7 +293,10 @@ class DaskCluster(CellExecutor):
             self._sent.pop(sent, None)
         try:
             answer: Answer = sent.result()
-            self._couriers.submit(self._taken, order, future, deaths, answer)
+            if answer.names:
+                self._couriers.submit(self._taken, order, future, deaths, answer)
+            else:
+                self._taken(order, future, deaths, answer)
         except KilledWorker as error:
             if deaths < DEATHS:
                 self._send(order, future, deaths + 1)
@@ -303,6 +312,9 @@ class DaskCluster(CellExecutor):
             future.set_exception(BenchmarkError(f"{self._address}: a worker cannot compute cells ({reason}): {MEND}"))
 
     def _lost(self, error: BaseException) -> BenchmarkError:
+        if isinstance(error, RuntimeError) and self._client.status == "running":
+            reason = " ".join(str(error).split())[:200]
+            return BenchmarkError(f"{self._address}: the scheduler cannot pass on a cell ({reason}): {MEND}")
         return BenchmarkError(
             f"the scheduler at {self._address} went away: finished cells are saved; run the same command again when it is back"
         )
@@ -312,7 +324,7 @@ class DaskCluster(CellExecutor):
         try:
             if answer.kind == "lacks":
                 for name in answer.names:
-                    self._push(answer.worker, name)
+                    self._push(answer.worker, answer.data, name)
                 self._send(order, future, deaths)
             elif answer.kind == "refused":
                 words = answer.words or self._software.differs(pickle.loads(answer.content))
@@ -323,41 +335,55 @@ class DaskCluster(CellExecutor):
                 future.set_exception(RuntimeError(answer.words))
             else:
                 for name in answer.names:
-                    self._pull(answer.worker, name)
+                    self._pull(answer.worker, answer.data, name)
                 future.set_result(pickle.loads(answer.content))
         except _WorkerLeft:
             self._send(order, future, deaths)
+        except OSError as error:
+            future.set_exception(BenchmarkError(f"cannot keep what worker {answer.worker} has made ({error})"))
         except BaseException as error:
             future.set_exception(error)
 
-    def _push(self, worker: str, name: str) -> None:
+    def _push(self, worker: str, data: str, name: str) -> None:
         """Send a sealed folder to a worker. Raises `_WorkerLeft` where that has left."""
         folder, aside = data_folder() / name, _beside(name)
-        if self._on(worker, _has, name):  # it was sent with another cell meanwhile
+        if self._on(worker, _has, data, name):  # it was sent with another cell meanwhile
             return
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            with path.open("rb") as stream:
-                content, place = stream.read(CHUNK), 0
-                while content or not place:
-                    self._on(worker, _receive, aside, path.relative_to(folder).as_posix(), place, content)
-                    place += len(content) or 1
-                    content = stream.read(CHUNK)
-        self._on(worker, _take_in, aside, name)
+        if not folder.is_dir():
+            raise BenchmarkError(f"{folder} is not there, and worker {worker} needs it: run again")
+        try:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                with path.open("rb") as stream:
+                    content, place = stream.read(CHUNK), 0
+                    while content or not place:
+                        self._on(worker, _receive, data, aside, path.relative_to(folder).as_posix(), place, content)
+                        place += len(content) or 1
+                        content = stream.read(CHUNK)
+            self._on(worker, _take_in, data, aside, name)
+        except BenchmarkError:  # what it holds of it fills its disk
+            self._on(worker, _drop, data, aside)
+            raise
 
-    def _pull(self, worker: str, name: str) -> None:
-        """Fetch a sealed folder that a worker has made. Raises `_WorkerLeft` where that has left."""
-        aside = _beside(name)
-        for file, size in self._on(worker, _listed, name).items():
-            for place in range(0, max(size, 1), CHUNK):
-                _receive(aside, file, place, self._on(worker, _read, name, file, place))
-        _take_in(aside, name)
+    def _pull(self, worker: str, data: str, name: str) -> None:
+        """Fetch a sealed folder that a worker has made, unless it is seen here. Raises `_WorkerLeft` where that has left."""
+        own, aside = str(data_folder()), _beside(name)
+        if _has(own, name):
+            return
+        try:
+            for file, size in self._on(worker, _listed, data, name).items():
+                for place in range(0, max(size, 1), CHUNK):
+                    _receive(own, aside, file, place, self._on(worker, _read, data, name, file, place))
+            _take_in(own, aside, name)
+        finally:
+            _drop(own, aside)
 
     def _on(self, worker: str, function: Callable[..., R], *args: Any) -> R:
+        """Call a function of data folders on a worker. Raises `_WorkerLeft`, and `BenchmarkError` for what its disk refuses."""
         try:
             found = self._client.run(function, *args, workers=[worker])
         except (OSError, ValueError, KeyError, CancelledError) as error:
             if worker in self._workers():
-                raise BenchmarkError(f"worker {worker} cannot keep the data that it is sent ({error})") from error
+                raise BenchmarkError(f"worker {worker} can no longer read or keep data in its data folder ({error})") from error
             raise _WorkerLeft from error
         if worker not in found:
             raise _WorkerLeft
@@ -396,7 +422,7 @@ def _carry_out(order: Order) -> Answer:
         return Answer("refused", at, words=f"it runs since before {SELF.name} was changed, and must be started again")
     data = _data_here(order.data)
     if lacking := tuple(name for name in order.needs if not (data / name).is_dir()):
-        return Answer("lacks", at, names=lacking)
+        return Answer("lacks", at, str(data), names=lacking)
     key = worker.get_current_task()
     with _children(order, data, worker.state.nthreads) as pool:
         work = partial(_answer, order.call, order.software, order.data, str(data))
@@ -416,8 +442,8 @@ def _carry_out(order: Order) -> Answer:
     if error is not None:
         return Answer("died", at, words=str(error))
     answer = future.result()
-    made = order.makes if answer.kind == "done" and str(data) != order.data else ()
-    return replace(answer, worker=at, names=made)
+    made = tuple(name for name in order.makes if answer.kind == "done" and (data / name).is_dir())
+    return replace(answer, worker=at, data=str(data), names=made)
 
 
 def _data_here(of_run: str) -> Path:
@@ -434,6 +460,7 @@ def _children(order: Order, data: Path, threads: int) -> Iterator[LocalProcesses
             own = {"STROKEBENCH_DATA": str(data), "STROKEBENCH_OUTPUT": output, **order.variables}
             # a nanny's workers are daemons, which may not have children; these end with their parent by themselves
             multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+            take_secrets()  # for good: what one run would put back, the children of another would get
             _RUNS[order.run] = _Children(LocalProcesses(threads, Limits(), own, _prepare))
             threading.Thread(target=_end_when_idle, args=[order.run], daemon=True).start()
         children = _RUNS[order.run]
@@ -470,8 +497,6 @@ def _end_run(run: str) -> None:
 
 def _answer(call: bytes, software: str, of_run: str, here: str) -> Answer:
     """Make a pickled call in a child process of a worker, whose data folder is `here`, unless its software is not the run's."""
-    from benchmark.cells.planning import Cell
-
     own = _software()
     if own.digest != software:
         return Answer("refused", content=pickle.dumps(own))
@@ -480,11 +505,40 @@ def _answer(call: bytes, software: str, of_run: str, here: str) -> Answer:
     except Exception as error:  # what it names is not here
         return Answer("refused", words=f"it cannot read a cell ({type(error).__name__}: {error})")
     args = [_at_home(arg, of_run, here) for arg in args]
-    cells = [arg for arg in args if isinstance(arg, Cell)]
-    for path, code in ((cell.row.method.entry.path, cell.ingredients["method code"]) for cell in cells):
-        if code != (provenance.code_digest(path) if path.is_file() else ""):
-            return Answer("refused", words=f"{path} differs there, or was edited during the run")
+    if words := next(filter(None, map(_unfit, args)), ""):
+        return Answer("refused", words=words)
     return Answer("done", content=pickle.dumps(fn(*args)))
+
+
+def _unfit(argument: Any) -> str:
+    """Why a cell or a stage is not here what it is for the run: other code, libraries or weights; empty where it is."""
+    from benchmark.cells.planning import Cell, code_of
+    from benchmark.cells.stages import PlannedStage
+
+    if isinstance(argument, PlannedStage):
+        path, wanted = argument.owner.entry.path, argument.key.ingredients
+    elif isinstance(argument, Cell):
+        path, wanted = argument.row.method.entry.path, argument.ingredients
+    else:
+        return ""
+    code, libraries = code_of(path)
+    if code != wanted.get("method code", code):
+        return f"{path} differs there, or was edited during the run"
+    for name, version in wanted.get("libraries", {}).items():
+        if libraries.get(name) != version:
+            return f"it has {name} {libraries.get(name) or 'not at all'}, this run {version}"
+    for modality, encoder in argument.row.encoders.items() if isinstance(argument, Cell) else ():
+        if _identity(encoder, modality, argument.row.plugins) != wanted["encoders"][encoder]:
+            return f"its encoder {encoder} has other code, libraries or weights"
+    return ""
+
+
+@cache
+def _identity(encoder: str, modality: str, plugins: tuple[str, ...]) -> str:
+    from benchmark.cells.planning import identity_of
+    from benchmark.registry.discovery import discover
+
+    return identity_of(encoder, modality, discover(plugins))
 
 
 _software = cache(Software.here)
@@ -492,9 +546,10 @@ _software = cache(Software.here)
 
 def _prepare() -> None:
     """Import what a cell needs, so that its limit of time is for its own work as elsewhere."""
-    import benchmark.cells.compute  # noqa: F401
+    with suppress(Exception):  # a cell that is asked for says what is missing
+        import benchmark.cells.compute  # noqa: F401
 
-    _software()
+        _software()
 
 
 def _at_home(argument: Any, of_run: str, here: str) -> Any:
@@ -516,30 +571,34 @@ def _beside(name: str) -> str:
     return str(Path(name).with_name(f".{Path(name).name}.{uuid.uuid4().int}"))
 
 
-def _has(name: str) -> bool:
-    return _below(name).is_dir()
+def _has(data: str, name: str) -> bool:
+    return _below(data, name).is_dir()
 
 
-def _receive(aside: str, file: str, place: int, content: bytes) -> None:
+def _drop(data: str, name: str) -> None:
+    shutil.rmtree(_below(data, name), ignore_errors=True)
+
+
+def _receive(data: str, aside: str, file: str, place: int, content: bytes) -> None:
     """Write a part of a file into a folder beside its final place."""
-    path = _below(aside, file)
+    path = _below(data, aside, file)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("r+b" if path.exists() else "wb") as stream:
         stream.seek(place)
         stream.write(content)
 
 
-def _below(*parts: str) -> Path:
-    """A path below the data folder. Raises `BenchmarkError` for one that leads out of it."""
-    path = data_folder().joinpath(*parts)
-    if not Path(os.path.normpath(path)).is_relative_to(data_folder()):
-        raise BenchmarkError(f"{path} is not below {data_folder()}")
+def _below(data: str, *parts: str) -> Path:
+    """A path below a data folder. Raises `BenchmarkError` for one that leads out of it."""
+    path = Path(data, *parts)
+    if not Path(os.path.normpath(path)).is_relative_to(data):
+        raise BenchmarkError(f"{path} is not below {data}")
     return path
 
 
-def _take_in(aside: str, name: str) -> None:
+def _take_in(data: str, aside: str, name: str) -> None:
     """Give a sealed folder that has come its name, unless one is there. Raises `BenchmarkError` for half of one."""
-    place, folder = _below(aside), _below(name)
+    place, folder = _below(data, aside), _below(data, name)
     if not folder.is_dir():
         check_sealed(place, "run again")
         for path in place.rglob("*"):
@@ -551,12 +610,12 @@ def _take_in(aside: str, name: str) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def _listed(name: str) -> dict[str, int]:
-    folder = _below(name)
+def _listed(data: str, name: str) -> dict[str, int]:
+    folder = _below(data, name)
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
 
 
-def _read(name: str, file: str, place: int) -> bytes:
-    with _below(name, file).open("rb") as stream:
+def _read(data: str, name: str, file: str, place: int) -> bytes:
+    with _below(data, name, file).open("rb") as stream:
         stream.seek(place)
         return stream.read(CHUNK)

@@ -210,7 +210,7 @@ class InFlight(Generic[T, R]):
             done = wait(self._items, timeout=every, return_when=FIRST_COMPLETED).done
             if not done:
                 yield None
-            for future in done:
+            for future in sorted(done, key=lambda future: future.exception() is not None):  # what ends the run comes last
                 yield self._items.pop(future), future
 
 

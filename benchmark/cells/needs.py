@@ -18,6 +18,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.features import bound_to_pool, features_of, is_pretrained_on_pool
 from benchmark.data.modalities.text import TEXT, WORDING
 from benchmark.data.stages import StageKey, rows_digest
+from benchmark.data.written import set_folder
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system.errors import BenchmarkError
 
@@ -72,8 +73,10 @@ class Needs:
         return self._folders[cell]
 
     def _at(self, cell: Cell, keys: Iterable[Hashable]) -> tuple[Path, ...]:
-        """The folders of a cell's cohort, and of these needs."""
-        return (Path(cell.row.folder), *(self._places[key] for key in keys if key in self._places))
+        """The folders of a cell's cohort, of its reports where these were written for it, and of these needs."""
+        written = set_folder(self._cohorts[cell.row.dataset], cell.row.reports)
+        needs = (self._places[key] for key in keys if key in self._places)
+        return (Path(cell.row.folder), *([written] if written.is_dir() else []), *needs)
 
     def marks(self, cell: Cell) -> dict[str, list[str]]:
         """`stages`: the digests of all stages that a cell builds on, those of its encoders included, if there are any."""
@@ -111,7 +114,7 @@ class Needs:
             self.by_key[stage.digest] = Need(stage.digest, str(stage), work, (), seconds)
             before = (stage.digest,)
         learned = () if stage is None else (stage.folder,)
-        folders = Folders((*self._at(cell, ()), *learned), self._at(cell, [key])[1:])
+        folders = Folders((*self._at(cell, ()), *learned), (self._places[key],) if key in self._places else ())
         work = partial(self._build, cell, Encoding(modality, encoder, pool, reports=reports), (None, None), folders)
         self.by_key[key] = Need(key, f"encoder {encoder} on {cell.row.dataset}", work, before, seconds)
         return key

@@ -228,7 +228,7 @@ def describe_row(
         "method": method.spelled,
         "configuration": configuration,
         "method code": own_code,
-        "encoders": {name: _read(encoder_identity, name, modality, catalogue) for modality, name in encoders.items()},
+        "encoders": {name: identity_of(name, modality, catalogue) for modality, name in encoders.items()},
         "libraries": libraries,
     }
     if reports != WORDING:
@@ -264,6 +264,12 @@ def describe_row(
         or _no_queries(made, cohort),
         reports,
     )
+
+
+def identity_of(encoder: str, modality: str, catalogue: Catalogue) -> str:
+    """The digest of an encoder with its weights, or why there is none."""
+    identity: str = _read(encoder_identity, encoder, modality, catalogue)
+    return identity
 
 
 def encoders_of(

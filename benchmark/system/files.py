@@ -11,6 +11,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from benchmark.system.errors import BenchmarkError, StoreError
 
 LONGEST = 180
 """Characters of a file name that are kept as they are; file systems take 255."""
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
+"""What a disk without `flock` answers: NFS 3 without its lock service, Lustre mounted without `flock`."""
 LIST = "files.json"
 """The files of a sealed folder, each with its size and sha256; the size alone where the folder is older than that."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,\[\]-]")
@@ -78,17 +81,32 @@ def set_aside(path: Path) -> None:
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the results folder for one writer. Raises `StoreError` where another run holds it."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = FileLock(folder / ".lock", timeout=0).acquire()
+        held = locked(folder / ".lock", timeout=0)
     except Timeout:
         raise StoreError(f"another run is writing to {folder}: wait for it, or set STROKEBENCH_OUTPUT elsewhere") from None
     except OSError as error:
         raise store_error("write", folder, error) from error
     with held:
         yield
+
+
+def locked(path: Path, timeout: float = -1) -> AbstractContextManager[Any]:
+    """Hold a lock, by `flock`, or on a disk that keeps no such locks by a file beside it; -1 waits without end.
+
+    Raises `filelock.Timeout`, and `OSError` where the file cannot be made.
+    """
+    from filelock import FileLock, SoftFileLock
+
+    try:
+        return FileLock(path, timeout=timeout).acquire()
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return SoftFileLock(path.with_name(f"{path.name}.held"), timeout=timeout).acquire()
 
 
 def _sync(path: Path) -> None:
@@ -117,12 +135,10 @@ def build_once(folder: Path, write: Callable[[Path], None]) -> Path:
 
     Raises what `write` raises, and leaves nothing behind then.
     """
-    from filelock import FileLock
-
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder.with_name(f".{folder.name}.lock")):
         if not folder.is_dir():
             for left in folder.parent.glob(
                 f".{glob.escape(folder.name)}.[0-9]*"

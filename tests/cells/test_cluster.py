@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -11,18 +12,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from benchmark.cells.cluster import Software
+from benchmark.cells import cluster as cluster_of_cells
+from benchmark.cells.cluster import DaskCluster, Software, _unfit
 from benchmark.cells.executors import LocalProcesses
 from benchmark.cells.store import Store
+from benchmark.data.preparation import load_cohort
+from benchmark.data.written import keep
 from benchmark.suites.suite import Limits
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.files import build_once
 from benchmark.system.locations import ROOT
 from tests.cells.test_stages import SHARING
 from tests.made_benchmark import Done, MadeBenchmark
@@ -46,7 +53,7 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskServic
     services = DaskServices(tmp_path_factory.mktemp("cluster"))
     for name, kind in (("first", "--nanny"), ("second", "--no-nanny")):
         own = {variable: str(services.folder / name / variable) for variable in ("STROKEBENCH_DATA", "STROKEBENCH_OUTPUT")}
-        services.add_worker(kind, **own)
+        services.add_worker(kind, **own, MADE_TOKEN="secret")
     yield services
     services.end()
 
@@ -92,6 +99,115 @@ def test_a_cluster_gives_the_bytes_of_one_process_and_brings_data_and_stages_whe
         there = {path.name for path in two_workers.folder.glob(f"*/STROKEBENCH_DATA/{kind}") if path.is_dir()}
         assert here == there, kind
         assert here, kind
+
+
+@pytest.mark.slow
+def test_a_stage_that_fails_on_a_worker_fails_the_cells_that_need_it_and_no_worker_has_secrets(
+    made: MadeBenchmark, two_workers: DaskServices
+) -> None:
+    import_os = "import os\n        assert 'MADE_TOKEN' not in os.environ, 'a secret'\n        "
+    sharing = SHARING.replace("BEGIN", import_os + "raise ValueError('no luck')").replace("BROKEN", "None")
+    words = ["--plugin", str(made.write("sharing.py", sharing)), "--protocol", "holdout", "--seeds", "39"]
+    for method in ("sharing", "sharing[depth=2]"):
+        run_on(made, two_workers, *words, "--method", method, "--method", "steady", code=1)
+        record = Store().row("made", "holdout", method)["holdout-seed39"]
+        assert record.outcome == "failed" and "no luck" in record.reason
+    assert Store().row("made", "holdout", "steady")["holdout-seed39"].outcome == "ok"
+
+
+@pytest.mark.slow
+def test_reports_that_were_written_for_a_cohort_are_sent_with_it(
+    made: MadeBenchmark, two_workers: DaskServices, tmp_path: Path
+) -> None:
+    method = (
+        "from dataclasses import dataclass\nimport numpy as np\nfrom benchmark import register_method\n"
+        '@register_method("reader", family="f", reference="r", fit_modalities={"text"}, predict_modalities={"text"})\n'
+        '@dataclass\nclass Reader:\n    reports: str = "mine"\n    unencoded = frozenset({"text"})\n'
+        "    def fit(self, train, validation, seed): pass\n"
+        "    def predict_proba(self, cases):\n"
+        "        return np.array([len(drafts[0]) / 100 if drafts else 0.5 for drafts in cases.reports])\n"
+    )
+    words = ["--plugin", str(made.write("reader.py", method)), "--protocol", "holdout", "--seeds", "39", "--method", "reader"]
+    cohort = load_cohort("made", made.catalogue())
+    keep(cohort, "mine", tuple((f"of case {case}",) for case in cohort.case_ids), {"writer": "by hand"})
+    run_on(made, two_workers, *words)
+    on_cluster = made.cells()
+    assert [Store().row("made", "holdout", "reader")["holdout-seed39"].outcome] == ["ok"]
+    made.run(*words, "--recompute")
+    assert made.cells() == on_cluster
+
+
+def test_other_code_or_libraries_of_a_cell_or_stage_are_refused_by_name(made: MadeBenchmark) -> None:
+    plugin = made.write("sharing.py", SHARING.replace("BEGIN", "pass").replace("BROKEN", "None"))
+    cell, image = made.cell("sharing", plugins=[plugin]), made.cell("of-image")
+    assert [_unfit(each) for each in (cell, cell.stages[0], image, "no cell")] == [""] * 4
+    other = replace(cell.row, ingredients={**cell.row.ingredients, "libraries": {"python": "3.11", "numpy": "0.1"}})
+    assert re.fullmatch(r"it has numpy \S+, this run 0\.1", _unfit(replace(cell, row=other)))
+    (encoder,) = image.row.encoders.values()
+    weights = replace(image.row, ingredients={**image.row.ingredients, "encoders": {encoder: "other weights"}})
+    assert _unfit(replace(image, row=weights)) == f"its encoder {encoder} has other code, libraries or weights"
+    plugin.write_text(plugin.read_text().replace("0.01 *", "0.02 *"))
+    assert all("differs there, or was edited" in _unfit(each) for each in (cell, cell.stages[0]))
+
+
+class Worker:
+    """A client of Dask with one worker, which is called in this process; it can be told to have a full disk."""
+
+    def __init__(self, full_after: int) -> None:
+        self.left = full_after
+
+    def run(self, function: Callable[..., Any], *words: Any, workers: list[str]) -> dict[str, Any]:
+        if function is cluster_of_cells._receive:
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return {workers[0]: function(*words)}
+
+    def scheduler_info(self, **words: Any) -> dict[str, Any]:
+        return {"workers": {"w": {"nthreads": 1}}}
+
+
+def sending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_after: int) -> tuple[DaskCluster, Path]:
+    """A cluster whose worker has a data folder of its own, and a sealed folder of the run's."""
+    monkeypatch.setenv("STROKEBENCH_DATA", str(tmp_path / "here"))
+    sent = object.__new__(DaskCluster)
+    vars(sent)["_client"] = Worker(full_after)
+
+    def write(folder: Path) -> None:
+        (folder / "a.npy").write_bytes(b"a" * 10)
+        (folder / "b.npy").write_bytes(b"b" * 10)
+
+    return sent, build_once(tmp_path / "here" / "stages" / "one", write)
+
+
+def test_a_full_disk_of_a_worker_ends_the_run_in_one_line_and_nothing_half_sent_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "there"
+    sent, _ = sending(tmp_path, monkeypatch, 1)
+    with pytest.raises(BenchmarkError, match="worker w can no longer read or keep data .*No space left"):
+        sent._push("w", str(there), "stages/one")
+    assert [path for path in there.rglob("*") if path.is_file()] == []
+    sent, folder = sending(tmp_path, monkeypatch, 9)
+    sent._push("w", str(there), "stages/one")
+    assert {path.name: path.read_bytes() for path in (there / "stages" / "one").iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
+    with pytest.raises(BenchmarkError, match="stages/two is not there, and worker w needs it"):
+        sent._push("w", str(there), "stages/two")
+
+
+def test_what_a_worker_made_is_fetched_unless_it_is_seen_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, folder = sending(tmp_path, monkeypatch, 9)
+    there = tmp_path / "there"
+    shutil.copytree(folder.parent, there / "stages")
+    (there / "stages" / "one" / "b.npy").write_bytes(b"c" * 10)
+    sent._pull("w", str(there), "stages/one")
+    assert (folder / "b.npy").read_bytes() == b"b" * 10, "it is here already"
+    shutil.rmtree(folder)
+    sent._pull("w", str(there), "stages/one")
+    assert (folder / "b.npy").read_bytes() == b"c" * 10
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == ["one"]
 
 
 @pytest.mark.slow

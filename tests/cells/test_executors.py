@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cells import interim
-from benchmark.cells.executors import InProcess, LocalProcesses, default_jobs
+from benchmark.cells.executors import InFlight, InProcess, LocalProcesses, default_jobs
 from benchmark.cells.planning import plan
 from benchmark.cells.run import Request, run
 from benchmark.cells.store import CellRecord, Store
@@ -187,3 +187,16 @@ def test_in_process_a_future_is_done_and_holds_result_or_exception() -> None:
 def test_jobs_default_to_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
     assert default_jobs() == 3
+
+
+def test_of_what_ends_together_the_good_results_come_first() -> None:
+    class Pool(InProcess):
+        in_flight = 16
+
+    def work(number: int) -> int:
+        return 1 // (number % 2)
+
+    pool, numbers = Pool(), iter(range(16))
+    flight = InFlight(lambda number: pool.submit(work, number), pool)
+    ended = [done for done in flight.completed(lambda: next(numbers, None)) if done is not None]
+    assert [future.exception() is None for _, future in ended] == [True] * 8 + [False] * 8

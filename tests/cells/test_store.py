@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store, Stored
 from benchmark.system.errors import StoreError
-from benchmark.system.files import exclusive, safe, write_durably
+from benchmark.system.files import build_once, exclusive, safe, write_durably
 
 ADDRESS = CellAddress("soop", "repeated-cv", "xgboost[features=table+image+text]", "seed39-fold0")
 RECORD = CellRecord(
@@ -309,3 +309,20 @@ def test_a_name_longer_than_a_file_name_can_be_is_stored_and_told_from_its_like(
 def test_the_spelling_of_variants_stays_legible() -> None:
     assert safe("xgboost[features=table+image,lr=1e-4]") == "xgboost[features=table+image,lr=1e-4]"
     assert safe("dmis/biobert v1") == "dmis%2Fbiobert%20v1"
+
+
+@pytest.mark.parametrize("refusal", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_is_locked_by_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
+    def refused(*words: Any) -> None:
+        raise OSError(refusal, os.strerror(refusal))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with exclusive(tmp_path):
+        assert (tmp_path / ".lock.held").is_file()
+        with pytest.raises(StoreError, match="another run is writing"), exclusive(tmp_path):
+            pass
+        assert (tmp_path / ".lock.held").is_file(), "who was refused left it alone"
+    with exclusive(tmp_path):
+        pass
+    folder = build_once(tmp_path / "built", lambda place: (place / "x").touch() or None)
+    assert (folder / "x").is_file() and not list(tmp_path.glob("*.held"))
