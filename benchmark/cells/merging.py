@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark.cells.store import OUTCOMES, CellRecord, Store, parse
+import msgspec
+import numpy as np
+
+from benchmark.cells.rows import PER_SPLIT, reference_folders
+from benchmark.cells.store import OUTCOMES, CellRecord, Figures, Store, parse
 from benchmark.cells.studies import journals_folder
 from benchmark.cells.task import Task, read_task
 from benchmark.system.errors import BenchmarkError, StoreError
@@ -15,7 +19,7 @@ from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
 
 LARGEST = 64 * 2**20
-"""Bytes of a cell file beyond which it is not read: a cell of 100,000 cases has 2 MiB."""
+"""Bytes of a file beyond which it is not read: a cell of 100,000 cases has 2 MiB."""
 
 
 @dataclass
@@ -24,12 +28,14 @@ class Merged:
 
     taken : are here now. equal : were here before. kept : notes on what stayed as it was here without loss. conflicts : what
     cannot stand in one folder with what is here; it stays as it was here.
+    touched : rows of which cells were taken.
     """
 
     taken: int = 0
     equal: int = 0
     kept: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
+    touched: set[tuple[str, str, str]] = field(default_factory=set)
 
 
 def results_below(folder: Path) -> Path:
@@ -49,52 +55,90 @@ def merge(folder: Path) -> Merged:
     under the same key stays, unless it is not ok and that of the other folder is.
     """
     merged, here, there = Merged(), Store(), Store(folder / "cells")
-    for task_file in sorted(there.folder.glob("*/*/task.json")):
+
+    def readable(pattern: str) -> list[Path]:
+        """The files of a pattern, without those that are none, lie elsewhere or are too large."""
+        found = sorted(folder.glob(pattern))
+        why = {path: _unreadable(path, folder) for path in found}
+        merged.conflicts += [f"{path}: {reason}: left out" for path, reason in why.items() if reason]
+        return [path for path in found if not why[path]]
+
+    for task_file in readable("cells/*/*/task.json"):
         dataset_protocol = task_file.parent.relative_to(there.folder)
-        if not _same_task(task_file, here.folder / dataset_protocol / "task.json"):
-            merged.conflicts.append(
-                f"{dataset_protocol}: another version of the dataset or its splits: none of its cells is taken"
-            )
-            continue
         task = read_task(task_file)
-        for path in sorted(task_file.parent.glob("*/*.json")):
+        if task is None or here.task_path(task.dataset, task.protocol) != here.folder / dataset_protocol / "task.json":
+            merged.conflicts.append(f"{task_file}: is of another table: left out")
+            continue
+        if wrong := _no_task(task, here):
+            merged.conflicts.append(f"{dataset_protocol}: {wrong}: none of its cells is taken")
+            continue
+        _take_new(task_file, here.folder / dataset_protocol / "task.json")
+        below = dataset_protocol.as_posix().replace("[", "[[]")
+        for path in readable(f"cells/{below}/*/*.json"):
             _take_cell(path, there, here, task, merged)
-    for path in sorted((folder / "runs").glob("*.json")):
+    merged.conflicts += filter(None, (_apart(row, here) for row in sorted(merged.touched)))
+    for path in readable("runs/*.json"):
         _take_new(path, results_folder() / "runs" / path.name)
     journals = folder / "tuning"
-    for path in sorted(journals.glob("*/*/*.journal")):
+    for path in readable("tuning/*/*/*.journal"):
         _take_journal(path, journals_folder() / path.relative_to(journals), str(path.relative_to(journals)), merged)
     return merged
 
 
-def _same_task(theirs: Path, ours: Path) -> bool:
-    """Whether two tables can hold one another's cells; theirs is taken where there is none here."""
-    other = read_task(theirs)
-    mine = read_task(ours)
-    if other is None:
-        return False
-    if mine is None:
-        _take_new(theirs, ours)
-        return True
-    return mine.comparable == other.comparable
+def _unreadable(path: Path, folder: Path) -> str:
+    """Why a file of another folder is not read: no link may lead out of it, and nothing without end is read."""
+    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        return "is no file of this folder"
+    size = path.stat().st_size
+    return f"{size / 2**20:.0f} MiB are more than such a file has" if size > LARGEST else ""
 
 
-def _take_cell(path: Path, there: Store, here: Store, task: Task | None, merged: Merged) -> None:
-    if path.stat().st_size > LARGEST:
-        merged.conflicts.append(f"{path}: {path.stat().st_size / 2**20:.0f} MiB are no cell: left out")
-        return
+def _no_task(theirs: Task, here: Store) -> str:
+    """Why the cells of a table cannot stand beside those that are here, or are published; empty where they can."""
+    place = here.task_path(theirs.dataset, theirs.protocol)
+    cases, splits = len(theirs.case_ids), theirs.splits
+    if len(theirs.labels) != cases or not np.isin(theirs.labels, (0, 1)).all():
+        return "no table: its labels are not those of its cases"
+    if any(len(split.test) and not 0 <= split.test.min() <= split.test.max() < cases for split in splits):
+        return "no table: its splits hold cases that it has not"
+    mine = read_task(place)
+    if mine is not None and mine.comparable != theirs.comparable:
+        return "another version of the dataset or its splits"
+    published = [read_task(folder / "task.json") for folder in reference_folders(theirs.dataset, theirs.protocol)]
+    known = [task for task in (mine, *published) if task is not None and task.comparable == theirs.comparable]
+    return (
+        "" if all(_same(task, theirs) for task in known) else "edited: its cases, labels or splits are not those of its digest"
+    )
+
+
+def _same(one: Task, other: Task) -> bool:
+    parts = ((split.test for split in task.splits) for task in (one, other))
+    pairs = [(one.case_ids, other.case_ids), (one.labels, other.labels), *zip(*parts, strict=True)]
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def _apart(row: tuple[str, str, str], here: Store) -> str:
+    """In what the cells of a row differ that cannot stand in one; empty where they can."""
+    first, *others = here.row(*row).values()
+    names = sorted({name for each in others for name in _differing(first, each)} - {*PER_SPLIT})
+    told = f"its cells were computed with different {', '.join(names)} and cannot stand in one row: run it again"
+    return f"{'/'.join(row)}: {told}" if names else ""
+
+
+def _take_cell(path: Path, there: Store, here: Store, task: Task, merged: Merged) -> None:
     content = _content(path)
     record = parse(content)
-    if record is None or there.path(record.address) != path:
+    if record is None or not _is_typed(record) or there.path(record.address) != path:
         merged.conflicts.append(f"{path}: torn or edited: left out")
         return
-    if task is None or (wrong := _wrong(record, task)):
+    if wrong := _wrong(record, task):
         merged.conflicts.append(f"{path}: {wrong}: left out")
         return
     own = here.read(record.address)
     if own is None or (own.key == record.key and own.outcome != "ok" and record.outcome == "ok"):
         write_durably(here.path(record.address), content)
         merged.taken += 1
+        merged.touched.add(record.address.row)
     elif own.key != record.key:
         names = ", ".join(_differing(own, record))
         merged.conflicts.append(f"{record.address}: computed with other {names}: the one here is kept")
@@ -104,6 +148,16 @@ def _take_cell(path: Path, there: Store, here: Store, task: Task | None, merged:
         )
     else:
         merged.equal += 1
+
+
+def _is_typed(record: CellRecord) -> bool:
+    """Whether every field has the kind that reading it later takes for granted."""
+    try:
+        msgspec.convert(msgspec.to_builtins(record), CellRecord)
+        msgspec.convert(record.measured, Figures)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _wrong(record: CellRecord, task: Task) -> str:

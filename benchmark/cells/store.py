@@ -203,7 +203,9 @@ class _Deterministic(msgspec.Struct, forbid_unknown_fields=True):
     columns: msgspec.Raw = msgspec.Raw()
 
 
-class _Figures(msgspec.Struct):
+class Figures(msgspec.Struct):
+    """What planning reads of what was measured of a cell."""
+
     fit_seconds: float | None = None
     predict_seconds: float | None = None
     changed_on_recomputation: bool = False
@@ -212,7 +214,7 @@ class _Figures(msgspec.Struct):
 class _Measured(msgspec.Struct, forbid_unknown_fields=True):
     reason: msgspec.Raw
     traceback: msgspec.Raw
-    measured: _Figures
+    measured: Figures
 
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True):

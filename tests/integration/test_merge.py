@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmark.cells import merging
 from benchmark.cells.store import Store
 from tests.made_benchmark import Done, MadeBenchmark
 
@@ -97,6 +102,87 @@ def test_torn_cells_and_another_version_of_a_dataset_are_named_and_left_out(two:
     done = merge(one, output(third), code=1)
     assert "made/leave-one-site-out: another version of the dataset or its splits: none of its cells is taken" in done.stdout
     assert "0 cells taken, 0 were here" in done.stdout
+
+
+def test_a_table_that_is_not_the_one_of_its_digest_is_left_out(two: tuple[MadeBenchmark, MadeBenchmark]) -> None:
+    """Of a forged `task.json` every published row would have other figures."""
+    one, other = two
+    path = output(other) / "results" / "cells" / "made" / "leave-one-site-out" / "task.json"
+    task = json.loads(path.read_text())
+    for change, told in (
+        (
+            {"labels": [1 - label for label in task["labels"]]},
+            "edited: its cases, labels or splits are not those of its digest",
+        ),
+        ({"labels": task["labels"][1:]}, "no table: its labels are not those of its cases"),
+        ({"labels": [2, *task["labels"][1:]]}, "no table: its labels are not those of its cases"),
+        ({"splits": [{**task["splits"][0], "test": [10**6]}]}, "no table: its splits hold cases that it has not"),
+        ({"dataset": "elsewhere"}, "task.json: is of another table: left out"),
+    ):
+        path.write_text(json.dumps({**task, **change}))
+        done = merge(one, output(other), code=1)
+        assert told in done.stdout and "0 cells taken, 0 were here" in done.stdout
+    path.write_text(json.dumps({**task, "labels": [1 - label for label in task["labels"]]}))
+    published = one.folder / "third" / "results" / "reference" / "made" / "leave-one-site-out" / "task.json"
+    published.parent.mkdir(parents=True)
+    published.write_text(json.dumps(task))
+    third = other_machine(one, "third")
+    assert "edited: its cases" in merge(third, output(other), code=1).stdout
+    assert not (output(third) / "results" / "cells").exists()
+
+
+def test_links_special_and_large_files_are_left_out(
+    two: tuple[MadeBenchmark, MadeBenchmark], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two
+    secret = one.folder / "secret.json"
+    secret.write_text("a password")
+    results = output(other) / "results"
+    (results / "runs" / "theirs.json").symlink_to(secret)
+    os.mkfifo(results / "cells" / "made" / "leave-one-site-out" / "dicey" / "pipe.json")
+    monkeypatch.setattr(merging, "LARGEST", 100_000)
+    (results / "runs" / "large.json").write_bytes(bytes(200_000))
+    done = merge(one, output(other), code=1)
+    assert "3 cells taken, 3 were here, 3 conflicts" in done.stdout
+    assert "theirs.json: is no file of this folder: left out" in done.stdout and "pipe.json: is no file" in done.stdout
+    assert not (output(one) / "results" / "runs" / "theirs.json").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threshold": "high"},
+        {"measured": {"fit_seconds": "long", "predict_seconds": 1.0}},
+        {"columns": {"rank": ["first"]}},
+        {"columns": []},
+        {"ingredients": "all"},
+        {"probabilities": 5},
+        {"address": {"dataset": 5, "protocol": "p", "method": "m", "split": "s"}},
+    ],
+    ids=str,
+)
+def test_a_cell_whose_fields_are_of_other_kinds_is_left_out(two: tuple[MadeBenchmark, MadeBenchmark], change: dict) -> None:
+    one, other = two
+    path = next((output(other) / "results" / "cells").rglob("*seed41*.json"))
+    whole = json.loads(path.read_text())
+    for part in ("deterministic", "measured"):
+        whole[part].update({name: value for name, value in change.items() if name in whole[part] or name == "columns"})
+    whole["measured"].pop("columns", None)
+    body = f'"deterministic": {json.dumps(whole["deterministic"])},\n"measured": {json.dumps(whole["measured"])}}}\n'
+    path.write_text(f'{{"digest": "{hashlib.sha256(body.encode()).hexdigest()}",\n{body}')
+    done = merge(one, output(other), code=1)
+    assert f"conflict: {path}: torn or edited: left out" in done.stdout and "2 cells taken" in done.stdout
+
+
+def test_seeds_of_one_row_that_were_computed_with_other_libraries_are_named(two: tuple[MadeBenchmark, MadeBenchmark]) -> None:
+    one, other = two
+    store = Store(output(other) / "results" / "cells")
+    for record in list(store.records()):
+        if record.seed == 41:
+            store.write(replace(record, key="1" * 64, ingredients={**record.ingredients, "libraries": {"numpy": "1"}}))
+    done = merge(one, output(other), code=1)
+    told = "its cells were computed with different libraries and cannot stand in one row: run it again"
+    assert f"conflict: made/leave-one-site-out/dicey: {told}" in done.stdout
 
 
 @pytest.mark.slow
