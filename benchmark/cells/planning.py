@@ -231,6 +231,9 @@ def describe_row(
         "encoders": {name: identity_of(name, modality, catalogue) for modality, name in encoders.items()},
         "libraries": libraries,
     }
+    corpora, no_corpora = _corpora(configuration, catalogue)
+    if corpora:
+        ingredients["corpora"] = corpora
     if reports != WORDING:
         ingredients["reports"] = {reports: report_digests(cohort)[reports]}
     if hasattr(made, "weights_digest"):
@@ -260,7 +263,7 @@ def describe_row(
         or next(
             (why for name in seen_of_images(method, encoders, configuration) if (why := refusal(name, cohort, catalogue))), ""
         )
-        or _no_corpora(configuration, catalogue)
+        or no_corpora
         or _no_queries(made, cohort),
         reports,
     )
@@ -343,13 +346,15 @@ def _reports(configuration: Mapping[str, Any], method: ConfiguredMethod, cohort:
         return WORDING, f"{cohort.name}: {error}; {why_missing(cohort, named)}"
 
 
-def _no_corpora(configuration: Mapping[str, Any], catalogue: Catalogue) -> str:
-    """Why a corpus that a row learns from is not here; a row with a field `corpora` names them in it, joined by +."""
+def _corpora(configuration: Mapping[str, Any], catalogue: Catalogue) -> tuple[dict[str, str], str]:
+    """The digests of the corpora that a row learns from, and why one is not here.
+
+    A row with a field `corpora` names them in it, joined by +.
+    """
     try:
-        read_corpora(str(configuration.get("corpora") or ""), catalogue)
+        return {each.name: each.digest for each in read_corpora(str(configuration.get("corpora") or ""), catalogue)}, ""
     except BenchmarkError as error:
-        return str(error)
-    return ""
+        return {}, str(error)
 
 
 def _no_queries(made: Any, cohort: Cohort) -> str:

@@ -23,6 +23,10 @@ R = TypeVar("R")
 PROTOCOL = "repeated-cv"
 
 
+class NotBuiltError(BenchmarkError):
+    """What some cells need cannot be built."""
+
+
 def row_cells(
     suite: Suite, method: str, dataset: str, cohort: Cohort, catalogue: Catalogue, protocol: str = PROTOCOL
 ) -> dict[str, Cell]:
@@ -50,7 +54,7 @@ def computed(
     """What `function(cell, *arguments)` gives for each cell, in a worker, after all that the cells need is built.
 
     `say` receives a line for each step; `variables` are added to the worker's environment. Raises `BenchmarkError` for what
-    fails or takes too much.
+    fails or takes too much, `NotBuiltError` before any cell where what one of them needs cannot be built.
     """
     needs = Needs(cells, {cells[0].address.dataset: cohort}, catalogue, forecast(cells), debug=False)
     with LocalProcesses(1, suite.limits, variables) as executor:
@@ -58,7 +62,7 @@ def computed(
             say(f"building {need.name}")
             built = need.submit(executor).result()
             if built.outcome != "ok":
-                raise BenchmarkError(f"{cells[0].address}: {need.name}: {built.reason}")
+                raise NotBuiltError(f"{cells[0].address}: {need.name}: {built.reason}")
         for cell in cells:
             say(f"fitting {cell.address}")
             future = executor.submit(_sendable, function, cell, *arguments, fits=cell.row.fits)

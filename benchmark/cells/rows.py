@@ -283,7 +283,9 @@ def predictions_of(task: Task, row: Row) -> pd.DataFrame:
 def gathered(suite: Suite, catalogue: Catalogue, dataset: str, protocol: str, *, local: bool = True) -> TableRows | None:
     """The stored rows of one table of a suite; None where it has no row."""
     suite, store = suite.at(dataset, protocol), Store() if local else None
-    local_task = None if store is None else read_task(store.task_path(dataset, protocol))
+    local_task = (
+        None if store is None or not store.has_cells(dataset, protocol) else read_task(store.task_path(dataset, protocol))
+    )
     published = {folder: read_task(folder / "task.json") for folder in reference_folders(dataset, protocol)}
     task = next((item for item in (local_task, *published.values()) if item is not None), None)
     if task is None:

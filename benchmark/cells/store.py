@@ -162,6 +162,10 @@ class Store:
             if record is not None:
                 yield record.address.row, paths
 
+    def has_cells(self, dataset: str, protocol: str) -> bool:
+        """Whether any cell of a table is stored; its task stays where its cells are deleted."""
+        return any(self.task_path(dataset, protocol).parent.glob("*/*.json"))
+
     def task_path(self, dataset: str, protocol: str) -> Path:
         """Where the task of a dataset under a protocol lies (ids, labels, sites, splits)."""
         return self.folder / safe(dataset) / safe(protocol) / "task.json"

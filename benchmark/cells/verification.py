@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from benchmark.cells.compute import compute
 from benchmark.cells.planning import Cell
-from benchmark.cells.row_fits import computed, row_cells
+from benchmark.cells.row_fits import NotBuiltError, computed, row_cells
 from benchmark.cells.rows import PER_SPLIT, Row, published_seconds, read_reference, reference_folders
 from benchmark.cells.store import CellAddress, CellRecord
 from benchmark.cells.task import read_task
@@ -142,13 +142,17 @@ def verified(
                 yield Verified(published, "not computed", causes=("there is no such split here",))
         with TemporaryDirectory() as folder:
             variables = {"STROKEBENCH_OUTPUT": folder}
+            alone = len(left) == 1
             while left:
+                chosen = [cell for _, cell in left[: 1 if alone else None]]
                 try:
-                    for record in computed(
-                        suite, [cell for _, cell in left], cohort, catalogue, compute, say=say, variables=variables
-                    ):
+                    for record in computed(suite, chosen, cohort, catalogue, compute, say=say, variables=variables):
                         yield compared(*left.pop(0), record)
-                except BenchmarkError as error:  # of the first that is left: a limit, the death of its worker, what it needs
+                except NotBuiltError as error:  # of any of the cells: from now on each by itself
+                    if alone:
+                        yield Verified(left.pop(0)[0], "not computed", causes=(str(error),))
+                    alone = True
+                except BenchmarkError as error:  # of the first that is left: a limit, or the death of its worker
                     yield Verified(left.pop(0)[0], "not computed", causes=(str(error),))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from benchmark.cli.selection import PARTS, SUITE, Options, argument, chosen_suit
 from benchmark.suites.members import leave, read_members
 from benchmark.suites.suite import load_suite
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.files import exclusive
 from benchmark.system.locations import data_folder, results_folder
 
 if TYPE_CHECKING:
+    from benchmark.cells.planning import Cell
     from benchmark.cells.store import Store
     from benchmark.registry.entries import Kind
 
@@ -44,6 +47,11 @@ ARGUMENTS = (
 
 def run(options: Options) -> int:
     """Exit code 0."""
+    with exclusive(results_folder()) if options.yes or options.member else nullcontext():
+        return _cleaned(options)
+
+
+def _cleaned(options: Options) -> int:
     if options.member:
         suite = load_suite(options.suite).name
         leave(suite, options.member)
@@ -102,7 +110,15 @@ def _cells(options: Options) -> Iterator[Path]:
                 yield from sorted(store.row_folder(*row).glob("*.json"))
     else:
         planned, _ = prepare_plan(suite, (), catalogue, ConsoleReporter())
-        yield from (store.path(cell.address) for cell in planned.cells if cell.state == "stale")
+        stale = (cell for cell in planned.cells if cell.state == "stale")
+        yield from (store.path(cell.address) for cell in stale if not _of_another_device(cell, store))
+
+
+def _of_another_device(cell: Cell, store: Store) -> bool:
+    """Whether a cell is stale here for nothing but the device on which it was computed."""
+    record = store.read(cell.address)
+    stored, planned = ({**of, "device": ""} for of in (record.ingredients if record else {}, cell.ingredients))
+    return record is not None and stored == planned
 
 
 def _deleted_rows(options: Options, store: Store) -> list[tuple[tuple[str, str, str], list[Path]]]:

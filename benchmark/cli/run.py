@@ -53,7 +53,7 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
     from benchmark.cells import run as running
     from benchmark.cells.mlflow_mirror import Mirror
     from benchmark.cells.rows import current_suite
-    from benchmark.leaderboard.publication import leaderboard_file, page_file, rank
+    from benchmark.leaderboard.publication import leaderboard_file, page_file, rank, writing
     from benchmark.leaderboard.terminal import shown
     from benchmark.system.background import Background
     from benchmark.system.files import exclusive
@@ -99,12 +99,13 @@ def run(options: Options, replaces: Sequence[str] = ()) -> int:
         with mirror, board:
             summary = running.run(request, catalogue, reporter, on_interim, prepared)
             board.end()
-            tables = rank(whole, catalogue)
-            path = leaderboard_file(whole, catalogue, tables).write()
-            try:
-                page = str(page_file(whole, catalogue, tables).write())
-            except Exception as error:  # whatever it is: what was computed does not depend on the page
-                page = f"none: {error}" if isinstance(error, BenchmarkError) else f"none: {type(error).__name__}: {error}"
+            with writing():
+                tables = rank(whole, catalogue)
+                path = leaderboard_file(whole, catalogue, tables).write()
+                try:
+                    page = str(page_file(whole, catalogue, tables).write())
+                except Exception as error:  # whatever it is: what was computed does not depend on the page
+                    page = f"none: {error}" if isinstance(error, BenchmarkError) else f"none: {type(error).__name__}: {error}"
             for table in tables:
                 if (rows := touched.get((table.task.dataset, table.task.protocol))) is not None:
                     reporter.say(shown(table, catalogue, rows, asked=not options.method))

@@ -1,7 +1,8 @@
 """Reads stored predictions, ranks them, and writes the leaderboard's files."""
 
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmark.leaderboard.standings import Standings, standings
 from benchmark.registry.catalogue import Catalogue
 from benchmark.statistics.max_t import Remembered
 from benchmark.suites.suite import DEFAULT, Suite
-from benchmark.system.files import write_if_changed
+from benchmark.system.files import locked, store_error, write_if_changed
 from benchmark.system.locations import output_folder, results_folder
 from benchmark.system.parallel import mapped
 
@@ -76,6 +77,22 @@ class File:
         """Write it, unless it holds that already; returns its path. Raises `StoreError`."""
         write_if_changed(self.path, self.content)
         return self.path
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Hold this machine's leaderboards from reading cells to writing files: no older one is written over a newer one.
+
+    Raises `StoreError` where nothing can be written.
+    """
+    folder = results_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = locked(folder / ".leaderboards.lock")
+    except OSError as error:
+        raise store_error("write", folder, error) from error
+    with held:
+        yield
 
 
 def leaderboard_file(suite: Suite, catalogue: Catalogue, tables: list[Standings], *, jobs: int = 1) -> File:

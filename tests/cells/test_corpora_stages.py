@@ -72,6 +72,13 @@ class Other(WithLanguage):
 """
 
 
+SEARCHED = """    shown: int = 1
+
+    def search_space(self):
+        return {"shown": [1, 2, 3]}
+"""
+
+
 def run(made: MadeBenchmark, *words: str, code: str = ROWS) -> Any:
     path = made.write("rows.py", code)
     return made.run("--plugin", str(path), "--protocol", "leave-one-site-out", *words)
@@ -119,6 +126,18 @@ def test_another_text_another_field_and_other_code_make_another_stage_of_corpora
         code=ROWS.replace("WORD", "acute").replace("np.array(words)", "np.array(words) + 1"),
     )
     assert len(built(made, "language")) == 4
+
+
+def test_the_texts_are_among_what_all_cells_of_a_row_depend_on_a_tuned_one_too(made: MadeBenchmark) -> None:
+    def ingredients(code: str) -> list[dict[str, Any]]:
+        searched = code.replace("    shown: int = 1", SEARCHED)
+        planned = made.plan(["other", "other[tuned=tpe-2]"], ["holdout"], plugins=[made.write("rows.py", searched)])
+        assert not planned.not_applicable
+        return [dict(cell.row.ingredients) for cell in planned.cells]
+
+    before, after = ingredients(ROWS), ingredients(ROWS.replace("WORD", "here"))
+    for one, other in zip(before, after, strict=True):
+        assert one["corpora"].keys() == {"few"} and one["corpora"] != other["corpora"]
 
 
 def test_a_row_whose_corpus_is_not_here_does_not_apply_and_says_which_to_fetch(made: MadeBenchmark) -> None:

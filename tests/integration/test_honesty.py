@@ -69,6 +69,17 @@ def test_rows_of_another_version_are_named_where_no_row_is_complete_either(made)
 
 
 @pytest.mark.slow
+def test_the_task_of_cells_that_were_deleted_hides_no_published_row(made):
+    made.run("--method", "steady")
+    made.cli("publish", *made.options)
+    second_version(made)
+    made.run("--method", "dicey", "--seeds", "39")
+    made.cli("clean", *made.options, "--cells", "--yes")
+    assert list((made.output / "results" / "cells").rglob("task.json"))
+    assert {row["method"] for row in made.table()["rows"]} == {"steady"}
+
+
+@pytest.mark.slow
 def test_a_published_file_under_another_methods_name_is_not_taken_for_it(made):
     made.run("--method", "steady", "--method", "blunt")
     made.cli("publish", *made.options)

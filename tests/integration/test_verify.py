@@ -15,6 +15,7 @@ import pytest
 
 from benchmark.cells.verification import differences
 from benchmark.system import provenance
+from tests.cells.test_stages import SHARING
 from tests.made_benchmark import Done, MadeBenchmark
 
 
@@ -107,6 +108,22 @@ def test_a_row_that_cannot_be_computed_is_said_and_ends_no_other(published: Made
     )
     assert ": not computed: failed: ValueError: blunt fails on purpose; published with other dataset code;" in done.stdout
     assert re.search(r"steady/\S+: equal", done.stdout)
+
+
+@pytest.mark.slow
+def test_a_stage_that_cannot_be_built_is_said_of_the_cells_that_need_it_alone(made: MadeBenchmark) -> None:
+    sharing = SHARING.replace("BROKEN", "None")
+    plugin = made.write("sharing.py", sharing.replace("BEGIN", "pass"))
+    made.edit("ranked = [", 'ranked = ["sharing", ', made.suite)
+    words = ["--plugin", str(plugin), "--protocol", "leave-one-site-out", "--method", "blunt", "--method", "sharing"]
+    made.run(*words)
+    made.cli("publish", *made.options, *words)
+    made.cli("clean", *made.options, "--stages", "--yes")
+    plugin.write_text(sharing.replace("BEGIN", "raise ValueError('no luck')"))
+    rows = [*words[:4], "--row", "blunt", "--row", "sharing", "--sample", "6", "--seed", "1"]
+    done = verify(made, *rows, code=1)
+    assert re.search(r"blunt/\S+: equal", done.stdout) and not re.search(r"blunt/\S+: not computed", done.stdout)
+    assert re.search(r"sharing/\S+: not computed: .*no luck", done.stdout)
 
 
 @pytest.mark.parametrize(
