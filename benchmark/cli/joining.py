@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -170,4 +171,4 @@ def _listed(places: Iterable[Place]) -> str:
 
 
 def _take_out(suite: Suite, name: str) -> str:
-    return f"python -m benchmark clean --suite {suite.spelled} --member '{name}'"
+    return shlex.join(["python", "-m", "benchmark", "clean", "--suite", suite.spelled, "--member", name])

@@ -1,5 +1,7 @@
 """`triage`: the worklist of a dataset, most abnormal first, by a row's stored predictions."""
 
+import shlex
+
 from benchmark.cli import cases_shown
 from benchmark.cli.selection import Options
 from benchmark.system.errors import BenchmarkError
@@ -15,7 +17,8 @@ def run(options: Options) -> int:
     suite, method, dataset, cohort, catalogue = cases_shown.chosen(options)
     scores = measured(suite, catalogue, dataset, method)
     if dataset not in scores:
-        command = f"python -m benchmark run --suite {suite.spelled} --dataset {dataset} --method {method}"
+        words = ["run", "--suite", suite.spelled, "--dataset", dataset, "--method", method]
+        command = f"python -m benchmark {shlex.join(words)}"
         raise BenchmarkError(f"{method} has no complete row on {dataset} yet: `{command}`")
     found = worklist(suite, scores[dataset], options.top)
     card = catalogue.dataset(dataset).card

@@ -15,15 +15,29 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([head_line, "|" + "---|" * len(head), *lines])
 
 
-_MARKUP = re.compile(r"<(?!/?(?:details|summary)>)(?=[A-Za-z/!?])|(?<=\])\((?=\s*(?:javascript|data|vbscript):)", re.IGNORECASE)
-"""What Markdown takes for HTML, but for what `folded` writes, and links that run a script."""
+_MARKUP = re.compile(
+    r"(?P<html><(?!/?(?:details|summary)>)(?=[A-Za-z/!?]))"
+    r"|(?<=\])(?P<link>\((?!https?://|#|[\w./-]+[#)]))"
+    r"|(?P<definition>(?m:^)[ >*+\d.)-]*\[(?=[^\]\n]*\]:))",
+    re.IGNORECASE,
+)
+"""What Markdown takes for HTML, but for what `folded` writes; links, but to the web and to files of the checkout; and
+definitions of links."""
+_CODE = re.compile(r"(?<![\\`])(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
+"""A span of code, which as many backticks end as begin it."""
 
 
 def inert(text: str) -> str:
     """Markdown in which no name, note or reason can be HTML; spans of code are left alone, in which nothing is."""
-    spans = re.split(r"(`[^`\n]*`)", text)
-    spans[::2] = [_MARKUP.sub(lambda found: {"<": "&lt;", "(": "\\("}[found[0]], span) for span in spans[::2]]
-    return "".join(spans)
+    parts, end = [], 0
+    for span in _CODE.finditer(text):
+        parts += [_MARKUP.sub(_escaped, text[end : span.start()]), span[0]]
+        end = span.end()
+    return "".join([*parts, _MARKUP.sub(_escaped, text[end:])])
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "&lt;" if found["html"] else f"{found[0][:-1]}\\{found[0][-1]}"
 
 
 def folded(summary: str, content: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -64,12 +65,14 @@ def _described(root: Path, entry: Entry[Any]) -> dict[str, Any]:
 
 
 def _entry(root: Path, described: dict[str, Any]) -> Entry[Any]:
-    card = described.pop("card")
+    card, path = described.pop("card"), Path(os.path.normpath(root / described["path"]))
+    if not path.is_relative_to(root):
+        raise ValueError(f"{path} is not below {root}")  # what is kept in a shared data folder names no other code
     values = {} if card is None else {name: _literal(value) for name, value in card.items()}
     return Entry(
         **{
             **described,
-            "path": root / described["path"],
+            "path": path,
             "read_card": None if card is None else CARDS[described["kind"]](**values),
             "constants": _literal(described["constants"]),
             "fields": frozenset(described["fields"]),

@@ -6,15 +6,17 @@ import os
 import re
 
 _NAMES = re.compile(
-    r"TOKEN|SECRET|PASS(W|PHRASE|FILE|$)|CREDENTIAL|(^|_)(API|ACCESS|PRIVATE)?KEYS?($|_)|AUTH|COOKIE", re.IGNORECASE
+    r"TOKEN|SECRET|PASS(W|PHRASE|FILE|$)|_PWD$|CREDENTIAL|(^|_)(API|ACCESS|PRIVATE)?KEYS?($|_)|(^|_)PAT($|_)|AUTH|COOKIE"
+    r"|CONNECTION_?STRING",
+    re.IGNORECASE,
 )
-_IN_ADDRESS = re.compile(r"://[^/@\s]+:[^/@\s]+@")
-"""A user's name and password within an address."""
+_IN_VALUE = re.compile(r"://[^\s?#]*@|[?&;](password|passwd|pwd|token|accountkey|sharedaccesskey)=", re.IGNORECASE)
+"""A user, with or without a password, within an address; a password among its parameters."""
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether an environment variable looks like a secret, by its name or as an address with a password."""
-    return bool(_NAMES.search(name) or _IN_ADDRESS.search(value))
+    """Whether an environment variable looks like a secret, by its name or as an address with a user or a password."""
+    return bool(_NAMES.search(name) or _IN_VALUE.search(value))
 
 
 def take_secrets() -> dict[str, str]:

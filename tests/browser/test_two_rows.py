@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -134,8 +135,12 @@ def test_a_page_of_many_rows_names_the_command_for_a_pair_that_it_does_not_hold(
     with opened(browser, path, tables, catalogue) as reader:
         reader.open(address(0, reader, view="two", a="beta", b="weak"))
         assert "the command below tests these two" in reader.page.locator("#verdict").inner_text()
-        assert reader.page.locator("details[open] code", has_text='compare "beta" "weak"').is_visible()
+        assert reader.page.locator("details[open] code", has_text="compare beta weak --suite").is_visible()
         assert reader.page.locator("[data-test]").count() == 0
+        reader.open(address(0, reader, view="two", a=HOSTILE, b="beta"))
+        (command,) = reader.page.locator("details[open] code").all_inner_texts()
+        words = ["compare", HOSTILE, "beta", "--suite", made_suite().spelled, "--dataset", "made"]
+        assert shlex.split(command) == ["python", "-m", "benchmark", *words]
         reader.open(address(0, reader, view="two", a="alpha", b="weak"))
         assert "significantly better" in reader.page.locator("#verdict").inner_text()
         reader.open(address(0, reader, view="pairs"))

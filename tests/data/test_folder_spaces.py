@@ -12,7 +12,7 @@ import pytest
 from benchmark.data import parts
 from benchmark.data.cohort import Cohort
 from benchmark.data.folder.cohort import FolderCohort
-from benchmark.data.folder.volumes import TEMPLATE_MIDDLE, Volume, on_grid, to_mni
+from benchmark.data.folder.volumes import TEMPLATE_MIDDLE, Volume, _read_dicom, on_grid, to_mni
 from benchmark.data.intake import take_in
 from benchmark.data.modalities.image import ImageView
 from benchmark.data.parts import Stored
@@ -75,6 +75,15 @@ def test_a_dicom_series_is_read_like_the_nifti_file_of_the_same_scan(tmp_path: P
     straight = built(hospital(tmp_path / "nifti")).images["flair"].load()
     assert np.abs(there - straight).max() <= 3, "voxels are whole numbers in DICOM"
     assert np.corrcoef(there.ravel(), straight.ravel())[0, 1] > 0.999
+
+
+def test_a_series_that_says_it_is_larger_than_a_machine_holds_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.data.folder.volumes.MOST_VOXELS", 1000)
+    write_series(tmp_path / "flair", volumes(0)[0])
+    with pytest.raises(DataError, match=r"says that it has \S+ voxels: at most 1e\+03 are read"):
+        _read_dicom(tmp_path / "flair")
 
 
 def test_two_series_in_a_folder_are_refused_by_name(tmp_path: Path) -> None:

@@ -12,18 +12,23 @@ import struct
 import zipfile
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.cells.executors import LocalProcesses
 from benchmark.cells.store import CellAddress, Store
+from benchmark.data.cohort import Cohort
 from benchmark.data.folder.clinical import READERS
 from benchmark.data.folder.volumes import MOST_VOXELS, _read_nifti
+from benchmark.data.folder.writing import write_folder
 from benchmark.leaderboard.tables import inert
+from benchmark.registry.remembered import _entry
 from benchmark.suites.suite import Limits
-from benchmark.system.errors import DataError
+from benchmark.system.errors import BenchmarkError, DataError
 from benchmark.system.secrets import is_secret
 from tests.conftest import Run
 from tests.made_benchmark import MadeBenchmark
@@ -116,6 +121,14 @@ def test_titles_names_and_reasons_are_no_html_in_the_leaderboard(made: MadeBench
         ("`a`<!-- b", "`a`&lt;!-- b"),
         ("[x]( JavaScript:alert(1))", "[x]\\( JavaScript:alert(1))"),
         ("[x](docs/a.md)", "[x](docs/a.md)"),
+        ("[x](../docs/a-b.md#c) [y](#soop-repeated-cv) [z](https://a.b/c?d)",) * 2,
+        ("[x](&#106;avascript:alert(1))", "[x]\\(&#106;avascript:alert(1))"),
+        ("[x](javascript&colon;alert(1))", "[x]\\(javascript&colon;alert(1))"),
+        ("[x](file:///etc/passwd)", "[x]\\(file:///etc/passwd)"),
+        ("a\n> [x]: javascript:alert(1)", "a\n> \\[x]: javascript:alert(1)"),
+        ("```<img src=x>`", "```&lt;img src=x>`"),
+        ("\\`<img src=x>`", "\\`&lt;img src=x>`"),
+        ("``a ` <b>`` <i>", "``a ` <b>`` &lt;i>"),
     ],
 )
 def test_markdown_is_made_inert(text: str, becomes: str) -> None:
@@ -154,7 +167,7 @@ def test_cells_of_others_are_taken_only_if_they_can_be_cells(made: MadeBenchmark
     monkeypatch.setattr("benchmark.cells.merging.LARGEST", 2**20)
     done = made.cli("merge", str(other), code=1)
     assert "1 cells taken, 0 were here, 5 conflicts" in done.stdout
-    for words in ("predictions for other cases", "no probabilities", "torn or edited", "1 MiB are no cell"):
+    for words in ("predictions for other cases", "no probabilities", "torn or edited", "1 MiB are more than such a file has"):
         assert words in done.stdout
     assert [path.name for path in (made.output / "results" / "cells").rglob("*seed*.json")] == [good[0].name]
 
@@ -177,6 +190,48 @@ def test_a_scan_that_says_it_unpacks_to_more_than_a_machine_holds_is_refused_unr
         _read_nifti(path)
 
 
+def test_what_stands_before_the_voxels_and_other_formats_are_refused_unread(tmp_path: Path) -> None:
+    content = bytearray(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.eye(4)).to_bytes())
+    content[108:112] = struct.pack("<f", 2**28)
+    path = tmp_path / "extended.nii.gz"
+    path.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(DataError, match="bytes stand before its voxels"):
+        _read_nifti(path)
+    array = nibabel.gifti.GiftiDataArray(np.zeros(9, np.float32))
+    nibabel.save(nibabel.gifti.GiftiImage(darrays=[array]), tmp_path / "surface.gii")
+    with pytest.raises(DataError, match="is no NIfTI file"):
+        _read_nifti(tmp_path / "surface.gii")
+    nibabel.save(nibabel.Nifti2Image(np.ones((3, 4, 5), np.float32), np.eye(4)), tmp_path / "second.nii")
+    assert _read_nifti(tmp_path / "second.nii")[0].shape == (3, 4, 5)
+
+
+def test_a_table_whose_rows_are_numbered_without_end_is_not_filled_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed: pip install openpyxl")
+    book = openpyxl.Workbook()
+    book.active["A1"], book.active["A60000"] = "case", "last"
+    book.save(tmp_path / "gap.xlsx")
+    assert len(READERS[".xlsx"](tmp_path / "gap.xlsx", SimpleNamespace(sheet=""))) == 59_999
+    monkeypatch.setattr("benchmark.data.folder.clinical.EXCEL_ROWS", 100)
+    assert len(READERS[".xlsx"](tmp_path / "gap.xlsx", SimpleNamespace(sheet=""))) == 0
+
+
+def test_an_id_that_leads_out_of_a_folder_is_not_written(tmp_path: Path) -> None:
+    ids = np.array(["one", "../../out"])
+    cohort = Cohort("made", ids, np.array([0, 1], np.int8), None, ids, pd.DataFrame({"age": [1.0, 2.0]}))
+    with pytest.raises(BenchmarkError, match="the id '../../out' cannot be a folder's name"):
+        write_folder(cohort, None, tmp_path / "folder", "name")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_kept_of_components_names_no_file_elsewhere(tmp_path: Path) -> None:
+    told = {"kind": "method", "name": "x", "class_name": "X", "has_search_space": False, "error": None}
+    told |= {"card": None, "constants": {"dict": []}, "fields": []}
+    for path in ("/tmp/evil.py", "../evil.py", "methods/../../evil.py"):
+        with pytest.raises(ValueError, match="is not below"):
+            _entry(tmp_path, {**told, "path": path})
+    assert _entry(tmp_path, {**told, "path": "methods/x.py"}).path == tmp_path / "methods" / "x.py"
+
+
 def test_a_table_that_unpacks_to_more_than_a_machine_holds_is_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,9 +248,24 @@ SECRETS = {
     "MLFLOW_TRACKING_TOKEN": "t",
     "PGPASSWORD": "p",
     "OPENAI_API_KEY": "k",
-    "DATABASE_URL": "postgresql://me:hidden@host/db",
+    "DATABASE_URL": "postgresql://me:hid/den@host/db",
+    "REDIS_URL": "redis://:hidden@host/0",
+    "PIP_INDEX_URL": "https://hidden@host/simple",
+    "WAREHOUSE": "mysql://u/db?password=hidden",
+    "STORAGE": "DefaultEndpoints=https;AccountKey=hidden",
+    "AZURE_CONNECTION_STRING": "s",
+    "MYSQL_PWD": "p",
+    "GITHUB_PAT": "t",
 }
-PLAIN = {"MLFLOW_TRACKING_URI": "http://host:5000", "KEYBOARD": "de", "STROKEBENCH_DATA": "/data", "PATH": "/bin:/usr/bin"}
+PLAIN = {
+    "MLFLOW_TRACKING_URI": "http://host:5000",
+    "PWD": "/home",
+    "PATTERN": "a",
+    "LINK": "https://host/a?b=@c",
+    "KEYBOARD": "de",
+    "STROKEBENCH_DATA": "/data",
+    "PATH": "/bin:/usr/bin",
+}
 
 
 def test_workers_get_no_secrets_and_the_run_has_them_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:

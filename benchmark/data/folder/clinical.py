@@ -25,7 +25,9 @@ COMMA = re.compile(r"[-+]?\d+,\d+")
 THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 SEPARATORS = ",;\t|"
 MOST_BYTES = 2**30
-"""Of an Excel file, unpacked, beyond which it is not read."""
+"""Of a text, or an Excel file unpacked, beyond which it is not read."""
+EXCEL_ROWS = 2**20
+"""More rows than Excel has."""
 
 
 def read_clinical(described: Description, remarks: Remarks) -> pd.DataFrame:
@@ -77,7 +79,12 @@ def _read_text(path: Path, described: Description) -> pd.DataFrame:
 
 
 def decoded(path: Path) -> str:
-    """The text of a file, in UTF-8, in UTF-16 with its mark, or as Windows writes it in western Europe."""
+    """The text of a file, in UTF-8, in UTF-16 with its mark, or as Windows writes it in western Europe.
+
+    Raises `DataError` for what is no text.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        raise DataError(f"{path.name}: has more than {MOST_BYTES / 2**30:.0f} GiB: is it the table?")
     raw = path.read_bytes()
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16")
@@ -106,7 +113,8 @@ def _read_excel(path: Path, described: Description) -> pd.DataFrame:
             raise DataError(f"{path.name}: has no sheet '{described.sheet}': it has {quoted(names)}")
         if len(names) > 1 and not described.sheet:
             raise DataError(f"{path.name}: has the sheets {quoted(names)}: say which in [table] sheet")
-        frame: pd.DataFrame = pd.read_excel(book, sheet_name=described.sheet or names[0], dtype=object)
+        # a row may say that it is the two-thousand-millionth: the empty ones before it would fill the memory
+        frame: pd.DataFrame = pd.read_excel(book, sheet_name=described.sheet or names[0], dtype=object, nrows=EXCEL_ROWS)
     return frame.map(_as_text)
 
 

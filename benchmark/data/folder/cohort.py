@@ -44,7 +44,8 @@ class FolderCohort:
         machine_key()
         described = describe(Path(self.folder), Remarks())
         table = described.folder / described.table
-        extra = [described.folder / name for name in (described.images.atlas, described.images.atlas_names) if name]
+        named = (described.images.atlas, described.images.atlas_names)
+        extra = [path for name in named if name and (path := described.folder / name).is_file()]
         placed = {path for pattern in _patterns(described).values() for path in _all_of(described.folder, pattern)}
         found = {each for path in placed for each in ([path] if path.is_file() else path.iterdir()) if each.is_file()}
         return [key_file(), described.folder / FILE, *([table] if table.is_file() else []), *extra, *sorted(found)]
@@ -225,6 +226,11 @@ def read_atlas(described: Description) -> Atlas:
     return Atlas(labels.astype(np.uint8), tuple(names), images.voxel_mm)
 
 
+def is_folder_name(case: str) -> bool:
+    """Whether a case's id can be the name of a folder within another."""
+    return not re.search(r"[/\\\x00-\x1f]", case) and case not in (".", "..")
+
+
 def _check_ids(described: Description, frame: pd.DataFrame, ids: pd.Series[Any], remarks: Remarks) -> None:
     place = f"{described.table} column '{described.case}'"
     blank = (ids == "").to_numpy()
@@ -243,10 +249,8 @@ def _check_ids(described: Description, frame: pd.DataFrame, ids: pd.Series[Any],
         remarks.refuse(place, f"{twins[0]}: use one spelling")
     if described.order in frame and pd.to_numeric(frame[described.order], errors="coerce").isna().any():
         remarks.refuse(f"{described.table} column '{described.order}'", "is the order of the cases: give a number for each")
-    for name in ids:
-        if re.search(r"[/\\\x00-\x1f]", name) or name in (".", ".."):
-            remarks.refuse(place, f"{ascii(name)} cannot be a folder's name: ids have no slash and no control character")
-            break
+    if wrong := [name for name in ids if not is_folder_name(name)]:
+        remarks.refuse(place, f"{ascii(wrong[0])} cannot be a folder's name: ids have no slash and no control character")
 
 
 def _labels(described: Description, frame: pd.DataFrame, remarks: Remarks) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -275,7 +275,7 @@ def _images(content: Mapping[str, Any], remarks: Remarks) -> Images:
     if not (isinstance(grid, list) and len(grid) == 3 and all(isinstance(n, int) and 2 <= n <= 256 for n in grid)):
         remarks.refuse(FILE, f"[images] grid = {grid}: give three numbers of voxels, 2 to 256, such as [48, 56, 48]")
         grid = list(images.grid)
-    atlas, names = str(given.get("atlas", "")), str(given.get("atlas_names", ""))
+    atlas, names = (_within(f"[images] {name}", str(given.get(name, "")), remarks) for name in ("atlas", "atlas_names"))
     if bool(atlas) != bool(names):
         remarks.refuse(FILE, "[images] `atlas` and `atlas_names` go together")
     if atlas and (space == "scanner" or "mask" not in views):
@@ -293,9 +293,21 @@ def _reports(content: Mapping[str, Any], remarks: Remarks) -> str:
     return pattern if _is_pattern("[reports] files", pattern, remarks) else ""
 
 
+def _within(place: str, name: str, remarks: Remarks) -> str:
+    """The name of a file, empty where it leads out of the folder, which is refused."""
+    if not _is_outside(name):
+        return name
+    remarks.refuse(FILE, f"{place} = '{name}': files lie in the folder: give a path within it")
+    return ""
+
+
+def _is_outside(path: str) -> bool:
+    return Path(path).is_absolute() or ".." in Path(path).parts
+
+
 def _is_pattern(place: str, pattern: str, remarks: Remarks) -> bool:
     """Whether files of cases can be found by a pattern; refuses it otherwise."""
-    outside = Path(pattern).is_absolute() or ".." in Path(pattern).parts
+    outside = _is_outside(pattern)
     if CASE not in pattern:
         remarks.refuse(FILE, f"{place} = '{pattern}': the case's id is missing: write {CASE} in its place")
     if outside:

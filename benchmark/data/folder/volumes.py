@@ -31,6 +31,8 @@ VERSION = 1
 """Raise it with any change to what is made of an image: kept volumes of another version are made anew."""
 PERCENTILES = (1.0, 99.0)
 """Intensities of the tissue that become 0 and 1 [A]."""
+NIFTI2_HEADER, MOST_EXTENDED = 540, 2**20
+"""Bytes of the longer header, and of what may stand between a header and the voxels."""
 FINEST = 4
 """An output voxel is the mean of at most so many samples along each axis."""
 TEMPLATE_MIDDLE = np.array([0.0, -18.0, 18.0])
@@ -107,9 +109,19 @@ def read_volume(path: Path) -> Volume:
 
 def _read_nifti(path: Path) -> tuple[Floats, NDArray[np.float64]]:
     import nibabel
+    from nibabel.openers import ImageOpener
 
     try:
-        image: Any = nibabel.load(path)
+        with ImageOpener(str(path)) as stream:
+            head = stream.read(NIFTI2_HEADER)
+        kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)
+        kind: Any = next((each for each in kinds if each.header_class.may_contain_header(head)), None)
+        if kind is None:
+            raise DataError("is no NIfTI file: export it anew")
+        header = kind.header_class(head[: kind.header_class.sizeof_hdr], check=False)
+        if header["vox_offset"] > MOST_EXTENDED:
+            raise DataError(f"says that {header['vox_offset']:.2g} bytes stand before its voxels: export it anew")
+        image: Any = kind.from_filename(path)
         if (count := math.prod(image.shape)) > MOST_VOXELS:
             raise DataError(f"says that it has {count:.2g} voxels: at most {MOST_VOXELS:.2g} are read")
         return np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
@@ -127,8 +139,14 @@ def _read_dicom(folder: Path) -> tuple[Floats, NDArray[np.float64]]:
     series = reader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise DataError(f"holds {len(series)} DICOM series: give a folder with one")
+    names = reader.GetGDCMSeriesFileNames(str(folder), series[0])
     try:
-        reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder), series[0]))
+        first = SimpleITK.ImageFileReader()
+        first.SetFileName(names[0])
+        first.ReadImageInformation()
+        if (count := math.prod(first.GetSize()) * len(names)) > MOST_VOXELS:
+            raise DataError(f"says that it has {count:.2g} voxels: at most {MOST_VOXELS:.2g} are read")
+        reader.SetFileNames(names)
         image = reader.Execute()
     except RuntimeError as error:
         raise DataError("cannot be read as a DICOM series: are slices missing or cut?") from error

@@ -12,10 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
+from benchmark.data.folder.cohort import is_folder_name
 from benchmark.data.folder.volumes import TEMPLATE_MIDDLE
 from benchmark.data.modalities.image import MASK, ImageView
 from benchmark.registry.cards import DatasetCard
 from benchmark.registry.folders import FILE
+from benchmark.system.errors import BenchmarkError
 
 COLUMNS = ("case", "patient", "site", "order", "label")
 """What stands beside the inputs in a table that is written."""
@@ -28,9 +30,14 @@ def write_folder(cohort: Cohort, card: DatasetCard, folder: Path, name: str) -> 
     """Write a cohort and its pool into an empty folder; returns what could not be written, in words.
 
     Columns of the table that bear the name of one of `COLUMNS` get a `_` behind it. Volumes are written in template space.
+    Raises `BenchmarkError` for an id that cannot be the name of a folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     parts = [cohort, *([cohort.pool] if cohort.pool is not None else [])]
+    if wrong := [case for part in parts for case in map(str, part.case_ids) if not is_folder_name(case)]:
+        raise BenchmarkError(
+            f"{cohort.name}: the id {ascii(wrong[0])} cannot be a folder's name: it cannot be written as a folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
     left_out = [f"view '{view}' is no volume" for view, images in cohort.images.items() if len(images.shape) != 5]
     if cohort.signals is not None:
         left_out.append("signals have no place in a folder yet")

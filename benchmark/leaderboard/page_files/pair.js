@@ -131,7 +131,8 @@ function comparison() {
     const range = between(low, high);
     return `\`${name}\` ${fixed(mean)}${range ? ` (${range})` : ""}`;
   });
-  const command = `python -m benchmark compare "${state.a}" "${state.b}" --suite ${SUITE.spelled} --dataset "${state.dataset}"`;
+  const words = ["compare", state.a, state.b, "--suite", SUITE.spelled, "--dataset", state.dataset];
+  const command = `python -m benchmark ${words.map(quoted).join(" ")}`;
   const tests = alone
     ? [
         make("ul", { id: "said" }, ...linesOf(alone, pair).map((line) => make("li", {}, ...prose(line)))),
@@ -146,6 +147,9 @@ function comparison() {
     make("div", { class: "pair" }, splitFigure(current, a, b, alone ?? untestedPair(a, b), metric), ...bothCurves(current)),
   ];
 }
+
+/** A word as a shell takes it for itself, as `shlex.quote` writes it. */
+const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`);
 
 const UNLISTED =
   "With so many rows this page holds the tests of the first row and of neighbours alone: the command below tests these two.";
