@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from benchmark.cells.mlflow_rivals import WRITER_TAG, is_busy, settle, writer
+from benchmark.cells.mlflow_rivals import PARENT_TAG, WRITER_TAG, is_busy, is_whole_elsewhere, settle, writer
 from benchmark.cells.rows import Row, predictions_of
 from benchmark.cells.scored import scored
 from benchmark.cells.store import CellRecord, Store
@@ -248,7 +248,7 @@ class _Session:
     def mirror(self, tables: Sequence[MirroredTable]) -> tuple[int, int]:
         """Write what differs; returns how many rows were written and how many were level."""
         written = [self._row(table.task, each, self._parent(table)) for table in tables for each in table.rows]
-        if True in written:
+        if True in written or any(name and len(runs) > 1 for name, runs in self.runs.items()):
             settle(self.client, self.experiment, ROW_TAG, DIGEST_TAG)
         return written.count(True), written.count(False)
 
@@ -280,13 +280,17 @@ class _Session:
         known = self.runs.get(name, [])
         if len(known) == 1 and known[0].data.tags.get(DIGEST_TAG) == digest:
             self._describe(known[0], mirrored.note)
+            if known[0].data.tags.get(PARENT_TAG) != parent:
+                self.client.set_tag(known[0].info.run_id, PARENT_TAG, parent)
             return False
         if any(is_busy(run, DIGEST_TAG) for run in known):
+            return False
+        if not row.complete and any(map(is_whole_elsewhere, known)):
             return False
         searches = [run for tag, runs in self.runs.items() if tag.startswith(f"{name} x ") for run in runs]
         for old in (*known, *searches):
             self.client.delete_run(old.info.run_id)
-        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": row.method, "source": row.source, WRITER_TAG: writer()}
+        tags = {ROW_TAG: name, PARENT_TAG: parent, "method": row.method, "source": row.source, WRITER_TAG: writer()}
         tags |= {"dataset": task.dataset, "protocol": task.protocol, NOTE_TAG: mirrored.note}
         tags |= {"git revision": self.revision} if row.source == "local" else {}
         run = self.client.create_run(self.experiment, run_name=row.method, tags=tags).info.run_id

@@ -32,8 +32,16 @@ def is_busy(run: Any, digest_tag: str) -> bool:
     return fresh and digest_tag not in tags and tags.get(WRITER_TAG, writer()) != writer()
 
 
+def is_whole_elsewhere(run: Any) -> bool:
+    """Whether a run is of a row that another machine has complete."""
+    return run.info.status == "FINISHED" and run.data.tags.get(WRITER_TAG, writer()) != writer()
+
+
 def settle(client: Any, experiment: str, row_tag: str, digest_tag: str) -> None:
-    """Leave one run of each row and each table; children of a table's other runs come under the one that stays."""
+    """Leave one run of each row and each table; rows of a table's other runs come under the one that stays.
+
+    Searches of a row's other runs go with them: the one that stays has its own.
+    """
     groups: dict[str, list[Any]] = defaultdict(list)
     page = client.search_runs([experiment], max_results=1000)
     while page:
@@ -41,6 +49,7 @@ def settle(client: Any, experiment: str, row_tag: str, digest_tag: str) -> None:
             groups[run.data.tags.get(row_tag, "")].append(run)
         page = page.token and client.search_runs([experiment], max_results=1000, page_token=page.token)
     replaced: dict[str, str] = {}
+    of_rows: set[str] = set()
     for name, runs in groups.items():
         whole = [run for run in runs if PARENT_TAG not in run.data.tags or digest_tag in run.data.tags]
         if name and len(whole) > 1:
@@ -49,11 +58,15 @@ def settle(client: Any, experiment: str, row_tag: str, digest_tag: str) -> None:
             )
             for run in others:
                 replaced[run.info.run_id] = stays.info.run_id
+                if PARENT_TAG in run.data.tags:
+                    of_rows.add(run.info.run_id)
                 _delete(client, run.info.run_id)
     for runs in groups.values():
         for run in runs:
             parent = run.data.tags.get(PARENT_TAG, "")
-            if parent in replaced and run.info.run_id not in replaced:
+            if parent in of_rows:
+                _delete(client, run.info.run_id)
+            elif parent in replaced and run.info.run_id not in replaced:
                 client.set_tag(run.info.run_id, PARENT_TAG, replaced[parent])
 
 

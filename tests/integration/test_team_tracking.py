@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import http.server
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from benchmark.cells.mlflow_rivals import PARENT_TAG, WRITER_TAG
+from benchmark.cells.mlflow_rivals import PARENT_TAG, WRITER_TAG, settle
 from tests.made_benchmark import MadeBenchmark
 from tests.services import PostgresService
 
@@ -17,9 +19,10 @@ from tests.services import PostgresService
 @pytest.fixture
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresService]:
     folder = tmp_path_factory.mktemp("database", numbered=True)
-    for parent in (folder, folder.parent):
+    for parent in (folder, *folder.parents):
+        if parent == Path(tempfile.gettempdir()):
+            break
         parent.chmod(0o755)  # user `postgres` must be able to pass through
-    folder.parent.parent.chmod(0o755)
     service = PostgresService(folder / "server").start()
     yield service
     service.end()
@@ -60,6 +63,47 @@ def test_machines_that_mirror_at_once_leave_each_row_once(made: MadeBenchmark, p
     parent = next(run for run in runs if PARENT_TAG not in run.data.tags).info.run_id
     assert {run.data.tags.get(PARENT_TAG, parent) for run in runs} == {parent}
     assert len({run.data.tags[WRITER_TAG] for run in runs if WRITER_TAG in run.data.tags}) == 2
+
+
+def test_a_part_of_a_row_does_not_take_the_place_of_another_machines_whole_one(made: MadeBenchmark) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{made.folder / 'team.db'}"
+    one, two = (other_machine(made, name, MLFLOW_TRACKING_URI=uri) for name in ("one", "two"))
+    words = ["--protocol", "leave-one-site-out", "--method", "dicey"]
+    one.run(*words)
+    two.run(*words, "--seeds", "39")
+    for machine in (one, two):
+        machine.cli("sync", *machine.options)
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("made-suite").experiment_id
+    (run,) = client.search_runs([experiment], "tags.method = 'dicey'")
+    assert run.info.status == "FINISHED" and "auc" in run.data.metrics
+    two.run(*words)
+    two.cli("sync", *two.options)
+    assert len(client.search_runs([experiment])) == 2, "the table and the row, once each"
+
+
+def test_searches_go_with_the_run_of_their_row_and_rows_stay_with_their_table(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'team.db'}")
+    experiment = client.create_experiment("team", artifact_location=str(tmp_path / "artifacts"))
+
+    def run(name: str, parent: str = "", **tags: str) -> str:
+        given = {"row": name, **({PARENT_TAG: parent} if parent else {}), **tags}
+        return str(client.create_run(experiment, tags=given).info.run_id)
+
+    tables = [run("t") for _ in range(2)]
+    rows = [run("t x m", table, digest="d") for table in tables]
+    searches = [run("t x m x split", row) for row in rows]
+    for each in (*tables, *rows, *searches):
+        client.set_terminated(each)
+    settle(client, experiment, "row", "digest")
+    left = {each.info.run_id: each.data.tags.get(PARENT_TAG, "") for each in client.search_runs([experiment])}
+    (table,) = [name for name, parent in left.items() if not parent]
+    (row,) = [name for name, parent in left.items() if parent == table]
+    assert len(left) == 3 and [parent for name, parent in left.items() if name in searches] == [row]
 
 
 def test_token_and_certificate_variables_reach_the_tracking_server(made: MadeBenchmark) -> None:
