@@ -14,6 +14,7 @@ import pytest
 
 from benchmark.cells import merging
 from benchmark.cells.store import Store
+from benchmark.system.files import exclusive
 from tests.made_benchmark import Done, MadeBenchmark
 
 
@@ -244,3 +245,17 @@ def test_clean_takes_the_cells_of_a_method_that_was_deleted(ran: MadeBenchmark) 
     assert not any(path.exists() for path in there)
     assert ran.cells() == {name: content for name, content in kept.items() if "/other/" not in name}
     assert "unknown method 'other'" in ran.cli("clean", *ran.options, "--stale", "--method", "other", code=2).stderr
+
+
+def test_clean_waits_for_no_run_and_leaves_cells_of_another_device(ran: MadeBenchmark) -> None:
+    store = Store(ran.output / "results" / "cells")
+    record = next(store.records())
+    store.write(replace(record, key="0" * 64, ingredients={**record.ingredients, "device": "cuda"}))
+    assert "0 items" in ran.cli("clean", *ran.options, "--stale").stdout
+    store.write(replace(record, key="0" * 64, ingredients={**record.ingredients, "device": "cuda", "data": "other"}))
+    assert "1 items" in ran.cli("clean", *ran.options, "--stale").stdout
+    with exclusive(ran.output / "results"):
+        refused = ran.cli("clean", *ran.options, "--stale", "--yes", code=2).stderr
+        assert refused.startswith("error: another run is writing to")
+        assert "1 items" in ran.cli("clean", *ran.options, "--stale").stdout, "looking needs no lock"
+    assert "1 items" in ran.cli("clean", *ran.options, "--stale", "--yes").stdout
