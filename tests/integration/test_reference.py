@@ -89,7 +89,7 @@ def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complet
         ("stroke-prognosis-hospitals", 1, 6),
         ("stroke-prognosis-images", 2, 8),
         ("stroke-prognosis-missing", 2, 24),
-        ("stroke-prognosis-ablations", 2, 42),
+        ("stroke-prognosis-ablations", 2, 46),
         ("stroke-prognosis-tuned", 1, 10),
         ("stroke-prognosis-large", 1, 5),
         ("stroke-prognosis-sensitivity", 2, 68),
