@@ -199,7 +199,7 @@ def test_what_stands_before_the_voxels_and_other_formats_are_refused_unread(tmp_
         _read_nifti(path)
     array = nibabel.gifti.GiftiDataArray(np.zeros(9, np.float32))
     nibabel.save(nibabel.gifti.GiftiImage(darrays=[array]), tmp_path / "surface.gii")
-    with pytest.raises(DataError, match="is no NIfTI file"):
+    with pytest.raises(DataError, match="cannot be read as NIfTI"):
         _read_nifti(tmp_path / "surface.gii")
     nibabel.save(nibabel.Nifti2Image(np.ones((3, 4, 5), np.float32), np.eye(4)), tmp_path / "second.nii")
     assert _read_nifti(tmp_path / "second.nii")[0].shape == (3, 4, 5)

@@ -117,7 +117,7 @@ def _read_nifti(path: Path) -> tuple[Floats, NDArray[np.float64]]:
         kinds = (nibabel.Nifti1Image, nibabel.Nifti2Image)
         kind: Any = next((each for each in kinds if each.header_class.may_contain_header(head)), None)
         if kind is None:
-            raise DataError("is no NIfTI file: export it anew")
+            raise DataError("cannot be read as NIfTI (it has no such header): is it whole? export it anew")
         header = kind.header_class(head[: kind.header_class.sizeof_hdr], check=False)
         if header["vox_offset"] > MOST_EXTENDED:
             raise DataError(f"says that {header['vox_offset']:.2g} bytes stand before its voxels: export it anew")
