@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +74,7 @@ def merge(folder: Path) -> Merged:
             merged.conflicts.append(f"{dataset_protocol}: {wrong}: none of its cells is taken")
             continue
         _take_new(task_file, here.folder / dataset_protocol / "task.json")
-        below = dataset_protocol.as_posix().replace("[", "[[]")
-        for path in readable(f"cells/{below}/*/*.json"):
+        for path in readable(f"cells/{glob.escape(dataset_protocol.as_posix())}/*/*.json"):
             _take_cell(path, there, here, task, merged)
     merged.conflicts += filter(None, (_apart(row, here) for row in sorted(merged.touched)))
     for path in readable("runs/*.json"):

@@ -52,7 +52,7 @@ def _stamps(dataset: str, protocol: str) -> list[Stamp]:
     """Those of every file in which rows of a table are stored, and of what an audit found of the dataset."""
     folders = [Store().task_path(dataset, protocol).parent, *reference_folders(dataset, protocol)]
     audited = audit_path(dataset)
-    below = [(_stamp(str(audited), audited.stat()))] if audited.is_file() else []
+    below = [_stamp(str(audited), audited.stat())] if audited.is_file() else []
     return below + [stamp for folder in folders if folder.is_dir() for stamp in _below(str(folder))]
 
 

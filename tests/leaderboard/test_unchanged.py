@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock, Timeout
 
 from benchmark.cells.rows import current_suite
 from benchmark.cells.store import Store, parse
@@ -136,6 +137,23 @@ def test_what_another_command_wrote_meanwhile_is_not_remembered(ranked, monkeypa
         ranked.cli("rank", *ranked.options)
     ranked.cli("rank", *ranked.options)
     assert ranked.computed == ["made-suite"] * 2 and "Made suite" in ranked.leaderboard.read_text()
+
+
+def test_no_other_command_writes_leaderboards_between_reading_and_writing(ranked, monkeypatch):
+    edit_cell(ranked)
+    page_file, held = publication.page_file, []
+
+    def watched(*words: Any, **options: Any) -> Any:
+        with pytest.raises(Timeout):
+            FileLock(ranked.output / "results" / ".leaderboards.lock", timeout=0).acquire()
+        held.append(True)
+        return page_file(*words, **options)
+
+    monkeypatch.setattr(publication, "page_file", watched)
+    ranked.cli("rank", *ranked.options)
+    assert held
+    with FileLock(ranked.output / "results" / ".leaderboards.lock", timeout=0):
+        pass
 
 
 def test_cards_of_protocols_and_of_methods_of_further_suites_count(ranked, monkeypatch):

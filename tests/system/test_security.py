@@ -226,7 +226,7 @@ def test_an_id_that_leads_out_of_a_folder_is_not_written(tmp_path: Path) -> None
 def test_what_is_kept_of_components_names_no_file_elsewhere(tmp_path: Path) -> None:
     told = {"kind": "method", "name": "x", "class_name": "X", "has_search_space": False, "error": None}
     told |= {"card": None, "constants": {"dict": []}, "fields": []}
-    for path in ("/tmp/evil.py", "../evil.py", "methods/../../evil.py"):
+    for path in ("/elsewhere/evil.py", "../evil.py", "methods/../../evil.py"):
         with pytest.raises(ValueError, match="is not below"):
             _entry(tmp_path, {**told, "path": path})
     assert _entry(tmp_path, {**told, "path": "methods/x.py"}).path == tmp_path / "methods" / "x.py"
