@@ -29,7 +29,7 @@ def is_busy(run: Any, digest_tag: str) -> bool:
     """Whether another machine writes a run now."""
     tags = run.data.tags
     fresh = time.time() - run.info.start_time / 1000 < BUSY_SECONDS
-    return fresh and digest_tag not in tags and tags.get(WRITER_TAG, writer()) != writer()
+    return bool(fresh and digest_tag not in tags and tags.get(WRITER_TAG, writer()) != writer())
 
 
 def is_whole_elsewhere(run: Any) -> bool:
