@@ -34,7 +34,7 @@ def is_busy(run: Any, digest_tag: str) -> bool:
 
 def is_whole_elsewhere(run: Any) -> bool:
     """Whether a run is of a row that another machine has complete."""
-    return run.info.status == "FINISHED" and run.data.tags.get(WRITER_TAG, writer()) != writer()
+    return bool(run.info.status == "FINISHED" and run.data.tags.get(WRITER_TAG, writer()) != writer())
 
 
 def settle(client: Any, experiment: str, row_tag: str, digest_tag: str) -> None:
