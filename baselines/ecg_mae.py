@@ -34,9 +34,10 @@ FIELDS = (
     reference="masked autoencoder, He et al. 2022, CVPR, arXiv 2111.06377; of ECGs, Turgut et al. 2023, arXiv 2308.05764",
     differences="kept: patches of one lead and 100 samples, three quarters masked, fixed places in lead and time, loss 0.9 "
     "squared error + 0.1 (1 - correlation) on masked patches. [A] width 64, 2 layers, 2 heads and a decoder of 64 in place of "
-    "384, 3, 6 and 256 (`size=paper`), 40 epochs of pre-training, Adam 3e-3, batches of 16; 15 epochs of training with at most "
-    "512 cases each, labels smoothed by 0.1, recordings altered by Fourier surrogates, factors and noise. `start=scratch` is "
-    "the same network without pre-training",
+    "384, 3, 6 and 256 (`size=paper`), 40 epochs of pre-training, Adam 3e-3, batches of 16; at most 30 epochs of training, "
+    "512 cases each in batches of 16, labels smoothed by 0.1, which predictions undo, recordings altered by Fourier "
+    "surrogates, factors and noise; with `mode=frozen` a logistic regression. `start=scratch` is the same "
+    "network without pre-training",
     fit_modalities={"signal"},
     predict_modalities={"signal"},
     validation="early-stopping",

@@ -16,7 +16,7 @@ from benchmark.learning.self_supervised.signal_table import SignalTable
     family="neural",
     reference="residual network of ECGs, Ribeiro et al. 2020, Nat Commun 11:1760",
     differences="[A] width 64, kernels of 9 in place of 17, the mean over time in place of a dense layer, and the training of "
-    "`ecg-mae`: 15 epochs with at most 512 cases each; `modalities=signal+table` puts the table's embedding beside it",
+    "`ecg-mae`; `modalities=signal+table` puts the table's embedding beside it",
     fit_modalities={"signal"},
     predict_modalities={"signal"},
     validation="early-stopping",

@@ -46,5 +46,5 @@ class CorruptedContrast(Contrast):
 
     def forward(self, batch: Unlabelled) -> Tensor:
         """CLIP's loss, lambda 0.5."""
-        table, _ = corrupted(batch.table, self.network.columns, self.corruption, batch.generator)
+        table = corrupted(batch.table, self.network.columns, self.corruption, batch.generator)
         return clip_loss(self.similarities(self.network.image(batch.views), self.network.table(table)))

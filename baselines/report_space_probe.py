@@ -24,6 +24,7 @@ INPUTS = ("image", "image+table")
     "`inputs=image+table` puts the table beside the vector",
     fit_modalities={"image", "text"},
     predict_modalities={"image"},
+    validation="unused",
     accepts_missing=True,
     variants={"inputs": {"image+table": {"image", "text", "table"}}, "text_encoder": {"minilm": set()}},
 )
@@ -44,12 +45,14 @@ class ReportSpaceProbe(ImageSpace):
             raise UnknownNameError("inputs", self.inputs, INPUTS)
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
-        """Learn from train + validation. A finding that all or no case has is given its share."""
-        cases = train.join(validation)
-        self._coder = TableCoder.of(cases) if self.inputs == "image+table" else None
-        vectors = self._inputs(cases)
-        self._label = probe(vectors, np.asarray(cases.labels), self.penalty)
-        findings = {} if cases.findings is None else dict(cases.findings.items())
+        """Learn from the training cases alone: the validation cases, whose reports no stage read, choose the threshold.
+
+        A finding that all or no case has is given its share.
+        """
+        self._coder = TableCoder.of(train) if self.inputs == "image+table" else None
+        vectors = self._inputs(train)
+        self._label = probe(vectors, np.asarray(train.labels), self.penalty)
+        findings = {} if train.findings is None else dict(train.findings.items())
         self._findings = [probe(vectors, values.to_numpy(), self.penalty) for values in findings.values()]
         self.chosen: dict[str, Any] = self.figures()
 

@@ -50,6 +50,6 @@ class CorruptedContrast(Objective):
 
     def forward(self, batch: Unlabelled) -> Tensor:
         """NT-Xent."""
-        table, _ = corrupted(batch.table, self.network.columns, self.corruption, batch.generator)
+        table = corrupted(batch.table, self.network.columns, self.corruption, batch.generator)
         a, b = (self.project(self.network.table(each)[:, 0]) for each in (batch.table, table))
         return nt_xent(a, b, self.temperature)

@@ -21,7 +21,7 @@ from benchmark.learning.self_supervised.pretraining import Objective, Unlabelled
     differences="kept: a token for each column with the column's own embedding and a mask token, a transformer over them, "
     "(ITC + ITM + masked reconstruction) / 3, the risk read from the multimodal token. Changed: masked categories are restored "
     "by squared error as numbers are (there by cross-entropy). [A] 0.3 of the columns masked, 2 layers, temperature 0.08; "
-    "sizes, alterations and training as in `ssmsrpm`",
+    "sizes, alterations and training as in `ssmsrpm`; the image of a volume of up to 32 voxels is one token",
     fit_modalities={"image", "table"},
     predict_modalities={"image", "table"},
     validation="early-stopping",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from benchmark import register_method
@@ -51,6 +52,8 @@ class MaskAndValues(Objective):
 
     def forward(self, batch: Unlabelled) -> Tensor:
         """Cross-entropy + 2 x squared error."""
-        table, replaced = corrupted(batch.table, self.network.columns, self.corruption, batch.generator)
+        table = corrupted(batch.table, self.network.columns, self.corruption, batch.generator)
+        other = (table != batch.table).float()
+        differs = torch.zeros(len(table), self.mask.out_features).index_add(1, self.network.columns, other)
         embedding = self.network.table(table)[:, 0]
-        return vime_loss(self.mask(embedding), replaced, self.values(embedding), batch.table, self.weight)
+        return vime_loss(self.mask(embedding), differs > 0, self.values(embedding), batch.table, self.weight)

@@ -65,14 +65,14 @@ SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
     scope="Retrieval by case. Cases were chosen to teach: every one shows a disease, most of them rare ones, so nothing is "
     "claimed of normal scans, of how often a disease is, or of detection. Pictures bear arrows and letters, and of a case "
     "only those that its authors picked. MedPix has no summaries: captions stand under that heading. 223 cases say little: "
-    "intervals are wide. The 448 cases of other parts of the body are the pool.",
+    "intervals are wide. The 448 cases of other parts of the body are left out: networks would learn from them alone.",
     modalities={"image", "text"},
     cases=223,
     sites=1,
 )
 @dataclass(frozen=True)
 class MedPix:
-    """223 cases of the head, 71 of them neoplasms; 448 others without a label.
+    """223 cases of the head, 71 of them neoplasms.
 
     Findings are the groups of the topic's category: neoplasm, congenital, vascular, infection-inflammation and other-disease;
     each case has one. Reports that are wrong on purpose are `exchanged` and `side-swapped`: from free text no finding can be
@@ -81,15 +81,12 @@ class MedPix:
 
     def build(self, sources: Sources) -> Cohort:
         """Read the files. Raises `DataError` where one is not as expected."""
-        cases = read_cases(sources)
-        head, others = ([case for case in cases if case.of_head == of_head] for of_head in (True, False))
+        head = [case for case in read_cases(sources) if case.of_head]
         diseases = [case.disease for case in head]
         findings = pd.DataFrame({name: [disease == name for disease in diseases] for name in DISEASES}).astype(np.int8)
         reports = [case.report for case in head]
-        cohort = _cohort("medpix", head, sources)
         return Cohort(
-            **{part: value for part, value in cohort.items() if part != "name"},
-            name="medpix",
+            **_shown(head, sources),
             labels=findings["neoplasm"].to_numpy(),
             findings=findings,
             queries=read_queries("medpix"),
@@ -98,7 +95,6 @@ class MedPix:
                 "side-swapped": tuple(tuple(map(side_swapped, filter(SIDES.search, drafts))) for drafts in reports),
             },
             strata=pd.DataFrame({"age": [case.age for case in head], "sex": pd.Categorical([case.sex for case in head])}),
-            pool=Cohort(**_cohort("medpix (other parts of the body)", others, sources)),
             encoders={"text": "minilm"},
         )
 
@@ -116,11 +112,11 @@ class Case:
     sex: str | None
 
 
-def _cohort(name: str, cases: Sequence[Case], sources: Sources) -> dict[str, Any]:
-    """What labelled cases and the pool have alike."""
+def _shown(cases: Sequence[Case], sources: Sources) -> dict[str, Any]:
+    """Who the cases are, their pictures and their reports."""
     ids = np.array([case.name for case in cases])
     return {
-        "name": name,
+        "name": "medpix",
         "case_ids": ids,
         "groups": ids,
         "sites": np.full(len(ids), "MedPix"),

@@ -34,7 +34,7 @@ PAIRS = {
     "off": (),
 }
 """What `transfer` brings together."""
-OF_IMAGES = ("size", "image_width", "edge", "cases", "image_epochs", "pretraining_rate", "batch", "decay", "transfer")
+OF_IMAGES = ("size", "image_width", "edge", "cases", "image_epochs", "pretraining_rate", "batch", "transfer")
 TEMPERATURE = 0.1
 
 
@@ -68,7 +68,7 @@ class CardioSSL(ECGMAE):
     """Autoencoder(ECG), SimCLR(image); contrast of image with ECG and table; transformer(ECG) and MLP(table) -> logit.
 
     transfer : what is brought together, see `PAIRS`. image_width : channels of the ResNet's first convolution. edge : voxels
-    along an axis that volumes are averaged to. image_epochs, transfer_epochs, pretraining_rate : of SimCLR and of the contrast.
+    along an axis that volumes are averaged to. image_epochs, transfer_epochs, pretraining_rate, batch : of SimCLR and contrast.
     """
 
     transfer: str = "image"
@@ -77,6 +77,7 @@ class CardioSSL(ECGMAE):
     image_epochs: int = 20
     transfer_epochs: int = 10
     pretraining_rate: float = 1e-3
+    batch: int = 64
 
     def __post_init__(self) -> None:
         """Set the sizes. Raises `UnknownNameError` for a transfer that there is not."""
@@ -94,6 +95,7 @@ class CardioSSL(ECGMAE):
         images = Images(cases, self.edge)
         torch.manual_seed(seed)
         contrast = AlteredContrast(Encoders({"image": self.image_encoder(images)}))  # type: ignore[arg-type]
+        contrast.mirrored = False  # a wall's place is what the ECG shows of it
         loss = pretrain(contrast, Inputs(None, images, groups_of(cases)), self._schedule(self.image_epochs), seed)
         return {"loss": loss, **state_of(contrast)}
 
@@ -130,7 +132,7 @@ class CardioSSL(ECGMAE):
         return super().coder(train) if self.transfer == "off" else TableCoder.from_array(self.stages["transferring"]["coder"])
 
     def _schedule(self, epochs: int) -> Schedule:
-        return Schedule(epochs, self.batch, self.pretraining_rate, self.decay)
+        return Schedule(epochs, self.batch, self.pretraining_rate, 0.0)
 
     @property
     def _compared(self) -> set[str]:
@@ -160,7 +162,6 @@ class CardioSSL(ECGMAE):
         """What the source does not fix [A]."""
         return {
             "learning_rate": [1e-4, 3e-4, 1e-3],
-            "frozen_rate": [1e-3, 3e-3, 1e-2],
             "smoothing": [0.0, 0.1],
             "mode": ["frozen", "trainable"],
         }
@@ -177,6 +178,8 @@ class Encoders(nn.Module):
 
 class Contrasts(Objective):
     """Of each pair of modalities, projections that must find their partner in the batch, by cosine / 0.1; the losses' sum."""
+
+    mirrored = False
 
     def __init__(self, network: Encoders, pairs: Iterable[set[str]]) -> None:
         super().__init__(network)

@@ -21,8 +21,9 @@ from benchmark.learning.text_vision.zero_shot import ZeroShot
     "per view that regresses the report's vector by mean squared error, cosine with a question in words. [A] 128-d and 4 "
     "layers in place of 768-d and 12 (`size=paper`); public texts in place of 50,523 reports; in-batch negatives at "
     "temperature 0.05; a report's vector is the mean of its sections', of length 1 less the training reports' mean; small "
-    "networks per view, averaged; the triage compares the nearest sentence of a finding with the nearest normal "
-    "one. 152 texts of `mtsamples` hold both sections; all other pairs are the dataset's reports, synthetic where these are",
+    "networks per view, averaged; a finding's score is the mean over its sentences, and the triage compares the nearest "
+    "finding with the normal sentences. 152 texts of `mtsamples` hold both sections; all other pairs are the dataset's "
+    "reports, synthetic where these are",
     fit_modalities={"image", "text"},
     predict_modalities={"image"},
     validation="unused",
@@ -47,7 +48,7 @@ class NeuroBERT(ZeroShot, ImageSpace):
         """What the source does not fix [A]."""
         return {
             "matching_epochs": [5, 10, 20],
-            "image_epochs": [30, 60, 120],
-            "image_rate": [5e-4, 1e-3, 2e-3],
-            "width": [8, 16, 32],
+            "image_epochs": [15, 30],
+            "image_rate": [2e-3, 4e-3, 8e-3],
+            "width": [8, 16],
         }

@@ -131,7 +131,7 @@ def suggested(archive: Archive, case: str, scores: Mapping[str, Measured]) -> Fo
     texts = [text for sentences in queries.values() for text in sentences]
     reader = archive.models[archive.reader[row]]
     cosines = iter(reader.text_vectors(texts) @ archive.vectors[archive.reader[row], row])
-    best = {name: float(max(next(cosines) for _ in sentences)) for name, sentences in queries.items()}
+    best = {name: float(np.mean([next(cosines) for _ in sentences])) for name, sentences in queries.items()}
     findings = [
         {"finding": name, "similarity": value, "auc": _area(scores, name)}
         for name, value in sorted(best.items(), key=lambda item: -item[1])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.findings import FINDING, KIND
-from benchmark.data.modalities.text import ALTERED, Reports
+from benchmark.data.modalities.text import WITHHELD, Reports
 from benchmark.data.parts import Index
 from benchmark.learning.fitting import ROUNDING, InvalidPredictions, Probabilities
 from benchmark.learning.thresholds import Ask, predicted
@@ -58,7 +58,8 @@ def columns_of(method: Any, cohort: Cohort, rows: Index, cases: Cohort) -> dict[
     `finding:NAME` is the score of a finding, by `predict_findings` where a method has it. Of a method with `similarity` there
     are besides `similarity`, to the case's own report; `rank`, of the own report among those of these cases, 1 the best;
     `precision`, the average precision of the reports of cases with the same findings; and `altered:KIND`, the similarity to its
-    report with an error. None where there is no such report. Raises what the method raises, and `InvalidPredictions`.
+    report with an error, or in other words. None where there is no such report. Raises what the method raises, and
+    `InvalidPredictions`.
     """
     asked, ways = answering(method)
     tested = cohort.take(rows)
@@ -88,16 +89,16 @@ def checked(name: str, values: Any, shape: tuple[int, ...], least: float) -> Num
 
 
 def _stated(queries: Sequence[str], method: Any, cases: Cohort) -> Probabilities:
-    """The score of a finding, (n,): the greatest similarity with a sentence that states it, mapped to [0, 1]."""
+    """The score of a finding, (n,): the mean similarity with the sentences that state it, mapped to [0, 1]."""
     texts = sorted(set(queries))
     values = checked("similarity", answering(method)[0].similarity(cases, texts), (len(cases), len(texts)), -1.0)
-    return np.asarray((1 + values.max(axis=1)) / 2)
+    return np.asarray((1 + values.mean(axis=1)) / 2)
 
 
 def _compared(method: Any, tested: Cohort, cases: Cohort) -> dict[str, Numbers]:
     """The columns of a method that compares images with texts, each of which it is asked once."""
     own = _first_drafts(tested.reports, len(tested))
-    altered = {kind: _first_drafts(tested.report_sets[kind], len(tested)) for kind in ALTERED if kind in tested.report_sets}
+    altered = {kind: _first_drafts(tested.report_sets[kind], len(tested)) for kind in WITHHELD if kind in tested.report_sets}
     queries = {name: tested.queries[name] for name in map(str, tested.findings)} if tested.findings is not None else {}
     texts = sorted({text for some in (own, *altered.values(), *queries.values()) for text in some if text})
     place = {text: number for number, text in enumerate(texts)}
@@ -106,7 +107,7 @@ def _compared(method: Any, tested: Cohort, cases: Cohort) -> dict[str, Numbers]:
     def to(reports: Sequence[str]) -> Numbers:
         return np.array([values[case, place[text]] if text else np.nan for case, text in enumerate(reports)])
 
-    scores = {name: values[:, [place[text] for text in some]].max(axis=1) for name, some in queries.items()}
+    scores = {name: values[:, [place[text] for text in some]].mean(axis=1) for name, some in queries.items()}
     return {
         **{f"{FINDING}{name}": (1 + score) / 2 for name, score in scores.items()},
         **_retrieved(values, np.array([place.get(text, -1) for text in own]), np.asarray(tested.findings)),
@@ -118,14 +119,16 @@ def _compared(method: Any, tested: Cohort, cases: Cohort) -> dict[str, Numbers]:
 def _retrieved(values: Numbers, own: Index, findings: NDArray[np.int8]) -> Mapping[str, Numbers]:
     """Rank and average precision when each case is asked for among the reports; `own` is the place of its text, -1 for none.
 
-    Ties count as the middle in a rank, and as one threshold in a precision.
+    Ties are ranked in one order that is drawn for the gallery, so that reports of equal words find their cases as often as
+    chance does; in a precision they are one threshold.
     """
     there = np.flatnonzero(own >= 0)
+    order = np.random.default_rng(len(there)).permutation(len(there))
     rank, precision = np.full((2, len(own)), np.nan)
-    for case in there:
+    for place, case in zip(order, there, strict=True):
         gallery = values[case, own[there]]
         mine = values[case, own[case]]
-        rank[case] = (gallery > mine).sum() + ((gallery == mine).sum() + 1) / 2
+        rank[case] = 1 + (gallery > mine).sum() + ((gallery == mine) & (order < place)).sum()
         relevant = np.sort(gallery[(findings[there] == findings[case]).all(axis=1)])
         among, every = (len(some) - np.searchsorted(some, relevant) for some in (relevant, np.sort(gallery)))
         precision[case] = (among / every).mean()

@@ -29,6 +29,7 @@ RETRIEVAL_METRICS = (
     "ruled_out_at_95_sensitivity",
     "error_auc",
     *ERROR_METRICS,
+    "held_out_wording_auc",
 )
 """The further metrics of task retrieval; see `retrieval.score`."""
 
@@ -51,6 +52,7 @@ NAMES = {
     "map": "mAP",
     "ruled_out_at_95_sensitivity": "normal cases ruled out at 95 % sensitivity",
     "error_auc": "AUC of errors in reports",
+    "held_out_wording_auc": "AUC of own reports in held-out wording",
     **{f"recall_at_{k}": f"recall@{k}" for k in (1, 5, 10)},
     **{name: f"AUC of errors, {name.removeprefix('error_auc_').replace('_', ' ')}" for name in ERROR_METRICS},
 }

@@ -11,6 +11,8 @@ from benchmark.statistics.metric_names import ERROR_METRICS, RETRIEVAL_METRICS
 from benchmark.statistics.ordering import auc, order_cases
 
 DEPTHS = (1, 5, 10)
+TOLD_AT_RANDOM = ("error_auc_exchanged", "error_auc_side_swapped", "held_out_wording_auc")
+"""The reports of both sides are alike whichever image stands beside them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,8 @@ class Answers:
     findings : finding -> its scores (n,).
     rank, precision : of each case's own report among those of the part, 1 the best, and the average precision (n,).
     similarity : to the own report (n,).
-    altered : kind of error -> the similarities to the report with it (n,).
+    altered : kind of error -> the similarities to the report with it (n,); `held-out-wording` -> those to the own report in
+        words that no report has.
     """
 
     findings: Mapping[str, Floats]
@@ -48,23 +51,24 @@ def score(findings: Mapping[str, Labels], answers: Answers, specificity: float) 
         `zero_shot_auc_macro` is the mean AUC over the findings of which the part holds both classes. `recall_at_K` is the share
         of cases whose own report is among the first K, `median_rank` the median of its rank, `map` the mean average precision.
         `error_auc_KIND` is the AUC of the similarity to a case's own report against that to its report with an error, of the
-        cases that have both; `error_auc` is the mean over the kinds.
+        cases that have both; `error_auc` is the mean over the kinds. `held_out_wording_auc` likewise is the AUC of the own
+        report in held-out wording against another person's.
     """
     rank = np.zeros(0) if answers.rank is None else known(answers.rank)
     similar = answers.similarity
-    errors = {
-        f"error_auc_{kind.replace('-', '_')}": told_apart(similar, wrong)
-        for kind, wrong in answers.altered.items()
-        if similar is not None
-    }
+    altered = {f"error_auc_{kind.replace('-', '_')}": values for kind, values in answers.altered.items()}
+    wrong = {name: altered[name] for name in ERROR_METRICS if name in altered}
+    errors = {name: told_apart(similar, values) for name, values in wrong.items() if similar is not None}
+    exchanged, reworded = (answers.altered.get(kind) for kind in ("exchanged", "held-out-wording"))
     found = {
         "zero_shot_auc_macro": _mean([_auc(findings[name], scores) for name, scores in answers.findings.items()]),
         **{f"recall_at_{depth}": _mean(rank <= depth) for depth in DEPTHS},
         "median_rank": float(np.median(rank)) if len(rank) else np.nan,
         "map": np.nan if answers.precision is None else _mean(answers.precision),
         "ruled_out_at_95_sensitivity": specificity,
-        "error_auc": _mean([errors[name] for name in ERROR_METRICS if name in errors]),
+        "error_auc": _mean(list(errors.values())),
         **errors,
+        "held_out_wording_auc": np.nan if exchanged is None or reworded is None else told_apart(reworded, exchanged),
     }
     return {name: found.get(name, np.nan) for name in RETRIEVAL_METRICS}
 
@@ -80,14 +84,15 @@ def chance(sizes: Sequence[int], relevant: Sequence[ArrayLike]) -> dict[str, flo
 
     Of n reports of which r are relevant the expected average precision is (r - 1) / (n - 1) (1 - H / n) + H / n with the
     harmonic number H of n (Bestgen, Prague Bulletin of Mathematical Linguistics 103, 2015). Half is the AUC of what is told at
-    random, and .05 of the normal cases are ruled out.
+    random, and .05 of the normal cases are ruled out. A report from which a finding was removed looks healthier whichever image
+    stands beside it, one with an invented finding less so: these kinds of error, and the mean over all, have no chance level.
     """
     drawn = {f"recall_at_{depth}": _mean([min(depth / size, 1.0) for size in sizes]) for depth in DEPTHS}
     precisions = [
         _mean(list(_drawn_precisions(size, np.asarray(counts)))) for size, counts in zip(sizes, relevant, strict=True)
     ]
     return {
-        **dict.fromkeys(("zero_shot_auc_macro", "error_auc", *ERROR_METRICS), 0.5),
+        **dict.fromkeys(("zero_shot_auc_macro", *TOLD_AT_RANDOM), 0.5),
         **drawn,
         "median_rank": _mean([(size + 1) / 2 for size in sizes]),
         "map": _mean(precisions),

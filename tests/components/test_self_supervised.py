@@ -157,6 +157,26 @@ def test_the_multimodal_block_sees_one_token_of_each_modality_or_all() -> None:
     assert wide.image({"scan": torch.rand(2, 1, 40, 40, 40)}).shape[1] > 1
 
 
+def test_what_is_compared_of_a_table_is_its_persons_whether_one_token_or_many() -> None:
+    columns, table = torch.tensor([0, 1, 2, 2]), torch.randn(3, 4)
+    for tokens in ("pooled", "all"):
+        network = Network(SSMSRPM(**SMALL, tokens=tokens), {"scan": (1, 8, 8, 8)}, columns).eval()
+        seen = network.embeddings({"scan": torch.rand(3, 1, 8, 8, 8)}, table)["table"]
+        assert seen.std(dim=0).max() > 1e-3, tokens
+
+
+def test_a_value_that_was_drawn_anew_as_it_was_is_not_to_be_found() -> None:
+    network = Network(VIME(**SMALL), None, torch.tensor([0, 1, 1]))
+    objective = VIME(**SMALL).objective(network)
+    alike = Unlabelled({}, {}, torch.ones(8, 3), torch.arange(8), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        objective.mask.weight.zero_()
+        objective.mask.bias.fill_(-50)  # certain that nothing was replaced
+        objective.values.weight.zero_()
+        objective.values.bias.fill_(1.0)
+    assert float(objective(alike)) < 1e-6
+
+
 def test_no_negative_of_matching_is_of_the_same_group_or_has_an_equal_table() -> None:
     table = torch.tensor([[0.0], [1.0], [1.0], [2.0]])
     batch = Unlabelled({}, {}, table, torch.tensor([0, 1, 2, 0]), torch.Generator())

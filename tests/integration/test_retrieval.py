@@ -99,7 +99,7 @@ def test_every_figure_of_the_guesser_is_what_its_stored_columns_give(ran: MadeBe
         }
         for metric, value in found.items():
             expected.setdefault(metric, []).append(value)
-    assert set(expected) == set(RETRIEVAL_METRICS)
+    assert set(expected) == set(RETRIEVAL_METRICS) - {"held_out_wording_auc"}, "the made scans have no such reports"
     for metric, values in expected.items():
         assert mean(tables["scans"], "guesser", metric) == pytest.approx(np.mean(values), abs=1e-12), metric
 

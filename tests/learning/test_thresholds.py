@@ -143,7 +143,9 @@ def test_with_fewer_than_five_of_a_class_the_share_in_training_stands_in(made: M
     cohort = made.cohort()
     split = made.plan(["majority"], ["label-efficiency[share=0.5]"]).cells[0].split
     assert cohort.labels is not None and np.bincount(cohort.labels[split.validation]).min() < 5
-    assert cell["threshold"] == pytest.approx(cohort.labels[split.train].mean())
+    x, share = cohort.table["x"].to_numpy(), cohort.labels[split.train].mean()
+    p = 0.4 / (1 + np.exp(-x[split.validation] - x[split.train].mean()))
+    assert cell["threshold"] == pytest.approx(np.quantile(p, 1 - share))
     assert cell["chosen"]["threshold"] == "prevalence"
 
 

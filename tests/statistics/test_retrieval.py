@@ -39,6 +39,24 @@ def test_errors_are_told_by_the_cases_that_have_both_reports() -> None:
     assert np.isnan(found["error_auc_finding_removed"])
 
 
+def test_held_out_wording_is_told_from_anothers_report_and_is_no_error() -> None:
+    altered = {"exchanged": WRONG, "held-out-wording": OWN + 1}
+    found = score({}, Answers({}, similarity=OWN, altered=altered), np.nan)
+    there = ~np.isnan(WRONG)
+    expected = roc_auc_score(np.repeat([1, 0], there.sum()), np.r_[OWN[there] + 1, WRONG[there]])
+    assert found["held_out_wording_auc"] == pytest.approx(expected, abs=1e-12)
+    assert found["error_auc"] == found["error_auc_exchanged"]
+
+
+def test_errors_that_change_how_ill_a_report_sounds_have_no_chance_level() -> None:
+    found = chance([20], [np.full(20, 3)])
+    assert {name for name in RETRIEVAL_METRICS if name not in found} == {
+        "error_auc",
+        "error_auc_finding_removed",
+        "error_auc_finding_invented",
+    }
+
+
 def test_recall_median_and_map_leave_out_cases_without_a_report() -> None:
     rank = np.array([1.0, 5.0, 5.5, 11.0, np.nan])
     found = score({}, Answers({}, rank, np.array([1.0, 0.5, 0.5, 0.0, np.nan])), np.nan)

@@ -27,7 +27,9 @@ WORDING, TOPICS = "wording", "topics"
 """The sets of a cohort's own drafts, and of one draft for each topic."""
 ALTERED = ("exchanged", "side-swapped", "finding-removed", "finding-invented")
 """The sets of reports that are wrong on purpose, each by the kind of its error."""
-WITHHELD = frozenset({*ALTERED, "held-out-wording"})
+HELD_OUT = "held-out-wording"
+"""The set that says what the reports say in words that none of them has."""
+WITHHELD = (*ALTERED, HELD_OUT)
 """The sets by which a method is judged: no view of a method holds them."""
 SET_NAME = re.compile(r"[\w-]{1,40}")
 PLACES = ("ACA left", "ACA right", "MCA left", "MCA right")

@@ -1,10 +1,11 @@
-"""What is trained on top of encoders with labels: class-stratified epochs, early stopping on the validation AUC."""
+"""What is trained with labels: encoders, in class-stratified epochs with early stopping; or heads on frozen embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +16,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from benchmark.learning.neural.loop import History, _auc, _log_loss
 from benchmark.system.errors import InvalidTraining
 
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Of the regression on frozen embeddings: what the loss of the cases counts against the squares of the weights (C) [A]."""
+LEAST = 1e-3
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """Epochs of at most `samples` cases, in batches, by AdamW; training ends `patience` epochs after the best one.
+    """Epochs of `samples` cases, in batches, by AdamW; training ends `patience` epochs after the best one.
 
     smoothing : labels 0 and 1 are learned as smoothing / 2 and 1 - smoothing / 2.
     """
@@ -42,6 +47,8 @@ def finetune(
     seed: int,
 ) -> History:
     """Train the module in place, and leave it with the weights of its best epoch, in evaluation mode.
+
+    The best epoch has the highest validation AUC; of several the one of the lowest validation loss.
 
     logits_of(rows, rng) : (b,) of training cases, whose images are altered by `rng`. chances() : P(label = 1) of the validation
     cases, whose labels are `validation`. Raises `InvalidTraining` where the loss is no finite number.
@@ -73,7 +80,7 @@ def finetune(
         }
         for name, value in figures.items():
             history[name].append(float(f"{value:.6g}"))
-        if epoch == 0 or history["validation_auc"][epoch] > history["validation_auc"][best]:
+        if epoch == best_epoch(history):
             kept, best = deepcopy(module.state_dict()), epoch
         elif epoch - best >= recipe.patience:
             break
@@ -82,11 +89,68 @@ def finetune(
     return history
 
 
+def best_epoch(history: History) -> int:
+    """The epoch, counted from 0, of the highest validation AUC; of several the first of the lowest validation loss."""
+    scores = [(-auc, loss) for auc, loss in zip(history["validation_auc"], history["validation_loss"], strict=True)]
+    return scores.index(min(scores))
+
+
 def stratified(labels: NDArray[np.float32], samples: int, batch: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Rows of an epoch: at most `samples` cases, in batches that hold the classes as the training part does."""
+    """Rows of an epoch: `samples` cases, in batches that hold the classes as the training part does.
+
+    A training part of fewer cases is gone through several times, so that few labels do not mean few steps.
+    """
+    passes = -(-samples // len(labels))
+    mixed = np.concatenate([_mixed(labels, rng) for _ in range(passes)])[:samples]
+    return [part for part in np.array_split(mixed, max(round(len(mixed) / batch), 1)) if len(part)]
+
+
+def _mixed(labels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.intp]:
+    """All cases once, in an order of which any stretch holds the classes as the whole does."""
     order = np.concatenate([rng.permutation(np.flatnonzero(labels == label)) for label in (0, 1)])
-    # Cases of each class spread evenly along [0, 1): any stretch holds the classes as the whole does.
     counts = [int((labels == label).sum()) for label in (0, 1)]
     place = np.concatenate([(np.arange(count) + rng.random()) / max(count, 1) for count in counts])
-    mixed = order[np.argsort(place, kind="stable")][:samples]
-    return [part for part in np.array_split(mixed, max(round(len(mixed) / batch), 1)) if len(part)]
+    return np.asarray(order[np.argsort(place, kind="stable")])
+
+
+def fit_heads(
+    heads: Sequence[nn.Linear], seen: Sequence[Tensor], labels: Tensor, unseen: Sequence[Tensor], validation: Tensor
+) -> dict[str, float]:
+    """Give linear heads, the mean of whose logits counts, the weights of one logistic regression on all their embeddings.
+
+    Embeddings are standardised over the training cases. Of the strengths `STRENGTHS` that one is kept whose validation loss is
+    lowest: the optimum is reached, where steps of a given rate need not reach it.
+
+    seen, unseen : the embeddings of training and validation cases, one of (n, width) for each head. Returns what was chosen.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler()
+    learning = scaler.fit_transform(torch.cat(list(seen), dim=1).double().numpy())
+    held_out = scaler.transform(torch.cat(list(unseen), dim=1).double().numpy())
+    fits: list[tuple[float, float, float, Any]] = []
+    for strength in STRENGTHS:
+        model = LogisticRegression(C=strength, max_iter=2000).fit(learning, labels.numpy())
+        chances = torch.from_numpy(model.predict_proba(held_out)[:, 1]).float()
+        fits.append((_log_loss(validation, chances), strength, _auc(validation, chances), model))
+    loss, strength, auc, model = min(fits, key=lambda fit: fit[:2])
+    weights = model.coef_[0] / scaler.scale_
+    bias = float(model.intercept_[0] - weights @ scaler.mean_)
+    with torch.no_grad():
+        parts = torch.split(torch.from_numpy(weights), [each.shape[1] for each in seen])
+        for head, part in zip(heads, parts, strict=True):
+            head.weight.copy_(len(heads) * part[None])
+            head.bias.fill_(bias)
+    return {"C": strength, "validation_auc": float(f"{auc:.6g}"), "validation_loss": float(f"{loss:.6g}")}
+
+
+def unsmoothed(chances: Tensor, smoothing: float) -> Tensor:
+    """The chances of a network that learned labels as smoothing / 2 and 1 - smoothing / 2, as those of labels 0 and 1.
+
+    Those beyond what it learned keep their order, within a thousandth of 0 and of 1.
+    """
+    if not smoothing:
+        return chances
+    known = [0.0, smoothing / 2, 1 - smoothing / 2, 1.0]
+    return torch.from_numpy(np.interp(chances.double().numpy(), known, [0.0, LEAST, 1 - LEAST, 1.0])).to(chances)

@@ -12,11 +12,12 @@ from torch import Tensor
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities import known_modalities
 from benchmark.data.parts import View
-from benchmark.learning.neural.views import averaged, coarser
+from benchmark.learning.neural.views import averaged
 from benchmark.system.errors import BenchmarkError
 
-PERCENTILES = (0.01, 0.99)
-"""Of each image's values, which become 0 and 1."""
+PERCENTILES = (0.01, 0.9995)
+"""Of each image's values, which become 0 and 1. The source's upper one is .99, at one millimetre: on coarse volumes a lesion is
+less than a hundredth of all voxels and brighter than the rest, and would be cut off [A]."""
 PIECE = 64
 ALTERED, FLIPPED, MOVED, TONED = 0.95, 0.5, 0.5, 0.3
 """How often an image is altered at all; then each axis mirrored, the image moved, its tones bent."""
@@ -30,7 +31,7 @@ Views = Mapping[str, Tensor]
 class Images:
     """The views of some cases: view -> (n, c, *spatial) float16 in [0, 1], zero where a case has no image.
 
-    Volumes are averaged to at most `edge` voxels along an axis, slices to twice as many; 0 leaves them as they are. Raises
+    Axes longer than `edge` voxels are averaged, in slices those longer than twice that; 0 leaves all as they are. Raises
     `BenchmarkError` where no case has an image, and for values that are no numbers.
     """
 
@@ -52,7 +53,7 @@ class Images:
 
 def _scaled(cohort: str, name: str, view: View, edge: int) -> Tensor:
     """The view on the coarser grid and in [0, 1]; shares, such as a mask, stay shares."""
-    shape = (view.shape[0], view.shape[1], *coarser(view.shape[2:], edge))
+    shape = (view.shape[0], view.shape[1], *_grid(view.shape[2:], edge))
     scaled = torch.zeros(shape, dtype=torch.float16)
     for start in range(0, shape[0], PIECE):
         values = averaged(torch.from_numpy(np.asarray(view[start : start + PIECE], np.float32)), shape[2:])
@@ -61,33 +62,42 @@ def _scaled(cohort: str, name: str, view: View, edge: int) -> Tensor:
         if name in known_modalities()["image"].shares:
             scaled[start : start + PIECE] = values.half()
             continue
-        low, high = torch.quantile(values.flatten(2), torch.tensor(PERCENTILES), dim=2)
+        low, high = torch.from_numpy(np.quantile(values.flatten(2).numpy(), PERCENTILES, axis=2).astype(np.float32))
         spread = (..., *[None] * (len(shape) - 2))
         scaled[start : start + PIECE] = ((values - low[spread]) / (high - low).clamp(min=1e-6)[spread]).clamp(0, 1).half()
     return scaled
 
 
-def altered(views: Views, rng: np.random.Generator) -> dict[str, Tensor]:
-    """Each case cropped, mirrored, turned, shifted and toned by draws of its own; all views of a case alike in space."""
+def _grid(spatial: tuple[int, ...], edge: int) -> tuple[int, ...]:
+    longest = edge if len(spatial) == 3 else 2 * edge
+    return tuple(-(-length // -(-length // longest)) for length in spatial) if edge else spatial
+
+
+def altered(views: Views, rng: np.random.Generator, mirrored: bool = True) -> dict[str, Tensor]:
+    """Each case cropped, mirrored, turned, shifted and toned by draws of its own; all views of a case alike in space.
+
+    The first axis of a volume that is at most half as long as the others is one of slices or of time: it stays as it is.
+    """
     cases = len(next(iter(views.values())))
     drawn = rng.uniform(size=(cases, 16))
-    return {name: _toned(_placed(view, drawn), drawn) for name, view in views.items()}
+    return {name: _toned(_placed(view, drawn, mirrored), drawn) for name, view in views.items()}
 
 
-def _placed(view: Tensor, drawn: NDArray[np.float64]) -> Tensor:
+def _placed(view: Tensor, drawn: NDArray[np.float64], mirrored: bool) -> Tensor:
     from monai.networks.layers import AffineTransform  # late: it takes seconds
     from scipy.spatial.transform import Rotation
 
     axes = view.ndim - 2
     sizes, any_change = np.array(view.shape[2:]), drawn[:, 0] < ALTERED
     moved = any_change & (drawn[:, 1] < MOVED)
-    turns = DEGREES * (2 * drawn[:, 2:5] - 1) * moved[:, None]
+    free = np.array([axes < 3 or 2 * sizes[0] > sizes[1:].min(), *[True] * (axes - 1)])
+    turns = DEGREES * (2 * drawn[:, 2:5] - 1) * moved[:, None] * [True, free[0], free[0]]
     rotation = Rotation.from_euler("xyz" if axes == 3 else "z", turns[:, : 3 if axes == 3 else 1], degrees=True)
-    kept = np.where(any_change, CROP + (1 - CROP) * drawn[:, 5], 1.0)
-    mirrored = np.where(any_change[:, None] & (drawn[:, 6 : 6 + axes] < FLIPPED), -1.0, 1.0)
-    linear = kept[:, None, None] * rotation.as_matrix()[:, :axes, :axes] * mirrored[:, None, :]
-    shift = SHIFT * (2 * drawn[:, 9 : 9 + axes] - 1) * moved[:, None]
-    slack = (1 - kept)[:, None] / 2 * (2 * drawn[:, 12 : 12 + axes] - 1)
+    kept = np.where(any_change, CROP + (1 - CROP) * drawn[:, 5], 1.0)[:, None] ** free
+    flips = any_change[:, None] & (drawn[:, 6 : 6 + axes] < FLIPPED) & free & mirrored
+    linear = kept[:, :, None] * rotation.as_matrix()[:, :axes, :axes] * np.where(flips, -1.0, 1.0)[:, None, :]
+    shift = SHIFT * (2 * drawn[:, 9 : 9 + axes] - 1) * moved[:, None] * free
+    slack = (1 - kept) / 2 * (2 * drawn[:, 12 : 12 + axes] - 1)
     centre = (sizes - 1) / 2
     matrices = np.tile(np.eye(axes + 1), (len(view), 1, 1))
     matrices[:, :-1, :-1] = linear

@@ -68,7 +68,8 @@ def uniformity(a: Tensor) -> float:
 
 
 def retrieval(a: Tensor, b: Tensor, among: int) -> float:
-    """The share of rows of a whose partner is among the nearest rows of b."""
+    """The share of rows of a whose partner is among the nearest rows of b; of rows equally near any may come first."""
     logits = similarities(a, b, 1.0)
-    better = (logits > logits.diagonal()[:, None]).sum(dim=1)
-    return float((better < among).float().mean())
+    own = logits.diagonal()[:, None]
+    better, equal = (logits > own).sum(dim=1), (logits == own).sum(dim=1)
+    return float(((among - better) / equal).clamp(0, 1).mean())

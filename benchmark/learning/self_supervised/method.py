@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.stages import Arrays
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.neural.inputs import Batch
-from benchmark.learning.self_supervised.finetuning import Recipe, finetune
+from benchmark.learning.self_supervised.finetuning import Recipe, best_epoch, finetune, fit_heads
 from benchmark.learning.self_supervised.images import altered
 from benchmark.learning.self_supervised.losses import alignment, retrieval, uniformity
 from benchmark.learning.self_supervised.networks import Fusion, ImageEncoder, TableMLP, TableTokens, resnet_of
@@ -49,8 +50,8 @@ class SelfSupervised:
     tokens : what the multimodal block sees: "pooled" one token of each modality, "all" the places of the image's last maps
         and a token for each column.
     pretraining_epochs, pretraining_rate, batch, decay : Adam's, under a warm-up and a cosine.
-    epochs, samples, patience : of the training with labels, an epoch of which sees at most `samples` cases.
-    learning_rate : AdamW's with `mode=trainable`; frozen_rate : with `mode=frozen`.
+    epochs, samples, labelled_batch, learning_rate, patience : AdamW's in the training with labels with `mode=trainable`, an
+        epoch of which sees `samples` cases; with `mode=frozen` the heads are a logistic regression.
     """
 
     mode: str = "trainable"
@@ -68,9 +69,9 @@ class SelfSupervised:
     decay: float = 1e-3
     epochs: int = 30
     samples: int = 512
+    labelled_batch: int = 16
     patience: int = 10
     learning_rate: float = 1e-3
-    frozen_rate: float = 3e-3
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Name -> result of the stage that this row builds on."""
     projections: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -126,12 +127,24 @@ class SelfSupervised:
             }
         self._network = objective.network
         labels = [torch.from_numpy(np.asarray(part.labels, dtype=np.float32)) for part in (train, validation)]
-        rate = self.frozen_rate if self.mode == "frozen" else self.learning_rate
-        recipe = Recipe(self.epochs, self.samples, self.patience, self.batch, rate, self.decay)
-        module, logits_of, chances = self._trained(learning, held_out)
-        self.history = finetune(module, logits_of, labels[0], chances, labels[1], recipe, seed)
+        network = self._network
+        if self.mode == "frozen":
+            network.eval()
+            seen, unseen = ([network.embedded(part)[name] for name in network.heads] for part in (learning, held_out))
+            heads: Any = list(network.heads.values())
+            self.chosen |= fit_heads(heads, seen, labels[0], unseen, labels[1])
+            return
+
+        def logits_of(rows: Tensor, rng: np.random.Generator) -> Tensor:
+            views, table = learning.at(rows)
+            logits: Tensor = network(altered(views, rng) if views else {}, table)
+            return logits
+
+        recipe = Recipe(self.epochs, self.samples, self.patience, self.labelled_batch, self.learning_rate, self.decay)
+        chances = partial(_chances, network, held_out)
+        self.history = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed)
         scores = self.history["validation_auc"]
-        self.chosen |= {"best_epoch": int(np.argmax(scores)) + 1, "epochs": len(scores), "validation_auc": max(scores)}
+        self.chosen |= {"best_epoch": best_epoch(self.history) + 1, "epochs": len(scores), "validation_auc": max(scores)}
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(label = 1), (n,)."""
@@ -144,28 +157,6 @@ class SelfSupervised:
         inputs = self._coded.inputs(cases)
         views, table = inputs.at(torch.arange(len(inputs)))
         return OfBatch(self._network), Batch(table, None, None, views)
-
-    def _trained(
-        self, learning: Inputs, held_out: Inputs
-    ) -> tuple[nn.Module, Callable[[Tensor, np.random.Generator], Tensor], Callable[[], Tensor]]:
-        """The module to train, its logits of training rows, and its chances of the validation cases."""
-        network = self._network
-        if self.mode == "trainable":
-
-            def of_images(rows: Tensor, rng: np.random.Generator) -> Tensor:
-                views, table = learning.at(rows)
-                logits: Tensor = network(altered(views, rng) if views else {}, table)
-                return logits
-
-            return network, of_images, lambda: _chances(network.read(held_out))
-        network.eval()
-        seen, unseen = network.embedded(learning), network.embedded(held_out)
-
-        def of_embeddings(rows: Tensor, rng: np.random.Generator) -> Tensor:
-            logits: Tensor = network.logits({name: values[rows] for name, values in seen.items()})
-            return logits
-
-        return network.heads, of_embeddings, lambda: _chances(network.logits(unseen))
 
     @property
     def _modalities(self) -> frozenset[str]:
@@ -215,7 +206,7 @@ class Network(nn.Module):
         if columns is not None:
             by_column = method.column_tokens or method.tokens == "all"
             self.table = (
-                TableTokens(columns, method.table_width, method.layers if method.column_tokens else 0)
+                TableTokens(columns, method.table_width, method.layers)
                 if by_column
                 else TableMLP(len(columns), method.table_width)
             )
@@ -270,8 +261,8 @@ def _portions(cases: int) -> Iterator[Tensor]:
     return (torch.arange(start, min(start + READ, cases)) for start in range(0, cases, READ))
 
 
-def _chances(logits: Tensor) -> Tensor:
-    return torch.sigmoid(logits.detach())
+def _chances(network: Network, inputs: Inputs) -> Tensor:
+    return torch.sigmoid(network.read(inputs))
 
 
 @torch.no_grad()

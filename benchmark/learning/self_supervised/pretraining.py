@@ -36,12 +36,12 @@ class Inputs:
         """Views and table of the cases at `rows`."""
         return {} if self.images is None else self.images.at(rows), None if self.table is None else self.table[rows]
 
-    def batch(self, rows: Tensor, twice: bool, rng: np.random.Generator, generator: torch.Generator) -> Unlabelled:
-        """The cases at `rows` as a batch of pre-training: images are altered by `rng`, and once more if `twice`."""
+    def batch(self, rows: Tensor, objective: Objective, rng: np.random.Generator, generator: torch.Generator) -> Unlabelled:
+        """The cases at `rows` as a batch of pre-training: images are altered by `rng`, and once more if the objective asks."""
         views, table = self.at(rows)
         return Unlabelled(
-            altered(views, rng) if views else {},
-            altered(views, rng) if views and twice else {},
+            altered(views, rng, objective.mirrored) if views else {},
+            altered(views, rng, objective.mirrored) if views and objective.twice else {},
             torch.zeros(len(rows), 0) if table is None else table,
             self.groups[rows],
             generator,
@@ -99,10 +99,11 @@ class Unlabelled:
 class Objective(nn.Module):
     """What is learned without labels: a module whose parts are trained, and whose `forward` gives the loss of a batch.
 
-    `twice` says whether it looks at two alterations of each image.
+    `twice` says whether it looks at two alterations of each image, `mirrored` whether images may be mirrored.
     """
 
     twice = False
+    mirrored = True
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -147,7 +148,7 @@ def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int
         total = 0.0
         batches = list(_batches(len(inputs), schedule.batch, rng))
         for rows in batches:
-            loss = objective(inputs.batch(rows, objective.twice, rng, generator))
+            loss = objective(inputs.batch(rows, objective, rng, generator))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()

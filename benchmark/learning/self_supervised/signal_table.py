@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.stages import Arrays
-from benchmark.learning.self_supervised.finetuning import Recipe, finetune
+from benchmark.learning.self_supervised.finetuning import Recipe, best_epoch, finetune, fit_heads, unsmoothed
 from benchmark.learning.self_supervised.networks import TableMLP
 from benchmark.learning.self_supervised.signals import Signals, altered_signals
 from benchmark.learning.self_supervised.table import TableCoder
@@ -30,20 +30,19 @@ class SignalTable:
 
     mode : "frozen" trains the head alone, "trainable" the encoders too.
     width : of the signal's embedding. table_width : of the table's.
-    epochs, samples, patience : of the training with labels, an epoch of which sees at most `samples` cases.
-    learning_rate : AdamW's with `mode=trainable`; frozen_rate : with `mode=frozen`. smoothing : of the labels.
+    epochs, samples, labelled_batch, learning_rate, decay, patience : AdamW's in the training with labels with `mode=trainable`,
+        an epoch of which sees `samples` cases; with `mode=frozen` the head is a logistic regression. smoothing : of the labels.
     """
 
     mode: str = "trainable"
     width: int = 64
     table_width: int = 64
-    epochs: int = 15
+    epochs: int = 30
     samples: int = 512
-    patience: int = 5
-    batch: int = 64
+    labelled_batch: int = 16
+    patience: int = 10
     decay: float = 1e-3
     learning_rate: float = 1e-3
-    frozen_rate: float = 3e-3
     smoothing: float = 0.1
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Name -> result of the stage that this row builds on."""
@@ -78,42 +77,33 @@ class SignalTable:
         if self.mode == "frozen" and (untrained := sorted(self._network.encoders.keys() - starts.keys())):
             raise BenchmarkError(f"mode=frozen: the encoder of the {untrained[0]} was not pre-trained")
         labels = [torch.from_numpy(np.asarray(part.labels, dtype=np.float32)) for part in (train, validation)]
-        rate = self.frozen_rate if self.mode == "frozen" else self.learning_rate
-        recipe = Recipe(self.epochs, self.samples, self.patience, self.batch, rate, self.decay, self.smoothing)
-        self.history = self._finetuned(learning, held_out, labels, recipe, seed)
+        network = self._network
+        self._smoothing = 0.0 if self.mode == "frozen" else self.smoothing
+        if self.mode == "frozen":
+            network.eval()
+            seen, unseen = (network.embedded(part) for part in (learning, held_out))
+            self.chosen: dict[str, Any] = fit_heads([network.head], [seen], labels[0], [unseen], labels[1])
+            return
+
+        def logits_of(rows: Tensor, rng: np.random.Generator) -> Tensor:
+            signals, table = learning.at(rows)
+            logits: Tensor = network(None if signals is None else altered_signals(signals, rng), table)
+            return logits
+
+        def chances() -> Tensor:
+            return unsmoothed(torch.sigmoid(network.read(held_out)), self._smoothing)
+
+        rate, batch = self.learning_rate, self.labelled_batch
+        recipe = Recipe(self.epochs, self.samples, self.patience, batch, rate, self.decay, self.smoothing)
+        self.history = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed)
         scores = self.history["validation_auc"]
-        self.chosen = {"best_epoch": int(np.argmax(scores)) + 1, "epochs": len(scores), "validation_auc": max(scores)}
+        self.chosen = {"best_epoch": best_epoch(self.history) + 1, "epochs": len(scores), "validation_auc": max(scores)}
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(label = 1), (n,)."""
         with torch.inference_mode():
-            logits = self._network.head(self._network.embedded(self._inputs(cases)))[:, 0]
-            return np.asarray(torch.sigmoid(logits).double().numpy())
-
-    def _finetuned(self, learning: Recordings, held_out: Recordings, labels: list[Tensor], recipe: Recipe, seed: int) -> Any:
-        network = self._network
-        if self.mode == "trainable":
-
-            def of_cases(rows: Tensor, rng: np.random.Generator) -> Tensor:
-                signals, table = learning.at(rows)
-                logits: Tensor = network(None if signals is None else altered_signals(signals, rng), table)
-                return logits
-
-            def chances() -> Tensor:
-                return torch.sigmoid(network.head(network.embedded(held_out))[:, 0].detach())
-
-            return finetune(network, of_cases, labels[0], chances, labels[1], recipe, seed)
-        network.eval()
-        seen, unseen = network.embedded(learning), network.embedded(held_out)
-
-        def of_embeddings(rows: Tensor, rng: np.random.Generator) -> Tensor:
-            logits: Tensor = network.head(seen[rows])[:, 0]
-            return logits
-
-        def frozen_chances() -> Tensor:
-            return torch.sigmoid(network.head(unseen)[:, 0].detach())
-
-        return finetune(network.head, of_embeddings, labels[0], frozen_chances, labels[1], recipe, seed)
+            chances = torch.sigmoid(self._network.read(self._inputs(cases)))
+            return np.asarray(unsmoothed(chances, self._smoothing).double().numpy())
 
     def _inputs(self, cases: Cohort) -> Recordings:
         signals = Signals(cases) if self._signal else None
@@ -168,6 +158,12 @@ class Network(nn.Module):
     def embedded(self, inputs: Recordings) -> Tensor:
         """The embeddings of all cases, (n, widths)."""
         return torch.cat([self.embedding(*portion) for portion in inputs.portions()])
+
+    @torch.no_grad()
+    def read(self, inputs: Recordings) -> Tensor:
+        """The logits of all cases, (n,)."""
+        logits: Tensor = self.head(self.embedded(inputs))[:, 0]
+        return logits
 
 
 def some(cases: Cohort, modalities: set[str], count: int) -> Cohort:

@@ -80,9 +80,9 @@ class SignalInputs(Inputs):
 
     signals: Signals
 
-    def batch(self, rows: Tensor, twice: bool, rng: np.random.Generator, generator: torch.Generator) -> SignalBatch:
+    def batch(self, rows: Tensor, objective: Objective, rng: np.random.Generator, generator: torch.Generator) -> SignalBatch:
         """The cases at `rows`, signals and images altered."""
-        others = super().batch(rows, twice, rng, generator)
+        others = super().batch(rows, objective, rng, generator)
         signals = altered_signals(self.signals.at(rows), rng)
         return SignalBatch(others.views, others.again, others.table, others.groups, generator, signals)
 

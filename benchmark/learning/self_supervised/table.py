@@ -90,14 +90,14 @@ class TableCoder:
         return cls(tuple(Column(**{**each, "levels": tuple(each["levels"])}) for each in columns))  # type: ignore[arg-type]
 
 
-def corrupted(table: Tensor, columns: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def corrupted(table: Tensor, columns: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Tables whose columns are replaced by draws from their marginals, each with probability `share` (SCARF, 2106.15147).
 
     table (n, p); columns (p,) which column each value is of. A draw is another case's value in this batch, all values of a
-    column together. Returns the corrupted tables and which columns were replaced, (n, columns) bool.
+    column together, and may be the value that was there.
     """
     count = int(columns.max()) + 1
     replaced = torch.rand(len(table), count, generator=generator) < share
     donors = torch.randint(len(table), (len(table), count), generator=generator)
     drawn = table[donors[:, columns], torch.arange(table.shape[1])]
-    return torch.where(replaced[:, columns], drawn, table), replaced
+    return torch.where(replaced[:, columns], drawn, table)

@@ -36,8 +36,8 @@ class ImageSpace(ReportSpace):
     permuted: bool = False
     width: int = 16
     edge: int = 28
-    image_epochs: int = 60
-    image_rate: float = 2e-3
+    image_epochs: int = 30
+    image_rate: float = 4e-3
     batch: int = 32
 
     def __post_init__(self) -> None:

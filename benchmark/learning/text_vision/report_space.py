@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 
 import numpy as np
@@ -50,8 +50,8 @@ class ReportSpace(Language):
 
     @property
     def unencoded(self) -> frozenset[str]:
-        """Reports are read as they are, unless there is a text encoder for them."""
-        return frozenset({"image", *([] if self.text_encoder else ["text"])})
+        """Images are seen and reports are read as they are."""
+        return frozenset({"image", "text"})
 
     @stage(sees={"unlabelled"}, modalities={"text"}, fields=OF_LANGUAGE, after=("language",), seconds=1800.0)
     def matching(self, seen: Seen, seed: int) -> Arrays:
@@ -61,12 +61,12 @@ class ReportSpace(Language):
         if not drafts:
             raise BenchmarkError(f"{cases.name}: no case has a report, which this method learns from")
         if self.text_encoder:
-            unit = normalize(self._encoded_drafts(cases), dim=1)
+            unit = normalize(by_section(self._encoded, drafts), dim=1)
             return {"loss": np.zeros(0), "pairs": np.array(0), "centre": unit.mean(0).numpy()}
         model = self._language_model(list(dict.fromkeys(drafts)), seed)
         pairs = sections_in(drafts)
         loss = match_sections(model, pairs, self.matching_schedule, seed)
-        unit = normalize(by_section(model, drafts), dim=1)
+        unit = normalize(by_section(model.vectors, drafts), dim=1)
         figures = {"loss": loss, "pairs": np.array(len(pairs)), "centre": unit.mean(0).numpy()}
         return {**figures, **model.as_arrays()}
 
@@ -75,10 +75,8 @@ class ReportSpace(Language):
         """Where texts lie after section matching; it needs the stages alone."""
         arrays = self.stages["matching"]
         centre = torch.from_numpy(arrays["centre"].copy())
-        if self.text_encoder:
-            return TextSpace(lambda texts: encoded(self.text_encoder, texts), centre)
-        model = LanguageModel.from_arrays(arrays, self.text_size)
-        return TextSpace(lambda texts: by_section(model, texts), centre)
+        read = self._encoded if self.text_encoder else LanguageModel.from_arrays(arrays, self.text_size).vectors
+        return TextSpace(partial(by_section, read), centre)
 
     def text_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(m, d) of length 1. Raises `BenchmarkError` for a text without a word."""
@@ -89,7 +87,7 @@ class ReportSpace(Language):
         reports, space = cases.reports or ((),) * len(cases), self.text_space
         owners = torch.tensor([case for case, own in enumerate(reports) for _ in own], dtype=torch.int64)
         drafts = list(chain.from_iterable(reports))
-        each = space.placed(self._encoded_drafts(cases)) if self.text_encoder and drafts else space.of(drafts)
+        each = space.of(drafts)
         sums = each.new_zeros(len(cases), each.shape[1]).index_add(0, owners, each)
         counts = torch.bincount(owners, minlength=len(cases))
         return sums / counts.clamp(min=1)[:, None], counts > 0
@@ -101,10 +99,9 @@ class ReportSpace(Language):
         told = {f"{name}_{when}": curve[place] for name, curve in curves.items() if len(curve) for when, place in ENDS.items()}
         return {"pairs": int(self.stages["matching"]["pairs"]), **{name: float(f"{value:.4g}") for name, value in told.items()}}
 
-    def _encoded_drafts(self, cases: Cohort) -> Tensor:
-        """What the text encoder made of each draft, one case's after the other's."""
-        features = cases.features("text", self.text_encoder)
-        return torch.from_numpy(features.pooled[features.mask.any(axis=2)])
+    def _encoded(self, texts: Sequence[str]) -> Tensor:
+        """What the text encoder makes of texts, (m, d)."""
+        return encoded(self.text_encoder, texts)
 
     def _language_model(self, drafts: Sequence[str], seed: int) -> LanguageModel:
         """That of the corpora, or one of these drafts alone."""
@@ -113,12 +110,15 @@ class ReportSpace(Language):
         return trained_language(drafts, self.vocabulary, self.text_size, self.language_schedule, seed)[0]
 
 
-def by_section(model: LanguageModel, texts: Sequence[str]) -> Tensor:
-    """The vectors of texts, (m, d): of one with both sections the sum of theirs, each of length 1, as they were matched [A]."""
+def by_section(read: Callable[[Sequence[str]], Tensor], texts: Sequence[str]) -> Tensor:
+    """The vectors of texts, (m, d): of one with both sections the sum of theirs, each of length 1, as they were matched [A].
+
+    read : texts -> (m, d), by a language model or a text encoder.
+    """
     sections = [sections_of(text) for text in texts]
     first = [text if own is None else own.findings for text, own in zip(texts, sections, strict=True)]
     second = [text if own is None else own.summary for text, own in zip(texts, sections, strict=True)]
-    return normalize(model.vectors(first), dim=1) + normalize(model.vectors(second), dim=1)
+    return normalize(read(first), dim=1) + normalize(read(second), dim=1)
 
 
 def encoded(encoder: str, texts: Sequence[str]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +14,23 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from benchmark.data.cohort import Cohort
+from benchmark.data.modalities import known_modalities
+from benchmark.data.parts import View
 from benchmark.learning.layers.perceptron import Dropout, perceptron
-from benchmark.learning.self_supervised.images import Images
+from benchmark.learning.neural.views import averaged, coarser
 from benchmark.learning.text_vision.language import Schedule, descent, step
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 
 READ = 128
 """Cases that are read at once."""
+DARKEST, BACKGROUND, BRIGHTEST = 0.01, 1 / 8, 4.0
+"""The share of an image that is black; the share of its mean below which SPM's global mean leaves voxels out; the most."""
 HIDDEN = 256
 """Units between frozen features and the report's vector [A]."""
 COARSEST, PLACES, DROPPED = 7, 2, 0.2
 """Maps are halved until no axis is longer than this; then the greatest value in each half of an axis is kept; dropout [A]."""
 LEAST = 0.02
-"""Added to the deviation of a voxel over the training cases, whose values lie in [0, 1]."""
+"""Added to the deviation of a voxel over the training cases, where the mean of an image is 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,28 +51,44 @@ class Scans:
         """View -> the shape of one case."""
         return {name: tuple(view.shape[1:]) for name, view in self.views.items()}
 
-    def at(self, rows: Tensor, rng: np.random.Generator | None = None) -> tuple[dict[str, Tensor], Tensor]:
-        """The views of the cases at `rows`; with a generator all images of the batch are shifted by a voxel or none."""
-        taken = {name: view[rows].float() for name, view in self.views.items()}
-        if rng is not None:
-            steps = [int(step) for step in rng.integers(-1, 2, size=3)]
-            taken = {name: _shifted(view, steps) for name, view in taken.items()}
-        return taken, self.there[rows]
-
-
-def _shifted(view: Tensor, steps: list[int]) -> Tensor:
-    axes = tuple(range(2, view.ndim))
-    return view.roll(steps[: len(axes)], axes) if axes else view
+    def at(self, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """The views of the cases at `rows`, and which case has which."""
+        return {name: view[rows].float() for name, view in self.views.items()}, self.there[rows]
 
 
 def scans_of(cases: Cohort, edge: int) -> Scans:
-    """The images themselves, in [0, 1], averaged to `edge` voxels along an axis (slices to twice as many).
+    """The images themselves, averaged to `edge` voxels along an axis (slices to twice as many), from 0 to 4; their mean is 1.
 
-    Raises `BenchmarkError` where no case has an image.
+    A lesion is smaller than a hundredth of an image and brighter than the rest: so what is brightest is not cut off at a
+    percentile. Raises `BenchmarkError` where no case has an image, and for values that are no numbers.
     """
-    views = Images(cases, edge).views
-    there = np.stack([cases.having("image") & cases.having(name) for name in views], axis=1)
-    return Scans(views, torch.from_numpy(there).float())
+    views = cases.views("image")
+    if not views or not cases.having("image").any():
+        raise BenchmarkError(f"{cases.name}: no case has an image, which this method sees")
+    scaled = {name: _scaled(cases.name, name, views[name], edge) for name in sorted(views)}
+    there = np.stack([cases.having("image") & cases.having(name) for name in scaled], axis=1)
+    return Scans(scaled, torch.from_numpy(there).float())
+
+
+def _scaled(cohort: str, name: str, view: View, edge: int) -> Tensor:
+    """The view on the coarser grid, (n, c, *spatial) float16, each channel of a case less its darkest, divided by its mean.
+
+    The mean is SPM's global one, of the voxels above an eighth of the mean of all. Shares, such as a mask, stay shares.
+    """
+    shape = (view.shape[0], view.shape[1], *coarser(view.shape[2:], edge))
+    scaled = torch.zeros(shape, dtype=torch.float16)
+    for start in range(0, shape[0], READ):
+        values = averaged(torch.from_numpy(np.asarray(view[start : start + READ], np.float32)), shape[2:])
+        if not torch.isfinite(values).all():
+            raise BenchmarkError(f"{cohort}: image view '{name}': NaN or infinite values")
+        if name not in known_modalities()["image"].shares:
+            flat = values.flatten(2)
+            flat = (flat - flat.quantile(DARKEST, dim=2, keepdim=True)).clamp(min=0)
+            counted = flat > BACKGROUND * flat.mean(2, keepdim=True)
+            mean = (flat * counted).sum(2, keepdim=True) / counted.sum(2, keepdim=True).clamp(min=1)
+            values = (flat / mean.clamp(min=1e-6)).clamp(max=BRIGHTEST).view_as(values)
+        scaled[start : start + READ] = values.half()
+    return scaled
 
 
 def features_of(cases: Cohort) -> Scans:
@@ -81,13 +101,14 @@ def features_of(cases: Cohort) -> Scans:
 class ViewNetworks(nn.Module):
     """One network for each view, whose outputs are averaged over the views that a case has; zero where it has none.
 
-    Each voxel is standardised by its mean and deviation over the training cases that have the view.
+    A network sees the cases that have its view. Each voxel is standardised by its mean and deviation over the training cases.
 
     shapes : view -> (c, *spatial) of one case, or (p,) of frozen features. width : channels of the first convolution.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], width: int, outputs: int) -> None:
         super().__init__()
+        self.outputs = outputs
         self.networks = nn.ModuleDict({name: _network(shape, width, outputs) for name, shape in shapes.items()})
         for name, shape in shapes.items():
             self.register_buffer(f"mean_{name}", torch.zeros(shape))
@@ -101,13 +122,20 @@ class ViewNetworks(nn.Module):
                 self.get_buffer(f"mean_{name}").copy_(values.mean(0))
                 self.get_buffer(f"spread_{name}").copy_(values.std(0) + LEAST)
 
-    def forward(self, views: Mapping[str, Tensor], there: Tensor) -> Tensor:
-        """View -> (b, c, *spatial), there (b, views) of 0 and 1 -> (b, outputs)."""
-        each = torch.stack([network(self._standard(name, views[name])) for name, network in self.networks.items()], dim=1)
-        return (each * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
+    def forward(self, views: Mapping[str, Tensor], there: Tensor, shift: Sequence[int] = ()) -> Tensor:
+        """View -> (b, c, *spatial), there (b, views) of 0 and 1 -> (b, outputs).
 
-    def _standard(self, name: str, view: Tensor) -> Tensor:
-        return (view - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"spread_{name}")
+        shift : voxels along each axis by which all images are moved, once their voxels are standardised.
+        """
+        summed = torch.zeros(len(there), self.outputs)
+        for column, (name, network) in enumerate(self.networks.items()):
+            rows = there[:, column].nonzero()[:, 0]
+            if len(rows):
+                standard = (views[name][rows] - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"spread_{name}")
+                axes = tuple(range(2, standard.ndim))[: len(shift)]
+                moved = standard.roll(tuple(shift[: len(axes)]), axes) if axes else standard
+                summed = summed.index_add(0, rows, network(moved))
+        return summed / there.sum(1, keepdim=True).clamp(min=1)
 
     @torch.no_grad()
     def read(self, scans: Scans) -> Tensor:
@@ -157,7 +185,7 @@ def regress(network: ViewNetworks, scans: Scans, vectors: Tensor, schedule: Sche
         total = 0.0
         for rows in np.array_split(rng.permutation(len(scans)), count):
             places = torch.from_numpy(rows)
-            loss = mse_loss(network(*scans.at(places, rng)), vectors[places])
+            loss = mse_loss(network(*scans.at(places), shift_of(rng)), vectors[places])
             step(network, optimiser, falling, loss)
             total += float(loss.detach()) / count
         if not np.isfinite(total):
@@ -165,6 +193,11 @@ def regress(network: ViewNetworks, scans: Scans, vectors: Tensor, schedule: Sche
         losses.append(total)
     network.eval()
     return np.array(losses)
+
+
+def shift_of(rng: np.random.Generator) -> list[int]:
+    """A voxel, or none, along each of three axes: how a batch is moved in training."""
+    return [int(step) for step in rng.integers(-1, 2, size=3)]
 
 
 def state_of(module: nn.Module) -> dict[str, NDArray[Any]]:

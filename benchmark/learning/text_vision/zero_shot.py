@@ -1,4 +1,8 @@
-"""Scores without labels: how close a case lies to sentences that state a finding, and to those that state there is none."""
+"""Scores without labels: how close a case lies to sentences that state a finding, and to those that state there is none.
+
+Several sentences of a finding count by the mean of their cosines, as in CLIP (Radford et al. 2021, arXiv 2103.00020): their
+greatest one follows how close a sentence lies to all reports more than what the case shows.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +39,11 @@ class ZeroShot(ReportSpace):
         return cosines(self.vectors_of(cases), self.text_vectors(texts))
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
-        """P(any finding), (n,): of the nearest sentence of a finding against the nearest one that states that there is none."""
+        """P(any finding), (n,): of the nearest finding against the sentences that state that there is none."""
         vectors = self.vectors_of(cases)
-        stated = [text for name, texts in self.queries.items() if name != NORMAL for text in texts]
-        normal = self.queries.get(NORMAL, ())
-        there = cosines(vectors, self.text_vectors(stated)).max(axis=1)
-        absent = cosines(vectors, self.text_vectors(normal)).max(axis=1) if normal else 0.0
-        return np.asarray(1 / (1 + np.exp(-SHARPNESS * (there - absent))))
+        means = {name: cosines(vectors, self.text_vectors(texts)).mean(axis=1) for name, texts in self.queries.items()}
+        absent = means.pop(NORMAL, 0.0)
+        return np.asarray(1 / (1 + np.exp(-SHARPNESS * (np.max(list(means.values()), axis=0) - absent))))
 
 
 def cosines(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:

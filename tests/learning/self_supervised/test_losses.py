@@ -95,3 +95,5 @@ def test_alignment_uniformity_and_retrieval():
     assert alignment(a, b) == pytest.approx(float((on_circle[0] - on_circle[1]).square().sum(1).mean()))
     assert uniformity(a) == pytest.approx(np.log(np.mean(np.exp(-2 * np.array([2.0, 4.0, 2.0])))))
     assert retrieval(a, b, 1) == pytest.approx(2 / 3) and retrieval(a, b, 3) == 1
+    assert retrieval(torch.ones(8, 2), torch.ones(8, 2), 1) == pytest.approx(1 / 8), "what lies at one point tells nothing"
+    assert retrieval(torch.ones(8, 2), torch.ones(8, 2), 4) == pytest.approx(1 / 2)

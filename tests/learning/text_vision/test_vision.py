@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.data.cohort import Cohort
+from benchmark.data.modalities.image import ImageView
 from benchmark.learning.text_vision.language import Schedule
 from benchmark.learning.text_vision.vision import Scans, ViewNetworks, regress, scans_of
 from benchmark.system.errors import BenchmarkError, InvalidTraining
@@ -43,6 +45,43 @@ def test_a_view_that_a_case_lacks_changes_nothing_whatever_stands_in_its_place()
     there = torch.tensor([[1.0, 0, 1], [1, 0, 1]])
     found = network(views, there)
     assert torch.equal(network({**views, "dwi": torch.full_like(views["dwi"], 7.0)}, there), found)
+
+
+def test_a_network_sees_the_cases_alone_that_have_its_view() -> None:
+    network, views = networks().train(), drawn(6)
+    there = torch.ones(6, 3)
+    there[3:, 1] = 0
+    network(views, there)
+    alone = networks().train()
+    alone(views={name: view[:3] for name, view in views.items()}, there=there[:3])
+    for name, kept in network.networks["dwi"].state_dict().items():
+        assert torch.equal(kept, alone.networks["dwi"].state_dict()[name])
+
+
+def test_images_are_moved_once_their_voxels_are_standardised() -> None:
+    cohort, _ = made(6, 0)
+    scans = scans_of(cohort, 8)
+    network = ViewNetworks(scans.shapes, 4, 2).eval()
+    network.standardise(scans)
+    seen = {}
+    name = next(iter(scans.views))
+    network.networks[name].register_forward_pre_hook(lambda _, given: seen.setdefault(len(seen), given[0]))
+    for shift in ((), (1, -1, 0)):
+        network(*scans.at(torch.arange(6)), shift)
+    axes = tuple(range(2, seen[0].ndim))
+    assert torch.equal(seen[1], seen[0].roll((1, -1, 0)[: len(axes)], axes))
+
+
+def test_what_is_brighter_than_the_rest_and_small_stays_brighter() -> None:
+    plain = np.random.default_rng(0).uniform(0.8, 1.2, (2, 1, 12, 12, 12)).astype(np.float32)
+    plain[:, :, :3] = 0
+    lesioned = plain.copy()
+    lesioned[:, :, 6, 6, 6:8] = 2.5  # two of 1,728 voxels
+    for values in (lesioned, 300 * lesioned):
+        ids = np.array(["a", "b"])
+        scan = scans_of(Cohort("bright", ids, images={"dwi": ImageView(values)}), 0).views["dwi"].float()
+        assert scan[:, :, 6, 6, 6:8].min() > 1.9 and scan.max() <= 4
+        assert 0.7 < scan[:, :, 4:].median() < 1.3
 
 
 def test_which_case_has_which_view_is_read_from_the_cohort() -> None:
