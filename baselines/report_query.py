@@ -16,7 +16,7 @@ from benchmark.learning.text_vision.zero_shot import ZeroShot
     "report-query",
     family="control",
     reference="the query's cosine with the case's own report; text side of arXiv 2405.02782",
-    differences="an upper bound and no competitor: prediction reads the report of the test case, which states the findings, "
+    differences="a reference and no competitor: prediction reads the report of the test case, which states the findings, "
     "and finds that very report among all; no image is seen",
     fit_modalities={"text"},
     predict_modalities={"text"},
