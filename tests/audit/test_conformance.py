@@ -28,14 +28,18 @@ SMALLER = {
     "adapted": {"epochs": 2},
     "proposed": {"epochs": 2},
     "late-average": {},
-    "ecg-mae": {"epochs": 2, "masking_epochs": 2},
+    "self-supervised": {"epochs": 2, "samples": 64, "pretraining_epochs": 2},
+    "ssmsrpm": {"epochs": 2, "samples": 64, "pretraining_epochs": 2},
+    "ecg-net": {"epochs": 2, "samples": 64},
+    "ecg-mae": {"epochs": 2, "samples": 64, "masking_epochs": 2},
     **dict.fromkeys(
         ("neurobert", "report-space-probe"), {"corpora": "", "language_epochs": 1, "matching_epochs": 2, "image_epochs": 4}
     ),
     "report-query": {"corpora": "", "language_epochs": 1, "matching_epochs": 2},
     "finding-net": {"epochs": 4},
     "nearest-scan": {},
-    "cardio-ssl": {"epochs": 2, "masking_epochs": 2, "image_epochs": 2, "transfer_epochs": 2},
+    "bright-pixels": {},
+    "cardio-ssl": {"epochs": 2, "samples": 64, "masking_epochs": 2, "image_epochs": 2, "transfer_epochs": 2},
 }
 """Fields that make a method, or those of a family, quick, and change nothing of how it treats its inputs."""
 REFITTING = {"determinism", "seed", "shared training", "labels", "earlier cells", "modalities"}

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch.nn.functional import normalize
 
+from baselines.bright_pixels import BrightPixels
 from baselines.finding_net import FindingNet
 from baselines.nearest_scan import NearestScan
 from baselines.report_query import ReportQuery
@@ -373,3 +375,21 @@ def test_frozen_image_features_stand_in_for_the_convolutions() -> None:
     assert "image" not in row.unencoded
     cases = replace(featured(TEST), labels=None)
     assert np.mean(aucs(row, cases)) > 0.8
+
+
+def test_bright_pixels_tell_by_their_place_and_nothing_else_does() -> None:
+    rng = np.random.default_rng(0)
+    slices = rng.uniform(0, 0.9, (200, 1, 8, 8)).astype(np.float32)
+    right = rng.random(200) < 0.5
+    for case, shown in enumerate(right):
+        slices[case, 0, 1, 6 if shown else 2] = 1.0
+    findings = pd.DataFrame({"right": right.astype(np.int8), "all": np.ones(200, np.int8)})
+    ids = np.array([f"{number:03d}" for number in range(200)])
+    cohort = Cohort("painted", ids, right.astype(np.int8), findings=findings, images={"axial": ImageView(slices)})
+    row = BrightPixels()
+    row.fit(cohort.take(np.arange(100)), cohort.take(np.arange(100, 120)), 0)
+    test = seen_in_prediction(cohort.take(np.arange(120, 200)))
+    assert ((row.predict_proba(test) > 0.5) == right[120:]).all()
+    assert (row.predict_findings(test)[:, 1] == 1).all()
+    dimmed = replace(cohort, images={"axial": ImageView(np.minimum(slices, 0.9))}).take(np.arange(120, 200))
+    assert np.ptp(row.predict_proba(seen_in_prediction(dimmed))) == 0
