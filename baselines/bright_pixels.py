@@ -21,7 +21,7 @@ READ = 64
     "bright-pixels",
     family="control",
     reference="logistic regression on the share of saturated pixels in each field of a picture",
-    differences="[A] pixels of at least 62/63 of the brightest value of the training images, two of `soop-findings`' 64 levels, "
+    differences="[A] pixels of at least 62/63 of the brightest value in training, two of `soop-findings`' 64 levels, "
     "to which a tint that was taken out brings 15 % of its pixels and .9 % of the others; 4 fields along each axis; C = 1",
     fit_modalities={"image"},
     predict_modalities={"image"},
@@ -31,7 +31,7 @@ READ = 64
 class BrightPixels:
     """Share of bright pixels in each field -> logistic regression, for the label and for each finding.
 
-    fields : along each axis of a picture. level : of the brightest training value, from which a pixel is bright. penalty : 1 / C.
+    fields : along each axis of a picture. level : of the brightest training value, from which it is bright. penalty : 1 / C.
     """
 
     stochastic = False

@@ -33,14 +33,13 @@ from benchmark.system.errors import InvalidTraining
 class FindingNet:
     """Images -> one network per view, averaged -> logits of the label and of each finding.
 
-    width, edge : as in `neurobert`. epochs, rate, batch : of AdamW, at least `steps` in all.
+    width, edge : as in `neurobert`. steps, rate, batch : of AdamW, however many cases there are.
     """
 
     unencoded = frozenset({"image"})
 
     width: int = 16
     edge: int = 28
-    epochs: int = 30
     rate: float = 4e-3
     batch: int = 32
     steps: int = 1500
@@ -54,7 +53,7 @@ class FindingNet:
         self._network.standardise(learning)
         self.history: dict[str, list[float]] = {"loss": [], "validation_loss": []}
         rng, count = np.random.default_rng(seed), max(round(len(targets) / self.batch), 1)
-        epochs = max(self.epochs, math.ceil(self.steps / count))
+        epochs = math.ceil(self.steps / count)
         optimiser, falling = descent(self._network, self.rate, epochs * count)
         kept, best = deepcopy(self._network.state_dict()), 0
         for epoch in range(epochs):

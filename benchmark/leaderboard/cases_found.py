@@ -131,17 +131,17 @@ def suggested(archive: Archive, case: str, scores: Mapping[str, Measured]) -> Fo
     texts = [text for sentences in queries.values() for text in sentences]
     reader = archive.models[archive.reader[row]]
     cosines = iter(reader.text_vectors(texts) @ archive.vectors[archive.reader[row], row])
-    best = {name: float(np.mean([next(cosines) for _ in sentences])) for name, sentences in queries.items()}
+    means = {name: float(np.mean([next(cosines) for _ in sentences])) for name, sentences in queries.items()}
     findings = [
         {"finding": name, "similarity": value, "auc": _area(scores, name)}
-        for name, value in sorted(best.items(), key=lambda item: -item[1])
+        for name, value in sorted(means.items(), key=lambda item: -item[1])
         if name != NORMAL
     ]
     return {
         **_whose(archive),
         "case": _described(archive, row),
         "findings": findings,
-        "normal": best.get(NORMAL),
+        "normal": means.get(NORMAL),
         "cases": alike(archive, case, NEAREST)["cases"],
     }
 

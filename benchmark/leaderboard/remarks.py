@@ -104,7 +104,7 @@ def _chosen_thresholds(table: Standings) -> list[str]:
     ]
     if scarce:
         few = (
-            "cells whose threshold is the share of label 1 in training, for fewer than 5 cases of a class are left to choose by"
+            "cells whose threshold goes by the share of label 1 in training, for too few cases of a class are left to choose by"
         )
         lines.append(f"{few}: {scarce}")
     if table.rows.threshold != YOUDEN:

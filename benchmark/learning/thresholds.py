@@ -44,9 +44,9 @@ def threshold_by(
     """The threshold of a row that was fitted on a split, and where it comes from.
 
     It is taken from the predictions of the validation part, or out of fold of training and validation part where the method
-    trains on both. Where these hold fewer than 5 cases of a class, or of label 1 where a sensitivity is asked for, it is the
+    trains on both. These may hold fewer than 5 cases of a class, or of label 1 where a sensitivity is asked for. Then it is the
     one above which as large a share of the validation part lies as has label 1 in the training part, whatever scale the
-    probabilities have.
+    probabilities have; where the method trains on the validation part, that share itself.
 
     cut : gives the threshold of labels and probabilities, `youden` or another.
     stages : results of the method's stages, which the fits of the inner folds share; None to have each build its own.
@@ -58,8 +58,11 @@ def threshold_by(
     rows = np.sort(np.concatenate([split.train, split.validation])) if out_of_fold else split.validation
     needed = [0, 1] if cut is youden else [1]
     if np.bincount(labels[rows], minlength=2)[needed].min() < LEAST:
+        share = float(labels[split.train].mean())
+        if out_of_fold:
+            return share, "prevalence"
         asked = ask(fitted.method, blind_view(cohort, split.validation, method.modalities[1]))
-        return float(np.quantile(asked, 1 - labels[split.train].mean())), "prevalence"
+        return float(np.quantile(asked, 1 - share)), "prevalence"
     if out_of_fold:
         return cut(labels[rows], _out_of_fold(method, cohort, split, rows, seed, stages, ask)), "out-of-fold"
     cases = blind_view(cohort, rows, method.modalities[1])

@@ -36,7 +36,7 @@ SMALLER = {
         ("neurobert", "report-space-probe"), {"corpora": "", "language_epochs": 1, "matching_epochs": 2, "image_epochs": 4}
     ),
     "report-query": {"corpora": "", "language_epochs": 1, "matching_epochs": 2},
-    "finding-net": {"epochs": 4},
+    "finding-net": {"steps": 8},
     "nearest-scan": {},
     "bright-pixels": {},
     "cardio-ssl": {"epochs": 2, "samples": 64, "masking_epochs": 2, "image_epochs": 2, "transfer_epochs": 2},

@@ -166,7 +166,7 @@ def parts() -> tuple[Cohort, Cohort, Cohort]:
 def test_supervised_rows_tell_each_finding_and_the_label(options: dict[str, float]) -> None:
     train, validation, test = parts()
     rows = [ReportSpaceProbe(**SMALL, **options)]
-    rows += [] if options else [FindingNet(width=4, edge=4, epochs=15, rate=5e-3), NearestScan(edge=4)]
+    rows += [] if options else [FindingNet(width=4, edge=4, steps=120, rate=5e-3), NearestScan(edge=4)]
     for row in rows:
         if declared_stages(type(row)):
             built(row, train)

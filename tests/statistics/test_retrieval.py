@@ -54,6 +54,7 @@ def test_errors_that_change_how_ill_a_report_sounds_have_no_chance_level() -> No
         "error_auc",
         "error_auc_finding_removed",
         "error_auc_finding_invented",
+        "held_out_wording_auc",
     }
 
 

@@ -18,7 +18,10 @@ from benchmark.system.errors import InvalidTraining
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Of the regression on frozen embeddings: what the loss of the cases counts against the squares of the weights (C) [A]."""
+CONSTANT = 1e-5
+"""An embedding whose deviation is a smaller share of its mean tells nothing."""
 LEAST = 1e-3
+"""What a network that learned smoothed labels can say beyond them lies within so much of 0 and of 1."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +125,20 @@ def fit_heads(
     lowest: the optimum is reached, where steps of a given rate need not reach it.
 
     seen, unseen : the embeddings of training and validation cases, one of (n, width) for each head. Returns what was chosen.
+    Raises `InvalidTraining` for embeddings that are no finite numbers, and for one class.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler()
-    learning = scaler.fit_transform(torch.cat(list(seen), dim=1).double().numpy())
+    values = torch.cat(list(seen), dim=1).double().numpy()
+    if not np.isfinite(values).all():
+        raise InvalidTraining("the frozen embeddings are no finite numbers: look at the pre-training")
+    if len(torch.unique(labels)) < 2:
+        raise InvalidTraining("the training cases are of one class")
+    scaler.fit(values)
+    scaler.scale_[scaler.scale_ < CONSTANT * np.abs(scaler.mean_)] = np.inf  # it is alike in all cases, but for rounding
+    learning = scaler.transform(values)
     held_out = scaler.transform(torch.cat(list(unseen), dim=1).double().numpy())
     fits: list[tuple[float, float, float, Any]] = []
     for strength in STRENGTHS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class Images:
         views = cases.views("image")
         if not views or not cases.having("image").any():
             raise BenchmarkError(f"{cases.name}: no case has an image, which this method trains on")
-        self.views = {name: _scaled(cases.name, name, views[name], edge) for name in sorted(views)}
+        self.views = {name: read_view(cases.name, name, views[name], edge, _by_percentiles) for name in sorted(views)}
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -51,32 +51,41 @@ class Images:
         return {name: view[rows].float() for name, view in self.views.items()}
 
 
-def _scaled(cohort: str, name: str, view: View, edge: int) -> Tensor:
-    """The view on the coarser grid and in [0, 1]; shares, such as a mask, stay shares."""
+def read_view(cohort: str, name: str, view: View, edge: int, scale: Callable[[Tensor], Tensor]) -> Tensor:
+    """The view on the coarser grid and scaled, (n, c, *spatial) float16; shares, such as a mask, stay shares.
+
+    scale : (b, c, *spatial) -> the same shape. Raises `BenchmarkError` for values that are no numbers.
+    """
     shape = (view.shape[0], view.shape[1], *_grid(view.shape[2:], edge))
     scaled = torch.zeros(shape, dtype=torch.float16)
     for start in range(0, shape[0], PIECE):
         values = averaged(torch.from_numpy(np.asarray(view[start : start + PIECE], np.float32)), shape[2:])
         if not torch.isfinite(values).all():
             raise BenchmarkError(f"{cohort}: image view '{name}': NaN or infinite values")
-        if name in known_modalities()["image"].shares:
-            scaled[start : start + PIECE] = values.half()
-            continue
-        low, high = torch.from_numpy(np.quantile(values.flatten(2).numpy(), PERCENTILES, axis=2).astype(np.float32))
-        spread = (..., *[None] * (len(shape) - 2))
-        scaled[start : start + PIECE] = ((values - low[spread]) / (high - low).clamp(min=1e-6)[spread]).clamp(0, 1).half()
+        shares = name in known_modalities()["image"].shares
+        scaled[start : start + PIECE] = (values if shares else scale(values)).half()
     return scaled
 
 
+def _by_percentiles(values: Tensor) -> Tensor:
+    """In [0, 1], each channel of a case by its own percentiles."""
+    low, high = torch.from_numpy(np.quantile(values.flatten(2).numpy(), PERCENTILES, axis=2).astype(np.float32))
+    spread = (..., *[None] * (values.ndim - 2))
+    scaled: Tensor = (values - low[spread]) / (high - low).clamp(min=1e-6)[spread]
+    return scaled.clamp(0, 1)
+
+
 def _grid(spatial: tuple[int, ...], edge: int) -> tuple[int, ...]:
+    """Axes that are longer than the edge (twice that in slices), divided by one whole factor; the others as they are."""
     longest = edge if len(spatial) == 3 else 2 * edge
-    return tuple(-(-length // -(-length // longest)) for length in spatial) if edge else spatial
+    factor = -(-max(spatial) // longest) if edge else 1
+    return tuple(-(-length // factor) if length > longest else length for length in spatial)
 
 
 def altered(views: Views, rng: np.random.Generator, mirrored: bool = True) -> dict[str, Tensor]:
     """Each case cropped, mirrored, turned, shifted and toned by draws of its own; all views of a case alike in space.
 
-    The first axis of a volume that is at most half as long as the others is one of slices or of time: it stays as it is.
+    A first axis of a volume at most half as long as the shorter of the others is one of slices or of time: it stays as it is.
     """
     cases = len(next(iter(views.values())))
     drawn = rng.uniform(size=(cases, 16))

@@ -27,7 +27,7 @@ class ImageSpace(ReportSpace):
     """One network per view gives the vector of the report by mean squared error; several views are averaged.
 
     mode : "end-to-end" trains networks on the images, "frozen" a perceptron on the features of the dataset's image encoder.
-    permuted : a control: the reports are dealt anew among the training cases before images are mapped to them.
+    permuted : a control: the reports are dealt anew among the cases that it learns from before images are mapped to them.
     width : channels of the first convolution. edge : voxels along an axis that volumes are averaged to, and half of what slices
     are averaged to. image_epochs, image_rate, batch : of the regression.
     """

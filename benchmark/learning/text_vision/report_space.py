@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmark.data.cohort import Cohort
+from benchmark.data.features import encoder_identity
 from benchmark.data.stages import Arrays
 from benchmark.learning.stages import Seen, stage
 from benchmark.learning.text_vision.corpora_language import OF_LANGUAGE, Language
@@ -37,11 +38,9 @@ class TextSpace:
 
     def of(self, texts: Sequence[str]) -> Tensor:
         """(m, d). Raises `BenchmarkError` for a text without a word."""
-        return self.placed(self.vectors_of(texts)) if len(texts) else self.centre.new_zeros(0, len(self.centre))
-
-    def placed(self, vectors: Tensor) -> Tensor:
-        """Where such vectors lie, (m, d)."""
-        return normalize(normalize(vectors, dim=1) - self.centre, dim=1)
+        if not len(texts):
+            return self.centre.new_zeros(0, len(self.centre))
+        return normalize(normalize(self.vectors_of(texts), dim=1) - self.centre, dim=1)
 
 
 @dataclass
@@ -52,6 +51,10 @@ class ReportSpace(Language):
     def unencoded(self) -> frozenset[str]:
         """Images are seen and reports are read as they are."""
         return frozenset({"image", "text"})
+
+    def weights_digest(self) -> str:
+        """Of the text encoder and its weights; "" where the language model is trained here."""
+        return encoder_identity(self.text_encoder, "text", discover()) if self.text_encoder else ""
 
     @stage(sees={"unlabelled"}, modalities={"text"}, fields=OF_LANGUAGE, after=("language",), seconds=1800.0)
     def matching(self, seen: Seen, seed: int) -> Arrays:
@@ -118,7 +121,8 @@ def by_section(read: Callable[[Sequence[str]], Tensor], texts: Sequence[str]) ->
     sections = [sections_of(text) for text in texts]
     first = [text if own is None else own.findings for text, own in zip(texts, sections, strict=True)]
     second = [text if own is None else own.summary for text, own in zip(texts, sections, strict=True)]
-    return normalize(read(first), dim=1) + normalize(read(second), dim=1)
+    findings, summaries = torch.split(read([*first, *second]), len(texts))
+    return normalize(findings, dim=1) + normalize(summaries, dim=1)
 
 
 def encoded(encoder: str, texts: Sequence[str]) -> Tensor:

@@ -14,10 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from benchmark.data.cohort import Cohort
-from benchmark.data.modalities import known_modalities
-from benchmark.data.parts import View
 from benchmark.learning.layers.perceptron import Dropout, perceptron
-from benchmark.learning.neural.views import averaged, coarser
+from benchmark.learning.self_supervised.images import read_view
 from benchmark.learning.text_vision.language import Schedule, descent, step
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 
@@ -65,30 +63,21 @@ def scans_of(cases: Cohort, edge: int) -> Scans:
     views = cases.views("image")
     if not views or not cases.having("image").any():
         raise BenchmarkError(f"{cases.name}: no case has an image, which this method sees")
-    scaled = {name: _scaled(cases.name, name, views[name], edge) for name in sorted(views)}
+    scaled = {name: read_view(cases.name, name, views[name], edge, _by_mean) for name in sorted(views)}
     there = np.stack([cases.having("image") & cases.having(name) for name in scaled], axis=1)
     return Scans(scaled, torch.from_numpy(there).float())
 
 
-def _scaled(cohort: str, name: str, view: View, edge: int) -> Tensor:
-    """The view on the coarser grid, (n, c, *spatial) float16, each channel of a case less its darkest, divided by its mean.
+def _by_mean(values: Tensor) -> Tensor:
+    """Each channel of a case less its darkest, divided by its mean.
 
-    The mean is SPM's global one, of the voxels above an eighth of the mean of all. Shares, such as a mask, stay shares.
+    The mean is SPM's global one, of the voxels above an eighth of the mean of all.
     """
-    shape = (view.shape[0], view.shape[1], *coarser(view.shape[2:], edge))
-    scaled = torch.zeros(shape, dtype=torch.float16)
-    for start in range(0, shape[0], READ):
-        values = averaged(torch.from_numpy(np.asarray(view[start : start + READ], np.float32)), shape[2:])
-        if not torch.isfinite(values).all():
-            raise BenchmarkError(f"{cohort}: image view '{name}': NaN or infinite values")
-        if name not in known_modalities()["image"].shares:
-            flat = values.flatten(2)
-            flat = (flat - flat.quantile(DARKEST, dim=2, keepdim=True)).clamp(min=0)
-            counted = flat > BACKGROUND * flat.mean(2, keepdim=True)
-            mean = (flat * counted).sum(2, keepdim=True) / counted.sum(2, keepdim=True).clamp(min=1)
-            values = (flat / mean.clamp(min=1e-6)).clamp(max=BRIGHTEST).view_as(values)
-        scaled[start : start + READ] = values.half()
-    return scaled
+    flat = values.flatten(2)
+    flat = (flat - flat.quantile(DARKEST, dim=2, keepdim=True)).clamp(min=0)
+    counted = flat > BACKGROUND * flat.mean(2, keepdim=True)
+    mean = (flat * counted).sum(2, keepdim=True) / counted.sum(2, keepdim=True).clamp(min=1)
+    return (flat / mean.clamp(min=1e-6)).clamp(max=BRIGHTEST).view_as(values)
 
 
 def features_of(cases: Cohort) -> Scans:

@@ -1,13 +1,13 @@
 """Scores without labels: how close a case lies to sentences that state a finding, and to those that state there is none.
 
-Several sentences of a finding count by the mean of their cosines, as in CLIP (Radford et al. 2021, arXiv 2103.00020): their
-greatest one follows how close a sentence lies to all reports more than what the case shows.
+Several sentences of a finding count by the mean of their cosines, much as CLIP averages what it is asked (Radford et al. 2021,
+arXiv 2103.00020). The greatest follows how near a sentence lies to all reports, more than what the case shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,10 @@ class ZeroShot(ReportSpace):
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(any finding), (n,): of the nearest finding against the sentences that state that there is none."""
-        vectors = self.vectors_of(cases)
-        means = {name: cosines(vectors, self.text_vectors(texts)).mean(axis=1) for name, texts in self.queries.items()}
+        texts = [text for sentences in self.queries.values() for text in sentences]
+        ends = np.cumsum([len(sentences) for sentences in self.queries.values()])[:-1]
+        parts = np.split(self.similarity(cases, texts), ends, axis=1)
+        means: dict[str, Any] = {name: part.mean(axis=1) for name, part in zip(self.queries, parts, strict=True)}
         absent = means.pop(NORMAL, 0.0)
         return np.asarray(1 / (1 + np.exp(-SHARPNESS * (np.max(list(means.values()), axis=0) - absent))))
 

@@ -15,7 +15,7 @@ from benchmark.data.modalities.image import ImageView
 from benchmark.learning.self_supervised.finetuning import Recipe, best_epoch, finetune, fit_heads, stratified, unsmoothed
 from benchmark.learning.self_supervised.images import Images, altered
 from benchmark.learning.self_supervised.table import TableCoder, corrupted
-from benchmark.system.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError, InvalidTraining
 
 
 def cohort(cases: int = 6) -> Cohort:
@@ -78,6 +78,8 @@ def test_images_lie_in_0_to_1_by_their_own_percentiles():
 def test_axes_alone_that_are_too_long_are_averaged():
     stack = Cohort("heart", np.array(["a", "b"]), images={"mr": ImageView(np.zeros((2, 1, 8, 96, 96), np.float32))})
     assert Images(stack, 28).shapes == {"mr": (1, 8, 24, 24)}
+    head = Cohort("head", np.array(["a"]), images={"t1": ImageView(np.zeros((1, 1, 80, 96, 68), np.uint8))})
+    assert Images(head, 28).shapes == {"t1": (1, 20, 24, 17)}, "one factor, so that it keeps its shape"
 
 
 def test_a_lesion_of_less_than_a_hundredth_stays_brighter_than_the_rest():
@@ -149,6 +151,29 @@ def test_heads_on_frozen_embeddings_are_a_logistic_regression_on_all_of_them():
     logits = torch.cat([head(part) for head, part in zip(heads, seen, strict=True)], dim=1).mean(1)
     np.testing.assert_allclose(torch.sigmoid(logits).detach().numpy(), expected, atol=1e-4)
     assert chosen["validation_auc"] > 0.6
+
+
+def test_heads_on_embeddings_that_tell_nothing_are_held_back_by_the_validation_loss():
+    generator = torch.Generator().manual_seed(0)
+    seen, unseen = torch.randn(60, 40, generator=generator), torch.randn(60, 40, generator=generator)
+    labels, others = ((torch.rand(60, generator=generator) < 0.5).float() for _ in range(2))
+    assert fit_heads([torch.nn.Linear(40, 1)], [seen], labels, [unseen], others)["C"] <= 1e-2
+
+
+def test_an_embedding_that_is_alike_in_all_cases_but_for_rounding_tells_nothing():
+    collapsed = 1 + 1e-7 * torch.randn(80, 4, generator=torch.Generator().manual_seed(0))
+    labels, head = (torch.arange(80) % 4 == 0).float(), torch.nn.Linear(4, 1)
+    fit_heads([head], [collapsed], labels, [collapsed[:20]], labels[:20])
+    chances = torch.sigmoid(head(collapsed)).detach()
+    assert float(chances.max() - chances.min()) < 1e-6 and float(chances.mean()) == pytest.approx(0.25, abs=1e-3)
+
+
+def test_embeddings_that_are_no_numbers_and_a_single_class_are_refused():
+    head, labels = torch.nn.Linear(2, 1), torch.tensor([0.0, 1, 0, 1])
+    with pytest.raises(InvalidTraining, match="no finite numbers"):
+        fit_heads([head], [torch.full((4, 2), torch.nan)], labels, [torch.zeros(4, 2)], labels)
+    with pytest.raises(InvalidTraining, match="one class"):
+        fit_heads([head], [torch.zeros(4, 2)], torch.ones(4), [torch.zeros(4, 2)], labels)
 
 
 def test_smoothing_is_undone_and_the_order_kept():
