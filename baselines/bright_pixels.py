@@ -21,7 +21,7 @@ READ = 64
     "bright-pixels",
     family="control",
     reference="logistic regression on the share of saturated pixels in each field of a picture",
-    differences="[A] pixels of at least 62/63 of the brightest value in training, two of `soop-findings`' 64 levels, "
+    differences="[A] pixels of at least .98 of the brightest value in training, two of `soop-findings`' 64 levels, "
     "to which a tint that was taken out brings 15 % of its pixels and .9 % of the others; 4 fields along each axis; C = 1",
     fit_modalities={"image"},
     predict_modalities={"image"},
@@ -38,7 +38,7 @@ class BrightPixels:
     unencoded = frozenset({"image"})
 
     fields: int = 4
-    level: float = 62 / 63
+    level: float = 0.98
     penalty: float = 1.0
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:

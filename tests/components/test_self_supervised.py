@@ -174,7 +174,7 @@ def test_a_value_that_was_drawn_anew_as_it_was_is_not_to_be_found() -> None:
         objective.mask.bias.fill_(-50)  # certain that nothing was replaced
         objective.values.weight.zero_()
         objective.values.bias.fill_(1.0)
-    assert float(objective(alike)) < 1e-6
+    assert float(objective(alike).detach()) < 1e-6
 
 
 def test_no_negative_of_matching_is_of_the_same_group_or_has_an_equal_table() -> None:

@@ -17,7 +17,7 @@ from tools import ecg_figures
 SETTINGS = {
     **ECG,
     "masking_epochs": 60,
-    "batch": 32,
+    "labelled_batch": 32,
     "epochs": 12,
     "learning_rate": 0.003,
     "patch": 20,
