@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -110,20 +111,20 @@ def _compared(method: Any, tested: Cohort, cases: Cohort) -> dict[str, Numbers]:
     scores = {name: values[:, [place[text] for text in some]].mean(axis=1) for name, some in queries.items()}
     return {
         **{f"{FINDING}{name}": (1 + score) / 2 for name, score in scores.items()},
-        **_retrieved(values, np.array([place.get(text, -1) for text in own]), np.asarray(tested.findings)),
+        **_retrieved(values, np.array([place.get(text, -1) for text in own]), np.asarray(tested.findings), tested.case_ids),
         "similarity": to(own),
         **{f"{KIND}{kind}": to(reports) for kind, reports in altered.items()},
     }
 
 
-def _retrieved(values: Numbers, own: Index, findings: NDArray[np.int8]) -> Mapping[str, Numbers]:
+def _retrieved(values: Numbers, own: Index, findings: NDArray[np.int8], case_ids: NDArray[np.str_]) -> Mapping[str, Numbers]:
     """Rank and average precision when each case is asked for among the reports; `own` is the place of its text, -1 for none.
 
-    Ties are ranked in one order that is drawn for the gallery, so that reports of equal words find their cases as often as
-    chance does; in a precision they are one threshold.
+    Ties are ranked by a hash of the reports' case ids, so that reports of equal words find their cases as often as chance does;
+    in a precision they are one threshold.
     """
     there = np.flatnonzero(own >= 0)
-    order = np.random.default_rng(len(there)).permutation(len(there))
+    order = np.argsort(np.argsort([sha256(str(case_ids[case]).encode()).hexdigest() for case in there]))
     rank, precision = np.full((2, len(own)), np.nan)
     for place, case in zip(order, there, strict=True):
         gallery = values[case, own[there]]
