@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
 
-from baselines.report_space_probe import chances, probe
+from baselines._probes import Probes
 from benchmark import Cohort, register_method
 
 READ = 64
@@ -28,7 +28,7 @@ READ = 64
     validation="unused",
 )
 @dataclass
-class BrightPixels:
+class BrightPixels(Probes):
     """Share of bright pixels in each field -> logistic regression, for the label and for each finding.
 
     fields : along each axis of a picture. level : of the brightest training value, from which it is bright. penalty : 1 / C.
@@ -42,23 +42,11 @@ class BrightPixels:
     penalty: float = 1.0
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
-        """Learn from the training cases. A finding that all or no case has is given its share."""
+        """Learn from the training cases."""
         self._brightest = {name: float(np.max(view[:])) for name, view in train.views("image").items()}
-        shares = self._shares(train)
-        self._label = probe(shares, np.asarray(train.labels), self.penalty)
-        findings = {} if train.findings is None else dict(train.findings.items())
-        self._findings = [probe(shares, values.to_numpy(), self.penalty) for values in findings.values()]
+        self.learn(train)
 
-    def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
-        """P(label = 1), (n,)."""
-        return chances(self._label, self._shares(cases))
-
-    def predict_findings(self, cases: Cohort) -> NDArray[np.float64]:
-        """P(finding), (n, k)."""
-        shares = self._shares(cases)
-        return np.stack([chances(model, shares) for model in self._findings], axis=1)
-
-    def _shares(self, cases: Cohort) -> NDArray[np.float64]:
+    def numbers(self, cases: Cohort) -> NDArray[np.float64]:
         """The share of bright pixels in each field of each view, (n, views x fields)."""
         views = cases.views("image")
         return np.hstack([self._of_view(views[name], name) for name in sorted(self._brightest)])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines._probes import Probes
 from benchmark import Cohort, register_method
 from benchmark.learning.self_supervised.table import TableCoder
 from benchmark.learning.text_vision.image_space import ImageSpace
@@ -29,7 +30,7 @@ INPUTS = ("image", "image+table")
     variants={"inputs": {"image+table": {"image", "text", "table"}}, "text_encoder": {"minilm": set()}},
 )
 @dataclass
-class ReportSpaceProbe(ImageSpace):
+class ReportSpaceProbe(Probes, ImageSpace):
     """Image vector -> logistic regression, for the label and for each finding.
 
     inputs : "image", or "image+table". penalty : 1 / C.
@@ -45,42 +46,12 @@ class ReportSpaceProbe(ImageSpace):
             raise UnknownNameError("inputs", self.inputs, INPUTS)
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
-        """Learn from the training cases alone: the validation cases, whose reports no stage read, choose the threshold.
-
-        A finding that all or no case has is given its share.
-        """
+        """Learn from the training cases alone: the validation cases, whose reports no stage read, choose the threshold."""
         self._coder = TableCoder.of(train) if self.inputs == "image+table" else None
-        vectors = self._inputs(train)
-        self._label = probe(vectors, np.asarray(train.labels), self.penalty)
-        findings = {} if train.findings is None else dict(train.findings.items())
-        self._findings = [probe(vectors, values.to_numpy(), self.penalty) for values in findings.values()]
+        self.learn(train)
         self.chosen: dict[str, Any] = self.figures()
 
-    def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
-        """P(label = 1), (n,)."""
-        return chances(self._label, self._inputs(cases))
-
-    def predict_findings(self, cases: Cohort) -> NDArray[np.float64]:
-        """P(finding), (n, k)."""
-        vectors = self._inputs(cases)
-        return np.stack([chances(model, vectors) for model in self._findings], axis=1)
-
-    def _inputs(self, cases: Cohort) -> NDArray[np.float64]:
+    def numbers(self, cases: Cohort) -> NDArray[np.float64]:
+        """The image vector, and the table beside it."""
         vectors = self.image_vectors(cases).astype(np.float64)
         return vectors if self._coder is None else np.hstack([vectors, self._coder.transform(cases).double().numpy()])
-
-
-def probe(vectors: NDArray[np.float64], values: NDArray[np.int8], penalty: float) -> Any:
-    """A logistic regression on standardised columns, or the share of cases where all are alike."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    if len(np.unique(values)) < 2:
-        return float(values.mean())
-    return make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, max_iter=2000)).fit(vectors, values)
-
-
-def chances(model: Any, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a probe predicts, (n,)."""
-    return np.full(len(vectors), model) if isinstance(model, float) else np.asarray(model.predict_proba(vectors)[:, 1])

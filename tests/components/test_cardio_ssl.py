@@ -201,6 +201,17 @@ def test_the_convolutions_learn_and_give_the_same_bytes_twice(modalities: frozen
     assert np.ptp(twice[0]) > 0
 
 
+def test_what_a_row_predicts_is_rid_of_the_smoothing_of_its_labels() -> None:
+    row = ECGNet(width=16, table_width=16, epochs=3, smoothing=0.2)
+    predicted = fitted(row, frozenset({"signal"}))
+    with torch.inference_mode():
+        chances = torch.sigmoid(row._network.read(row._inputs(TEST))).double().numpy()
+    inside = (chances > 0.11) & (chances < 0.89)
+    assert inside.any()
+    np.testing.assert_allclose(predicted[inside], 0.001 + 0.998 * (chances[inside] - 0.1) / 0.8, atol=1e-6)
+    assert (np.argsort(predicted) == np.argsort(chances)).all()
+
+
 def test_features_find_the_rate_and_the_beat() -> None:
     statistics, beats = recording_features(TRAIN)
     assert statistics.shape == (80, 4 * 11 + 2) and beats.shape == (80, 4 * 70)

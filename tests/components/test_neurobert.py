@@ -377,6 +377,20 @@ def test_frozen_image_features_stand_in_for_the_convolutions() -> None:
     assert np.mean(aucs(row, cases)) > 0.8
 
 
+def test_a_finding_network_takes_as_many_steps_with_few_cases_as_with_many() -> None:
+    train, validation, _ = parts()
+    for cases, batches in ((240, 8), (30, 1)):
+        row = FindingNet(width=2, edge=4, steps=16)
+        row.fit(train.take(np.arange(cases)), validation, 7)
+        assert len(row.history["loss"]) == 16 / batches
+
+
+def test_a_text_encoder_is_part_of_the_key_by_its_weights() -> None:
+    catalogue = discover()
+    digests = {name: catalogue.method(name).make().weights_digest() for name in ("neurobert", "neurobert[text_encoder=minilm]")}
+    assert digests["neurobert"] == "" and digests["neurobert[text_encoder=minilm]"]
+
+
 def test_bright_pixels_tell_by_their_place_and_nothing_else_does() -> None:
     rng = np.random.default_rng(0)
     slices = rng.uniform(0, 0.9, (200, 1, 8, 8)).astype(np.float32)

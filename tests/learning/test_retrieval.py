@@ -96,6 +96,13 @@ def test_similarities_are_to_the_own_report_and_to_each_wrong_one_that_there_is(
     assert list(found) == ["finding:infarct", "finding:bleed", "rank", "precision", "similarity", "altered:side-swapped"]
 
 
+def test_reports_in_held_out_wording_are_compared_too() -> None:
+    method, reworded = Drawn(), (("other a",), (), ("other c",), (), ())
+    cohort = replace(COHORT, report_sets={**COHORT.report_sets, "held-out-wording": reworded})
+    found = columns_of(method, cohort, np.arange(5), cohort.blind())
+    assert found["altered:held-out-wording"] == [method.of("a", "other a"), None, method.of("c", "other c"), None, None]
+
+
 def test_texts_come_once_and_in_an_order_that_tells_nothing_of_the_cases() -> None:
     method = Drawn()
     columns(method)
