@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-READY_SECONDS = 30.0
+READY_SECONDS = 180.0
 SERVE = """
 import sys, time
 import xllamacpp

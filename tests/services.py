@@ -25,7 +25,7 @@ import pytest
 
 from benchmark.system.locations import ROOT
 
-READY_SECONDS = 30
+READY_SECONDS = 180
 
 
 def free_port() -> int:
@@ -52,7 +52,7 @@ class Service:
     how: dict[str, Any] = field(default_factory=dict)
 
     def start(self, is_ready: Callable[[], bool]) -> Service:
-        """Start it and wait until it is ready; fail with the end of its log where it is not within 30 s."""
+        """Start it and wait until it is ready; fail with the end of its log where it is not within three minutes."""
         with self.log.open("ab") as log:
             options = {"cwd": ROOT, "stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **self.how}
             self.process = subprocess.Popen(
@@ -86,7 +86,7 @@ class Service:
         self.process.wait()
 
 
-def alive(processes: Sequence[psutil.Process], seconds: float = 10) -> list[psutil.Process]:
+def alive(processes: Sequence[psutil.Process], seconds: float = 60) -> list[psutil.Process]:
     """Those of some processes that still live after so many seconds, or as soon as none does."""
     until = time.monotonic() + seconds
     while there := [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]:

@@ -47,6 +47,7 @@ def test_while_a_run_works_the_page_reloads_itself_and_stays_where_it_was(
         task, [*(row(task, name, 1.0) for name in NAMES[:2]), *(row(task, name, 1.0, splits=5) for name in NAMES[2:])]
     )
     path.write_text(page(SUITE, [partly], catalogue), encoding="utf-8")
+    complete = page(SUITE, [whole], catalogue)
     with opened(browser, path, [half], catalogue) as reader:
         reader.page.clock.install()
         reader.open("filter=a&view=time&sort=method-desc&row=alpha")
@@ -56,10 +57,10 @@ def test_while_a_run_works_the_page_reloads_itself_and_stays_where_it_was(
         reader.page.locator("#methods summary").click()
         reader.page.evaluate("scrollTo(0, 400)")
         top = reader.page.evaluate(PLACE)
-        path.write_text(page(SUITE, [whole], catalogue), encoding="utf-8")
-        reader.page.clock.fast_forward(25_000)
+        path.write_text(complete, encoding="utf-8")
+        reader.page.clock.fast_forward(15_000)
         assert said.is_visible(), "not before its time"
-        reader.page.clock.fast_forward(6_000)
+        reader.page.clock.fast_forward(16_000)
         reader.page.wait_for_function("!document.getElementById('interim').textContent")
         reader.drawn()
         names = reader.page.locator("#table tbody th").all_inner_texts()
@@ -67,7 +68,7 @@ def test_while_a_run_works_the_page_reloads_itself_and_stays_where_it_was(
         assert reader.page.get_by_label("Filter").input_value() == "a"
         assert reader.page.get_by_role("tab", name="Training time").get_attribute("aria-selected") == "true"
         assert reader.page.locator("#methods").get_attribute("open") is not None
-        reader.page.wait_for_function(f"top => Math.abs({PLACE} - top) < 2", arg=top, timeout=5000)
+        reader.page.wait_for_function(f"top => Math.abs({PLACE} - top) < 2", arg=top)
         reader.page.evaluate("window.same = true")
         reader.page.clock.fast_forward(120_000)
         assert reader.page.evaluate("window.same"), "a complete page is left alone"

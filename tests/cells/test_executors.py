@@ -25,7 +25,8 @@ from benchmark.suites.suite import Limits, Suite
 from benchmark.system.threads import VARIABLES
 from tests.made_benchmark import MadeBenchmark
 
-SMALL = Limits(seconds=8, memory_gib=2)
+AMPLE = Limits(seconds=120, memory_gib=2)
+SHORT = Limits(seconds=3, memory_gib=2)
 OUTCOMES = {
     "failing": "failed",
     "invalid": "invalid",
@@ -56,13 +57,13 @@ class Quiet:
         yield lambda name, problem: None
 
 
-def suite(*methods: str, limits: Limits = SMALL) -> Suite:
+def suite(*methods: str, limits: Limits = AMPLE) -> Suite:
     return Suite("s", "t", ("made",), ("holdout",), methods, limits=limits)
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellRecord]:
-    """The records of one run of every bad method and two good ones, by method."""
+    """The records of runs of every bad method and two good ones, by method."""
     folder = tmp_path_factory.mktemp("outcomes")
     made = MadeBenchmark(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -71,7 +72,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CellRecord]:
         for name in VARIABLES:
             patch.setenv(name, "1")
         catalogue = made.catalogue(made.broken)
-        run(Request(suite(*OUTCOMES), seeds=(39,)), catalogue, Quiet(), lambda seconds: None)
+        others = [method for method in OUTCOMES if method != "sleeping"]
+        for each in (suite(*others), suite("sleeping", limits=SHORT)):
+            run(Request(each, seeds=(39,)), catalogue, Quiet(), lambda seconds: None)
         return {method: Store().row("made", "holdout", method).get("holdout-seed39") for method in OUTCOMES}
 
 
@@ -161,7 +164,7 @@ def test_a_task_past_its_time_is_killed_and_the_next_one_runs(workers: LocalProc
 
 
 def test_the_death_of_a_worker_fails_its_task_and_the_next_one_runs(workers: LocalProcesses) -> None:
-    dead, alive = workers.submit(os._exit, 7), workers.submit(abs, -1)
+    dead, alive = workers.submit(exec, "import os, time; time.sleep(0.5); os._exit(7)"), workers.submit(abs, -1)
     error = dead.exception()
     assert error is not None
     assert not isinstance(error, TimeoutError)

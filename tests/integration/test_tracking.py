@@ -259,10 +259,9 @@ def test_a_server_that_never_answers_costs_a_bounded_time(made, silent_server, m
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)
-    started = time.monotonic()
     with tracking.Mirror(str(made.suite), [str(made.plugin)], enabled=True) as mirror:
         mirror.start()
-        assert time.monotonic() - started < 1
+        child = mirror._child._child
+        assert child is not None and child.poll() is None, "it has returned while its child works"
         said = mirror.finish()
-    assert time.monotonic() - started < 12
-    assert "sync" in said
+    assert said.startswith("mlflow: not finished within 4 s") and "sync" in said

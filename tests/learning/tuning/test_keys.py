@@ -70,6 +70,6 @@ def test_a_cell_of_several_fits_has_so_many_times_the_limit() -> None:
 
     with LocalProcesses(2, Limits(seconds=0.5, memory_gib=2)) as executor:
         executor.submit(time.sleep, 0, fits=None).result()
-        plain, tuned = executor.submit(time.sleep, 1.2), executor.submit(time.sleep, 1.2, fits=8)
+        plain, tuned = executor.submit(time.sleep, 60), executor.submit(time.sleep, 1.2, fits=100)
         assert isinstance(plain.exception(), TimeoutError)
         assert tuned.exception() is None
