@@ -403,6 +403,7 @@ DAMAGED = {
     "published row": "output/results/reference/*/*/*.parquet",
     "times of rows": "output/results/reference/*/*/seconds.json",
     "journal of a search": "output/results/tuning/*/*/*.journal",
+    "draws": "output/results/drawn/*.json",
     "members": "output/results/members.json",
     "MLflow database": "output/results/mlflow/mlflow.db",
     "stage": "data/stages/[!.]*/arrays.safetensors",
@@ -412,12 +413,16 @@ DAMAGED = {
     "remembered components": "data/components/*.json",
 }
 """What is torn or has a bit flipped -> where such files lie."""
+ALONE = {"task": (), "published row": ("--no-local",), "times of rows": ("--no-local",), "draws": ()}
+"""Of these a ranking is asked before anything is made anew: it gives the same figures, or refuses."""
 
 
 def _damage(what: str) -> Callable[[Trial, Bench, random.Random], None]:
     """Tear a file or flip one of its bits, then compute a row anew that rests on it. What is refused is made anew as told."""
 
     def harm(trial: Trial, bench: Bench, drawn: random.Random) -> None:
+        asked = ("rank", *ALONE.get(what, ()), "--json")
+        before = bench.do(*asked)[1] if what in ALONE else ""
         path = drawn.choice(sorted(bench.folder.glob(DAMAGED[what])))
         content = bytearray(path.read_bytes())
         place = drawn.randrange(len(content))
@@ -428,6 +433,9 @@ def _damage(what: str) -> Callable[[Trial, Bench, random.Random], None]:
             content[place] ^= 1 << drawn.randrange(8)
         path.write_bytes(content)
         trial.what = f"{path.name}: {'torn at' if torn else 'a bit flipped in'} byte {place}"
+        if what in ALONE:
+            code, output, _ = bench.do(*asked)
+            trial.wrong += code == 0 and output != before
         for row in (bench.results / "cells" / "faulty").glob("*/*"):
             if row.is_dir() and row.name.startswith(("staged", "seeing")):
                 shutil.rmtree(row)

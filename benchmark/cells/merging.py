@@ -66,7 +66,11 @@ def merge(folder: Path) -> Merged:
 
     for task_file in readable("cells/*/*/task.json"):
         dataset_protocol = task_file.parent.relative_to(there.folder)
-        task = read_task(task_file)
+        try:
+            task = read_task(task_file)
+        except StoreError as error:
+            merged.conflicts.append(f"{error}: left out")
+            continue
         if task is None or here.task_path(task.dataset, task.protocol) != here.folder / dataset_protocol / "task.json":
             merged.conflicts.append(f"{task_file}: is of another table: left out")
             continue

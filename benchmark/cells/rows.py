@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -29,7 +30,7 @@ from benchmark.suites.members import Members, members
 from benchmark.suites.suite import DEFAULT, HALF, Suite, joined, load_suite, validated
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
-from benchmark.system.files import safe, write_if_changed
+from benchmark.system.files import safe, with_digest, without_digest, write_if_changed
 from benchmark.system.locations import ROOT, results_folder
 
 Source = Literal["local", "reference"]
@@ -421,7 +422,11 @@ def read_reference(
         return None
     try:
         table = pq.read_table(path)
-        meta = json.loads(table.schema.metadata[b"strokebench"])
+        text, told = table.schema.metadata[b"strokebench"], table.schema.metadata.get(b"sha256")
+        meta = json.loads(text)
+        whole = _arrays(table)
+        if told is not None and told != _row_digest(whole, text):
+            raise ValueError("its predictions are not those of its digest")
         splits = [(name, item["split"], item["cases"]) for name, item in meta["splits"].items()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
@@ -432,7 +437,7 @@ def read_reference(
     if meta["method"] != method or splits != [(split.name, split.digest, len(split.test)) for split in expected]:
         return None
     ends = np.cumsum([len(split.test) for split in expected])
-    parts = {name: np.split(table.column(name).to_numpy(), ends[:-1]) for name in table.column_names}
+    parts = {name: np.split(values, ends[:-1]) for name, values in whole.items()}
     probabilities = parts.pop("probability")
     return Row(
         method=method,
@@ -473,7 +478,7 @@ def published_seconds(dataset: str, protocol: str) -> dict[str, float]:
 
 def _read_seconds(path: Path) -> dict[str, float]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        content = json.loads(without_digest(path.read_bytes())) if path.is_file() else {}
         return {str(method): float(seconds) for method, seconds in content.items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise StoreError(f"{path} holds no times ({error}): restore it with git, or delete it") from error
@@ -485,7 +490,7 @@ def publish_seconds(task: Task, rows: Mapping[str, Sequence[CellRecord]]) -> Non
         path = reference_folders(task.dataset, task.protocol)[0] / SECONDS
         means = {method: mean_seconds(records) for method, records in rows.items()}
         known = _read_seconds(path) | {method: round(mean, 3) for method, mean in means.items() if mean is not None}
-        write_if_changed(path, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())
+        write_if_changed(path, with_digest((json.dumps(known, indent=1, sort_keys=True) + "\n").encode()))
 
 
 def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
@@ -509,14 +514,27 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     }
     columns = {name: [value for record in records for value in record.columns[name]] for name in records[0].columns}
     values = pa.table({"probability": np.concatenate([record.probabilities for record in records]), **columns})
-    buffer = io.BytesIO()
+    text, buffer = json.dumps(meta).encode(), io.BytesIO()
     # metadata of the schema would be stored twice, the second time in base 64; hardly a probability occurs twice
     with pq.ParquetWriter(buffer, values.schema, compression="zstd", store_schema=False, use_dictionary=False) as writer:
         writer.write_table(values)
-        writer.add_key_value_metadata({"strokebench": json.dumps(meta)})
+        writer.add_key_value_metadata({b"strokebench": text, b"sha256": _row_digest(_arrays(values), text)})
     path = folder / f"{safe(method)}.parquet"
     write_if_changed(path, buffer.getvalue())
     return path
+
+
+def _arrays(table: pa.Table) -> dict[str, NDArray[np.float64]]:
+    return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def _row_digest(columns: Mapping[str, NDArray[np.float64]], meta: bytes) -> bytes:
+    """The sha256 of a published row: of its metadata, and of the name and the float64 values of each column."""
+    found = sha256(meta)
+    for name, values in columns.items():
+        found.update(name.encode())
+        found.update(values.astype("<f8").tobytes())
+    return found.hexdigest().encode()
 
 
 def complete_records(

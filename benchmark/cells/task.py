@@ -16,7 +16,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.splits import Split, binding_groups
 from benchmark.system import provenance
 from benchmark.system.errors import StoreError
-from benchmark.system.files import write_if_changed
+from benchmark.system.files import with_digest, without_digest, write_if_changed
 
 FEW = 10
 """With fewer labelled cases of a class in a training part a table says so."""
@@ -140,10 +140,10 @@ def digest(split: Split, task_digest: str) -> str:
 
 
 def write_task(task: Task, path: Path) -> None:
-    """Store a task as JSON; an equal file is left alone."""
+    """Store a task as JSON with its digest; an equal file is left alone."""
     fields = {name: value for name, value in asdict(task).items() if name not in LATER or value is not None}
     content = json.dumps(fields, default=np.ndarray.tolist, separators=(",", ":"), ensure_ascii=False)
-    write_if_changed(path, f"{content}\n".encode())
+    write_if_changed(path, with_digest(f"{content}\n".encode()))
 
 
 def read_task(path: Path) -> Task | None:
@@ -151,7 +151,7 @@ def read_task(path: Path) -> Task | None:
     if not path.is_file():
         return None
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        content: dict[str, Any] = json.loads(without_digest(path.read_bytes()))
         splits = tuple(
             TaskSplit(**{**split, "test": np.array(split["test"], dtype=np.intp)}) for split in content.pop("splits")
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmark.statistics.max_t import Remembered
-from benchmark.system.files import safe, write_durably
+from benchmark.system.files import safe, with_digest, without_digest, write_durably
 from benchmark.system.locations import results_folder
 
 
@@ -18,11 +18,11 @@ def drawn(suite: str, *, part: bool = False) -> Iterator[Remembered]:
     """
     path = results_folder() / "drawn" / f"{safe(suite)}.json"
     try:
-        before = dict(json.loads(path.read_bytes()))
+        before = dict(json.loads(without_digest(path.read_bytes())))
     except (OSError, ValueError, TypeError):
         before = {}
     used: dict[str, list[float]] = {}  # `adjust` writes what it reads, so nothing else is kept
     yield ChainMap(used, before)
     kept = before | used if part else used
     if kept != before:
-        write_durably(path, json.dumps(kept).encode())
+        write_durably(path, with_digest(json.dumps(kept).encode()))

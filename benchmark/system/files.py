@@ -23,6 +23,7 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 """What a disk without `flock` answers: NFS 3 without its lock service, Lustre mounted without `flock`."""
 LIST = "files.json"
 """The files of a sealed folder, each with its size and sha256; the size alone where the folder is older than that."""
+_DIGEST = b"sha256"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+=,\[\]-]")
 
 
@@ -71,6 +72,21 @@ def write_if_changed(path: Path, content: bytes) -> None:
     """`write_durably`, unless the file holds that content already."""
     if not path.is_file() or path.read_bytes() != content:
         write_durably(path, content)
+
+
+def with_digest(content: bytes) -> bytes:
+    """A JSON object with its own sha256 as first field, on a line by itself: JSON still."""
+    return b'{"%s": "%s",\n%s' % (_DIGEST, hashlib.sha256(content[1:]).hexdigest().encode(), content[1:])
+
+
+def without_digest(content: bytes) -> bytes:
+    """The JSON that `with_digest` was given, or as it is where it has no digest. Raises `ValueError` where it is another's."""
+    if not content.startswith(b'{"%s": ' % _DIGEST):
+        return content
+    head, _, body = content.partition(b"\n")
+    if head != b'{"%s": "%s",' % (_DIGEST, hashlib.sha256(body).hexdigest().encode()):
+        raise ValueError("its bytes are not those of its digest")
+    return b"{" + body
 
 
 def set_aside(path: Path) -> None:
