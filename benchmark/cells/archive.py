@@ -135,7 +135,7 @@ def open_archive(
         (aside / FILES[1]).write_text(json.dumps(sorted(_known_words(cohort, catalogue)), ensure_ascii=False), encoding="utf-8")
 
     build_once(folder, write)
-    check_sealed(folder, MEND)
+    check_sealed(folder, MEND, whole=True)
     vectors = np.load(folder / FILES[0], mmap_mode="r")
     reader = np.zeros(vectors.shape[1], dtype=np.intp)
     for k, cell in enumerate(cells):

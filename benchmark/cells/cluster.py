@@ -9,6 +9,8 @@ latter the run sends, once, each sealed folder that a cell needs, and fetches fr
 
 from __future__ import annotations
 
+import asyncio
+import glob
 import logging
 import multiprocessing
 import os
@@ -25,13 +27,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from benchmark.cells.executors import NO_FOLDERS, CellExecutor, Folders, LocalProcesses, OwnLimits
 from benchmark.suites.suite import Limits
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError
-from benchmark.system.files import check_sealed
+from benchmark.system.files import LIST, check_sealed
 from benchmark.system.locations import ROOT, data_folder, output_folder
 from benchmark.system.secrets import take_secrets
 from benchmark.system.threads import DEVICE
@@ -47,6 +49,8 @@ IDLE_SECONDS = 60.0
 """After these without a cell a worker ends the child processes of a run."""
 LOOK_SECONDS = 0.5
 """After these a worker looks whether a cell is still wanted."""
+TAKERS = 8
+"""Answers that are taken at once: one that was lost with its worker is waited for until another worker gave it."""
 CHUNK = 16 * 2**20
 """Bytes of a file that travel at once."""
 PASSED_ON = (DEVICE, "CUBLAS_WORKSPACE_CONFIG")
@@ -119,7 +123,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says: `kind` is one of done, limit, died, refused, lacks; the rest as that asks for.
+    """What a worker says: `kind` is one of done, limit, died, lost, refused, lacks; the rest as that asks for.
 
     content : the pickled result of the call. names : folders that the worker lacks or has made, in its data folder `data`.
     """
@@ -140,7 +144,6 @@ class DaskCluster(CellExecutor):
     address : of a scheduler, or the path of its file; `local:N` starts one on this machine with N workers.
     limits : of a cell.
     most : cells at once; None: as many as the workers have threads.
-    plugins : files that are not in the checkout, which the workers must find at the same place.
 
     Raises `BenchmarkError` where Dask is not installed, no scheduler answers, or it is of another version.
     """
@@ -160,7 +163,7 @@ class DaskCluster(CellExecutor):
         self._ending = False
         self._sent: dict[Any, Future[Any]] = {}
         """What is on the cluster: Dask's future -> ours."""
-        self._couriers = ThreadPoolExecutor(1)
+        self._takers, self._couriers = ThreadPoolExecutor(TAKERS), ThreadPoolExecutor(1)
         self._counted = (0, -1.0)
         self._cluster: Any = None
         self._client: Any = None
@@ -238,7 +241,8 @@ class DaskCluster(CellExecutor):
         self._close()
 
     def _close(self) -> None:
-        self._couriers.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._takers, self._couriers):
+            threads.shutdown(wait=False, cancel_futures=True)
         for opened in (self._client, self._cluster):
             with suppress(Exception):
                 if opened is not None:
@@ -283,10 +287,11 @@ class DaskCluster(CellExecutor):
                 future.set_exception(self._lost(error))
                 return
             self._sent[sent] = future
-        sent.add_done_callback(partial(self._answered, order, future, deaths))
+        # Dask calls back in one thread: who waited there would keep all others waiting
+        sent.add_done_callback(lambda sent: self._takers.submit(self._answered, order, future, deaths, sent))
 
     def _answered(self, order: Order, future: Future[Any], deaths: int, sent: Any) -> None:
-        """Take what the cluster made of an order; it runs in Dask's thread of callbacks, where an exception would be lost."""
+        """Take what the cluster made of an order; it runs in a thread of its own, where an exception would be lost."""
         from distributed import KilledWorker
 
         with self._lock:
@@ -298,10 +303,7 @@ class DaskCluster(CellExecutor):
             else:
                 self._taken(order, future, deaths, answer)
         except KilledWorker as error:
-            if deaths < DEATHS:
-                self._send(order, future, deaths + 1)
-            else:
-                future.set_exception(RuntimeError(f"every worker that was at it ({error})"))
+            self._send_again(order, future, deaths, f"every worker that was at it ({error})")
         except (CancelledError, RuntimeError) as error:
             if self._ending:
                 future.cancel()
@@ -310,6 +312,12 @@ class DaskCluster(CellExecutor):
         except BaseException as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             future.set_exception(BenchmarkError(f"{self._address}: a worker cannot compute cells ({reason}): {MEND}"))
+
+    def _send_again(self, order: Order, future: Future[Any], deaths: int, words: str) -> None:
+        if deaths < DEATHS:
+            self._send(order, future, deaths + 1)
+        else:
+            future.set_exception(RuntimeError(words))
 
     def _lost(self, error: BaseException) -> BenchmarkError:
         if isinstance(error, RuntimeError) and self._client.status == "running":
@@ -333,6 +341,8 @@ class DaskCluster(CellExecutor):
                 future.set_exception(TimeoutError() if answer.words == "time" else MemoryError())
             elif answer.kind == "died":
                 future.set_exception(RuntimeError(answer.words))
+            elif answer.kind == "lost":
+                self._send_again(order, future, deaths, answer.words)
             else:
                 for name in answer.names:
                     self._pull(answer.worker, answer.data, name)
@@ -347,6 +357,8 @@ class DaskCluster(CellExecutor):
     def _push(self, worker: str, data: str, name: str) -> None:
         """Send a sealed folder to a worker. Raises `_WorkerLeft` where that has left."""
         folder, aside = data_folder() / name, _beside(name)
+        if worker not in self._workers():  # a call would wait for it
+            raise _WorkerLeft
         if self._on(worker, _has, data, name):  # it was sent with another cell meanwhile
             return
         if not folder.is_dir():
@@ -359,9 +371,9 @@ class DaskCluster(CellExecutor):
                         self._on(worker, _receive, data, aside, path.relative_to(folder).as_posix(), place, content)
                         place += len(content) or 1
                         content = stream.read(CHUNK)
-            self._on(worker, _take_in, data, aside, name)
+            self._on(worker, _take_in_there, data, aside, name)
         except BenchmarkError:  # what it holds of it fills its disk
-            self._on(worker, _drop, data, aside)
+            self._on(worker, _drop_there, data, aside)
             raise
 
     def _pull(self, worker: str, data: str, name: str) -> None:
@@ -377,17 +389,21 @@ class DaskCluster(CellExecutor):
         finally:
             _drop(own, aside)
 
-    def _on(self, worker: str, function: Callable[..., R], *args: Any) -> R:
-        """Call a function of data folders on a worker. Raises `_WorkerLeft`, and `BenchmarkError` for what its disk refuses."""
+    def _on(self, worker: str, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function of data folders, or a coroutine, on a worker.
+
+        Raises `_WorkerLeft`, and `BenchmarkError` for what its disk refuses.
+        """
         try:
             found = self._client.run(function, *args, workers=[worker])
         except (OSError, ValueError, KeyError, CancelledError) as error:
-            if worker in self._workers():
-                raise BenchmarkError(f"worker {worker} can no longer read or keep data in its data folder ({error})") from error
-            raise _WorkerLeft from error
+            of_the_line = isinstance(error, OSError) and error.errno is None  # a broken connection has no number, a disk has
+            if of_the_line or worker not in self._workers():
+                raise _WorkerLeft from error
+            raise BenchmarkError(f"worker {worker} can no longer read or keep data in its data folder ({error})") from error
         if worker not in found:
             raise _WorkerLeft
-        return cast(R, found[worker])
+        return found[worker]
 
 
 class _WorkerLeft(Exception):
@@ -408,6 +424,8 @@ class _Children:
 
 _RUNS: dict[str, _Children] = {}
 _RUNS_LOCK = threading.Lock()
+_SOUND: set[tuple[Path, int]] = set()
+"""Folders whose files were seen to be those of their lists, each with the list's time."""
 OWN_DATA, OWN_OUTPUT = (os.environ.get(f"STROKEBENCH_{name}") for name in ("DATA", "OUTPUT"))
 """What this process's own environment says of its folders."""
 
@@ -421,7 +439,11 @@ def _carry_out(order: Order) -> Answer:
     if order.loaded != LOADED:
         return Answer("refused", at, words=f"it runs since before {SELF.name} was changed, and must be started again")
     data = _data_here(order.data)
-    if lacking := tuple(name for name in order.needs if not (data / name).is_dir()):
+    try:
+        lacking = tuple(name for name in order.needs if not _is_sound(data, name, own=data != Path(order.data)))
+    except BenchmarkError as damaged:
+        return Answer("refused", at, words=str(damaged))
+    if lacking:
         return Answer("lacks", at, str(data), names=lacking)
     key = worker.get_current_task()
     with _children(order, data, worker.state.nthreads) as pool:
@@ -439,11 +461,31 @@ def _carry_out(order: Order) -> Answer:
         return Answer("limit", at, words="time")
     if isinstance(error, MemoryError):
         return Answer("limit", at, words="memory")
-    if error is not None:
-        return Answer("died", at, words=str(error))
+    if isinstance(error, BenchmarkError):
+        return Answer("refused", at, words=str(error))
+    if error is not None:  # with its pool a cell is lost that no process was at
+        return Answer("died" if pool.is_whole else "lost", at, words=str(error))
     answer = future.result()
     made = tuple(name for name in order.makes if answer.kind == "done" and (data / name).is_dir())
     return replace(answer, worker=at, data=str(data), names=made)
+
+
+def _is_sound(data: Path, name: str, *, own: bool) -> bool:
+    """Whether a folder is there with the bytes of its list; one that is not goes, where this worker can be sent it again."""
+    folder = data / name
+    if not folder.is_dir():
+        return False
+    try:
+        seen = (folder, (folder / LIST).stat().st_mtime_ns)
+        if seen not in _SOUND:
+            check_sealed(folder, "make it anew on the run's machine", whole=True)
+            _SOUND.add(seen)
+    except (OSError, BenchmarkError) as error:
+        if not own:
+            raise BenchmarkError(str(error)) from error
+        _drop(str(data), name)
+        return False
+    return True
 
 
 def _data_here(of_run: str) -> Path:
@@ -455,7 +497,7 @@ def _data_here(of_run: str) -> Path:
 def _children(order: Order, data: Path, threads: int) -> Iterator[LocalProcesses]:
     """The child processes of the order's run."""
     with _RUNS_LOCK:
-        if order.run not in _RUNS:
+        if order.run not in _RUNS or not _RUNS[order.run].pool.is_whole:
             output = order.output if not OWN_OUTPUT and Path(order.output).is_dir() else str(output_folder())
             own = {"STROKEBENCH_DATA": str(data), "STROKEBENCH_OUTPUT": output, **order.variables}
             # a nanny's workers are daemons, which may not have children; these end with their parent by themselves
@@ -505,28 +547,44 @@ def _answer(call: bytes, software: str, of_run: str, here: str) -> Answer:
     except Exception as error:  # what it names is not here
         return Answer("refused", words=f"it cannot read a cell ({type(error).__name__}: {error})")
     args = [_at_home(arg, of_run, here) for arg in args]
-    if words := next(filter(None, map(_unfit, args)), ""):
-        return Answer("refused", words=words)
+    try:
+        if words := next(filter(None, map(_unfit, args)), ""):
+            return Answer("refused", words=words)
+    except Exception as error:  # what it asks for is not here
+        return Answer("refused", words=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
     return Answer("done", content=pickle.dumps(fn(*args)))
 
 
 def _unfit(argument: Any) -> str:
-    """Why a cell or a stage is not here what it is for the run: other code, libraries or weights; empty where it is."""
-    from benchmark.cells.planning import Cell, code_of
+    """Why what a run asks for is not here what it is there: other code, libraries or weights; empty where it is.
+
+    Raises what planning raises where a file or weights are missing.
+    """
+    from benchmark.cells.compute import Encoding
+    from benchmark.cells.planning import Cell, code_of, weights_of
     from benchmark.cells.stages import PlannedStage
 
+    if isinstance(argument, Encoding):
+        if argument.identity == _identity(argument.encoder, argument.modality, argument.plugins):
+            return ""
+        return f"its encoder {argument.encoder} has other code, libraries or weights"
     if isinstance(argument, PlannedStage):
-        path, wanted = argument.owner.entry.path, argument.key.ingredients
+        method, wanted, plugins = argument.owner, argument.key.ingredients, argument.plugins
     elif isinstance(argument, Cell):
-        path, wanted = argument.row.method.entry.path, argument.ingredients
+        method, wanted, plugins = argument.row.method, argument.ingredients, argument.row.plugins
     else:
         return ""
+    if missing := [each for each in plugins if not Path(each).is_file()]:
+        return f"the plug-in {missing[0]} is not there"
+    path = method.entry.path
     code, libraries = code_of(path)
     if code != wanted.get("method code", code):
         return f"{path} differs there, or was edited during the run"
     for name, version in wanted.get("libraries", {}).items():
         if libraries.get(name) != version:
             return f"it has {name} {libraries.get(name) or 'not at all'}, this run {version}"
+    if "weights" in wanted and weights_of(method) != wanted["weights"]:
+        return f"{method.spelled} has other weights"
     for modality, encoder in argument.row.encoders.items() if isinstance(argument, Cell) else ():
         if _identity(encoder, modality, argument.row.plugins) != wanted["encoders"][encoder]:
             return f"its encoder {encoder} has other code, libraries or weights"
@@ -567,8 +625,12 @@ def _at_home(argument: Any, of_run: str, here: str) -> Any:
 
 
 def _beside(name: str) -> str:
-    """A name beside a folder's for what is not complete; `build_once` deletes such ones."""
-    return str(Path(name).with_name(f".{Path(name).name}.{uuid.uuid4().int}"))
+    """A name beside a folder's for what is on its way; whoever takes the folder in deletes what others left behind."""
+    return str(Path(name).with_name(f"{_on_its_way(name)}{uuid.uuid4().hex}"))
+
+
+def _on_its_way(name: str) -> str:
+    return f".{Path(name).name}.sent-"
 
 
 def _has(data: str, name: str) -> bool:
@@ -600,14 +662,27 @@ def _take_in(data: str, aside: str, name: str) -> None:
     """Give a sealed folder that has come its name, unless one is there. Raises `BenchmarkError` for half of one."""
     place, folder = _below(data, aside), _below(data, name)
     if not folder.is_dir():
-        check_sealed(place, "run again")
+        check_sealed(place, "run again", whole=True)
         for path in place.rglob("*"):
             if path.is_file():
                 with path.open("rb") as stream:
                     os.fsync(stream.fileno())
-        with suppress(OSError):  # another one was quicker
+        try:
             place.rename(folder)
-    shutil.rmtree(place, ignore_errors=True)
+        except OSError:
+            if not folder.is_dir():  # no other one was quicker
+                raise
+    for left in folder.parent.glob(f"{glob.escape(_on_its_way(name))}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+async def _take_in_there(data: str, aside: str, name: str) -> None:
+    """Likewise on a worker, whose thread of messages must not wait for a disk."""
+    await asyncio.to_thread(_take_in, data, aside, name)
+
+
+async def _drop_there(data: str, name: str) -> None:
+    await asyncio.to_thread(_drop, data, name)
 
 
 def _listed(data: str, name: str) -> dict[str, int]:

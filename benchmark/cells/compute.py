@@ -29,6 +29,8 @@ from benchmark.registry.discovery import discover
 from benchmark.registry.entries import forget
 from benchmark.suites.suite import RETRIEVAL, SENSITIVITY, YOUDEN
 from benchmark.system.errors import BenchmarkError, InvalidTraining
+from benchmark.system.files import FULL, store_error
+from benchmark.system.locations import data_folder
 from benchmark.system.provenance import code_digest
 
 TRACEBACK_LINES = 15
@@ -42,6 +44,7 @@ class Encoding:
 
     pool : positions of the pool's cases that a split allows, for an encoder that learns on them.
     reports : the set of reports that an encoder of text reads.
+    identity : the encoder's, as the run has it; `plugins` are the files in which it may stand.
     """
 
     modality: str
@@ -49,6 +52,8 @@ class Encoding:
     pool: Index | None = None
     stage: StageKey | None = None
     reports: str = WORDING
+    identity: str = ""
+    plugins: tuple[str, ...] = ()
 
     def build(self, cohort: Cohort) -> None:
         """Keep the features, or the stage. Raises what the encoder raises."""
@@ -72,13 +77,15 @@ class Built:
 def build(need: PlannedStage | Encoding, folder: str, plugins: tuple[str, ...], *, debug: bool = False) -> Built:
     """Build a stage, or the features of an encoder or the weights that it learns on the pool, unless they are there.
 
-    Whatever goes wrong is answered, or raised in `debug`.
+    Whatever goes wrong is answered, or raised in `debug`. Raises `BenchmarkError` for a disk that keeps nothing more.
     """
     try:
         need.build(_cohort(folder, plugins))
     except (Exception, SystemExit) as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise store_error("write below", data_folder(), error) from error
         return Built(*outcome_of(error), traceback_tail())
     return Built()
 

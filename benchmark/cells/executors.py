@@ -4,16 +4,18 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Generic, TypeVar, cast
 
 from benchmark.suites.suite import Limits
+from benchmark.system.errors import BenchmarkError
 from benchmark.system.orphans import end_with_parent
 from benchmark.system.secrets import take_secrets
 from benchmark.system.terminal import print_any_letter
@@ -34,6 +36,9 @@ class Folders:
 
 
 NO_FOLDERS = Folders()
+POOL_GONE = (
+    "a worker process was killed while it waited (is memory short?): finished cells are saved; run the same command again"
+)
 
 
 class CellExecutor(AbstractContextManager["CellExecutor"]):
@@ -113,7 +118,10 @@ class LocalProcesses(CellExecutor):
         prepare: Callable[[], object] | None = None,
     ) -> None:
         from pebble import ProcessPool
+        from pebble.pool import process
 
+        # its limits go by a clock that nobody sets, and that stands still while a laptop sleeps
+        process.time = SimpleNamespace(time=time.monotonic, sleep=time.sleep)
         self._jobs, self._limits = jobs, limits
         limit_threads()
         self._secrets = take_secrets()
@@ -128,6 +136,11 @@ class LocalProcesses(CellExecutor):
     def at_once(self) -> int:
         """The worker processes."""
         return self._jobs
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it takes tasks: no longer once a process died that was at none."""
+        return bool(self._pool.active)
 
     @property
     def in_flight(self) -> int:
@@ -161,7 +174,10 @@ class LocalProcesses(CellExecutor):
         seconds, memory_gib = limits
         most = (None if fits is None else fits * self._limits.seconds) if seconds is None else seconds
         memory = int((self._limits.memory_gib if memory_gib is None else memory_gib) * 2**30)
-        return cast(Future[R], self._pool.schedule(_bounded, args=[memory, fn, *args], timeout=most))
+        try:
+            return cast(Future[R], self._pool.schedule(_bounded, args=[memory, fn, *args], timeout=most))
+        except RuntimeError as error:
+            raise BenchmarkError(POOL_GONE) from error
 
 
 def _initialise(variables: Mapping[str, str], prepare: Callable[[], object] | None) -> None:

@@ -25,7 +25,6 @@ from urllib.parse import quote, urlsplit
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 
 from benchmark.cells.mlflow_rivals import PARENT_TAG, WRITER_TAG, is_busy, is_whole_elsewhere, settle, writer
 from benchmark.cells.rows import Row, predictions_of
@@ -39,6 +38,7 @@ from benchmark.statistics.metric_names import METRICS, RETRIEVAL_METRICS
 from benchmark.system import provenance
 from benchmark.system.background import Background
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.files import locked
 from benchmark.system.locations import results_folder
 from benchmark.system.terminal import counted
 
@@ -189,7 +189,7 @@ def mirror_results(suite: MirroredSuite) -> str:
     folder = results_folder() / "mlflow"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with locked(folder / ".lock"):
             session = _Session(uri, suite, folder)
             written, level = session.mirror(suite.tables)
     except Exception as error:  # MLflow, its database, a driver that is not installed, the disk: no result depends on it
@@ -214,7 +214,7 @@ class _Session:
                 left.unlink()
             MlflowClient(tracking_uri=_sqlite(unfinished)).search_experiments(max_results=1)
             unfinished.replace(database)
-        self.client = MlflowClient(tracking_uri=uri)
+        self.uri, self.client = uri, MlflowClient(tracking_uri=uri)
         self.store = Store()
         self.revision = provenance.git_revision()
         self.experiment = self._experiment(uri, suite.name, (folder / "artifacts").as_uri())
@@ -299,8 +299,8 @@ class _Session:
             self.client.set_tag(run, "optuna journal", str(journal_path(task.dataset, task.protocol, row.method)))
             for record in records:
                 self._search(run, f"{name} x {record.address.split}", record)
-        self.client.set_tag(run, DIGEST_TAG, digest)
         self.client.set_terminated(run, "FINISHED" if row.complete else "FAILED" if row.failures else "RUNNING")
+        self.client.set_tag(run, DIGEST_TAG, digest)  # the last step: without it the row is written anew
         return True
 
     def _content(self, run: str, task: Task, mirrored: MirroredRow, records: Sequence[CellRecord]) -> None:
@@ -329,11 +329,19 @@ class _Session:
             }
             for name, key in row.keys.items()
         )
-        self.client.log_text(run, figures.to_csv(index=False), "cells.csv")
+        self._file(run, figures.to_csv(index=False), "cells.csv")
         ingredients = json.dumps(row.ingredients, indent=1, sort_keys=True, default=str)
-        self.client.log_text(run, f"{ingredients}\n", "ingredients.json")
+        self._file(run, f"{ingredients}\n", "ingredients.json")
         predictions = predictions_of(task, row)[["case", "split", "label", "probability"]]
-        self.client.log_text(run, predictions.to_csv(index=False), "predictions.csv")
+        self._file(run, predictions.to_csv(index=False), "predictions.csv")
+
+    def _file(self, run: str, text: str, name: str) -> None:
+        """Keep a text as a file of a run, unless the files of a shared database lie on another machine's disk."""
+        try:
+            self.client.log_text(run, text, name)
+        except OSError:
+            if self.uri == own_database():
+                raise
 
     def _log(
         self,
@@ -374,7 +382,7 @@ class _Session:
             }
             for place, trial in enumerate(trials)
         )
-        self.client.log_text(run, figures.to_csv(index=False), "trials.csv")
+        self._file(run, figures.to_csv(index=False), "trials.csv")
         self.client.set_terminated(run)
 
 

@@ -21,6 +21,8 @@ from benchmark.data.stages import StageKey, rows_digest
 from benchmark.data.written import set_folder
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system.errors import BenchmarkError
+from benchmark.system.files import check_sealed
+from benchmark.system.locations import data_folder
 
 PRETRAINING_SECONDS = 3600.0
 """The limit of an encoder's training on a pool whose class does not say `pretraining_seconds`."""
@@ -78,6 +80,12 @@ class Needs:
         needs = (self._places[key] for key in keys if key in self._places)
         return (Path(cell.row.folder), *([written] if written.is_dir() else []), *needs)
 
+    def check(self) -> None:
+        """Raise `BenchmarkError` for a folder that cells read and whose files are not those of its list."""
+        for folder in {path for folders in self._folders.values() for path in folders.needs if path.is_dir()}:
+            kind = folder.relative_to(data_folder()).parts[0]
+            check_sealed(folder, f"`clean --{kind if kind in ('features', 'stages') else 'prepared'} --yes`", whole=True)
+
     def marks(self, cell: Cell) -> dict[str, list[str]]:
         """`stages`: the digests of all stages that a cell builds on, those of its encoders included, if there are any."""
         return {"stages": self._digests[cell]} if self._digests[cell] else {}
@@ -105,17 +113,18 @@ class Needs:
             self._places[key] = source.place(modality, encoder)
             if self._places[key].is_dir():
                 return key
+        known = (cell.ingredients["encoders"][encoder], cell.row.plugins)
         seconds = ENCODING * len(cohort)
         before: tuple[Hashable, ...] = ()
         if stage is not None and not stage.is_built:
             most = float(self._catalogue.encoder(encoder).entry.constants.get("pretraining_seconds", PRETRAINING_SECONDS))
             folders = Folders(self._at(cell, ()), (stage.folder,))
-            work = partial(self._build, cell, Encoding(modality, encoder, pool, stage, reports), (most, None), folders)
+            work = partial(self._build, cell, Encoding(modality, encoder, pool, stage, reports, *known), (most, None), folders)
             self.by_key[stage.digest] = Need(stage.digest, str(stage), work, (), seconds)
             before = (stage.digest,)
         learned = () if stage is None else (stage.folder,)
         folders = Folders((*self._at(cell, ()), *learned), (self._places[key],) if key in self._places else ())
-        work = partial(self._build, cell, Encoding(modality, encoder, pool, reports=reports), (None, None), folders)
+        work = partial(self._build, cell, Encoding(modality, encoder, pool, None, reports, *known), (None, None), folders)
         self.by_key[key] = Need(key, f"encoder {encoder} on {cell.row.dataset}", work, before, seconds)
         return key
 

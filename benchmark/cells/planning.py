@@ -237,7 +237,7 @@ def describe_row(
     if reports != WORDING:
         ingredients["reports"] = {reports: report_digests(cohort)[reports]}
     if hasattr(made, "weights_digest"):
-        ingredients["weights"] = _read(made.weights_digest)
+        ingredients["weights"] = weights_of(method)
     if device() != "cpu" and "torch" in ingredients["libraries"]:
         ingredients["device"] = device()
     if method.budget is not None:
@@ -423,6 +423,11 @@ def _configuration(configured: ConfiguredMethod) -> dict[str, Any]:
         return {item.name: _plain(getattr(method, item.name)) for item in fields(method) if item.init}
     except Exception:  # a broken method is reported by its cells, not by planning
         return configured.fixed
+
+
+def weights_of(method: ConfiguredMethod) -> Any:
+    """The digest of the weights that a method reads in its fit, or why there is none."""
+    return _read(lambda: method.make().weights_digest())
 
 
 def _plain(value: Any) -> Any:

@@ -57,6 +57,7 @@ def computed(
     fails or takes too much, `NotBuiltError` before any cell where what one of them needs cannot be built.
     """
     needs = Needs(cells, {cells[0].address.dataset: cohort}, catalogue, forecast(cells), debug=False)
+    needs.check()
     with LocalProcesses(1, suite.limits, variables) as executor:
         for need in needs.by_key.values():
             say(f"building {need.name}")

@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from benchmark.cells.compute import Built, compute, failure
-from benchmark.cells.executors import CellExecutor, InFlight, InProcess, LocalProcesses
+from benchmark.cells.executors import POOL_GONE, CellExecutor, InFlight, InProcess, LocalProcesses
 from benchmark.cells.forecast import RowName, forecast, in_order
 from benchmark.cells.interim import Clock, Interim
 from benchmark.cells.needs import Needs
@@ -33,8 +34,8 @@ from benchmark.statistics.metric_names import metric_name
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, NotFetchedError, place_of
-from benchmark.system.files import check_sealed, write_durably
-from benchmark.system.locations import data_folder, results_folder
+from benchmark.system.files import write_durably
+from benchmark.system.locations import results_folder
 
 TICK = 1.0
 """Seconds after which a run looks at the clock although nothing ended."""
@@ -79,12 +80,16 @@ class Request:
 
 @dataclass
 class Summary:
-    """What a run did: `skipped` datasets are not fetched, `broken` components cannot be used, `given_up` methods fail."""
+    """What a run did: `skipped` datasets are not fetched, `broken` components cannot be used, `given_up` methods fail.
+
+    `unmet` are records of what could not be built for cells of which a result is stored, which stays.
+    """
 
     computed: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     not_ok: list[CellRecord] = field(default_factory=list)
+    unmet: list[CellRecord] = field(default_factory=list)
     cohorts: dict[str, Cohort] = field(default_factory=dict)
     given_up: Mapping[str, str] = field(default_factory=dict)
 
@@ -160,14 +165,9 @@ def run(
         reporter.say(f"{len(cells)} of {len(planned.cells)} cells to compute ({fresh} are fresh)")
         _Running(request, catalogue, reporter, planned, summary).compute(cells, on_interim)
     stored = ((store.read(cell.address), cell.key) for cell in planned.cells)
-    summary.not_ok = [record for record, key in stored if record is not None and record.key == key and record.outcome != "ok"]
+    not_ok = [record for record, key in stored if record is not None and record.key == key and record.outcome != "ok"]
+    summary.not_ok = [*not_ok, *summary.unmet]
     return summary
-
-
-def _kind(folder: Path) -> str:
-    """What `clean` calls the kind of a folder in the data folder."""
-    kind = folder.relative_to(data_folder()).parts[0]
-    return kind if kind in ("features", "stages") else "prepared"
 
 
 class _Running:
@@ -178,6 +178,7 @@ class _Running:
         self._planned, self._summary = planned, summary
         self._store, self._clock, self._shown = Store(), Clock(request.started), False
         self._due = False
+        self._unmet: set[Cell] = set()
         self._synthetic = {name for name in summary.cohorts if is_synthetic(name, catalogue)}
         shown = sorted(planned.tasks, key=lambda task: task.dataset in self._synthetic)
         self._interim = Interim(planned.cells, shown, request.suite.primary_metric)
@@ -189,8 +190,7 @@ class _Running:
         """Compute the cells and what they need, and store each as it ends."""
         debug = self._request.debug and self._request.in_process
         needs = Needs(cells, self._summary.cohorts, self._catalogue, self._forecast, debug=debug)
-        for folder in {path for cell in cells for path in needs.folders(cell).needs if path.is_dir()}:
-            check_sealed(folder, f"`clean --{_kind(folder)} --yes`", whole=True)
+        needs.check()
         ordered = in_order(cells, self._forecast, {cell: needs.seconds(cell) for cell in cells}, self._synthetic)
         first = FirstCells(self._planned.cells, ordered)
         schedule = Schedule(ordered, needs.by_key, needs.of, first)
@@ -215,7 +215,7 @@ class _Running:
                     for done in flight.completed(schedule.next, every=TICK):
                         for cell, record in [] if done is None else self._ended(schedule, *done, debug=debug):
                             marks = {"run": run_id, **needs.marks(cell), **self._reproduced(cell, record)}
-                            self._store.write(replace(record, measured={**record.measured, **marks}))
+                            self._keep(cell, replace(record, measured={**record.measured, **marks}))
                             self._take(record)
                             advance(str(record.address), "" if record.outcome == "ok" else f"{record.outcome}: {record.reason}")
                         if self._is_due():
@@ -244,6 +244,7 @@ class _Running:
                 return
             reason = f"{item.name}: {built.reason}"
             ended = [(cell, failure(cell, built.outcome, reason, built.traceback)) for cell in schedule.failed(item)]
+            self._unmet |= {cell for cell, _ in ended}
         for cell, record in ended:
             schedule.ended(record)
             yield cell, record
@@ -254,6 +255,14 @@ class _Running:
         self._left[record.address.row] -= 1
         if record.outcome == "ok":
             self._forecast.took(record)
+
+    def _keep(self, cell: Cell, record: CellRecord) -> None:
+        """Store a record, but not over a result where what the cell needs could not be built: the machine may lack it."""
+        before = self._store.read(cell.address) if cell in self._unmet else None
+        if before is not None and before.outcome == "ok":
+            self._summary.unmet.append(record)
+        else:
+            self._store.write(record)
 
     def _is_due(self) -> bool:
         """Whether an interim table is due; the first one waits until it has some rows."""
@@ -344,7 +353,9 @@ def _built(future: Future[Built]) -> Built:
 
 
 def cut_short(error: BaseException, limit: str) -> tuple[Outcome, str]:
-    """The outcome of what a worker did not end, with the reason."""
+    """The outcome of what a worker did not end, with the reason. Raises `BenchmarkError` where no worker was at it."""
+    if isinstance(error, BrokenProcessPool):
+        raise BenchmarkError(POOL_GONE) from error
     if isinstance(error, TimeoutError):
         return "timeout", f"more time than {limit}"
     if isinstance(error, MemoryError):

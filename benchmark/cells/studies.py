@@ -8,18 +8,20 @@ import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
-from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.cells.store import CellAddress
 from benchmark.learning.tuning.search import INTERRUPTED, counted
-from benchmark.system.files import safe
+from benchmark.system.files import locked, safe
 from benchmark.system.locations import results_folder
+
+POLL = 0.002
+"""Seconds between two looks at a journal's lock: it is held for as short a time."""
 
 
 def journals_folder() -> Path:
@@ -89,9 +91,25 @@ def _storage(path: Path) -> JournalStorage:
     The lock's file is not named as Optuna's own lock is, which is there only while held.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    lock: Any = FileLock(path.with_name(f".{path.name}.guard"), poll_interval=0.002)
-    with lock:
+    guard = path.with_name(f".{path.name}.guard")
+    with locked(guard, poll=POLL):
         content = path.read_bytes() if path.is_file() else b""
         if (kept := content.rfind(b"\n") + 1) < len(content):
             os.truncate(path, kept)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=cast(Any, _Guard(guard))))
+
+
+class _Guard:
+    """A journal's lock as Optuna asks for one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._held = path, contextlib.ExitStack()
+
+    def acquire(self) -> bool:
+        """Wait until it is held."""
+        self._held.enter_context(locked(self._path, poll=POLL))
+        return True
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._held.close()

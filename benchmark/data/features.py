@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from benchmark.data.stages import Arrays, StageKey, rows_digest
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, UnknownNameError
-from benchmark.system.files import build_once, check_sealed, safe, write_durably
+from benchmark.system.files import build_once, check_sealed, safe, with_digest, without_digest, write_durably
 from benchmark.system.locations import data_folder
 
 PRETRAINING = "pretraining"
@@ -218,10 +219,12 @@ def weights_digest(path: Path) -> str:
     memory = data_folder() / "features" / "weights.json"
     stat = path.stat()
     key = f"{path}:{stat.st_size}:{stat.st_mtime_ns}"
-    known: dict[str, str] = json.loads(memory.read_text("utf-8")) if memory.is_file() else {}
+    known: dict[str, str] = {}
+    with suppress(OSError, ValueError):  # of a file that was torn nothing is known
+        known = json.loads(without_digest(memory.read_bytes()))
     if key not in known:
         known[key] = provenance.file_digest(path)
-        write_durably(memory, json.dumps(known, indent=1).encode())
+        write_durably(memory, with_digest(json.dumps(known, indent=1).encode()))
     return known[key]
 
 

@@ -20,7 +20,7 @@ from benchmark.data.downloading import Deliver, opened
 from benchmark.data.sources import Sources
 from benchmark.registry.entries import Entry
 from benchmark.system.errors import BenchmarkError, DataError, NotFetchedError
-from benchmark.system.files import write_durably
+from benchmark.system.files import locked, write_durably
 from benchmark.system.locations import ROOT, data_folder
 from benchmark.system.provenance import file_digest
 
@@ -77,15 +77,13 @@ def fetch(name: str, mirror: str | None = None, jobs: int = 8, progress: Progres
     is not as the manifest says (the others are fetched all the same), `BenchmarkError` where disk or network fail. `progress`
     shows how many files have arrived.
     """
-    from filelock import FileLock
-
     if not needs_files(name):
         return Sources(_folder(), {}, "")
     files, digest = read_manifest(name)
     folder = _folder()
     with _disk_errors(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"), opened(name, mirror, jobs) as deliver:
+        with locked(folder / ".lock"), opened(name, mirror, jobs) as deliver:
             missing = _missing(files, folder, jobs)
             if missing:
                 _marker(name).unlink(missing_ok=True)

@@ -21,6 +21,8 @@ LONGEST = 180
 """Characters of a file name that are kept as they are; file systems take 255."""
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 """What a disk without `flock` answers: NFS 3 without its lock service, Lustre mounted without `flock`."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What a disk answers that keeps nothing more, whatever is to be kept."""
 LIST = "files.json"
 """The files of a sealed folder, each with its size and sha256; the size alone where the folder is older than that."""
 _DIGEST = b"sha256"
@@ -110,7 +112,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         yield
 
 
-def locked(path: Path, timeout: float = -1) -> AbstractContextManager[Any]:
+def locked(path: Path, timeout: float = -1, poll: float = 0.05) -> AbstractContextManager[Any]:
     """Hold a lock, by `flock`, or on a disk that keeps no such locks by a file beside it; -1 waits without end.
 
     Raises `filelock.Timeout`, and `OSError` where the file cannot be made.
@@ -118,11 +120,11 @@ def locked(path: Path, timeout: float = -1) -> AbstractContextManager[Any]:
     from filelock import FileLock, SoftFileLock
 
     try:
-        return FileLock(path, timeout=timeout).acquire()
+        return FileLock(path, timeout=timeout, poll_interval=poll).acquire()
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        return SoftFileLock(path.with_name(f"{path.name}.held"), timeout=timeout).acquire()
+        return SoftFileLock(path.with_name(f"{path.name}.held"), timeout=timeout, poll_interval=poll).acquire()
 
 
 def _sync(path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import inspect
 import os
 import random
 import re
@@ -22,7 +24,8 @@ import psutil
 import pytest
 
 from benchmark.cells import cluster as cluster_of_cells
-from benchmark.cells.cluster import DaskCluster, Software, _unfit
+from benchmark.cells.cluster import DaskCluster, Software, _is_sound, _unfit, _WorkerLeft
+from benchmark.cells.compute import Encoding
 from benchmark.cells.executors import LocalProcesses
 from benchmark.cells.store import Store
 from benchmark.data.preparation import load_cohort
@@ -146,6 +149,13 @@ def test_other_code_or_libraries_of_a_cell_or_stage_are_refused_by_name(made: Ma
     (encoder,) = image.row.encoders.values()
     weights = replace(image.row, ingredients={**image.row.ingredients, "encoders": {encoder: "other weights"}})
     assert _unfit(replace(image, row=weights)) == f"its encoder {encoder} has other code, libraries or weights"
+    encoding = Encoding("image", encoder, identity=image.ingredients["encoders"][encoder], plugins=image.row.plugins)
+    assert _unfit(encoding) == ""
+    assert _unfit(replace(encoding, identity="other")) == f"its encoder {encoder} has other code, libraries or weights"
+    weights = replace(cell.row, ingredients={**cell.row.ingredients, "weights": "of another version"})
+    assert _unfit(replace(cell, row=weights)) == "sharing has other weights"
+    away = replace(cell.row, plugins=(*cell.row.plugins, "/nowhere/else.py"))
+    assert _unfit(replace(cell, row=away)) == "the plug-in /nowhere/else.py is not there"
     plugin.write_text(plugin.read_text().replace("0.01 *", "0.02 *"))
     assert all("differs there, or was edited" in _unfit(each) for each in (cell, cell.stages[0]))
 
@@ -161,7 +171,8 @@ class Worker:
             self.left -= 1
             if self.left < 0:
                 raise OSError(errno.ENOSPC, "No space left on device")
-        return {workers[0]: function(*words)}
+        found = function(*words)
+        return {workers[0]: asyncio.run(found) if inspect.iscoroutine(found) else found}
 
     def scheduler_info(self, **words: Any) -> dict[str, Any]:
         return {"workers": {"w": {"nthreads": 1}}}
@@ -201,13 +212,45 @@ def test_what_a_worker_made_is_fetched_unless_it_is_seen_here(tmp_path: Path, mo
     sent, folder = sending(tmp_path, monkeypatch, 9)
     there = tmp_path / "there"
     shutil.copytree(folder.parent, there / "stages")
-    (there / "stages" / "one" / "b.npy").write_bytes(b"c" * 10)
+    before = (folder / "b.npy").stat().st_ino
     sent._pull("w", str(there), "stages/one")
-    assert (folder / "b.npy").read_bytes() == b"b" * 10, "it is here already"
+    assert (folder / "b.npy").stat().st_ino == before, "it is here already"
     shutil.rmtree(folder)
+    (folder.parent / ".one.sent-cut-short").mkdir()
     sent._pull("w", str(there), "stages/one")
-    assert (folder / "b.npy").read_bytes() == b"c" * 10
+    assert (folder / "b.npy").read_bytes() == b"b" * 10
     assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == ["one"]
+    shutil.rmtree(folder)
+    (there / "stages" / "one" / "b.npy").write_bytes(b"c" * 10)
+    with pytest.raises(BenchmarkError, match=r"b\.npy is damaged"):
+        sent._pull("w", str(there), "stages/one")
+    assert not [path for path in folder.parent.iterdir() if path.is_dir()]
+
+
+def test_a_worker_looks_once_whether_a_folder_has_the_bytes_of_its_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, folder = sending(tmp_path, monkeypatch, 9)
+    data, name = folder.parents[1], "stages/one"
+    assert _is_sound(data, name, own=True)
+    assert not _is_sound(data, "stages/two", own=True)
+    monkeypatch.setattr(cluster_of_cells, "_SOUND", set())
+    (folder / "b.npy").write_bytes(b"c" * 10)
+    with pytest.raises(BenchmarkError, match=r"b\.npy is damaged"):
+        _is_sound(data, name, own=False)
+    assert not _is_sound(data, name, own=True)
+    assert not folder.exists(), "it is sent anew"
+
+
+def test_a_line_that_breaks_is_no_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, _ = sending(tmp_path, monkeypatch, 9)
+
+    def broken(*words: Any, **more: Any) -> None:
+        raise OSError("Timed out trying to connect")
+
+    monkeypatch.setattr(vars(sent)["_client"], "run", broken, raising=False)
+    with pytest.raises(_WorkerLeft):
+        sent._push("w", str(tmp_path / "there"), "stages/one")
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,11 @@ import pytest
 from benchmark.cells import interim
 from benchmark.cells.executors import InFlight, InProcess, LocalProcesses, default_jobs
 from benchmark.cells.planning import plan
-from benchmark.cells.run import Request, run
+from benchmark.cells.run import Request, cut_short, run
 from benchmark.cells.store import CellRecord, Store
 from benchmark.data.preparation import load_cohort
 from benchmark.suites.suite import Limits, Suite
+from benchmark.system.errors import BenchmarkError
 from benchmark.system.threads import VARIABLES
 from tests.made_benchmark import MadeBenchmark
 
@@ -169,6 +171,25 @@ def test_the_death_of_a_worker_fails_its_task_and_the_next_one_runs(workers: Loc
     assert error is not None
     assert not isinstance(error, TimeoutError)
     assert alive.result() == 1
+
+
+def test_a_worker_that_is_killed_while_it_waits_ends_the_run_in_one_line(workers: LocalProcesses) -> None:
+    os.kill(workers.submit(os.getpid).result(), signal.SIGKILL)
+    until = time.monotonic() + 60
+    while workers.is_whole:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    with pytest.raises(BenchmarkError, match="a worker process was killed while it waited"):
+        workers.submit(abs, -1)
+    with pytest.raises(BenchmarkError, match="a worker process was killed while it waited"):
+        cut_short(BrokenProcessPool(), "its limit")
+
+
+def test_limits_go_by_a_clock_that_nobody_sets(workers: LocalProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = workers.submit(time.sleep, 0.5)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3600)  # a laptop wakes up
+    assert task.exception() is None
 
 
 def test_leaving_with_an_exception_stops_what_is_running() -> None:

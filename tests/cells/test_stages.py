@@ -346,3 +346,23 @@ def test_late_average_is_the_mean_of_the_three_rows_whose_trainings_it_shares(ma
     assert {each["method"]: each["used_by"] for each in built(made)} == {
         name: [f"specimen/holdout/{row}" for row in sorted(("late-average", name))] for name in members
     }
+
+
+def test_what_cannot_be_built_does_not_take_the_place_of_a_result(made: MadeBenchmark) -> None:
+    words = ("--method", "sharing", "--seeds", "39")
+    run(made, sharing(made), *words)
+    before = made.cells()
+    done = run(made, sharing(made, "raise OSError('the weights are not here')"), *words, code=1)
+    assert "the weights are not here" in done.stdout
+    assert made.cells() == before
+    other = ("--method", "sharing[depth=2]", "--seeds", "39")
+    run(made, sharing(made, "raise OSError('the weights are not here')"), *other, code=1)
+    assert sum(b'"outcome":"failed"' in cell for cell in made.cells().values()) == 3, "where there was none it is told"
+
+
+def test_a_full_disk_under_a_stage_ends_the_run_and_no_cell_is_taken_for_failed(made: MadeBenchmark) -> None:
+    path = sharing(made, "import errno; raise OSError(errno.ENOSPC, 'No space left on device')")
+    done = run(made, path, "--method", "sharing", "--seeds", "39", code=2)
+    assert "No space left on device" in done.stderr and "free some space" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert made.cells() == {}

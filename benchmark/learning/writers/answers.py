@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmark.learning.writers.endpoint import Answer
 from benchmark.system.errors import BenchmarkError
-from benchmark.system.files import safe, set_aside, store_error, write_private
+from benchmark.system.files import locked, safe, set_aside, store_error, write_private
 from benchmark.system.locations import data_folder
 from benchmark.system.provenance import digest
 
@@ -82,11 +82,11 @@ class Answers:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Ask alone: two commands that asked at once would pay twice. Raises `BenchmarkError` where another one does."""
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            lock = FileLock(self.folder / ".lock", timeout=0).acquire()
+            lock = locked(self.folder / ".lock", timeout=0)
         except Timeout:
             raise BenchmarkError(f"another write-reports asks {self.model} at {self.host}: wait for it") from None
         with lock:
