@@ -355,10 +355,10 @@ def _fullest(rows: Iterable[Row | None]) -> Row | None:
     return next((row for row in found if row.complete), found[0] if found else None)
 
 
-def _local_row(
-    store: Store, task: Task, method: str, expected: Sequence[TaskSplit], asks: Mapping[str, str] = NOTHING
-) -> Row | None:
-    """The row of this machine: cells of one configuration, one code and one content, on the task's own splits.
+def _local_records(
+    store: Store, task: Task, method: str, expected: Sequence[TaskSplit], asks: Mapping[str, str]
+) -> list[CellRecord]:
+    """Cells of this machine, of one configuration, one code and one content, on the task's own splits, in their order.
 
     They were asked what `asks` says (`Suite.asks`).
     """
@@ -370,13 +370,20 @@ def _local_row(
         and record.ingredients.get("split") == split.digest
         and _asked(record.ingredients) == asks
     ]
-    if not sound:
-        return None
     shared = [_shared(record) for record in sound]
-    usual = shared[0]
+    usual = shared[0] if shared else {}
     if shared.count(usual) < len(shared):
         usual = max(shared, key=lambda each: (shared.count(each), provenance.digest(each)))
-    records = [record for record, each in zip(sound, shared, strict=True) if each == usual]
+    return [record for record, each in zip(sound, shared, strict=True) if each == usual]
+
+
+def _local_row(
+    store: Store, task: Task, method: str, expected: Sequence[TaskSplit], asks: Mapping[str, str] = NOTHING
+) -> Row | None:
+    """The row of this machine's cells, None where there is none."""
+    records = _local_records(store, task, method, expected, asks)
+    if not records:
+        return None
     good = [record for record in records if record.outcome == "ok"]
     return Row(
         method=method,
@@ -542,6 +549,5 @@ def complete_records(
 ) -> list[CellRecord] | None:
     """The records of a complete local row in split order, or None where the row is not complete."""
     expected = task.expected(stochastic=stochastic)
-    row = _local_row(store, task, method, expected, asks)
-    stored = store.row(task.dataset, task.protocol, method)
-    return [stored[split.name] for split in expected] if row is not None and row.complete else None
+    records = [each for each in _local_records(store, task, method, expected, asks) if each.outcome == "ok"]
+    return records if len(records) == len(expected) else None

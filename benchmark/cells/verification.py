@@ -26,7 +26,7 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, StoreError
-from benchmark.system.files import safe, write_durably
+from benchmark.system.files import safe
 from benchmark.system.locations import results_folder
 
 Verdict = Literal["equal", "different", "not computed"]
@@ -227,8 +227,3 @@ def report(suite: str, seed: int, drawn_of: int, results: Sequence[Verified], si
         results_folder() / "verified" / f"{safe(suite)}-{now:%Y%m%dT%H%M%S}.md",
         f"{text}sha256 of the lines above: {sha256(text.encode()).hexdigest()}\n",
     )
-
-
-def write_report(path: Path, text: str) -> None:
-    """Keep a report. Raises `StoreError`."""
-    write_durably(path, text.encode())

@@ -25,7 +25,8 @@ ARGUMENTS = (
 def run(options: Options) -> int:
     """Exit code 0, or 1 where a cell is different or could not be computed."""
     from benchmark.cells.rows import catalogue_of, current_suite
-    from benchmark.cells.verification import drawn, published_cells, report, verified, write_report
+    from benchmark.cells.verification import drawn, published_cells, report, verified
+    from benchmark.system.files import write_durably
 
     at_least("sample", options.sample, 1)
     catalogue = catalogue_of(options.suite, options.plugin, local=False)
@@ -49,7 +50,7 @@ def run(options: Options) -> int:
         print(result)
         results.append(result)
     path, text = report(suite.name, seed, len(cells), results, options.sign_off)
-    write_report(path, text)
+    write_durably(path, text.encode())
     equal = sum(result.verdict == "equal" for result in results)
     print(f"{equal} of {len(results)} cells gave the published bytes\nreport: {path}")
     return 0 if equal == len(results) else 1

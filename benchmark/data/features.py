@@ -88,10 +88,6 @@ class FeatureCache:
         whole = self._held[key]
         return whole if rows is None else whole.take(rows)
 
-    def is_cached(self, modality: str, spelled: str) -> bool:
-        """Whether the features are there. Raises `BenchmarkError` as computing them would."""
-        return self.place(modality, spelled).is_dir()
-
     def stage(self, modality: str, spelled: str) -> StageKey | None:
         """The stage in which an encoder is trained on the pool; None for the others. Raises `BenchmarkError` without a pool."""
         pool = self._pool_to_see(spelled)
