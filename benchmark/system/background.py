@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -54,10 +55,16 @@ class Background(contextlib.AbstractContextManager["Background"]):
         return output, errors, self._child.returncode
 
     def end(self) -> None:
-        """End a child that still works."""
+        """End a child that still works, with the processes that it has started: what they hold open would be waited for."""
         if self._child is not None and self._child.poll() is None:
-            self._child.kill()
-            self._child.communicate()
+            if hasattr(os, "killpg"):
+                os.killpg(self._child.pid, signal.SIGKILL)
+            else:
+                self._child.kill()
+            self._child.wait()
+            for stream in (self._child.stdout, self._child.stderr):
+                if stream is not None:
+                    stream.close()
 
     def _spawn(self) -> subprocess.Popen[str]:
         child = subprocess.Popen(

@@ -10,6 +10,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from benchmark.system.orphans import end_with_parent
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -35,7 +37,8 @@ _TAKEN: list[Any] = []
 
 
 def _take(function: Callable[[Any], Any], items: Sequence[Any]) -> None:
-    """Remember in a child what it is to compute: both came with the fork."""
+    """Remember in a child what it is to compute: both came with the fork. It ends with its parent, however that ends."""
+    end_with_parent()
     _TAKEN[:] = [function, items]
 
 
