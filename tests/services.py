@@ -177,20 +177,21 @@ class PostgresService:
 
 @dataclass
 class DaskServices:
-    """A Dask scheduler and workers of one thread, which compute cells."""
+    """A Dask scheduler and workers of one thread, which compute cells; `variables` are of their environment."""
 
     folder: Path
     workers: list[Service] = field(default_factory=list)
+    protocol: str = "tcp"
+    variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if importlib.util.find_spec("distributed") is None:
             pytest.skip("distributed is not installed: pip install -e '.[cluster]'")
         self.port = free_port()
-        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.address = f"{self.protocol}://127.0.0.1:{self.port}"
         words = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
-        self.scheduler = Service([sys.executable, "-m", *words], self.folder / "scheduler.log").start(
-            lambda: listens(self.port)
-        )
+        command = [sys.executable, "-m", *words, "--protocol", self.protocol]
+        self.scheduler = Service(command, self.folder / "scheduler.log", self.variables).start(lambda: listens(self.port))
 
     def add_worker(self, *words: str, wait: bool = True, **environment: str) -> Service:
         """Start a worker more, with further words of `dask worker` and variables of its environment."""
@@ -199,7 +200,7 @@ class DaskServices:
         fixed = ["--nthreads", "1", "--no-dashboard", *local, *(words or ["--no-nanny"])]
         command = [sys.executable, "-m", "distributed.cli.dask_worker", self.address, *fixed]
         own = {name: "" for name in ("STROKEBENCH_DATA", "STROKEBENCH_OUTPUT")}
-        worker = Service(command, log, {**own, **environment})
+        worker = Service(command, log, {**own, **self.variables, **environment})
         self.workers.append(worker)
         return worker.start(lambda: not wait or "Registered to" in log.read_text(errors="replace"))
 

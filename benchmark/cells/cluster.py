@@ -156,6 +156,8 @@ class DaskCluster(CellExecutor):
             raise BenchmarkError(f"a cluster needs Dask, which is not installed ({error}): {EXTRA}") from error
         for name in ("distributed", "distributed.client"):  # each has a level of its own; what matters is said in one line
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.client.cert", None):
+            raise BenchmarkError(f"{address}: TLS needs a certificate: name it in Dask's configuration (docs/cluster.md)")
         self._address, self._limits, self._most = address, limits, most
         self._software = Software.here()
         self._run = uuid.uuid4().hex

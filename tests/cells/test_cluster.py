@@ -376,6 +376,33 @@ def test_an_address_that_nobody_answers_is_one_line(made: MadeBenchmark, monkeyp
         )
 
 
+@pytest.mark.slow
+def test_messages_are_encrypted_where_scheduler_and_run_have_certificates(made: MadeBenchmark, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    how = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=made"]
+    subprocess.run(["openssl", "req", *how, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    variables = {"DASK_DISTRIBUTED__COMM__TLS__CA_FILE": str(certificate), "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true"}
+    for who in ("SCHEDULER", "WORKER", "CLIENT"):
+        variables[f"DASK_DISTRIBUTED__COMM__TLS__{who}__CERT"] = str(certificate)
+        variables[f"DASK_DISTRIBUTED__COMM__TLS__{who}__KEY"] = str(key)
+    services = DaskServices(tmp_path, protocol="tls", variables=variables)
+    try:
+        services.add_worker()
+        words = ["run", *made.options, "--no-sync", "--scheduler", services.address, "--method", "steady", "--seeds", "39"]
+        refused = made.process(*words)
+        assert refused.returncode == 2
+        assert refused.stderr.strip() == (
+            f"error: {services.address}: TLS needs a certificate: name it in Dask's configuration (docs/cluster.md)"
+        )
+        done = made.process(*words, env={**made.environment, **variables})
+        assert done.returncode == 0, done.stderr
+    finally:
+        services.end()
+    assert made.cells()
+
+
 @pytest.mark.parametrize("words", [["--cluster", "slurm:3"], ["--cluster", "local:0"], ["--cluster", "local:x"]])
 def test_a_cluster_that_cannot_be_started_is_refused(made: MadeBenchmark, words: list[str]) -> None:
     assert made.run(*words, "--jobs", "1", code=2).stderr.startswith(f"error: --cluster {words[1]}: give local:N")
