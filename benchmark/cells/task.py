@@ -163,4 +163,4 @@ def read_task(path: Path) -> Task | None:
             arrays["findings"] = {name: np.array(column, np.int8) for name, column in content["findings"].items()}
         return Task(**{**content, **arrays, "splits": splits, "columns": tuple(content.get("columns", ()))})
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is not a task file ({error}): delete it and run again") from error
+        raise StoreError(f"{path} is not a task file ({error}): restore it with git, or delete it and run again") from error
