@@ -51,6 +51,8 @@ LOOK_SECONDS = 0.5
 """After these a worker looks whether a cell is still wanted."""
 TAKERS = 8
 """Answers that are taken at once: one that was lost with its worker is waited for until another worker gave it."""
+LEFT_SECONDS = 3600.0
+"""What is on its way and was not touched for so long was left by a run that was killed."""
 CHUNK = 16 * 2**20
 """Bytes of a file that travel at once."""
 PASSED_ON = (DEVICE, "CUBLAS_WORKSPACE_CONFIG")
@@ -350,7 +352,12 @@ class DaskCluster(CellExecutor):
                     self._pull(answer.worker, answer.data, name)
                 future.set_result(pickle.loads(answer.content))
         except _WorkerLeft:
-            self._send(order, future, deaths)
+            if answer.worker not in self._workers():
+                self._send(order, future, deaths)
+            elif deaths < DEATHS:
+                self._send(order, future, deaths + 1)
+            else:  # it still answers the scheduler, but takes no call
+                future.set_exception(BenchmarkError(f"worker {answer.worker} cannot be reached (docs/cluster.md)"))
         except OSError as error:
             future.set_exception(BenchmarkError(f"cannot keep what worker {answer.worker} has made ({error})"))
         except BaseException as error:
@@ -425,7 +432,7 @@ class _Children:
 
 
 _RUNS: dict[str, _Children] = {}
-_RUNS_LOCK = threading.Lock()
+_RUNS_LOCK, _SOUND_LOCK = threading.Lock(), threading.Lock()
 _SOUND: set[tuple[Path, int]] = set()
 """Folders whose files were seen to be those of their lists, each with the list's time."""
 OWN_DATA, OWN_OUTPUT = (os.environ.get(f"STROKEBENCH_{name}") for name in ("DATA", "OUTPUT"))
@@ -442,7 +449,7 @@ def _carry_out(order: Order) -> Answer:
         return Answer("refused", at, words=f"it runs since before {SELF.name} was changed, and must be started again")
     data = _data_here(order.data)
     try:
-        lacking = tuple(name for name in order.needs if not _is_sound(data, name, own=data != Path(order.data)))
+        lacking = tuple(name for name in order.needs if not _is_sound(data, name, own=not _is_same(data, order.data)))
     except BenchmarkError as damaged:
         return Answer("refused", at, words=str(damaged))
     if lacking:
@@ -450,7 +457,10 @@ def _carry_out(order: Order) -> Answer:
     key = worker.get_current_task()
     with _children(order, data, worker.state.nthreads) as pool:
         work = partial(_answer, order.call, order.software, order.data, str(data))
-        future = pool.submit(work, fits=None, limits=(order.seconds, order.memory_gib))
+        try:
+            future = pool.submit(work, fits=None, limits=(order.seconds, order.memory_gib))
+        except BenchmarkError as gone:
+            return Answer("lost", at, words=str(gone))
         while not future.done():
             with suppress(TimeoutError):
                 future.exception(LOOK_SECONDS)
@@ -475,19 +485,29 @@ def _carry_out(order: Order) -> Answer:
 def _is_sound(data: Path, name: str, *, own: bool) -> bool:
     """Whether a folder is there with the bytes of its list; one that is not goes, where this worker can be sent it again."""
     folder = data / name
-    if not folder.is_dir():
-        return False
-    try:
-        seen = (folder, (folder / LIST).stat().st_mtime_ns)
-        if seen not in _SOUND:
-            check_sealed(folder, "make it anew on the run's machine", whole=True)
-            _SOUND.add(seen)
-    except (OSError, BenchmarkError) as error:
-        if not own:
-            raise BenchmarkError(str(error)) from error
-        _drop(str(data), name)
-        return False
-    return True
+    with _SOUND_LOCK:
+        if not folder.is_dir():
+            return False
+        try:
+            listed = folder / LIST
+            seen = (folder, listed.stat().st_mtime_ns if listed.exists() else 0)
+            if seen not in _SOUND:
+                check_sealed(folder, "make it anew on the run's machine", whole=True)
+                _SOUND.add(seen)
+        except BenchmarkError as error:
+            cannot_be_read = isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+            if not own or cannot_be_read:
+                raise
+            aside = data / _beside(name)
+            folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+            return False
+        return True
+
+
+def _is_same(data: Path, of_run: str) -> bool:
+    """Whether a worker's data folder is the run's, however the path is spelled."""
+    return Path(of_run).is_dir() and data.is_dir() and data.samefile(of_run)
 
 
 def _data_here(of_run: str) -> Path:
@@ -499,7 +519,9 @@ def _data_here(of_run: str) -> Path:
 def _children(order: Order, data: Path, threads: int) -> Iterator[LocalProcesses]:
     """The child processes of the order's run."""
     with _RUNS_LOCK:
-        if order.run not in _RUNS or not _RUNS[order.run].pool.is_whole:
+        if order.run in _RUNS and not _RUNS[order.run].pool.is_whole:
+            threading.Thread(target=_RUNS.pop(order.run).pool.end, daemon=True).start()
+        if order.run not in _RUNS:
             output = order.output if not OWN_OUTPUT and Path(order.output).is_dir() else str(output_folder())
             own = {"STROKEBENCH_DATA": str(data), "STROKEBENCH_OUTPUT": output, **order.variables}
             # a nanny's workers are daemons, which may not have children; these end with their parent by themselves
@@ -674,8 +696,11 @@ def _take_in(data: str, aside: str, name: str) -> None:
         except OSError:
             if not folder.is_dir():  # no other one was quicker
                 raise
+    shutil.rmtree(place, ignore_errors=True)
     for left in folder.parent.glob(f"{glob.escape(_on_its_way(name))}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 async def _take_in_there(data: str, aside: str, name: str) -> None:

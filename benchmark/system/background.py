@@ -56,15 +56,18 @@ class Background(contextlib.AbstractContextManager["Background"]):
 
     def end(self) -> None:
         """End a child that still works, with the processes that it has started: what they hold open would be waited for."""
-        if self._child is not None and self._child.poll() is None:
-            if hasattr(os, "killpg"):
-                os.killpg(self._child.pid, signal.SIGKILL)
-            else:
-                self._child.kill()
+        if self._child is None:
+            return
+        if self._child.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # of a group that has just ended
+                if hasattr(os, "killpg"):
+                    os.killpg(self._child.pid, signal.SIGKILL)
+                else:
+                    self._child.kill()
             self._child.wait()
-            for stream in (self._child.stdout, self._child.stderr):
-                if stream is not None:
-                    stream.close()
+        for stream in (self._child.stdout, self._child.stderr):
+            if stream is not None:
+                stream.close()
 
     def _spawn(self) -> subprocess.Popen[str]:
         child = subprocess.Popen(

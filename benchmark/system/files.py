@@ -77,7 +77,7 @@ def write_if_changed(path: Path, content: bytes) -> None:
 
 
 def with_digest(content: bytes) -> bytes:
-    """A JSON object with its own sha256 as first field, on a line by itself: JSON still."""
+    """A JSON object with its own sha256 as first field, on a line by itself: JSON still, if it is not empty."""
     return b'{"%s": "%s",\n%s' % (_DIGEST, hashlib.sha256(content[1:]).hexdigest().encode(), content[1:])
 
 

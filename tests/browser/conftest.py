@@ -60,9 +60,9 @@ class Reader:
         self.drawn()
 
     def drawn(self) -> None:
-        """Wait until every figure holds its drawing."""
+        """Wait until every figure holds its drawing: by a function, since the page's policy forbids text to be evaluated."""
         self.page.wait_for_function(
-            "[...document.querySelectorAll('.drawing > div')].every((each) => each.querySelector('svg'))"
+            "() => [...document.querySelectorAll('.drawing > div')].every((each) => each.querySelector('svg'))"
         )
 
     def json(self, dataset: str, protocol: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def test_while_a_run_works_the_page_reloads_itself_and_stays_where_it_was(
         reader.page.clock.fast_forward(15_000)
         assert said.is_visible(), "not before its time"
         reader.page.clock.fast_forward(16_000)
-        reader.page.wait_for_function("!document.getElementById('interim').textContent")
+        reader.page.wait_for_function("() => !document.getElementById('interim').textContent")
         reader.drawn()
         names = reader.page.locator("#table tbody th").all_inner_texts()
         assert names == ["weak", "gamma", "beta", "alpha"]

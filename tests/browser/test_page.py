@@ -75,7 +75,7 @@ def test_page_and_paper_draw_the_same_records(reader: Reader, table: int):
         reader.drawn()
         page |= dict(zip(names, reader.page.evaluate("drawnData"), strict=False))
     reader.page.evaluate("() => { drawnData.length = 0; location.hash += '&kind=all'; }")
-    reader.page.wait_for_function("drawnData.length")
+    reader.page.wait_for_function("() => drawnData.length")
     page["intervals"] = reader.page.evaluate("drawnData")[0]  # a new address draws all, from the top
     for name in paper:
         assert set(page[name]) == set(paper[name])

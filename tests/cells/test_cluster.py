@@ -216,7 +216,9 @@ def test_what_a_worker_made_is_fetched_unless_it_is_seen_here(tmp_path: Path, mo
     sent._pull("w", str(there), "stages/one")
     assert (folder / "b.npy").stat().st_ino == before, "it is here already"
     shutil.rmtree(folder)
-    (folder.parent / ".one.sent-cut-short").mkdir()
+    left = folder.parent / ".one.sent-cut-short"
+    left.mkdir()
+    os.utime(left, (0, 0))
     sent._pull("w", str(there), "stages/one")
     assert (folder / "b.npy").read_bytes() == b"b" * 10
     assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == ["one"]

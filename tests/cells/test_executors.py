@@ -186,7 +186,11 @@ def test_a_worker_that_is_killed_while_it_waits_ends_the_run_in_one_line(workers
 
 
 def test_limits_go_by_a_clock_that_nobody_sets(workers: LocalProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = workers.submit(time.sleep, 0.5)
+    task = workers.submit(time.sleep, 1)
+    until = time.monotonic() + 60
+    while not task.running():
+        assert time.monotonic() < until
+        time.sleep(0.01)
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + 3600)  # a laptop wakes up
     assert task.exception() is None
