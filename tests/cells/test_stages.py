@@ -357,7 +357,7 @@ def test_what_cannot_be_built_does_not_take_the_place_of_a_result(made: MadeBenc
     assert made.cells() == before
     other = ("--method", "sharing[depth=2]", "--seeds", "39")
     run(made, sharing(made, "raise OSError('the weights are not here')"), *other, code=1)
-    assert sum(b'"outcome":"failed"' in cell for cell in made.cells().values()) == 3, "where there was none it is told"
+    assert sum(b'"outcome":"failed"' in cell for cell in made.cells().values()) == 3, "without a result it is stored as failed"
 
 
 def test_a_full_disk_under_a_stage_ends_the_run_and_no_cell_is_taken_for_failed(made: MadeBenchmark) -> None:

@@ -1,4 +1,4 @@
-"""A command beside a run ends when it is told to, with all that it has started, and holds nobody up."""
+"""A command in the background ends when told to, together with every process that it started, and delays nobody."""
 
 from __future__ import annotations
 
