@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ import psutil
 import pytest
 
 from benchmark.cells import cluster as cluster_of_cells
-from benchmark.cells.cluster import DaskCluster, Software, _is_sound, _unfit, _WorkerLeft
+from benchmark.cells.cluster import DEATHS, Answer, DaskCluster, Order, Software, _is_sound, _unfit, _WorkerLeft
 from benchmark.cells.compute import Encoding
 from benchmark.cells.executors import LocalProcesses
 from benchmark.cells.store import Store
@@ -253,6 +254,10 @@ def test_a_line_that_breaks_is_no_disk_that_is_full(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(vars(sent)["_client"], "run", broken, raising=False)
     with pytest.raises(_WorkerLeft):
         sent._push("w", str(tmp_path / "there"), "stages/one")
+    answer, future = Answer("lacks", "w", str(tmp_path / "there"), names=("stages/one",)), Future[Any]()
+    order = Order("run", "", "", b"", None, 1.0, "", "", {}, (), ())
+    sent._taken(order, future, DEATHS, answer)
+    assert "worker w cannot be reached" in str(future.exception()), "it was tried often enough"
 
 
 @pytest.mark.slow
