@@ -24,8 +24,9 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmark.cells import cluster as cluster_of_cells
-from benchmark.cells.cluster import DEATHS, Answer, DaskCluster, Order, Software, _is_sound, _unfit, _WorkerLeft
+from benchmark.cells import transfers
+from benchmark.cells.cluster import DEATHS, DaskCluster, _WorkerLeft
+from benchmark.cells.cluster_worker import Answer, Order, Software, _unfit
 from benchmark.cells.compute import Encoding
 from benchmark.cells.executors import LocalProcesses
 from benchmark.cells.store import Store
@@ -168,7 +169,7 @@ class Worker:
         self.left = full_after
 
     def run(self, function: Callable[..., Any], *words: Any, workers: list[str]) -> dict[str, Any]:
-        if function is cluster_of_cells._receive:
+        if function is transfers._receive:
             self.left -= 1
             if self.left < 0:
                 raise OSError(errno.ENOSPC, "No space left on device")
@@ -208,7 +209,7 @@ def test_a_full_disk_of_a_worker_ends_the_run_in_one_line_and_nothing_half_sent_
     assert {path.name: path.read_bytes() for path in (there / "stages" / "one").iterdir()} == {
         path.name: path.read_bytes() for path in folder.iterdir()
     }
-    with pytest.raises(BenchmarkError, match="stages/two is not there, and worker w needs it"):
+    with pytest.raises(BenchmarkError, match="stages/two is not there, and a worker needs it"):
         sent._push("w", str(there), "stages/two")
 
 
@@ -238,13 +239,13 @@ def test_a_worker_looks_once_whether_a_folder_has_the_bytes_of_its_list(
 ) -> None:
     _, folder = sending(tmp_path, monkeypatch, 9)
     data, name = folder.parents[1], "stages/one"
-    assert _is_sound(data, name, own=True)
-    assert not _is_sound(data, "stages/two", own=True)
-    monkeypatch.setattr(cluster_of_cells, "_SOUND", set())
+    assert transfers.is_sound(data, name, own=True)
+    assert not transfers.is_sound(data, "stages/two", own=True)
+    monkeypatch.setattr(transfers, "_SOUND", set())
     (folder / "b.npy").write_bytes(b"c" * 10)
     with pytest.raises(BenchmarkError, match=r"b\.npy is damaged"):
-        _is_sound(data, name, own=False)
-    assert not _is_sound(data, name, own=True)
+        transfers.is_sound(data, name, own=False)
+    assert not transfers.is_sound(data, name, own=True)
     assert not folder.exists(), "it is sent anew"
 
 
