@@ -132,7 +132,7 @@ def outcome_of(error: BaseException) -> tuple[Outcome, str]:
         return "out-of-memory", f"more memory than the limit ({words})" if words else "more memory than the limit"
     if isinstance(error, InvalidPredictions):
         return "invalid", words
-    short = "can't allocate memory" in words.lower() or "bad_alloc" in words.lower()
+    short = any(sign in words.lower() for sign in ("can't allocate memory", "bad_alloc", "out of memory"))
     outcome: Outcome = "invalid" if isinstance(error, InvalidTraining) else "out-of-memory" if short else "failed"
     return outcome, f"{type(error).__name__}: {words}"
 

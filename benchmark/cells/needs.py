@@ -63,8 +63,8 @@ class Needs:
             keys = (*features, *(stage.key.digest for stage in cell.stages))
             self._of[cell] = tuple(key for key in keys if key in self.by_key)
             self._folders[cell] = Folders(self._at(cell, keys))
-            learned = [self._learned[key].digest for key in features if key in self._learned]
-            self._digests[cell] = [*learned, *(stage.key.digest for stage in cell.stages)]
+            trained = [self._learned[key].digest for key in features if key in self._learned]
+            self._digests[cell] = [*trained, *(stage.key.digest for stage in cell.stages)]
 
     def of(self, cell: Cell) -> tuple[Hashable, ...]:
         """The keys of what a cell waits for."""
@@ -83,8 +83,9 @@ class Needs:
     def check(self) -> None:
         """Raise `BenchmarkError` for a folder that cells read and whose files are not those of its list."""
         for folder in {path for folders in self._folders.values() for path in folders.needs if path.is_dir()}:
-            kind = folder.relative_to(data_folder()).parts[0]
-            check_sealed(folder, f"`clean --{kind if kind in ('features', 'stages') else 'prepared'} --yes`", whole=True)
+            above = folder.relative_to(data_folder()).parts[0]
+            kind = above if above in ("features", "stages", "written") else "prepared"
+            check_sealed(folder, f"`clean --{kind} --yes`", whole=True)
 
     def marks(self, cell: Cell) -> dict[str, list[str]]:
         """`stages`: the digests of all stages that a cell builds on, those of its encoders included, if there are any."""

@@ -147,7 +147,8 @@ def _of_finding(table: TableRows, name: str, labels: NDArray[np.int8]) -> TableR
         return replace(of, probabilities=scores, thresholds=dict.fromkeys(scores, 0.5), chosen={}, columns={})
 
     dataset = replace(table.dataset, parameters={**table.dataset.parameters, "finding": name})
-    task = replace(table.task, dataset=dataset.spelled, labels=labels, facts={}, fewest=None, findings=None)
+    fewest = (table.task.fewest_of or {}).get(name)
+    task = replace(table.task, dataset=dataset.spelled, labels=labels, facts={}, fewest=fewest, findings=None, fewest_of=None)
     complete, incomplete = (tuple(map(row, rows)) for rows in (table.complete, table.incomplete))
     return replace(table, task=task, dataset=dataset, complete=complete, incomplete=incomplete, threshold=HALF, finding=name)
 

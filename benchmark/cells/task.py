@@ -20,7 +20,7 @@ from benchmark.system.files import with_digest, without_digest, write_if_changed
 
 FEW = 10
 """With fewer labelled cases of a class in a training part a table says so."""
-LATER = ("groups", "fewest", "findings", "refused")
+LATER = ("groups", "fewest", "findings", "fewest_of", "refused")
 """Fields that a task file holds only where they say something: it stays as it was where they do not."""
 
 
@@ -42,7 +42,8 @@ class Task:
     `digest` is the cohort's task digest; `absent` says of how many cases a modality is missing; `columns` are those of the
     table, none where they are not known; `groups` says whose each case is, None where each patient has one case. `fewest` is
     how many cases of the smaller class the training part holds that has fewest of them, None from `FEW` on. `findings` is name
-    -> (n,) int8 of 0 and 1, None where the cohort has none. `refused` is what a row would see of the images -> why it cannot.
+    -> (n,) int8 of 0 and 1, None where the cohort has none; `fewest_of` is finding -> what `fewest` is of it. `refused` is what
+    a row would see of the images -> why it cannot.
     """
 
     dataset: str
@@ -59,6 +60,7 @@ class Task:
     fewest: int | None = None
     findings: dict[str, NDArray[np.int8]] | None = None
     refused: dict[str, str] | None = None
+    fewest_of: dict[str, int] | None = None
 
     @cached_property
     def by_name(self) -> dict[str, TaskSplit]:
@@ -69,6 +71,11 @@ class Task:
     def comparable(self) -> str:
         """Equal for two machines whose predictions may be compared: same task digest, same splits."""
         return provenance.digest([self.digest, [split.digest for split in self.splits]])
+
+    @cached_property
+    def tested(self) -> NDArray[np.intp]:
+        """Positions of the cases that stand in a test part: all of them where every case is held out once."""
+        return np.unique(np.concatenate([np.arange(0), *(split.test for split in self.splits)])).astype(np.intp)
 
     def expected(self, *, stochastic: bool) -> tuple[TaskSplit, ...]:
         """The splits that a method runs: a deterministic method runs once where seeds change the training only."""
@@ -103,6 +110,8 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
     """The task of a cohort under a protocol."""
     if cohort.labels is None:
         raise ValueError(f"{cohort.name} has no labels")
+    findings = None if cohort.findings is None else {str(name): column.to_numpy() for name, column in cohort.findings.items()}
+    few = {name: count for name, shown in (findings or {}).items() if (count := _fewest(shown, splits)) is not None}
     parts = tuple(
         TaskSplit(split.name, split.seed, split.site or "", split.test, digest(split, cohort.task_digest)) for split in splits
     )
@@ -119,7 +128,8 @@ def make_task(cohort: Cohort, protocol: str, splits: list[Split]) -> Task:
         cohort.columns,
         binding_groups(cohort),
         _fewest(cohort.labels, splits),
-        None if cohort.findings is None else {str(name): column.to_numpy() for name, column in cohort.findings.items()},
+        findings,
+        fewest_of=few or None,
     )
 
 

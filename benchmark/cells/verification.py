@@ -19,6 +19,7 @@ from benchmark.cells.compute import compute
 from benchmark.cells.planning import Cell
 from benchmark.cells.row_fits import NotBuiltError, computed, row_cells
 from benchmark.cells.rows import PER_SPLIT, Row, published_seconds, read_reference, reference_folders
+from benchmark.cells.scored import as_columns
 from benchmark.cells.store import CellAddress, CellRecord
 from benchmark.cells.task import read_task
 from benchmark.data.preparation import load_cohort
@@ -69,9 +70,14 @@ class Verified:
         return ": ".join(filter(None, [str(self.published.address), self.verdict, what, "; ".join(self.causes)]))
 
 
-def published_cells(suite: Suite, catalogue: Catalogue) -> list[Published]:
-    """Every published cell of a suite, in the order of its tables. Raises `StoreError` for a row that cannot be read."""
-    found = []
+def published_cells(suite: Suite, catalogue: Catalogue) -> tuple[list[Published], list[CellAddress]]:
+    """Every published cell of a suite, in the order of its tables, and the rows (addresses without a split) that are left out.
+
+    Such a row was published for other splits, or for a suite that asks something else. Raises `StoreError` for a row that
+    cannot be read.
+    """
+    found: list[Published] = []
+    left_out: list[CellAddress] = []
     for dataset, protocol in suite.pairings:
         folders = [folder for folder in reference_folders(dataset, protocol) if (folder / "task.json").is_file()]
         times = published_seconds(dataset, protocol)
@@ -83,13 +89,15 @@ def published_cells(suite: Suite, catalogue: Catalogue) -> list[Published]:
             task = read_task(file.with_name("task.json"))
             splits = [] if task is None else [split for split in task.splits if split.name in meta["splits"]]
             row = read_reference(file.parent, method, splits, None, suite.asks)
-            for split in splits if row is not None else ():
+            if row is None:
+                left_out.append(CellAddress(dataset, protocol, method, ""))
+                continue
+            for split in splits:
                 told = meta["splits"][split.name]
                 ingredients = {**meta["ingredients"], **{name: told[name] for name in PER_SPLIT if name in told}}
                 address = CellAddress(dataset, protocol, method, split.name)
-                assert row is not None
                 found.append(Published(address, row, told["key"], ingredients, times.get(method), file))
-    return found
+    return found, left_out
 
 
 def _read_meta(file: Path) -> dict[str, Any]:
@@ -168,16 +176,17 @@ def compared(published: Published, cell: Cell, record: CellRecord) -> Verified:
     there, here = published.row.probabilities[split], np.array(record.probabilities)
     if there.shape != here.shape:
         return Verified(published, "different", cases=max(len(there), len(here)), causes=("other test cases", *causes))
-    columns = {name: np.array(column, dtype=np.float64) for name, column in record.columns.items()}
-    pairs = [(there, here), *((published.row.columns.get(split, {}).get(name), own) for name, own in columns.items())]
-    equal = all(one is not None and one.tobytes() == other.tobytes() for one, other in pairs)
-    if equal and published.row.thresholds[split] == record.threshold:
+    told, own = published.row.columns.get(split, {}), as_columns(record.columns)
+    same = {name for name in told.keys() & own.keys() if told[name].tobytes() == own[name].tobytes()}
+    also = [
+        *(["another threshold"] if published.row.thresholds[split] != record.threshold else []),
+        *(f"another {name}" for name in sorted((told.keys() | own.keys()) - same)),
+    ]
+    if there.tobytes() == here.tobytes() and not also:
         return Verified(published, "equal", 0.0)
     apart = np.abs(there - here)
-    same_key = published.key == cell.key
-    return Verified(
-        published, "different", float(apart.max()), int((apart > 0).sum()), (SAME,) if same_key or not causes else causes
-    )
+    why = (SAME,) if published.key == cell.key or not causes else tuple(causes)
+    return Verified(published, "different", float(apart.max()), int((apart > 0).sum()), (*also, *why))
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
@@ -194,10 +203,12 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
             yield f"published with other {name}"
 
 
-def report(suite: str, seed: int, drawn_of: int, results: Sequence[Verified], signed_by: str) -> tuple[Path, str]:
+def report(
+    suite: str, seed: int, drawn_of: int, results: Sequence[Verified], signed_by: str, remarks: Sequence[str] = ()
+) -> tuple[Path, str]:
     """The report of a verification, and where it belongs; its last line is the digest of the lines before.
 
-    `drawn_of` is how many cells there were to draw from.
+    `drawn_of` is how many cells there were to draw from, `remarks` what else is to be known of these.
     """
     now, where = datetime.now(UTC), provenance.environment()
     counts = {verdict: sum(each.verdict == verdict for each in results) for verdict in ("equal", "different", "not computed")}
@@ -209,6 +220,7 @@ def report(suite: str, seed: int, drawn_of: int, results: Sequence[Verified], si
         f"{len(results)} of {drawn_of} published cells, drawn with seed {seed}: "
         + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         + ". Equal means the same bytes.",
+        *remarks,
         "",
         *(f"- {each} (published key {each.published.key[:16]})" for each in results),
         "",

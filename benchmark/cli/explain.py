@@ -26,7 +26,7 @@ def run(options: Options) -> int:
     dataset, protocol, method, split = addressed(options.cell, catalogue)
     suite = load_suite(options.suite)
     methods = tuple(dict.fromkeys([method, *suite.methods]))  # whose trainings it may share
-    suite = replace(suite, datasets=(dataset,), protocols=(protocol,), skipped={}, ranked=methods, descriptive=())
+    suite = replace(suite, datasets=(dataset,), protocols=(protocol,), skipped={}, only={}, ranked=methods, descriptive=())
     store = Store()
     cohort = load_cohort(dataset, catalogue)
     planned = plan(suite, catalogue, {dataset: cohort}, store)

@@ -1,7 +1,7 @@
 """`fetch NAME`: download the source files of a dataset or corpus, verify them and prepare it."""
 
 from benchmark.cli.progress import ConsoleReporter
-from benchmark.cli.selection import Options, argument
+from benchmark.cli.selection import Options, argument, at_least
 
 ARGUMENTS = (
     argument("name", metavar="NAME", help="a dataset or corpus, as `list` shows it"),
@@ -17,11 +17,12 @@ def run(options: Options) -> int:
     from benchmark.data.preparation import prepare
     from benchmark.registry.discovery import discover
 
+    jobs = at_least("jobs", options.jobs, 1)
     catalogue = discover()
     entry = catalogue.with_sources(options.name).entry
     print(f"{entry.name}: licence {entry.card.license}", flush=True)
     if needs_files(entry.name):
-        sources = fetch(entry.name, options.mirror, options.jobs, ConsoleReporter().progress)
+        sources = fetch(entry.name, options.mirror, jobs, ConsoleReporter().progress)
         size = sum((sources.folder / file).stat().st_size for file in sources.files)
         print(f"{entry.name}: {len(sources.files)} files, {size:,} bytes, verified, in {sources.folder}")
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cli.selection import Options, named_parts, narrowed
+from benchmark.cli.selection import Options, named_parts, narrowed, spelled_here
 from benchmark.registry.catalogue import Catalogue, Configured
 from benchmark.registry.spelling import TUNED
 from benchmark.suites.members import Members, Place, Places, Standing, Table, members, remember_file, remember_members
@@ -171,4 +171,4 @@ def _listed(places: Iterable[Place]) -> str:
 
 
 def _take_out(suite: Suite, name: str) -> str:
-    return shlex.join(["python", "-m", "benchmark", "clean", "--suite", suite.spelled, "--member", name])
+    return shlex.join(["python", "-m", "benchmark", "clean", "--suite", spelled_here(suite), "--member", name])

@@ -223,11 +223,12 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
         seconds = expected.known.get(row)
         reporter.say(f"{'  '.join(row)}: {count} cells, {'time unknown' if seconds is None else f'{seconds:.2g} s each'}")
     timed = {row: expected.known[row] for row in counts if row in expected.known}
-    jobs = request.jobs or 1
-    work = expected.work(cell for cell in cells if cell.address.row in timed) / min(jobs, len(cells) or 1)
+    own = request.cluster.removeprefix("local:") if request.cluster.startswith("local:") else "0"
+    jobs = request.jobs or int(own)  # 0: as many as the workers of a cluster compute
+    work = expected.work(cell for cell in cells if cell.address.row in timed) / max(min(jobs, len(cells)), 1)
     unknown = sum(counts[row] for row in counts if row not in timed)
     foreign = sum(counts[row] for row in timed if row in expected.foreign)
-    length = f"about {duration(max([work, *timed.values()]))} with {jobs} jobs"
+    length = f"about {duration(max([work, *timed.values()]))} with {counted(max(jobs, 1), 'job')}"
     parts = [
         f"{len(cells)} of {len(planned.cells)} cells to compute",
         ("at least " if unknown else "") + length if unknown < len(cells) else "",

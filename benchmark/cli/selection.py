@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.entries import Kind
+from benchmark.registry.spelling import divided
 from benchmark.suites.suite import DEFAULT, Suite, canonical, load_suite, validated
 from benchmark.system.errors import BenchmarkError, check_known
 
@@ -42,11 +42,15 @@ JOBS = argument("--jobs", type=int, default=None, metavar="N", help="worker proc
 JSON = argument("--json", action="store_true", help="print JSON")
 
 
-COMMA = re.compile(r",(?![^\[]*\])")
-"""What divides rows; the parameters of one are divided likewise, in brackets."""
 ADDRESS = "DATASET/PROTOCOL/METHOD/SPLIT, or without the split for the whole row"
-SLASH = re.compile(r"/(?![^\[]*\])")
-"""What divides an address; a parameter's value may hold one."""
+
+
+def spelled_here(suite: Suite) -> str:
+    """How a command on this machine names a suite, whatever folder it is typed in: one of a file of one's own by its path."""
+    from benchmark.suites.members import read_members
+
+    (path,) = read_members().get(suite.name, {}).get("file") or [suite.spelled]
+    return str(path)
 
 
 def print_json(content: Any) -> None:
@@ -69,7 +73,7 @@ def addressed(address: str, catalogue: Catalogue) -> tuple[str, str, str, str | 
     """
     from benchmark.cells.rows import MEMBERS
 
-    parts = SLASH.split(address)
+    parts = divided(address, "/")
     if len(parts) not in (3, 4):
         raise BenchmarkError(f"'{address}' is not DATASET/PROTOCOL/METHOD or DATASET/PROTOCOL/METHOD/SPLIT")
     dataset, protocol, method = (canonical(kind, name, catalogue) for kind, name in zip(MEMBERS, parts, strict=False))
@@ -85,7 +89,7 @@ def chosen_tables(options: Options, suite: Suite, catalogue: Catalogue) -> tuple
     check_known(f"dataset of suite {suite.name}", datasets, suite.datasets)
     check_known(f"protocol of suite {suite.name}", protocols, suite.protocols)
     part = narrowed(suite, datasets, protocols, ()) if datasets or protocols else suite
-    named = (name.strip() for name in COMMA.split(options.rows))
+    named = (name.strip() for name in divided(options.rows))
     rows = tuple(dict.fromkeys(canonical("method", name, catalogue) for name in named if name))
     check_known(f"row of suite {suite.name}", rows, suite.methods)
     tables = rank(part, catalogue, local=not options.no_local, part=bool(datasets or protocols))

@@ -3,7 +3,7 @@
 import shlex
 
 from benchmark.cli import cases_shown
-from benchmark.cli.selection import Options
+from benchmark.cli.selection import Options, spelled_here
 from benchmark.system.errors import BenchmarkError
 
 ARGUMENTS = (cases_shown.TOP, *cases_shown.ARGUMENTS)
@@ -17,7 +17,7 @@ def run(options: Options) -> int:
     suite, method, dataset, cohort, catalogue = cases_shown.chosen(options)
     scores = measured(suite, catalogue, dataset, method)
     if dataset not in scores:
-        words = ["run", "--suite", suite.spelled, "--dataset", dataset, "--method", method]
+        words = ["run", "--suite", spelled_here(suite), "--dataset", dataset, "--method", method]
         command = f"python -m benchmark {shlex.join(words)}"
         raise BenchmarkError(f"{method} has no complete row on {dataset} yet: `{command}`")
     found = worklist(suite, scores[dataset], options.top)

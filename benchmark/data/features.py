@@ -220,7 +220,8 @@ def weights_digest(path: Path) -> str:
         known = json.loads(without_digest(memory.read_bytes()))
     if key not in known:
         known[key] = provenance.file_digest(path)
-        write_durably(memory, with_digest(json.dumps(known, indent=1).encode()))
+        with suppress(BenchmarkError):  # of a folder that cannot be written: it is read again next time
+            write_durably(memory, with_digest(json.dumps(known, indent=1).encode()))
     return known[key]
 
 

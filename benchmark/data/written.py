@@ -81,12 +81,6 @@ def written_sets(cohort: Cohort) -> dict[str, Reports]:
     return found
 
 
-def card_of(cohort: Cohort, name: str) -> dict[str, Any]:
-    """How a written set was made; empty for any other set."""
-    path = set_folder(cohort, name) / CARD
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
 def with_written(cohort: Cohort) -> Cohort:
     """The cohort with the sets that were written for it beside its own.
 

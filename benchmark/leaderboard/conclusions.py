@@ -67,7 +67,7 @@ def _leaders(table: Standings, comparison: Comparison, tested: list[str], catalo
     """Who is best, who is not shown to be worse than anybody, and the greatest difference that is shown."""
     best = [name for name in tested if comparison.best_set.get(name)]
     others, metric, first = [name for name in tested if name not in best], metric_name(table.metric), tested[0]
-    sentences = [f"`{first}` has the best {metric}, {estimate(comparison, first, table.metric)}."]
+    sentences = [f"`{first}` has the best {metric}{_above(table, comparison, first)}."]
     if not others:
         return [*sentences, f"No difference in {metric} between the {len(tested)} rows is shown."]
     if len(best) == 1 and comparison.rank_high[first] == 1:
@@ -87,6 +87,16 @@ def _leaders(table: Standings, comparison: Comparison, tested: list[str], catalo
     low, high = sorted((sign * pair["low"], sign * pair["high"]))
     apart = f"{sign * pair['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
     return [*sentences, f"The greatest of {len(shown)} differences shown is that of `{winner}` from `{loser}`, {apart}."]
+
+
+def _above(table: Standings, comparison: Comparison, first: str) -> str:
+    """The estimate of the first ranked row, and which descriptive row has a better one, if any: that is no evidence."""
+    own, scored = estimate(comparison, first, table.metric), comparison.metrics[table.metric].dropna()
+    leader = str(scored.index[0])
+    if scored[leader] == scored[first]:
+        return f", {own}"
+    its = estimate(comparison, leader, table.metric)
+    return f" of the ranked rows, {own}; descriptive `{leader}`, which is not tested, has {its}"
 
 
 def _calibration(comparison: Comparison, name: str) -> str:

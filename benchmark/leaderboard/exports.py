@@ -128,7 +128,7 @@ def _of_table(table: Standings) -> dict[str, Any]:
         "dataset": table.task.dataset,
         "protocol": table.task.protocol,
         "primary_metric": table.metric,
-        "cases": len(table.task.case_ids),
+        "cases": len(table.task.tested),
         "interim": table.interim,
     }
 

@@ -58,7 +58,7 @@ def _leader(rows: TableRows, row: Row, comparison: Comparison | None, metric: st
 def _penalised_mean(rows: TableRows, row: Row, metric: str) -> float:
     """The mean over all cells that it should have, a missing one at its worst; small sites are left out, as ever."""
     expected = rows.task.expected(stochastic=row.cells == len(rows.task.splits))
-    return _mean(rows.task, row, [split.name for split in expected if _counts(rows, split)], metric)
+    return _mean(rows.task, row, [split.name for split in expected if counts(rows, split)], metric)
 
 
 def _place(rows: TableRows, row: Row, comparison: Comparison | None, penalised: dict[str, float]) -> int | None:
@@ -71,7 +71,7 @@ def _place(rows: TableRows, row: Row, comparison: Comparison | None, penalised: 
     return 1 + sum(bool(sign * other > sign * mean) for other in (complete | penalised).values())
 
 
-def _counts(rows: TableRows, split: TaskSplit) -> bool:
+def counts(rows: TableRows, split: TaskSplit) -> bool:
     """Whether the split enters the table's means."""
     positives = int(rows.task.labels[split.test].sum())
     return rows.inference != "site" or not small_sites(positives, len(split.test) - positives)

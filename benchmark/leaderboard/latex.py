@@ -180,10 +180,12 @@ def _cell(column: Column, row: Line) -> str:
 
 def _caption(table: Standings, comparison: Comparison, rows: Sequence[Line]) -> str:
     task, inference, sites = table.task, table.rows.inference, comparison.counted_sites
-    over = f"{len(task.splits)} test parts" if sites is None else f"{sites} sites"
+    parts = len(set(task.first_with_test.values()))
+    over = f"{parts} test parts" if parts > 1 else f"{len(task.splits)} trainings, one test part"
+    over = over if sites is None else f"{sites} sites"
     lines = [
         f"{escaped(metric_name(table.metric))} on {escaped(task.dataset)}, {escaped(task.protocol)}: "
-        f"{len(task.case_ids)} cases, mean over {over}."
+        f"{len(task.tested)} cases, mean over {over}."
     ]
     intervals = AUC_INTERVAL if table.metric in AREAS else OTHER_INTERVAL
     if np.isfinite(comparison.low[table.metric]).any() and inference in intervals:
@@ -194,7 +196,8 @@ def _caption(table: Standings, comparison: Comparison, rows: Sequence[Line]) -> 
         lines.append(
             f"Differences are from the first row; $p$ by {test}, two-sided, adjusted by {adjustment(comparison)} over all "
             f"{comparison.power.pairs} "
-            r"pairs of ranked rows. Rank: an interval, from these $p$. $\bullet$: best set, no row is significantly better. "
+            "pairs of ranked rows; a later step may call a pair whose simultaneous interval holds 0. "
+            r"Rank: an interval, from these $p$. $\bullet$: best set, no row is significantly better. "
             f"{LETTERS if any(line.get('letters') for line in rows) else ''}"
         )
     else:

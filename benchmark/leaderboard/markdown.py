@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmark.data.fetching import needs_files
 from benchmark.leaderboard.critical_difference import over_datasets
 from benchmark.leaderboard.markdown_table import mean_ranks, table_parts
 from benchmark.leaderboard.standings import Standings
@@ -26,8 +27,9 @@ probability that the difference from the first row is below .01.
 BRIEFLY = """\
 *Rank* is an interval: `1-2` means that no row is significantly better, and that every row but one other is significantly
 worse. A row whose rank begins with 1 is in the best set, which no row significantly outperforms. *p, all pairs* belongs to the
-difference from the first row and is corrected for all pairs of ranked rows. Overlapping intervals are not a test, and "no
-difference shown" does not mean "equal". [docs/reading-the-leaderboard.md](docs/reading-the-leaderboard.md) says more.
+difference from the first row and is corrected for all pairs of ranked rows. Intervals of differences hold for all pairs
+together; a later step may call a pair whose interval holds 0. Overlapping intervals are not a test, and "no difference shown"
+does not mean "equal". [docs/reading-the-leaderboard.md](docs/reading-the-leaderboard.md) says more.
 
 `python -m benchmark export md{suite}` prints the whole: every metric with both classes as positive, sites, each contrast of a
 question, all columns of p, references of the methods. `export csv` and `export pairs` have the numbers unrounded, and the page
@@ -172,7 +174,7 @@ def _footnotes(suite: Suite, tables: Sequence[Standings], catalogue: Catalogue, 
 
 def _reproduce(suite: Suite, tables: Sequence[Standings]) -> list[str]:
     datasets = dict.fromkeys(table.task.dataset.partition("[")[0] for table in tables)
-    fetch = [f"python -m benchmark fetch {dataset}" for dataset in datasets]
+    fetch = [f"python -m benchmark fetch {dataset}" for dataset in datasets if needs_files(dataset)]
     commands = ["make env", "source .venv/bin/activate", *fetch, f"python -m benchmark run --suite {suite.spelled}"]
     return [
         "## How to reproduce",

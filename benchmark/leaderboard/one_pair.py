@@ -76,11 +76,11 @@ def _with_ablations(suite: Suite, catalogue: Catalogue, names: Sequence[str], *,
 
 
 def patients_of(table: Standings) -> int | None:
-    """The patients of a table, of whom each may have several cases; None where it is not patients that are tested."""
+    """The patients in a table's test parts, each with one case or several; None where the test is not over patients."""
     if table.rows.inference not in ("fold", "few-labels", "held-out"):
         return None
     task = table.task
-    return len(task.case_ids) if task.groups is None else len(np.unique(task.groups))
+    return len(task.tested) if task.groups is None else len(np.unique(task.groups[task.tested]))
 
 
 def pair_at(rows: TableRows, metric: str, a: str, b: str) -> OnePair:
@@ -119,7 +119,7 @@ def as_lines(pair: OnePair) -> list[str]:
     table, names = pair.table, (pair.a, pair.b)
     means = ", ".join(f"`{name}` {short(mean)}" for name, mean in zip(names, pair.means, strict=True))
     lines = [
-        f"{table.task.dataset}, {table.task.protocol} ({len(table.task.case_ids)} cases), {table.metric}: {means}",
+        f"{table.task.dataset}, {table.task.protocol} ({len(table.task.tested)} cases), {table.metric}: {means}",
         f"is `{pair.a}` better than `{pair.b}`? {pair.answer}",
     ]
     if np.isfinite(pair.p):
@@ -127,7 +127,7 @@ def as_lines(pair: OnePair) -> list[str]:
     if pair.detectable > 0 and FOUND not in pair.answer:
         lines.append(f"power: a true difference of {short(pair.detectable)} is found here with probability {_power()}")
     if pair.patients > 0:
-        lines.append(f"about {_about(pair.patients)} patients would be enough to see a difference of .03")
+        lines.append(f"about {_about(pair.patients)} patients would be enough to see a difference of {_sought()}")
     return lines
 
 
@@ -137,6 +137,10 @@ def _which_decides(pair: OnePair) -> str:
         return f"{legitimate}; otherwise read the family's adjusted p: {_p(pair.p_of_all)} ({pair.pairs} pairs of ranked rows)"
     descriptive = " and ".join(f"`{name}`" for name in (pair.a, pair.b) if name not in pair.table.rows.ranked)
     return f"unadjusted, and {legitimate}; no adjusted p stands beside it, for {descriptive} is not ranked"
+
+
+def _sought() -> str:
+    return f"{SOUGHT:g}".replace("0.", ".", 1)
 
 
 def _power() -> str:
@@ -163,7 +167,7 @@ def _table_json(pair: OnePair) -> dict[str, Any]:
         "dataset": task.dataset,
         "protocol": task.protocol,
         "primary_metric": pair.table.metric,
-        "cases": len(task.case_ids),
+        "cases": len(task.tested),
         "means": list(pair.means),
         **{key: record[key] for key in ("difference", "ci", "inflation", "answer")},
         "p": pair.p if np.isfinite(pair.p) else None,

@@ -64,7 +64,7 @@ def _inputs(name: str, catalogue: Catalogue) -> frozenset[str]:
 
 
 def _alone(table: Standings, name: str, other: str) -> Mapping[Any, Any]:
-    """The pair as name - other, tested as if there were no other row."""
+    """The pair as name - other, tested as if there were no other row, unless nothing is tested in the table."""
     task, scores, thresholds = frames(table.rows)
     both = [name, other]
     alone = compare(
@@ -75,6 +75,7 @@ def _alone(table: Standings, name: str, other: str) -> Mapping[Any, Any]:
         ranked=both,
         metric=table.metric,
         further={metric: frame[both] for metric, frame in further(table.rows).items()},
+        interim=table.interim or bool(table.rows.descriptive),
     )
     return alone.pairs.to_dict("records")[0]
 

@@ -21,12 +21,14 @@ MAD = 1.4826
 
 
 def quality_sheet(cohort: Cohort) -> bytes | None:
-    """A PNG of at most 200 cases, those first that lie farthest from the others; None of a cohort without volumes."""
+    """A PNG of at most 200 cases, those first that lie farthest from the others; None of a cohort without a volume."""
     measures = measured(cohort)
     if not measures:
         return None
     names, values = list(measures), np.stack([*measures.values()], axis=1)
     imaged = np.flatnonzero(cohort.having("image") & np.isfinite(values).all(axis=1))
+    if not len(imaged):
+        return None
     apart = strangeness(values[imaged])
     order = np.argsort(-apart.max(axis=1), kind="stable")[:MOST]
     rows = []

@@ -8,7 +8,7 @@ from benchmark.cells.rows import Row
 from benchmark.cells.store import THRESHOLD
 from benchmark.cells.task import FEW
 from benchmark.leaderboard.conclusions import listed
-from benchmark.leaderboard.incomplete import Partial
+from benchmark.leaderboard.incomplete import Partial, counts
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, one_line
 from benchmark.statistics.metric_names import metric_name
@@ -38,10 +38,12 @@ def progress(table: Standings) -> str:
 
 
 def cases(table: Standings) -> str:
-    """How many patients, and what the labels mean."""
+    """How many patients are tested, and what the labels mean."""
     card, task = table.rows.card, table.task
-    total, ones = len(task.labels), int(task.labels.sum())
-    return f"{total} cases, {ones} with label 1 ({100 * ones / total:.1f} %): {card.positive}; label 0: {card.negative}."
+    total, ones = len(task.tested), int(task.labels[task.tested].sum())
+    others = f" {len(task.labels) - total} further cases train." if total < len(task.labels) else ""
+    share = f"{ones} with label 1 ({100 * ones / total:.1f} %)"
+    return f"{total} cases, {share}: {card.positive}; label 0: {card.negative}.{others}"
 
 
 def scope(table: Standings) -> str:
@@ -115,8 +117,9 @@ def _chosen_thresholds(table: Standings) -> list[str]:
 
 
 def _at_half(table: Standings, row: Row) -> float:
-    """The mean balanced accuracy of a row's cells at .5."""
-    parts = [(table.task.labels[table.task.by_name[name].test], values) for name, values in row.probabilities.items()]
+    """The mean balanced accuracy of a row's cells at .5; small held-out sites do not count in it, as in the column."""
+    task, every = table.task, row.probabilities.items()
+    parts = [(task.labels[task.by_name[name].test], values) for name, values in every if counts(table.rows, task.by_name[name])]
     return float(np.mean([score(labels, values[None], np.array([HALF]))["balanced_accuracy"][0] for labels, values in parts]))
 
 

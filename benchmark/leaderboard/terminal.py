@@ -35,7 +35,7 @@ def shown(table: Standings, catalogue: Catalogue, just_run: Collection[str], *, 
         for origin, answered in sentences(answers(table)).items():
             paragraphs += [f"questions {origin}:", *answered]
     paragraphs.append(conclusion(table, catalogue))
-    size, ranked = counted(len(table.task.case_ids), "case"), counted(len(table.ranked), "ranked row")
+    size, ranked = counted(len(table.task.tested), "case"), counted(len(table.ranked), "ranked row")
     title = f"{table.task.dataset}, {table.task.protocol}: {size}, {ranked}{' (> just run)' if ran else ''}"
     text = (wrapped(paragraph, INDENT) for paragraph in paragraphs if paragraph)
     return "\n".join(["", *wrapped(title, hanging=INDENT).splitlines(), *_grid(table, ran), *text])

@@ -22,7 +22,7 @@ def parse_spelling(spelled: str) -> tuple[str, dict[str, Any]]:
     if not rest.endswith("]"):
         raise BenchmarkError(f"'{spelled}' lacks its closing bracket: write name[a=1,b=2]")
     parameters: dict[str, Any] = {}
-    for part in filter(None, _parts(spelled, rest[:-1])):
+    for part in filter(None, divided(rest[:-1], whole=spelled)):
         key, equals, value = part.partition("=") if part.strip() != TUNED else (TUNED, "=", DEFAULT_BUDGET)
         if not equals or not key.strip():
             raise BenchmarkError(f"'{spelled}': '{part}' is not key=value: write name[a=1,b=2]")
@@ -41,17 +41,17 @@ def spell(name: str, parameters: Mapping[str, Any]) -> str:
     return f"{name}[{','.join(parts)}]"
 
 
-def _parts(spelled: str, inside: str) -> list[str]:
-    """What commas part, but for those within brackets."""
+def divided(text: str, separator: str = ",", whole: str = "") -> list[str]:
+    """The parts between separators, but for those within brackets; an error names `whole`, of which the text is a part."""
     parts, depth = [""], 0
-    for letter in inside:
+    for letter in text:
         depth += (letter == "[") - (letter == "]")
-        if letter == "," and depth <= 0:
+        if letter == separator and depth <= 0:
             parts.append("")
         else:
             parts[-1] += letter
     if depth:
-        raise BenchmarkError(f"'{spelled}': its brackets do not match: write name[a=other[b=1],c=2]")
+        raise BenchmarkError(f"'{whole or text}': its brackets do not match: write name[a=other[b=1],c=2]")
     return parts
 
 

@@ -14,11 +14,13 @@ from benchmark.statistics.evaluation import Evaluation, evaluate
 from benchmark.statistics.families import Family, Pairs, all_pairs, named, singly
 from benchmark.statistics.inference import (
     AREAS,
+    MEAN_AREAS,
     Inferred,
     by_fold,
     by_fold_with_few_labels,
     descriptive,
     held_out,
+    mean_above_chance,
     without_tests,
 )
 from benchmark.statistics.max_t import MANY_ROWS, Remembered
@@ -255,7 +257,8 @@ def _inferred(run: Evaluation, inference: str, metric: str, a: Index, b: Index, 
     """What the splits allow of a metric, and of pairs by it."""
     inferred = INFERENCES.get(inference, descriptive)(run, metric, a, b)
     if metric not in AREAS:
-        inferred = replace(inferred, above_chance=None)
+        by_folds = metric in MEAN_AREAS and inferred.opinion is not None
+        inferred = replace(inferred, above_chance=mean_above_chance(run.cells[metric]) if by_folds else None)
     return without_tests(inferred) if interim else inferred
 
 

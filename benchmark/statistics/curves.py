@@ -1,7 +1,7 @@
 """ROC, decision and calibration curves of many methods, with bands where the inference allows intervals.
 
 The sensitivity at a false-positive rate and the net benefit at a threshold are metrics of a test part like any other: their
-means and bands follow the rules of the table's other metrics. Calibration pools the patients, with a patient bootstrap.
+means and bands follow the rules of the table's other metrics. Calibration pools the patients, with a bootstrap of patients.
 """
 
 from dataclasses import dataclass
@@ -132,11 +132,22 @@ def _calibration(run: Evaluation, inference: str, draws: int) -> Calibration:
     )
     low = high = np.full(number.shape, np.nan)
     if inference != "site":
-        patients = len(run.patient_labels)
-        held = _sums(run, np.ones_like(run.scores), run.patient, patients)
-        bounds = ratio_interval(draw_patients(patients, draws), held * (run.patient_labels == 1), held)
+        unit = run.patient if run.groups is None else run.groups[run.patient]
+        patients = int(unit.max()) + 1
+        held = _sums(run, np.ones_like(run.scores), unit, patients)
+        ones = _sums(run, np.broadcast_to((run.labels == 1).astype(np.float64), run.scores.shape), unit, patients)
+        bounds = np.stack(ratio_interval(draw_patients(patients, draws), ones, held))
+        alike = (observed == 0) | (observed == 1)  # every draw gives the same share
+        bounds = np.where(alike, _exact(observed, (held > 0).sum(axis=-1)), bounds)
         low, high = np.where(enough, bounds, np.nan)
     return Calibration(predicted, observed, low, high, number / number.sum(axis=1, keepdims=True))
+
+
+def _exact(share: Floats, patients: Index) -> Floats:
+    """The 95 % interval (2, ...) of Clopper and Pearson for a share (...) of 0 or 1 among so many patients."""
+    with np.errstate(divide="ignore"):
+        least = 0.025 ** (1.0 / patients)
+    return np.where(share == 0, [np.zeros_like(least), 1.0 - least], [least, np.ones_like(least)])
 
 
 def _by_seed(run: Evaluation) -> Floats:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, gammaln, logit, ndtr
+from scipy.special import bdtr, gammaln, logit, ndtr, stdtr
 
 from benchmark.statistics import delong, inflation, student
 from benchmark.statistics.arrays import Bools, Floats, Index
@@ -15,6 +15,8 @@ from benchmark.statistics.ordering import auc, order_cases
 
 Values = dict[str, Floats]
 AREAS = ("auc", "auc_label0")
+MEAN_AREAS = ("zero_shot_auc_macro",)
+"""Means of several AUCs, which Nadeau-Bengio's t tests; they are judged against chance as an AUC is."""
 CHANCE = 2.0
 """The factor on the variance of cross-validated AUCs that are judged against chance [A]: without signal they vary most."""
 
@@ -70,8 +72,7 @@ def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     estimates, differences = descriptive(run, metric, a, b), run.cells[metric][a] - run.cells[metric][b]
     areas = fold_areas(run)
     intervals = {key: cut(key, student.corrected_interval(run.cells[key])) for key in run.metrics}
-    smooth = delong.logit_interval(areas.auc, np.sqrt(delong.RESAMPLING * np.diagonal(areas.covariance)))
-    intervals |= {key: np.where((areas.auc == 0) | (areas.auc == 1), intervals[key], smooth) for key in AREAS}
+    intervals |= _area_intervals(run, areas, delong.RESAMPLING)
     test = student.corrected_t(differences)
     return replace(
         estimates,
@@ -84,12 +85,19 @@ def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     )
 
 
+def _area_intervals(run: Evaluation, areas: Areas, factor: float) -> Values:
+    """The intervals (2, M) of AUCs on the logit scale, `factor` on their variance; Nadeau-Bengio's for an AUC of 0 or 1."""
+    smooth = delong.logit_interval(areas.auc, np.sqrt(factor * np.diagonal(areas.covariance)))
+    extreme = (areas.auc == 0) | (areas.auc == 1)
+    return {key: np.where(extreme, cut(key, student.corrected_interval(run.cells[key])), smooth) for key in AREAS}
+
+
 def by_fold_with_few_labels(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """The same where methods learn from a small share of the labels: AUCs vary more, and Nadeau-Bengio keeps its 1/4."""
     found = by_fold(run, metric, a, b)
-    if found.areas is None:
-        return found
-    return replace(found, areas=replace(found.areas, all_pairs=inflation.FEW_LABELS, questions=inflation.FEW_LABELS))
+    areas = replace(fold_areas(run), all_pairs=inflation.FEW_LABELS, questions=inflation.FEW_LABELS)
+    intervals = found.intervals | _area_intervals(run, areas, inflation.FEW_LABELS)
+    return replace(found, intervals=intervals, areas=None if found.areas is None else areas)
 
 
 def fold_areas(run: Evaluation) -> Areas:
@@ -110,6 +118,12 @@ def above_chance(areas: Areas, factor: float) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(auc == 0.5, 0.0, logit(inside) * inside * (1 - inside) / error)
     return np.asarray(np.where(np.isin(auc, (0.0, 1.0)), 1.0 - auc, ndtr(-z)))
+
+
+def mean_above_chance(values: Floats) -> Floats:
+    """The one-sided p (M,) of a mean above .5 by Nadeau-Bengio's t, from its value in each test part (M, J)."""
+    mean, error = values.mean(axis=1), student.corrected_error(values)
+    return np.asarray(stdtr(values.shape[1] - 1, -(mean - 0.5) / np.maximum(error, student.ZERO)))
 
 
 def held_out(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:

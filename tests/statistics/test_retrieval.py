@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from benchmark.statistics.metric_names import RETRIEVAL_METRICS
+from benchmark.statistics.metric_names import ERROR_METRICS, RETRIEVAL_METRICS
 from benchmark.statistics.metrics import metric_range
 from benchmark.statistics.retrieval import Answers, chance, score
 
@@ -52,9 +52,9 @@ def test_errors_that_change_how_ill_a_report_sounds_have_no_chance_level() -> No
     found = chance([20], [np.full(20, 3)])
     assert {name for name in RETRIEVAL_METRICS if name not in found} == {
         "error_auc",
-        "error_auc_finding_removed",
-        "error_auc_finding_invented",
+        *ERROR_METRICS,
         "held_out_wording_auc",
+        "ruled_out_at_95_sensitivity",
     }
 
 
