@@ -14,9 +14,14 @@ import pandas as pd
 import pytest
 
 from benchmark.audit import made_cohorts
+from benchmark.cells.executors import Folders
+from benchmark.cells.needs import Needs
 from benchmark.cells.store import Store
+from benchmark.cli import clean
 from benchmark.data import stages
 from benchmark.data.stages import ARRAYS, stored_stages
+from benchmark.system.errors import BenchmarkError
+from benchmark.system.files import build_once
 from tests.made_benchmark import MadeBenchmark
 
 SHARING = """
@@ -366,3 +371,20 @@ def test_a_full_disk_under_a_stage_ends_the_run_and_no_cell_is_taken_for_failed(
     assert "No space left on device" in done.stderr and "free some space" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert made.cells() == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "mend"), [("features", "features"), ("stages", "stages"), ("written", "written"), ("prepared", "prepared")]
+)
+def test_a_damaged_folder_is_mended_by_deleting_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, mend: str
+) -> None:
+    monkeypatch.setenv("STROKEBENCH_DATA", str(tmp_path))
+    folder = build_once(tmp_path / kind / "one", lambda aside: (aside / "a.npy").write_bytes(b"a" * 10))
+    needs = Needs.__new__(Needs)
+    needs._folders = {None: Folders((folder,))}
+    needs.check()
+    (folder / "a.npy").write_bytes(b"b" * 10)
+    with pytest.raises(BenchmarkError, match=f"`clean --{mend} --yes`"):
+        needs.check()
+    assert any(f"--{mend}" in names for names, _ in clean.ARGUMENTS)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.cells.compute import compute
+from benchmark.cells.compute import compute, outcome_of
 from benchmark.cells.planning import Cell
 from benchmark.cells.store import CellRecord, Store
 from benchmark.data.cohort import Cohort
@@ -293,6 +293,12 @@ def test_what_is_no_probability_is_invalid_and_says_why(cell_of: CellOf, gives: 
 
 def test_too_little_memory_is_an_outcome_of_its_own(cell_of: CellOf) -> None:
     assert compute(cell_of("hungry[gib=100000000]")).outcome == "out-of-memory"
+
+
+@pytest.mark.parametrize("words", ["CUDA out of memory. Tried to allocate 2.00 GiB", "std::bad_alloc", "can't allocate memory"])
+def test_an_allocators_error_is_a_lack_of_memory(words: str) -> None:
+    assert outcome_of(RuntimeError(words)) == ("out-of-memory", f"RuntimeError: {words}")
+    assert outcome_of(RuntimeError("shapes differ"))[0] == "failed"
 
 
 def test_an_unknown_parameter_is_refused_when_the_cell_is_planned(cell_of: CellOf) -> None:

@@ -138,6 +138,7 @@ def test_new_refuses_what_is_no_name_and_what_is_taken(made):
         (["run", "--method", "steady[steepness=2"], "lacks its closing bracket"),
         (["run", "--jobs", "0"], "--jobs 0: give 1 or more"),
         (["run", "--retry", "faild"], "unknown outcome 'faild': did you mean 'failed'?"),
+        (["explain", "made/repeated-cv/varied[features=a[weights=/x,n=1]]/f"], "unknown"),
         (["explain", "made/repeated-cv"], "is not DATASET/PROTOCOL/METHOD or DATASET"),
         (["explain", "made/repeated-cv/steady/seed39-fold9"], "did you mean 'seed39-fold"),
         (["clean"], "say what to clean"),
@@ -287,6 +288,13 @@ def test_explain_and_show_predictions_take_one_address(ran):
         assert "unknown split 'seed39'" in ran.cli(*verb, "made/repeated-cv/steady/seed39", *ran.options, code=2).stderr
     both = ran.cli("show", "predictions", address, "--method", "steady", *ran.options, code=2)
     assert "leave out --method" in both.stderr
+
+
+def test_a_cell_of_a_table_that_the_suite_leaves_out_is_explained_too(made):
+    made.suite.write_text(f'{made.suite.read_text()}\n[only]\nmade = ["leave-one-site-out"]\n')
+    assert (
+        "made/repeated-cv/steady/seed39-fold0: missing" in made.cli("explain", "made/repeated-cv/steady", *made.options).stdout
+    )
 
 
 def test_a_missing_cell_whose_row_is_published_says_that_this_row_counts(made):

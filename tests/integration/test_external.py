@@ -53,7 +53,7 @@ def test_a_row_predicts_what_it_does_when_it_is_fitted_by_hand(made: MadeBenchma
 
     run = ("run", "--suite", "stroke-prognosis", "--no-sync", "--in-process", "--plugin", str(made.plugin))
     row = ("--dataset", f"external:{mapping}", "--protocol", "external", "--method", "logistic-regression")
-    assert "made-elsewhere, external: 120 cases" in made.cli(*run, *row).stdout
+    assert "made-elsewhere, external: 60 cases" in made.cli(*run, *row).stdout
     shown = ("--dataset", "made-elsewhere", "--protocol", "external", "--method", "logistic-regression")
     stored = json.loads(made.cli("show", "predictions", *shown, "--suite", "stroke-prognosis", "--json").stdout)
     given = {line["case"]: line["probability"] for line in stored}

@@ -148,7 +148,7 @@ def test_a_ranked_row_does_not_leave_its_family_by_being_tried(made: MadeBenchma
     for words in ((), ("--dataset", "made"), ("--dry-run",)):
         refused = made.run("--method", "varied", "--descriptive", *words, code=2).stderr
         assert "varied is ranked in made, holdout, and a row does not leave a family by --descriptive" in refused
-        assert "clean --suite made-suite.toml --member varied" in refused
+        assert f"clean --suite {made.suite.resolve()} --member varied" in refused
     assert rows(made, "made")["varied"] is True
     made.run("--method", "varied", "--descriptive", "--dataset", SMALL)
     assert (rows(made, "made")["varied"], rows(made, SMALL)["varied"]) == (True, False)

@@ -78,6 +78,26 @@ def test_a_prediction_that_was_edited_is_found_with_its_size_and_cause(published
 
 
 @pytest.mark.slow
+def test_another_threshold_is_a_difference_that_is_named_and_rows_of_another_question_are_not_drawn(
+    published: MadeBenchmark,
+) -> None:
+    values = {name: pq.read_table(row_file(published, name)).column("probability").to_numpy() for name in ("steady", "blunt")}
+    meta = json.loads(pq.read_metadata(row_file(published, "steady")).metadata[b"strokebench"])
+    for split in meta["splits"].values():
+        split["threshold"] = 0.75
+    rewrite(row_file(published, "steady"), values["steady"], **meta)
+    other = json.loads(pq.read_metadata(row_file(published, "blunt")).metadata[b"strokebench"])
+    other["ingredients"]["threshold"] = "youden"
+    rewrite(row_file(published, "blunt"), values["blunt"], **other)
+    words = ["--row", "steady", "--row", "blunt", "--protocol", "repeated-cv", "--sample", "1", "--seed", "1"]
+    done = verify(published, *words, code=1)
+    assert ": different: largest difference 0, 0 cases: another threshold" in done.stdout
+    left_out = "Not drawn from, because published for other splits or another question: made/repeated-cv/blunt."
+    assert left_out in done.stdout
+    assert left_out in Path(re.search(r"report: (.+)", done.stdout)[1]).read_text()
+
+
+@pytest.mark.slow
 def test_a_difference_beside_another_library_names_the_library(published: MadeBenchmark) -> None:
     path = row_file(published, "steady")
     meta = json.loads(pq.read_metadata(path).metadata[b"strokebench"])

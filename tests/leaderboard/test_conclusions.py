@@ -225,7 +225,9 @@ def test_descriptive_rows_are_shown_and_never_tested():
     assert set(found.comparison.pairs.a) | set(found.comparison.pairs.b) == {"a", "b"}
     best = next(item for item in as_json("s", [found])["tables"][0]["rows"] if item["method"] == "best")
     assert best["rank"] is None and best["best_set"] is None and not best["ranked"]
-    assert "`best`" not in conclusion(found)
+    assert conclusion(found).startswith("`b` has the best AUC of the ranked rows, ")
+    assert "descriptive `best`, which is not tested, has 1.000" in conclusion(found)
+    assert "of the ranked rows" not in conclusion(table(task, [row(task, "a", 2.0), row(task, "b", 1.0)]))
 
 
 def test_a_method_that_ran_once_counts_for_every_seed():

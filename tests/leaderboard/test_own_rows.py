@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.cells.rows import Row, current_suite
 from benchmark.cells.task import Task
-from benchmark.leaderboard.own_rows import own_row_sentences
+from benchmark.leaderboard.own_rows import of_pair, own_row_sentences
 from benchmark.leaderboard.publication import rank
 from benchmark.leaderboard.standings import Standings, standings
 from benchmark.leaderboard.tables import p_value
@@ -148,3 +148,18 @@ def test_a_row_is_ones_own_where_it_was_run_for_the_table_on_this_machine(made: 
     assert said.startswith("Your row `varied` has AUC ") and "of 4; " in said
     assert own_row_sentences(second, catalogue) == []
     assert all(table.rows.own == () for table in rank(current_suite(str(made.suite), catalogue, local=False), catalogue))
+
+
+@pytest.mark.parametrize("how", ["descriptive table", "interim table"])
+def test_where_nothing_is_tested_a_pair_has_its_difference_alone(how: str) -> None:
+    task = made_task()
+    rows = [row(task, OWN, 1.4), row(task, "svm", 0.4)]
+    found = table(task, rows, descriptive=("svm",))
+    assert ", p " in of_pair(found, OWN, "svm")
+    if how == "descriptive table":
+        found = standings(replace(found.rows, descriptive="shown, not tested", ranked=()), "auc")
+    else:
+        found = table(task, [*rows, row(task, "xgboost", 1.0, splits=5)], descriptive=("svm",))
+        assert found.interim
+    first, second = (found.comparison.metrics.at[name, "auc"] for name in (OWN, "svm"))
+    assert of_pair(found, OWN, "svm") == f"{first - second:+.3f} from it"

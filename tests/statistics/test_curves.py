@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from benchmark.statistics.curves import BINS, CUTS, RATES, calibration_error, curves, draw_patients, net_benefit, ratio_interval
@@ -19,9 +20,13 @@ DECISION = json.loads((FIXTURES / "friedman_letters_decision.json").read_text())
 
 
 def made(
-    methods: dict[str, np.ndarray], labels: np.ndarray, sites: int = 0, seeds: tuple[int, ...] = (39, 40, 41, 42)
+    methods: dict[str, np.ndarray],
+    labels: np.ndarray,
+    sites: int = 0,
+    seeds: tuple[int, ...] = (39, 40, 41, 42),
+    cases: int = 1,
 ) -> Evaluation:
-    """Five folds by case number under each seed (or as many sites), scores given by case."""
+    """Five folds by case number under each seed (or as many sites), scores given by case; a patient has so many cases."""
     parts = sites or 5
     rows = [
         {
@@ -30,6 +35,7 @@ def made(
             "site": f"s{part}" if sites else "",
             "case": f"c{case:04d}",
             "label": labels[case],
+            **({"group": f"p{case // cases}"} if cases > 1 else {}),
         }
         for seed in seeds
         for part in range(parts)
@@ -143,3 +149,24 @@ def test_a_ratio_whose_denominator_is_often_absent_has_no_interval():
     held[0, 0] = 1.0
     low, high = ratio_interval(draw_patients(50), held, held)
     assert np.isnan(low).all() and np.isnan(high).all()
+
+
+def test_cases_of_one_patient_are_drawn_together():
+    labels, values = LABELS[:300], TRUTH[:300]
+    once = made({"true": values}, labels)
+    twice = made({"true": np.repeat(values, 2)}, np.repeat(labels, 2))
+    grouped = made({"true": np.repeat(values, 2)}, np.repeat(labels, 2), cases=2)
+    bands = [curves(run, "fold", draws=2000).calibration for run in (once, grouped, twice)]
+    width, of_groups, of_cases = (np.nanmean((band.high - band.low)[0]) for band in bands)
+    assert of_groups == pytest.approx(width, rel=0.05)
+    assert of_cases == pytest.approx(width / np.sqrt(2), rel=0.1)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_bin_of_one_label_has_the_exact_interval_of_its_patients(label):
+    labels = LABELS.copy()
+    values = np.where(np.arange(1000) < 40, 0.05, 0.5)
+    labels[:40] = label
+    found = curves(made({"m": values}, labels), "fold", draws=50).calibration
+    exact = binomtest(40 * label, 40).proportion_ci(method="exact")
+    assert (found.observed[0, 0], found.low[0, 0], found.high[0, 0]) == pytest.approx((label, exact.low, exact.high))
