@@ -91,11 +91,11 @@ def _leaders(table: Standings, comparison: Comparison, tested: list[str], catalo
 
 def _above(table: Standings, comparison: Comparison, first: str) -> str:
     """The estimate of the first ranked row, and which descriptive row has a better one, if any: that is no evidence."""
-    own, scored = estimate(comparison, first, table.metric), comparison.metrics[table.metric].dropna()
-    leader = str(scored.index[0])
-    if scored[leader] == scored[first]:
-        return f", {own}"
+    own = estimate(comparison, first, table.metric)
+    leader = str(comparison.metrics[table.metric].dropna().index[0])
     its = estimate(comparison, leader, table.metric)
+    if leader in table.ranked or its == own:
+        return f", {own}"
     return f" of the ranked rows, {own}; descriptive `{leader}`, which is not tested, has {its}"
 
 
