@@ -468,7 +468,7 @@ def stored_figures(row: Row) -> dict[str, tuple[float, float]]:
     cells = list(row.chosen.values())
     names = [name for name in (cells[0] if cells else {}) if all(type(cell.get(name)) in (int, float) for cell in cells)]
     values = {name: np.array([cell[name] for cell in cells], dtype=np.float64) for name in names}
-    return {name: (float(each.mean()), float(each.std())) for name, each in values.items()}
+    return {name: (float(each.mean()), float(each.std(ddof=1)) if len(each) > 1 else 0.0) for name, each in values.items()}
 
 
 def mean_seconds(records: Sequence[CellRecord]) -> float | None:

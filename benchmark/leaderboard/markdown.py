@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from benchmark.data.fetching import needs_files
@@ -134,11 +135,11 @@ def side_by_side(suite: Suite, tables: Sequence[Standings], *, brief: bool = Fal
 
 
 def _in_percent(cells: pd.DataFrame, method: str) -> str:
-    """Mean (SD over cells) in %, empty where the row has no results."""
+    """Mean (SD over cells) in %; empty where the row has no results, `n/a` where a cell is undefined, as in the tables."""
     if method not in cells.index:
         return ""
-    values = 100 * cells.loc[method].dropna().to_numpy()
-    return f"{values.mean():.2f} ({values.std():.2f})"
+    values = 100 * cells.loc[method].to_numpy()
+    return f"{values.mean():.2f} ({values.std(ddof=1):.2f})" if np.isfinite(values).all() else "n/a"
 
 
 def _not_applicable(tables: Sequence[Standings], *, brief: bool) -> list[str]:

@@ -96,7 +96,7 @@ def by_fold_with_few_labels(run: Evaluation, metric: str, a: Index, b: Index) ->
     """The same where methods learn from a small share of the labels: AUCs vary more, and Nadeau-Bengio keeps its 1/4."""
     found = by_fold(run, metric, a, b)
     areas = replace(fold_areas(run), all_pairs=inflation.FEW_LABELS, questions=inflation.FEW_LABELS)
-    intervals = found.intervals | _area_intervals(run, areas, inflation.FEW_LABELS)
+    intervals = found.intervals | _area_intervals(run, areas, inflation.ROW_WITH_FEW_LABELS)
     return replace(found, intervals=intervals, areas=None if found.areas is None else areas)
 
 

@@ -370,3 +370,7 @@ def test_a_new_suite_can_be_read_as_it_is_and_is_never_overwritten(made):
     assert f"{path} exists already" in made.cli("new", "suite", "volume-or-table", "--folder", str(folder), code=2).stderr
     assert "is one of the checkout" in made.cli("new", "suite", "stroke-risk", "--folder", str(folder), code=2).stderr
     assert "is no name for a suite" in made.cli("new", "suite", "My Suite", code=2).stderr
+
+
+def test_fetch_refuses_less_than_one_download_at_once(made):
+    assert "error: --jobs 0: give 1 or more" in made.cli("fetch", "synthetic-stroke", "--jobs", "0", code=2).stderr

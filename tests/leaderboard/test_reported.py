@@ -50,7 +50,7 @@ def test_numbers_stored_with_every_cell_are_told_with_their_spread() -> None:
     chosen = {name: {"angle": float(i), "word": "x", "flag": True, "sometimes": 1} for i, name in enumerate(names)}
     del chosen[names[3]]["sometimes"]
     told = replace(row(task, "alpha", 0.7), chosen=chosen)
-    assert stored_figures(told) == {"angle": (pytest.approx(9.5), pytest.approx(np.std(np.arange(20))))}
+    assert stored_figures(told) == {"angle": (pytest.approx(9.5), pytest.approx(np.std(np.arange(20), ddof=1)))}
     suite = replace(SUITE, ranked=("alpha",), reported=None, name="m", note="Said of all rows.")
     page = render(suite, [table(task, [told])], _Catalogue())
     assert "## Methods and data\n\nSaid of all rows.\n" in page

@@ -342,7 +342,7 @@ def test_with_few_labels_tests_and_intervals_of_aucs_are_wider_and_the_second_op
     assert (few.pairs["p"] > usual.pairs["p"]).all()
     pd.testing.assert_series_equal(few.pairs["p_nadeau_bengio"], usual.pairs["p_nadeau_bengio"])
     ratio = [_logits(found.high["auc"]) - _logits(found.low["auc"]) for found in (few, usual)]
-    assert (ratio[0] / ratio[1]).to_numpy() == pytest.approx((inflation.FEW_LABELS / RESAMPLING) ** 0.5)
+    assert (ratio[0] / ratio[1]).to_numpy() == pytest.approx((inflation.ROW_WITH_FEW_LABELS / RESAMPLING) ** 0.5)
     others = [name for name in few.low if name not in AREAS]
     pd.testing.assert_frame_equal(few.low[others], usual.low[others])
 
