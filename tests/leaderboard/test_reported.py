@@ -34,7 +34,7 @@ def test_the_papers_figures_stand_beside_the_mean_and_sd_over_cells() -> None:
     ]
     assert heading == "## Reported and found, side by side"
     assert "a paper of other patients" in said and "says nothing about either" in said
-    assert f"| Full | 81.06 (1.97) | `alpha` | {np.mean(values):.2f} ({np.std(values):.2f}) |" in first
+    assert f"| Full | 81.06 (1.97) | `alpha` | {np.mean(values):.2f} ({np.std(values, ddof=1):.2f}) |" in first
     assert "|  |  | `beta` |" in first and "| Text | 49.51 (0.92) | `gamma` |  |" in first
     assert "69.26 (3.68)" in folded and "69.26" not in first
 
@@ -54,7 +54,7 @@ def test_numbers_stored_with_every_cell_are_told_with_their_spread() -> None:
     suite = replace(SUITE, ranked=("alpha",), reported=None, name="m", note="Said of all rows.")
     page = render(suite, [table(task, [told])], _Catalogue())
     assert "## Methods and data\n\nSaid of all rows.\n" in page
-    assert "- `alpha`: angle 9.5 (5.8)" in page
+    assert "- `alpha`: angle 9.5 (5.9)" in page
 
 
 class _Catalogue:
