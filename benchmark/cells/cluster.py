@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.cells.cluster_worker import LOADED, LOOK_SECONDS, Answer, Order, Software, carry_out, end_run
-from benchmark.cells.executors import NO_FOLDERS, CellExecutor, Folders, OwnLimits
+from benchmark.cells.executors import NO_FOLDERS, CellExecutor, Folders, OwnLimits, bounds
 from benchmark.cells.transfers import pull, push
 from benchmark.suites.suite import Limits
 from benchmark.system.errors import BenchmarkError
@@ -165,15 +165,13 @@ class DaskCluster(CellExecutor):
         folders: Folders = NO_FOLDERS,
     ) -> Future[R]:
         """A future as other executors give it. It holds `BenchmarkError` where the cluster went away or is not fit for it."""
-        seconds, memory = limits
         data = data_folder()
         order = Order(
             self._run,
             LOADED,
             self._software.digest,
             pickle.dumps((fn, args)),
-            (None if fits is None else fits * self._limits.seconds) if seconds is None else seconds,
-            self._limits.memory_gib if memory is None else memory,
+            *bounds(self._limits, fits, limits),
             str(data),
             str(output_folder()),
             {name: os.environ[name] for name in PASSED_ON if name in os.environ},

@@ -27,6 +27,13 @@ OwnLimits = tuple[float | None, float | None]
 """Seconds and GiB of memory in place of those of a cell; None for each that stays."""
 
 
+def bounds(limits: Limits, fits: int | None, own: OwnLimits) -> tuple[float | None, float]:
+    """The seconds (None: no limit) and the GiB of memory that a function of so many fits may take."""
+    seconds, memory_gib = own
+    of_fits = None if fits is None else fits * limits.seconds
+    return of_fits if seconds is None else seconds, limits.memory_gib if memory_gib is None else memory_gib
+
+
 @dataclass(frozen=True)
 class Folders:
     """Sealed folders below the data folder that a function reads, and those that it makes."""
@@ -171,11 +178,10 @@ class LocalProcesses(CellExecutor):
         folders: Folders = NO_FOLDERS,
     ) -> Future[R]:
         """Run a function in a worker; past the time limit the worker is killed and the future holds a TimeoutError."""
-        seconds, memory_gib = limits
-        most = (None if fits is None else fits * self._limits.seconds) if seconds is None else seconds
-        memory = int((self._limits.memory_gib if memory_gib is None else memory_gib) * 2**30)
+        seconds, memory_gib = bounds(self._limits, fits, limits)
         try:
-            return cast(Future[R], self._pool.schedule(_bounded, args=[memory, fn, *args], timeout=most))
+            call = [int(memory_gib * 2**30), fn, *args]
+            return cast(Future[R], self._pool.schedule(_bounded, args=call, timeout=seconds))
         except RuntimeError as error:
             raise BenchmarkError(POOL_GONE) from error
 

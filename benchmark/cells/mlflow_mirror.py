@@ -26,7 +26,7 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 import pandas as pd
 
-from benchmark.cells.mlflow_rivals import PARENT_TAG, WRITER_TAG, is_busy, is_whole_elsewhere, settle, writer
+from benchmark.cells.mlflow_rivals import PARENT_TAG, WRITER_TAG, is_busy, is_whole_elsewhere, runs_by_row, settle, writer
 from benchmark.cells.rows import Row, predictions_of
 from benchmark.cells.scored import scored
 from benchmark.cells.store import CellRecord, Store
@@ -220,13 +220,7 @@ class _Session:
         self.experiment = self._experiment(uri, suite.name, (folder / "artifacts").as_uri())
         self.client.set_experiment_tag(self.experiment, NOTE_TAG, suite.note)
         self.client.set_experiment_tag(self.experiment, *KIND)
-        self.runs: dict[str, list[Any]] = {}
-        """Runs of the experiment by the row that they mirror."""
-        page = self.client.search_runs([self.experiment], max_results=1000)
-        while page:
-            for run in page:
-                self.runs.setdefault(run.data.tags.get(ROW_TAG, ""), []).append(run)
-            page = page.token and self.client.search_runs([self.experiment], max_results=1000, page_token=page.token)
+        self.runs = runs_by_row(self.client, self.experiment, ROW_TAG)
 
     def _experiment(self, uri: str, suite: str, location: str) -> str:
         """The id of the suite's experiment: a deleted one is restored; a new one where the results folder was moved since."""
@@ -363,7 +357,7 @@ class _Session:
         if not trials:
             return
         study = study_name(record.address, record.key)
-        tags = {ROW_TAG: name, "mlflow.parentRunId": parent, "method": record.address.method, "optuna study": study}
+        tags = {ROW_TAG: name, PARENT_TAG: parent, "method": record.address.method, "optuna study": study}
         run = self.client.create_run(self.experiment, run_name=record.address.split, tags=tags).info.run_id
         metrics = []
         for step, trial in enumerate(trials):

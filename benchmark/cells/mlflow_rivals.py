@@ -37,17 +37,23 @@ def is_whole_elsewhere(run: Any) -> bool:
     return bool(run.info.status == "FINISHED" and run.data.tags.get(WRITER_TAG, writer()) != writer())
 
 
-def settle(client: Any, experiment: str, row_tag: str, digest_tag: str) -> None:
-    """Leave one run of each row and each table; rows of a table's other runs come under the one that stays.
-
-    Searches of a row's other runs go with them: the one that stays has its own.
-    """
+def runs_by_row(client: Any, experiment: str, row_tag: str) -> dict[str, list[Any]]:
+    """The runs of an experiment by the row that they mirror."""
     groups: dict[str, list[Any]] = defaultdict(list)
     page = client.search_runs([experiment], max_results=1000)
     while page:
         for run in page:
             groups[run.data.tags.get(row_tag, "")].append(run)
         page = page.token and client.search_runs([experiment], max_results=1000, page_token=page.token)
+    return groups
+
+
+def settle(client: Any, experiment: str, row_tag: str, digest_tag: str) -> None:
+    """Leave one run of each row and each table; rows of a table's other runs come under the one that stays.
+
+    Searches of a row's other runs go with them: the one that stays has its own.
+    """
+    groups = runs_by_row(client, experiment, row_tag)
     replaced: dict[str, str] = {}
     of_rows: set[str] = set()
     for name, runs in groups.items():

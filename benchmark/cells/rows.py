@@ -243,16 +243,29 @@ def published_rows(suite: Suite) -> int:
         if not path.is_file():
             return False
         try:
-            meta = json.loads(pq.read_metadata(path).metadata[b"strokebench"])
-        except (OSError, ValueError, KeyError, TypeError):  # reading the row says what is wrong with it
+            return _asked(read_meta(path)["ingredients"]) == suite.asks
+        except StoreError:  # reading the row says what is wrong with it
             return True
-        return _asked(meta.get("ingredients", {})) == suite.asks
 
     return sum(
         any(is_published(folder / f"{safe(method)}.parquet") for folder in reference_folders(*table.datasets, *table.protocols))
         for table in suite.tables
         for method in table.methods
     )
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """What a published row says of itself: `method`, `ingredients`, `splits`. Raises `StoreError` for a file that is none."""
+    try:
+        meta: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[b"strokebench"])
+        keys = [split["key"] for split in meta["splits"].values()]
+        if not isinstance(meta["ingredients"], dict) or not all(isinstance(key, str) for key in keys):
+            raise TypeError("it says not what its cells rest on")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{path} is not a published row ({error}): restore it with git, or publish the method again"
+        ) from error
+    return meta
 
 
 def _asked(ingredients: Mapping[str, Any]) -> dict[str, Any]:
@@ -399,7 +412,7 @@ def _local_row(
         seconds=mean_seconds(good),
         content=str(records[0].ingredients.get("data", "")),
         columns={record.address.split: as_columns(record.columns) for record in good},
-        ingredients={name: value for name, value in records[0].ingredients.items() if name not in PER_SPLIT},
+        ingredients=_shared(records[0]),
         keys={record.address.split: record.key for record in records},
     )
 
@@ -507,7 +520,7 @@ def publish_row(task: Task, method: str, records: Sequence[CellRecord]) -> Path:
     write_task(task, folder / "task.json")
     meta = {
         "method": method,
-        "ingredients": {name: value for name, value in records[0].ingredients.items() if name not in PER_SPLIT},
+        "ingredients": _shared(records[0]),
         "splits": {
             record.address.split: {
                 "split": record.ingredients["split"],

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from benchmark.cells.compute import Built, compute, failure
 from benchmark.cells.executors import POOL_GONE, CellExecutor, InFlight, InProcess, LocalProcesses
@@ -36,6 +36,8 @@ from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, NotFetchedError, place_of
 from benchmark.system.files import write_durably
 from benchmark.system.locations import results_folder
+
+T = TypeVar("T")
 
 TICK = 1.0
 """Seconds after which a run looks at the clock although nothing ended."""
@@ -235,10 +237,10 @@ class _Running:
         if debug:
             future.result()
         if isinstance(item, Cell):
-            ended = [(item, _record(future, item))]
+            ended = [(item, _ended(future, partial(failure, item), "the suite's limit per cell"))]
         else:
             self._needs_left -= item.seconds
-            built = _built(future)
+            built = _ended(future, Built, "its limit")
             if built.outcome == "ok":
                 schedule.met(item)
                 return
@@ -333,23 +335,13 @@ def _executor(request: Request) -> CellExecutor:
     return LocalProcesses(request.jobs or 1, request.suite.limits)
 
 
-def _record(future: Future[CellRecord], cell: Cell) -> CellRecord:
-    """The record of a cell whose worker answered, ran out of time, or died. Raises the `BenchmarkError` of a cluster."""
+def _ended(future: Future[T], otherwise: Callable[[Outcome, str], T], limit: str) -> T:
+    """What a worker answered, or what is made of its running out of time or dying. Raises the `BenchmarkError` of a cluster."""
     if (error := future.exception()) is None:
         return future.result()
     if isinstance(error, BenchmarkError):
         raise error
-    outcome, reason = cut_short(error, "the suite's limit per cell")
-    return failure(cell, outcome, reason)
-
-
-def _built(future: Future[Built]) -> Built:
-    """How building something ended, if with a worker that ran out of time or died. Raises the `BenchmarkError` of a cluster."""
-    if (error := future.exception()) is None:
-        return future.result()
-    if isinstance(error, BenchmarkError):
-        raise error
-    return Built(*cut_short(error, "its limit"))
+    return otherwise(*cut_short(error, limit))
 
 
 def cut_short(error: BaseException, limit: str) -> tuple[Outcome, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +12,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from benchmark.cells.compute import compute
 from benchmark.cells.planning import Cell
 from benchmark.cells.row_fits import NotBuiltError, computed, row_cells
-from benchmark.cells.rows import PER_SPLIT, Row, published_seconds, read_reference, reference_folders
+from benchmark.cells.rows import PER_SPLIT, Row, published_seconds, read_meta, read_reference, reference_folders
 from benchmark.cells.scored import as_columns
 from benchmark.cells.store import CellAddress, CellRecord
 from benchmark.cells.task import read_task
@@ -26,7 +24,7 @@ from benchmark.data.preparation import load_cohort
 from benchmark.registry.catalogue import Catalogue
 from benchmark.suites.suite import Suite
 from benchmark.system import provenance
-from benchmark.system.errors import BenchmarkError, StoreError
+from benchmark.system.errors import BenchmarkError
 from benchmark.system.files import safe
 from benchmark.system.locations import results_folder
 
@@ -85,7 +83,7 @@ def published_cells(suite: Suite, catalogue: Catalogue) -> tuple[list[Published]
             file = next((path for folder in folders if (path := folder / f"{safe(method)}.parquet").is_file()), None)
             if file is None:
                 continue
-            meta = _read_meta(file)
+            meta = read_meta(file)
             task = read_task(file.with_name("task.json"))
             splits = [] if task is None else [split for split in task.splits if split.name in meta["splits"]]
             row = read_reference(file.parent, method, splits, None, suite.asks)
@@ -98,20 +96,6 @@ def published_cells(suite: Suite, catalogue: Catalogue) -> tuple[list[Published]
                 address = CellAddress(dataset, protocol, method, split.name)
                 found.append(Published(address, row, told["key"], ingredients, times.get(method), file))
     return found, left_out
-
-
-def _read_meta(file: Path) -> dict[str, Any]:
-    try:
-        meta: dict[str, Any] = json.loads(pq.read_metadata(file).metadata[b"strokebench"])
-        if not isinstance(meta["ingredients"], dict) or not all(
-            isinstance(each["key"], str) for each in meta["splits"].values()
-        ):
-            raise TypeError("it says not what its cells rest on")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"{file} is not a published row ({error}): restore it with git, or publish the method again"
-        ) from error
-    return meta
 
 
 def drawn(cells: Sequence[Published], count: int, seed: int, seconds: float | None = None) -> list[Published]:

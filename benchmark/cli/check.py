@@ -14,6 +14,7 @@ from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.registry.spelling import parse_spelling
 from benchmark.system.errors import BenchmarkError, check_known
+from benchmark.system.terminal import counted
 
 Findings = Mapping[str, Sequence[Finding]]
 """By shape."""
@@ -71,11 +72,11 @@ def _check_dataset(dataset: str, catalogue: Catalogue, out: TextIO) -> list[Find
             findings.append(finding)
             print(_line(finding), file=out, flush=True)
     states = Counter(finding.state for finding in findings)
-    warned = f", {_counted(states['warning'], 'warning')}" if states["warning"] else ""
+    warned = f", {counted(states['warning'], 'warning')}" if states["warning"] else ""
     verdict = (
-        f"does not conform: {_counted(states['error'], 'error')}"
+        f"does not conform: {counted(states['error'], 'error')}"
         if states["error"]
-        else f"conforms ({_counted(len(findings), 'check')}{warned})"
+        else f"conforms ({counted(len(findings), 'check')}{warned})"
     )
     print(f"{dataset} {verdict}", file=out, flush=True)
     if not states["error"] and catalogue.dataset(dataset).card.private:
@@ -123,16 +124,12 @@ def _line(finding: Finding) -> str:
 def _verdict(method: str, findings: Findings) -> str:
     states = Counter(finding.state for of_shape in findings.values() for finding in of_shape)
     if states["error"]:
-        return f"{method} does not conform: {_counted(states['error'], 'error')}"
+        return f"{method} does not conform: {counted(states['error'], 'error')}"
     names = [{finding.check for finding in of_shape} for of_shape in findings.values()]
     tried = [checks for checks in names if "probabilities" in checks]
     if not tried:
         return f"{method} was not tried: it applies to no shape that was asked for"
     partly = f"{len(tried)} of " if len(tried) < len(findings) else ""
-    warned = f", {_counted(states['warning'], 'warning')}" if states["warning"] else ""
-    count = _counted(sum(map(len, tried)), "check")
-    return f"{method} conforms ({count} on {partly}{_counted(len(findings), 'shape')}{warned})"
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+    warned = f", {counted(states['warning'], 'warning')}" if states["warning"] else ""
+    count = counted(sum(map(len, tried)), "check")
+    return f"{method} conforms ({count} on {partly}{counted(len(findings), 'shape')}{warned})"

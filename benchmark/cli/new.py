@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.cli.selection import PLUGIN, Options, argument
+from benchmark.registry.folders import NAME
 from benchmark.system.errors import BenchmarkError
 
-NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 METHOD = '''\
 """{title}: say in one line what it does."""
 

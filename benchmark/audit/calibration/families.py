@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from scipy.stats import binomtest
 
 from benchmark.audit.calibration.rates import Rate, rate
-from benchmark.audit.calibration.repetition import Repetition
+from benchmark.audit.calibration.repetition import FACTORS, Repetition
 
-CANDIDATES = (1.25, 1.5, 1.75, 2.0, 2.5)
-MORE_CANDIDATES = (*CANDIDATES, 3.0, 4.0)
+MORE_CANDIDATES = (*FACTORS, 3.0, 4.0)
 """With few labels the covariance may need more."""
 BAR = 0.065
 """The family-wise error's 95 % upper bound is to be at most this."""
@@ -45,9 +44,7 @@ class Choice:
     open_worlds: tuple[str, ...]
 
 
-def choose(
-    results: Results, worlds: Sequence[str], families: Sequence[str], candidates: Sequence[float] = CANDIDATES
-) -> Choice:
+def choose(results: Results, worlds: Sequence[str], families: Sequence[str], candidates: Sequence[float] = FACTORS) -> Choice:
     """Choose on the even repetitions of the worlds, all families together; test on the odd ones."""
     known = [world for world in worlds if results.get(world)]
 

@@ -6,7 +6,7 @@ from textwrap import fill
 from scipy.stats import binomtest
 
 from benchmark.audit.calibration import families
-from benchmark.audit.calibration.families import CANDIDATES, ENOUGH, MORE_CANDIDATES, Choice, choose, errors
+from benchmark.audit.calibration.families import ENOUGH, MORE_CANDIDATES, Choice, choose, errors
 from benchmark.audit.calibration.rates import FULL, Bar, Rate, any_called, coverage, expected, judge, rate, rejections
 from benchmark.audit.calibration.repetition import (
     ALL_PAIRS,
@@ -16,6 +16,7 @@ from benchmark.audit.calibration.repetition import (
     BY_PATIENT,
     CORRECTED_T,
     EQUIVALENCE,
+    FACTORS,
     HELD_OUT,
     MCNEMAR,
     NAIVE_T,
@@ -306,12 +307,12 @@ def _section(text: str, table: str, verdict: str) -> str:
 
 
 def _families(results: Results) -> str:
-    table = _errors(results, FAMILY_WORLDS, [ALL_PAIRS], CANDIDATES)
+    table = _errors(results, FAMILY_WORLDS, [ALL_PAIRS], FACTORS)
     return _section(fill(f"{FAMILIES} {ONE_CONSTANT}", WIDTH, break_on_hyphens=False), table, _chosen(results, "all pairs"))
 
 
 def _question_families(results: Results) -> str:
-    table = _errors(results, FAMILY_WORLDS, QUESTIONS, CANDIDATES)
+    table = _errors(results, FAMILY_WORLDS, QUESTIONS, FACTORS)
     return _section(QUESTION_FAMILIES, table, _chosen(results, "families named in advance"))
 
 
@@ -325,9 +326,9 @@ def _power(results: Results) -> str:
     for name in (world for world in GAP_WORLDS if world in results):
         half = len(WORLDS[name].auc) // 2
         better, worse = (expected(results[name], AUC)[part].mean() for part in (slice(None, half), slice(half, None)))
-        found = [rate([each.called[rule] / half**2 for each in results[name]]) for rule in (WITH_HOLM, *map(max_t, CANDIDATES))]
+        found = [rate([each.called[rule] / half**2 for each in results[name]]) for rule in (WITH_HOLM, *map(max_t, FACTORS))]
         rows.append((name, f"{_short(better)} and {_short(worse)}", str(half**2), *map(_figure, found)))
-    head = ("world", "AUCs reached", "differences", WITH_HOLM, *(f"max-T, c = {c:g}" for c in CANDIDATES))
+    head = ("world", "AUCs reached", "differences", WITH_HOLM, *(f"max-T, c = {c:g}" for c in FACTORS))
     return _table(POWER, head, rows)
 
 
