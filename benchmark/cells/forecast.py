@@ -64,7 +64,7 @@ class Forecast:
         return total + sum(trainings.values())
 
     def seconds(self, row: RowName) -> float:
-        """Seconds per cell by what is known now: the row's own median, else what is expected times its family's error so far."""
+        """Seconds per cell by what is known: the row's own median, else what is expected times its family's error so far."""
         if len(self.taken.get(row, ())) >= ENOUGH:
             return median(self.taken[row])
         return self.expected(row) * self._factor(self.family[row])
