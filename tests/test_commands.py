@@ -12,8 +12,15 @@ import pytest
 from benchmark.cli.main import VERBS
 from benchmark.system.locations import ROOT
 
+CODE = ("benchmark", "datasets", "baselines", "methods", "tools")
 TEXTS = [
-    *(path for folder in ("benchmark", "datasets", "baselines", "methods") for path in sorted((ROOT / folder).rglob("*.py"))),
+    *(
+        path
+        for folder in ("benchmark", "datasets", "baselines", "methods", "tools")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ),
+    *sorted((ROOT / "benchmark" / "suites").glob("*.toml")),
+    ROOT / "Makefile",
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

@@ -21,11 +21,18 @@ FLIPS = 150
 
 
 @pytest.fixture
-def published(made: MadeBenchmark) -> MadeBenchmark:
-    words = ("--method", "dicey", "--method", "blunt", "--protocol", "holdout")
-    made.run(*words)
-    made.cli("publish", *made.options, *words)
-    return made
+def published(shared: Path, once: Any, tmp_path: Path, isolated: None, monkeypatch: pytest.MonkeyPatch) -> MadeBenchmark:
+    def make() -> MadeBenchmark:
+        words = ("--method", "dicey", "--method", "blunt", "--protocol", "holdout")
+        benchmark = MadeBenchmark(shared / "flipped")
+        benchmark.run(*words)
+        benchmark.cli("publish", *benchmark.options, *words)
+        return benchmark
+
+    own = once("flipped", make).copied_to(tmp_path)
+    for name in ("STROKEBENCH_DATA", "STROKEBENCH_OUTPUT"):
+        monkeypatch.setenv(name, own.environment[name])
+    return own
 
 
 def plain(value: Any) -> Any:
@@ -69,10 +76,10 @@ def test_of_a_table_of_this_machine(published: MadeBenchmark) -> None:
     assert flipped(path, lambda: plain(read_task(path))) == FLIPS
 
 
-def test_of_what_was_drawn(published: MadeBenchmark) -> None:
+def test_of_what_was_drawn(made: MadeBenchmark) -> None:
     with drawn("made") as remembered:
         remembered["one"] = [1.0, 0.5]
-    path = published.output / "results" / "drawn" / "made.json"
+    path = made.output / "results" / "drawn" / "made.json"
     whole = path.read_bytes()
 
     def read() -> Any:
