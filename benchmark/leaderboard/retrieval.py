@@ -12,7 +12,7 @@ from benchmark.statistics.metric_names import RETRIEVAL_METRICS
 from benchmark.statistics.retrieval import chance
 
 SENSITIVITY = "recall"
-"""The metric that says how much of label 1 is found at the threshold by which normal cases are ruled out."""
+"""The metric that says how much of label 1 is found at the threshold by which label 0 is ruled out."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def sentence(found: Gallery) -> str:
     return (
         f"Each image is asked for its own report among the {size} reports of its test part; chance is what their random order "
         "reaches. An AUC of errors tells a case's own report from a wrong one, over all kinds of errors and by kind. "
-        "Normal cases are ruled out at a threshold that finds 95 % of the others in the cases by which it was chosen; the "
+        "Cases of label 0 are ruled out at a threshold that finds 95 % of label 1 in the cases by which it was chosen; the "
         "sensitivity beside it is what it reached in the test parts."
     )
 

@@ -50,7 +50,7 @@ NAMES = {
     "brier": "Brier score",
     "zero_shot_auc_macro": "AUC of findings, macro mean",
     "map": "mAP",
-    "ruled_out_at_95_sensitivity": "normal cases ruled out at 95 % sensitivity",
+    "ruled_out_at_95_sensitivity": "label 0 ruled out at 95 % sensitivity",
     "error_auc": "AUC of errors in reports",
     "held_out_wording_auc": "AUC of own reports in held-out wording",
     **{f"recall_at_{k}": f"recall@{k}" for k in (1, 5, 10)},

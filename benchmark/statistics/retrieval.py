@@ -41,7 +41,7 @@ def score(findings: Mapping[str, Labels], answers: Answers, specificity: float) 
     answers : Answers
         Of the same cases.
     specificity : float
-        That of label 1, any finding, at the threshold that finds 95 % of it elsewhere: the share of normal cases ruled out.
+        That of label 1, any finding, at the threshold that finds 95 % of it elsewhere: the share of label 0 that is ruled out.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def chance(sizes: Sequence[int], relevant: Sequence[ArrayLike]) -> dict[str, flo
     Errors have no chance level: a wrong report differs from the case's own in what it says, whichever image stands beside it.
     One from which a finding was removed sounds healthier, one with an invented finding less so, and an exchanged one has other
     findings, so that a taste for healthy reports alone tells it from the own one. Nor has held-out wording, whose style
-    differs, nor the share of normal cases ruled out, which depends on how many cases the threshold was chosen by: of n with a
+    differs, nor the share of label 0 ruled out, which depends on how many cases the threshold was chosen by: of n with a
     finding it is (floor(n / 20) + 1) / (n + 1).
     """
     drawn = {f"recall_at_{depth}": _mean([min(depth / size, 1.0) for size in sizes]) for depth in DEPTHS}
