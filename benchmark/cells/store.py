@@ -117,12 +117,8 @@ class Store:
     def read(self, address: CellAddress) -> CellRecord | None:
         """A stored cell; None where there is none or where its file was torn or edited (it is then set aside)."""
         path = self.path(address)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+        if (content := _content(path)) is None:
             return None
-        except OSError as error:
-            raise store_error("read", path, error) from error
         record = parse(content)
         if record is None or record.address != address:
             _leave_out(path)
@@ -140,7 +136,9 @@ class Store:
     def _sound(self, row: tuple[str, str, str], read: Callable[[bytes], CellT | None]) -> dict[str, CellT]:
         found = {}
         for path in sorted(self.row_folder(*row).glob("*.json")):
-            cell = read(path.read_bytes())
+            if (content := _content(path)) is None:
+                continue
+            cell = read(content)
             if cell is not None and cell.address.row == row and path.name == f"{safe(cell.address.split)}.json":
                 found[cell.address.split] = cell
             else:
@@ -150,7 +148,7 @@ class Store:
     def records(self) -> Iterator[CellRecord]:
         """Every sound cell."""
         for path in sorted(self.folder.glob("*/*/*/*.json")):
-            record = parse(path.read_bytes())
+            record = parse(_content(path) or b"")
             if record is not None and self.path(record.address) == path:
                 yield record
 
@@ -158,7 +156,7 @@ class Store:
         """Dataset, protocol and method of each row of which there is a sound cell, with the files of its cells."""
         for folder in sorted(self.folder.glob("*/*/*/")):
             paths = sorted(folder.glob("*.json"))
-            record = next(filter(None, (parse(path.read_bytes()) for path in paths)), None)
+            record = next(filter(None, (parse(_content(path) or b"") for path in paths)), None)
             if record is not None:
                 yield record.address.row, paths
 
@@ -173,6 +171,16 @@ class Store:
 
 def _compact(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _content(path: Path) -> bytes | None:
+    """The bytes of a cell's file; None where there is none, as where another run has just set it aside. Raises `StoreError`."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise store_error("read", path, error) from error
 
 
 def _leave_out(path: Path) -> None:

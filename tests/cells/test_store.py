@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -326,3 +327,29 @@ def test_a_disk_without_locks_is_locked_by_a_file(tmp_path: Path, monkeypatch: p
         pass
     folder = build_once(tmp_path / "built", lambda place: (place / "x").touch() or None)
     assert (folder / "x").is_file() and not list(tmp_path.glob("*.held"))
+
+
+def test_a_cell_that_cannot_be_read_is_named_and_one_that_has_gone_is_missing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(RECORD)
+    reads = [lambda: store.read(ADDRESS), lambda: store.row(*ADDRESS.row), lambda: list(store.records())]
+    reads += [lambda: store.known(*ADDRESS.row), lambda: list(store.rows())]
+    real = Path.read_bytes
+
+    def refuse(path: Path, error: OSError) -> bytes:
+        return real(path) if path.suffix != ".json" else _raise(error)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda path: refuse(path, OSError(errno.EIO, "Input/output error")))
+        for read in reads:
+            with pytest.raises(StoreError, match=re.escape(str(store.path(ADDRESS)))):
+                read()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda path: refuse(path, FileNotFoundError(errno.ENOENT, "gone")))
+        assert [read() for read in reads] == [None, {}, [], {}, []]
+    assert store.read(ADDRESS) == RECORD
+
+
+def _raise(error: OSError) -> bytes:
+    raise error
