@@ -14,11 +14,7 @@ from benchmark.system.locations import ROOT
 
 CODE = ("benchmark", "datasets", "baselines", "methods", "tools")
 TEXTS = [
-    *(
-        path
-        for folder in ("benchmark", "datasets", "baselines", "methods", "tools")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    ),
+    *(path for folder in CODE for path in sorted((ROOT / folder).rglob("*.py"))),
     *sorted((ROOT / "benchmark" / "suites").glob("*.toml")),
     ROOT / "Makefile",
     *sorted((ROOT / "docs").glob("*.md")),

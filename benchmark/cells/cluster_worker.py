@@ -36,7 +36,7 @@ IDLE_SECONDS = 60.0
 LOOK_SECONDS = 0.5
 """After these a worker looks whether a cell is still wanted."""
 LOADED = provenance.digest([provenance.file_digest(Path(file)) for file in (__file__, executors.__file__, transfers.__file__)])
-"""Digest of the code by which a worker deals with a run, as its process has it, whatever became of the files since."""
+"""Digest of the code by which a worker deals with a run, as the files were when this module was imported."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Interim:
             rows = {method: self._mean(cells) for method, cells in self._rows(name, seed).items()}
             planned = len({cell.address.row for cell in self._cells if cell.address.row[:2] == name})
             if rows:
-                cases = len(self._tasks[name].case_ids)
+                cases = len(self._tasks[name].tested)
                 yield f"  {' x '.join(name)}, {cases} cases: {len(rows)} of {planned} rows, seed {seed}"
                 sign = 1 if self._metric in LOWER_IS_BETTER else -1
                 best = sorted(rows, key=lambda row: (np.isnan(rows[row]), sign * rows[row]))

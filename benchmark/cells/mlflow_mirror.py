@@ -251,7 +251,7 @@ class _Session:
         name = f"{task.dataset} x {task.protocol}"
         if name not in self.runs:
             self.runs[name] = [self.client.create_run(self.experiment, run_name=name, tags={ROW_TAG: name})]
-            sizes = {"cases": len(task.case_ids), "splits": len(task.splits), "task_digest": task.digest}
+            sizes = {"cases": len(task.tested), "splits": len(task.splits), "task_digest": task.digest}
             self._log(self.runs[name][0].info.run_id, [], sizes)
             self.client.set_terminated(self.runs[name][0].info.run_id)
         self._describe(self.runs[name][0], table.note)

@@ -228,7 +228,8 @@ def _dry_run(request: Request, catalogue: Catalogue) -> int:
     work = expected.work(cell for cell in cells if cell.address.row in timed) / max(min(jobs, len(cells)), 1)
     unknown = sum(counts[row] for row in counts if row not in timed)
     foreign = sum(counts[row] for row in timed if row in expected.foreign)
-    length = f"about {duration(max([work, *timed.values()]))} with {counted(max(jobs, 1), 'job')}"
+    by = counted(jobs, "job") if jobs else "one worker"
+    length = f"about {duration(max([work, *timed.values()]))} with {by}"
     parts = [
         f"{len(cells)} of {len(planned.cells)} cells to compute",
         ("at least " if unknown else "") + length if unknown < len(cells) else "",

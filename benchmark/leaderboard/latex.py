@@ -12,6 +12,7 @@ from benchmark.leaderboard.standings import Standings
 from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.inference import AREAS
 from benchmark.statistics.metric_names import metric_name
+from benchmark.system.terminal import counted
 
 HEADER = r"""% Written by `python -m benchmark export latex`; \input it where the tables are to stand.
 % The preamble needs \usepackage{booktabs,longtable}; pdfLaTeX, XeLaTeX and LuaLaTeX alike.
@@ -181,7 +182,7 @@ def _cell(column: Column, row: Line) -> str:
 def _caption(table: Standings, comparison: Comparison, rows: Sequence[Line]) -> str:
     task, inference, sites = table.task, table.rows.inference, comparison.counted_sites
     parts = len(set(task.first_with_test.values()))
-    over = f"{parts} test parts" if parts > 1 else f"{len(task.splits)} trainings, one test part"
+    over = f"{parts} test parts" if parts > 1 else f"{counted(len(task.splits), 'training')}, one test part"
     over = over if sites is None else f"{sites} sites"
     lines = [
         f"{escaped(metric_name(table.metric))} on {escaped(task.dataset)}, {escaped(task.protocol)}: "

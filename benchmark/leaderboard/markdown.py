@@ -139,7 +139,8 @@ def _in_percent(cells: pd.DataFrame, method: str) -> str:
     if method not in cells.index:
         return ""
     values = 100 * cells.loc[method].to_numpy()
-    return f"{values.mean():.2f} ({values.std(ddof=1):.2f})" if np.isfinite(values).all() else "n/a"
+    spread = f" ({values.std(ddof=1):.2f})" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{spread}" if np.isfinite(values).all() else "n/a"
 
 
 def _not_applicable(tables: Sequence[Standings], *, brief: bool) -> list[str]:

@@ -10,7 +10,7 @@ from benchmark.leaderboard.columns import Line, heading, known, lines, named, st
 from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
 from benchmark.leaderboard.critical_difference import Blocks, over_sites
 from benchmark.leaderboard.own_rows import own_row_sentences
-from benchmark.leaderboard.remarks import doubts, incomplete, notes, progress, scope
+from benchmark.leaderboard.remarks import cases, doubts, incomplete, notes, progress, scope
 from benchmark.leaderboard.retrieval import gallery, sentence, shown
 from benchmark.leaderboard.standings import Standings
 from benchmark.leaderboard.tables import figure, folded, grid, p_value
@@ -32,7 +32,7 @@ def table_parts(table: Standings, catalogue: Catalogue, *, brief: bool = False, 
     interim = progress(table)
     parts = [
         f"**{interim}**" if interim else "",
-        f"The same {counted(len(table.task.labels), 'case')}. Site: {table.site}." if again else scope(table),
+        f"{_again(table)} Site: {table.site}." if again else scope(table),
         _audit(table),
         as_markdown(answers(table), contrasts=not brief),
         f"**What this shows.** {conclusion(table, catalogue)}{of_the_proposed(table, catalogue)}",
@@ -56,6 +56,12 @@ def table_parts(table: Standings, catalogue: Catalogue, *, brief: bool = False, 
                 _stored(table),
             ]
     return [*parts, "\n".join(f"- {note}" for note in notes(table, brief=brief)), _incomplete(table)]
+
+
+def _again(table: Standings) -> str:
+    """The cases of a dataset that was described before, where all of them are tested here too."""
+    task = table.task
+    return f"The same {counted(len(task.labels), 'case')}." if len(task.tested) == len(task.labels) else cases(table)
 
 
 def _audit(table: Standings) -> str:

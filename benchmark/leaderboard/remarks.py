@@ -41,7 +41,7 @@ def cases(table: Standings) -> str:
     """How many patients are tested, and what the labels mean."""
     card, task = table.rows.card, table.task
     total, ones = len(task.tested), int(task.labels[task.tested].sum())
-    others = f" {len(task.labels) - total} further cases train." if total < len(task.labels) else ""
+    others = f" {len(task.labels) - total} further cases are for training and validation." if total < len(task.labels) else ""
     share = f"{ones} with label 1 ({100 * ones / total:.1f} %)"
     return f"{total} cases, {share}: {card.positive}; label 0: {card.negative}.{others}"
 
@@ -120,7 +120,8 @@ def _at_half(table: Standings, row: Row) -> float:
     """The mean balanced accuracy of a row's cells at .5; small held-out sites do not count in it, as in the column."""
     task, every = table.task, row.probabilities.items()
     parts = [(task.labels[task.by_name[name].test], values) for name, values in every if counts(table.rows, task.by_name[name])]
-    return float(np.mean([score(labels, values[None], np.array([HALF]))["balanced_accuracy"][0] for labels, values in parts]))
+    found = [score(labels, values[None], np.array([HALF]))["balanced_accuracy"][0] for labels, values in parts]
+    return float(np.mean(found)) if found else np.nan
 
 
 def _nearly_constant(table: Standings) -> str:

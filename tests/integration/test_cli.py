@@ -138,7 +138,7 @@ def test_new_refuses_what_is_no_name_and_what_is_taken(made):
         (["run", "--method", "steady[steepness=2"], "lacks its closing bracket"),
         (["run", "--jobs", "0"], "--jobs 0: give 1 or more"),
         (["run", "--retry", "faild"], "unknown outcome 'faild': did you mean 'failed'?"),
-        (["explain", "made/repeated-cv/varied[features=a[weights=/x,n=1]]/f"], "unknown"),
+        (["explain", "made/repeated-cv/varied[weights=/x,features=a[n=1]]/f"], "unknown parameter of varied 'weights'"),
         (["explain", "made/repeated-cv"], "is not DATASET/PROTOCOL/METHOD or DATASET"),
         (["explain", "made/repeated-cv/steady/seed39-fold9"], "did you mean 'seed39-fold"),
         (["clean"], "say what to clean"),

@@ -7,10 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmark.cells.rows import Row, TableRows
-from benchmark.cells.task import Task, TaskSplit
+from benchmark.cells.rows import Row, TableRows, of_findings
+from benchmark.cells.task import Task, TaskSplit, read_task, write_task
+from benchmark.cells.task import make_task as task_of
+from benchmark.data.cohort import Cohort
+from benchmark.data.findings import FINDING
+from benchmark.data.splits import Split
 from benchmark.leaderboard.conclusions import conclusion, of_the_proposed
 from benchmark.leaderboard.exports import as_json
 from benchmark.leaderboard.markdown import render
@@ -381,3 +386,28 @@ def test_datasets_that_share_patients_are_one_block():
     assert blocks is not None and list(blocks.ranks) == ["strong", "null"] and blocks.test.blocks == 5
     text = render(Suite("made", "Made", (), ("repeated-cv",), ()), [*tables, at("d4", "p4")], discover())
     assert "## Across datasets" in text and "Mean ranks over 5 datasets" in text
+
+
+def test_few_labels_of_a_finding_are_said_in_its_own_table(tmp_path: Path):
+    cv = made_task()
+    rare = np.zeros(200, dtype=np.int8)
+    rare[1:16:2] = 1
+    cohort = Cohort("made", cv.case_ids, LABELS, findings=pd.DataFrame({"often": LABELS, "rare": rare}))
+    rest = [np.setdiff1d(np.arange(200), split.test) for split in cv.splits]
+    none = np.arange(0)
+    splits = [Split(part.name, part.seed, train, none, part.test, none) for part, train in zip(cv.splits, rest, strict=True)]
+    task = task_of(cohort, "repeated-cv", splits)
+    least = min(int(rare[part].sum()) for part in rest)
+    assert (task.fewest, task.fewest_of) == (None, {"rare": least})
+    write_task(task, tmp_path / "task.json")
+    stored = read_task(tmp_path / "task.json")
+    assert stored is not None and stored.fewest_of == {"rare": least}
+    write_task(replace(task, fewest_of=None), tmp_path / "older.json")
+    assert "fewest_of" not in (tmp_path / "older.json").read_text()
+    scores = row(task, "a", 1.0)
+    columns = {split: {f"{FINDING}{name}": p for name in ("often", "rare")} for split, p in scores.probabilities.items()}
+    found = table(stored, [replace(scores, columns=columns), replace(row(task, "b", 0.5), columns=columns)])
+    rows = of_findings(replace(found.rows, dataset=discover().dataset("synthetic-stroke")))
+    of_finding = {each.finding: " ".join(notes(standings(each, "auc"))) for each in rows}
+    assert f"holds only {least} labelled cases of a class" in of_finding["rare"]
+    assert "few labels" not in of_finding["often"]

@@ -55,7 +55,7 @@ def test_the_cases_of_a_single_test_set_are_counted_and_not_those_that_train() -
     found = table(task, [row(task, "a", 1.0), row(task, "b", 0.2)])
     ones = int(cv.labels[test].sum())
     assert cases(found).startswith(f"40 cases, {ones} with label 1 ({100 * ones / 40:.1f} %): ")
-    assert cases(found).endswith(" 160 further cases train.")
+    assert cases(found).endswith(" 160 further cases are for training and validation.")
     assert "further" not in cases(table(cv, [row(cv, "a", 1.0), row(cv, "b", 0.2)]))
     pair = pair_at(found.rows, "auc", "a", "b")
     assert pair.patients == pytest.approx(patients_needed(40, pair.detectable))

@@ -16,7 +16,7 @@ from benchmark.cli.list import listing
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.registry.entries import PLURALS
-from benchmark.registry.spelling import parse_spelling, spell
+from benchmark.registry.spelling import divided, parse_spelling, spell
 from benchmark.suites.suite import canonical
 from benchmark.system.errors import BenchmarkError, UnknownNameError
 from benchmark.system.locations import ROOT
@@ -322,6 +322,19 @@ def test_parsing_undoes_spelling(name: str, parameters: dict[str, object]) -> No
 def test_the_order_of_parameters_does_not_change_the_spelling(parameters: dict[str, object]) -> None:
     turned = dict(reversed(parameters.items()))
     assert spell("m", parameters) == spell("m", turned)
+
+
+@pytest.mark.parametrize(
+    ("text", "separator", "parts"),
+    [
+        ("a[x=1,b=c[d=1]],e", ",", ["a[x=1,b=c[d=1]]", "e"]),
+        ("a[l=1,t=h[w=/x,n=2]],b", ",", ["a[l=1,t=h[w=/x,n=2]]", "b"]),
+        ("made/cv/m[w=/x,f=a[n=1]]/s", "/", ["made", "cv", "m[w=/x,f=a[n=1]]", "s"]),
+        ("", ",", [""]),
+    ],
+)
+def test_rows_and_addresses_are_divided_outside_brackets_however_deep(text: str, separator: str, parts: list[str]) -> None:
+    assert divided(text, separator) == parts
 
 
 def test_keys_stand_sorted_in_a_spelling() -> None:
