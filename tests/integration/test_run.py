@@ -216,7 +216,7 @@ def test_dry_run_estimates_by_this_machines_cells(made):
     out = made.run(*row, "--dry-run", "--jobs", "1").stdout
     each = re.search(r"dicey\[pause=0.5\]: 15 cells, (\S+) s each", out)
     assert each is not None and 0.5 <= float(each[1]) < 2
-    about = re.search(r"15 of 20 cells to compute, about (\d+) s with 1 jobs", out)
+    about = re.search(r"15 of 20 cells to compute, about (\d+) s with 1 job", out)
     assert about is not None and int(about[1]) == pytest.approx(15 * float(each[1]), abs=1)
 
 
