@@ -69,10 +69,21 @@ def descriptive(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
 
 def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
     """Repeated cross-validation: inflated repeated-CV DeLong for AUCs beside Nadeau-Bengio, which tests other metrics."""
+    return _by_fold(run, metric, a, b, fold_areas(run), delong.RESAMPLING)
+
+
+def by_fold_with_few_labels(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
+    """The same where methods learn from a small share of the labels: AUCs vary more, and Nadeau-Bengio keeps its 1/4."""
+    areas = replace(fold_areas(run), all_pairs=inflation.FEW_LABELS, questions=inflation.FEW_LABELS)
+    return _by_fold(run, metric, a, b, areas, inflation.ROW_WITH_FEW_LABELS)
+
+
+def _by_fold(run: Evaluation, metric: str, a: Index, b: Index, areas: Areas, of_row: float) -> Inferred:
+    """`of_row` is the factor on the variance of a single AUC in its interval, on the logit scale."""
     estimates, differences = descriptive(run, metric, a, b), run.cells[metric][a] - run.cells[metric][b]
-    areas = fold_areas(run)
     intervals = {key: cut(key, student.corrected_interval(run.cells[key])) for key in run.metrics}
-    intervals |= _area_intervals(run, areas, delong.RESAMPLING)
+    smooth = delong.logit_interval(areas.auc, np.sqrt(of_row * np.diagonal(areas.covariance)))
+    intervals |= {key: np.where((areas.auc == 0) | (areas.auc == 1), intervals[key], smooth) for key in AREAS}
     test = student.corrected_t(differences)
     return replace(
         estimates,
@@ -83,21 +94,6 @@ def by_fold(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
         above_chance=above_chance(areas, CHANCE),
         secondary={**_mcnemar(run, a, b), "p_equivalent": student.equivalence(differences)},
     )
-
-
-def _area_intervals(run: Evaluation, areas: Areas, factor: float) -> Values:
-    """The intervals (2, M) of AUCs on the logit scale, `factor` on their variance; Nadeau-Bengio's for an AUC of 0 or 1."""
-    smooth = delong.logit_interval(areas.auc, np.sqrt(factor * np.diagonal(areas.covariance)))
-    extreme = (areas.auc == 0) | (areas.auc == 1)
-    return {key: np.where(extreme, cut(key, student.corrected_interval(run.cells[key])), smooth) for key in AREAS}
-
-
-def by_fold_with_few_labels(run: Evaluation, metric: str, a: Index, b: Index) -> Inferred:
-    """The same where methods learn from a small share of the labels: AUCs vary more, and Nadeau-Bengio keeps its 1/4."""
-    found = by_fold(run, metric, a, b)
-    areas = replace(fold_areas(run), all_pairs=inflation.FEW_LABELS, questions=inflation.FEW_LABELS)
-    intervals = found.intervals | _area_intervals(run, areas, inflation.ROW_WITH_FEW_LABELS)
-    return replace(found, intervals=intervals, areas=None if found.areas is None else areas)
 
 
 def fold_areas(run: Evaluation) -> Areas:

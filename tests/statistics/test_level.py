@@ -93,3 +93,19 @@ def _one_pair(world: World, number: int) -> tuple[pd.Series, float]:
     frames = drawn.task, drawn.scores, drawn.thresholds
     found = compare(*frames, inference="fold", ranked=list(world.methods), families={"one": [world.methods]})
     return found.families["one"].iloc[0], float(np.subtract(*drawn.truth[AUC]))
+
+
+def test_with_few_positives_the_interval_of_a_single_row_covers_with_its_own_factor_and_not_with_the_usual_one() -> None:
+    world = WORLDS["8-few-positives"]
+    every = [predict(world, draw(world, world.generator(number))) for number in range(40)]
+    truth = np.mean([made.truth[AUC] for made in every])
+    shares = {}
+    for inference in ("few-labels", "fold"):
+        covered = []
+        for made in every:
+            found = compare(made.task, made.scores, made.thresholds, inference=inference, ranked=list(world.methods))
+            covered.append(np.mean((found.low["auc"] <= truth) & (truth <= found.high["auc"])))
+        shares[inference] = (np.mean(covered), np.std(covered, ddof=1) / np.sqrt(len(covered)))
+    (rate, error), (usual, _) = shares["few-labels"], shares["fold"]
+    assert abs(rate - 0.95) <= 2 * error
+    assert usual < rate - 0.02
