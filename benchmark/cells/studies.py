@@ -1,9 +1,11 @@
 """Studies on disk: one Optuna journal per row, one study per cell and key, in `results/tuning/`.
 
-Several workers write one journal. Its lock is the kernel's (`filelock`), which is free again when its holder is killed.
+Several workers write one journal. Its lock is the kernel's (`filelock`), which is free again when its holder is killed. Each
+record of a journal carries its own digest: a flipped bit may leave valid JSON, and would steer a search unseen.
 """
 
 import contextlib
+import json
 import os
 import uuid
 from collections.abc import Iterable
@@ -17,11 +19,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.cells.store import CellAddress
 from benchmark.learning.tuning.search import INTERRUPTED, counted
-from benchmark.system.files import locked, safe
+from benchmark.system import provenance
+from benchmark.system.files import locked, safe, set_aside
 from benchmark.system.locations import results_folder
 
 POLL = 0.002
 """Seconds between two looks at a journal's lock: it is held for as short a time."""
+_DIGEST = "sha256"
+"""The field of a journal's record that holds the digest of its other fields."""
 
 
 def journals_folder() -> Path:
@@ -88,7 +93,8 @@ def _end_running(storage: JournalStorage, beginning: str) -> None:
 def _storage(path: Path) -> JournalStorage:
     """A journal, after what a killed writer did not end was cut off: what is appended to that could not be read.
 
-    The lock's file is not named as Optuna's own lock is, which is there only while held.
+    A journal with a record that is not as it was written is set aside, and the search begins anew. The lock's file is not
+    named as Optuna's own lock is, which is there only while held.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     guard = path.with_name(f".{path.name}.guard")
@@ -96,7 +102,30 @@ def _storage(path: Path) -> JournalStorage:
         content = path.read_bytes() if path.is_file() else b""
         if (kept := content.rfind(b"\n") + 1) < len(content):
             os.truncate(path, kept)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=cast(Any, _Guard(guard))))
+        if not all(map(_is_whole, content[:kept].splitlines())):
+            set_aside(path)
+    return JournalStorage(cast(Any, _Digested(path, _Guard(guard))))
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether a record of a journal is as it was written; others that write to a journal, as dashboards do, add no digest."""
+    try:
+        record = json.loads(line)
+        return bool(record.pop(_DIGEST, None) in (None, provenance.digest(record)))
+    except (ValueError, AttributeError, TypeError):
+        return False
+
+
+class _Digested:
+    """Optuna's journal file, whose records carry their digest, a field of which Optuna knows nothing."""
+
+    def __init__(self, path: Path, lock: "_Guard") -> None:
+        self._file = JournalFileBackend(str(path), lock_obj=cast(Any, lock))
+        self.read_logs = self._file.read_logs
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records, each with its digest."""
+        self._file.append_logs([{**log, _DIGEST: provenance.digest(log)} for log in logs])
 
 
 class _Guard:

@@ -120,6 +120,20 @@ def test_a_line_that_a_killed_writer_left_unfinished_is_cut_off(cell_of: CellOf)
     assert len(trials(made)) == 3
 
 
+@pytest.mark.parametrize("damage", [(b'"values":[0.', b'"values":[9.'), (b'"op_code":', b'"op_code"?')])
+def test_a_journal_with_a_changed_record_is_set_aside_and_searched_anew(cell_of: CellOf, damage: tuple[bytes, bytes]) -> None:
+    made = cell_of("weighing[tuned=random-3]")
+    first = compute(made)
+    path = journal_path(made.address.dataset, made.address.protocol, made.address.method)
+    changed = path.read_bytes().replace(*damage, 1)
+    assert changed != path.read_bytes()
+    path.write_bytes(changed)
+    assert trials_of(made.address, made.key) == []
+    assert path.with_name(f"{path.name}.torn").read_bytes() == changed
+    assert compute(made).probabilities == first.probabilities
+    assert len(trials(made)) == 3
+
+
 WRITER = """
 import sys
 from benchmark.cells.store import CellAddress
