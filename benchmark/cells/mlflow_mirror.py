@@ -137,7 +137,7 @@ class Mirror(contextlib.AbstractContextManager["Mirror"]):
     """Mirrors a run's results in a child process; leaving the block ends a child that still works."""
 
     def __init__(self, suite: str, plugins: Sequence[str], *, enabled: bool) -> None:
-        self._child, self._enabled = Background(("sync", "--suite", suite), plugins), enabled
+        self._child, self._enabled = Background(("sync", "--suite", suite), plugins, secrets=True), enabled
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._child.end()

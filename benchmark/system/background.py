@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.system.locations import ROOT
+from benchmark.system.secrets import is_secret
 
 POLITE = 5
 """How much lower its priority is than the run's."""
@@ -19,13 +20,14 @@ POLITE = 5
 class Background(contextlib.AbstractContextManager["Background"]):
     """`python -m benchmark WORDS` in a child process; leaving the block ends a child that still works.
 
-    Its environment is that of this process when it was made, before workers are there that must not have its secrets.
+    Its environment is that of this process when it was made; passwords, tokens and keys are in it only with `secrets`.
     """
 
-    def __init__(self, words: Sequence[str], plugins: Sequence[str] = ()) -> None:
+    def __init__(self, words: Sequence[str], plugins: Sequence[str] = (), *, secrets: bool = False) -> None:
         self._command = [sys.executable, "-m", "benchmark", *words, *(word for path in plugins for word in ("--plugin", path))]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        self._environment = {**os.environ, "PYTHONPATH": path}
+        given = {name: value for name, value in os.environ.items() if secrets or not is_secret(name, value)}
+        self._environment = {**given, "PYTHONPATH": path}
         self._child: subprocess.Popen[str] | None = None
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:

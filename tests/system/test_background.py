@@ -42,6 +42,17 @@ def test_a_child_is_ended_with_what_it_has_started() -> None:
         assert not alive(there)
 
 
+@pytest.mark.parametrize(("secrets", "printed"), [(False, "None de"), (True, "t de")])
+def test_only_a_child_that_must_log_in_somewhere_gets_the_secrets(
+    secrets: bool, printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")
+    monkeypatch.setenv("KEYBOARD", "de")
+    with Background((), secrets=secrets) as child:
+        child._command = [sys.executable, "-c", "import os; print(os.getenv('MLFLOW_TRACKING_TOKEN'), os.getenv('KEYBOARD'))"]
+        assert child.run(60) == (f"{printed}\n", "", 0)
+
+
 def test_forked_processes_end_with_a_parent_that_is_killed() -> None:
     parent = subprocess.Popen([sys.executable, "-c", MAPS], cwd=ROOT)
     children = started(psutil.Process(parent.pid), 2)
