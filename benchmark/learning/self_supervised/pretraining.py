@@ -123,12 +123,16 @@ class Objective(nn.Module):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Epochs, of which the first tenth warm up, cases per batch, the highest learning rate of Adam, and its weight decay."""
+    """Epochs, of which the first tenth warm up, cases per batch, the highest learning rate of Adam, and its weight decay.
+
+    least : an epoch sees at least so many cases: fewer are gone through several times, so that few cases do not mean few steps.
+    """
 
     epochs: int
     batch: int
     rate: float
     decay: float
+    least: int = 0
 
 
 def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int) -> NDArray[np.float64]:
@@ -146,7 +150,7 @@ def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int
     for epoch in range(schedule.epochs):
         optimiser.param_groups[0]["lr"] = schedule.rate * rate_factor(epoch, warmup, schedule.epochs)
         total = 0.0
-        batches = list(_batches(len(inputs), schedule.batch, rng))
+        batches = list(_batches(len(inputs), schedule, rng))
         for rows in batches:
             loss = objective(inputs.batch(rows, objective, rng, generator))
             optimiser.zero_grad(set_to_none=True)
@@ -161,7 +165,8 @@ def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int
     return np.array(losses)
 
 
-def _batches(cases: int, size: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """All cases once, in batches as equal as can be."""
-    count = max(min(-(-cases // size), cases // FEWEST), 1)
-    yield from (torch.from_numpy(np.sort(part)) for part in np.array_split(rng.permutation(cases), count))
+def _batches(cases: int, schedule: Schedule, rng: np.random.Generator) -> Iterator[Tensor]:
+    """All cases once, or as often as makes the least number of cases of an epoch, in batches as equal as can be."""
+    count = max(min(-(-cases // schedule.batch), cases // FEWEST), 1)
+    for _ in range(max(-(-schedule.least // cases), 1)):
+        yield from (torch.from_numpy(np.sort(part)) for part in np.array_split(rng.permutation(cases), count))
