@@ -21,7 +21,7 @@ from benchmark.learning.self_supervised.pretraining import Objective, Unlabelled
     reference="BYOL, Grill et al. 2020, NeurIPS, arXiv 2006.07733",
     differences="kept: a predictor on the online network, a target that follows it by a moving average, no gradient through "
     "the target, both alterations in both roles, normalisation in projection and predictor. [A] a momentum of 0.99 throughout "
-    "(there it rises to 1); encoder, sizes, alterations and training as in `ssmsrpm`",
+    "(there it rises to 1); encoder (of slices: plain convolutions), sizes, alterations and training as in `ssmsrpm`",
     fit_modalities={"image"},
     predict_modalities={"image"},
     validation="early-stopping",

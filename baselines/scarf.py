@@ -20,11 +20,16 @@ from benchmark.learning.self_supervised.table import corrupted
     family="self-supervised",
     reference="SCARF, Bahri et al. 2022, ICLR, arXiv 2106.15147",
     differences="kept: 0.6 of the columns replaced by draws from their marginals, NT-Xent at temperature 1. [A] marginals of "
-    "the batch; sizes and training as in `ssmsrpm`",
+    "the batch; sizes and training as in `ssmsrpm`. `features=table+derived`: with what is measured on images, as "
+    "the source of `ssmsrpm` has it",
     fit_modalities={"table"},
     predict_modalities={"table"},
     validation="early-stopping",
-    variants={"mode": {"frozen": set()}, "start": {"scratch": set()}},
+    variants={
+        "mode": {"frozen": set()},
+        "start": {"scratch": set()},
+        "features": {"table+derived": {"table", "image"}},
+    },
 )
 @dataclass
 class SCARF(SelfSupervised):

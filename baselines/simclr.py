@@ -19,7 +19,7 @@ from benchmark.learning.self_supervised.pretraining import Objective, Unlabelled
     family="self-supervised",
     reference="SimCLR, Chen et al. 2020, ICML, arXiv 2002.05709",
     differences="kept: NT-Xent on two alterations of each image, a projection that is thrown away. [A] temperature 0.1; "
-    "encoder, sizes, alterations and training as in `ssmsrpm`",
+    "encoder (of slices: plain convolutions), sizes, alterations and training as in `ssmsrpm`",
     fit_modalities={"image"},
     predict_modalities={"image"},
     validation="early-stopping",

@@ -20,11 +20,12 @@ from benchmark.learning.self_supervised.table import corrupted
     family="self-supervised",
     reference="VIME, Yoon et al. 2020, NeurIPS",
     differences="kept: the self-supervised part, cross-entropy of the mask + 2 x squared error of the values. Left out: its "
-    "semi-supervised part. [A] 0.3 of the columns replaced; encoder, sizes and training as in `ssmsrpm`",
+    "semi-supervised part. [A] 0.3 of the columns replaced; encoder, sizes and training as in `ssmsrpm`. "
+    "`features=table+derived`: with what is measured on images, as the source of `ssmsrpm` has it",
     fit_modalities={"table"},
     predict_modalities={"table"},
     validation="early-stopping",
-    variants={"mode": {"frozen": set()}},
+    variants={"mode": {"frozen": set()}, "features": {"table+derived": {"table", "image"}}},
 )
 @dataclass
 class VIME(SelfSupervised):

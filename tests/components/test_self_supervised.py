@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from baselines.byol import BYOL, Bootstrap
+from baselines.image_table_net import ImageTableNet
 from baselines.mmcl import MMCL
 from baselines.scarf import SCARF
 from baselines.simclr import SimCLR
@@ -23,10 +26,11 @@ from benchmark.learning.self_supervised.method import Network, SelfSupervised
 from benchmark.learning.self_supervised.pretraining import Unlabelled
 from benchmark.learning.stages import Seen, declared_stages
 from benchmark.registry.discovery import discover
-from benchmark.system.errors import BenchmarkError, UnknownNameError
+from benchmark.system.errors import BenchmarkError, InvalidTraining, UnknownNameError
 from methods.ssmsrpm import SSMSRPM
 
 ROWS = {each.__name__.lower(): each for each in (SSMSRPM, MMCL, TIP, SCARF, VIME, SimCLR, BYOL)}
+FUSED = {fusion: partial(ImageTableNet, fusion=fusion) for fusion in ("concat", "daft")}
 EVERY = pytest.mark.parametrize("name", ROWS)
 OF_BOTH = pytest.mark.parametrize("name", ["ssmsrpm", "mmcl", "tip"])
 SMALL = {"width": 4, "table_width": 16, "layers": 1, "batch": 32, "pretraining_epochs": 2, "epochs": 3}
@@ -68,6 +72,13 @@ def fitted(method: SelfSupervised, arrays: dict[str, Any], train: Cohort = TRAIN
     return method.predict_proba(TEST.blind())
 
 
+def test_a_trainable_row_starts_from_the_frozen_ones_heads_and_keeps_them_where_no_epoch_is_better() -> None:
+    arrays = built(SCARF(**SMALL))
+    frozen, still = SCARF(**SMALL, mode="frozen"), SCARF(**{**SMALL, "epochs": 0})
+    np.testing.assert_allclose(fitted(still, arrays), fitted(frozen, arrays), rtol=1e-5)
+    assert still.chosen["best_epoch"] == 0
+
+
 def encoders(method: SelfSupervised) -> dict[str, torch.Tensor]:
     return {name: value for name, value in method._network.state_dict().items() if not name.startswith("heads")}
 
@@ -76,12 +87,12 @@ def encoders(method: SelfSupervised) -> dict[str, torch.Tensor]:
 def test_a_frozen_row_reads_the_encoders_as_they_were_pre_trained_and_a_trainable_one_goes_on(name: str) -> None:
     arrays = built(ROWS[name](**SMALL))
     frozen, trainable = ROWS[name](**SMALL, mode="frozen"), ROWS[name](**SMALL)
-    p = [fitted(method, arrays) for method in (frozen, trainable)]
-    assert not np.array_equal(*p) and all(((each > 0) & (each < 1)).all() for each in p)
+    assert all(((each > 0) & (each < 1)).all() for each in [fitted(method, arrays) for method in (frozen, trainable)])
     for key, value in encoders(frozen).items():
         np.testing.assert_array_equal(value.numpy(), arrays[f"state.network.{key}"], err_msg=key)
     changed = [not np.array_equal(value.numpy(), arrays[f"state.network.{key}"]) for key, value in encoders(trainable).items()]
-    assert any(changed)
+    assert any(changed) == (trainable.chosen["best_epoch"] > 0)
+    assert len(set(trainable.history["validation_loss"])) == 3
 
 
 @pytest.mark.slow
@@ -109,8 +120,30 @@ def test_pre_training_brings_image_and_table_of_one_person_together(name: str) -
 def test_the_network_from_scratch_needs_no_case_without_label(name: str) -> None:
     method = ROWS[name](**SMALL, start="scratch")
     arrays = built(method, pool=None)
-    assert set(arrays) == {"loss"} and len(arrays["loss"]) == 0
+    assert set(arrays) <= {"loss", "table"} and len(arrays["loss"]) == 0
     assert fitted(method, arrays).shape == (50,)
+
+
+def test_tables_become_the_same_numbers_from_scratch_as_after_pre_training() -> None:
+    for name in ("ssmsrpm", "scarf"):
+        scratch, pretrained = (built(ROWS[name](**SMALL, start=start))["table"] for start in ("scratch", "pretrained"))
+        np.testing.assert_array_equal(scratch, pretrained)
+
+
+def test_what_is_measured_on_images_stands_behind_the_table_of_those_who_see_images_and_of_those_who_ask() -> None:
+    measured = pd.DataFrame({"volume": np.arange(80.0)})
+    cases = TRAIN.take(np.arange(80))
+    cases = replace(cases, parts={**cases.parts, "derived": measured})
+    for method, columns in ((SSMSRPM(**SMALL), 5), (SCARF(**SMALL), 4), (SCARF(**SMALL, features="table+derived"), 5)):
+        arrays = built(method, pool=None, train=cases)
+        assert arrays["state.network.table.layers.0.weight"].shape[1] == columns
+    seeing = SCARF(**SMALL, features="table+derived", mode="frozen")
+    seeing.stages = {"pretraining": built(SCARF(**SMALL, features="table+derived"), pool=None, train=cases)}
+    seeing.fit(cases, cases.take(np.arange(40)), 0)
+    other = replace(cases, parts={**cases.parts, "derived": measured[::-1].reset_index(drop=True)})
+    assert not np.array_equal(seeing.predict_proba(cases.blind()), seeing.predict_proba(other.blind()))
+    with pytest.raises(BenchmarkError, match="no column 'volume'"):
+        seeing.predict_proba(TEST.blind())
 
 
 @EVERY
@@ -126,7 +159,7 @@ def test_frozen_trainable_and_all_training_settings_share_one_pre_training(name:
 @EVERY
 def test_what_is_explained_is_the_network_that_predicts(name: str) -> None:
     method = ROWS[name](**SMALL, start="scratch")
-    predicted = fitted(method, {})
+    predicted = fitted(method, built(method))
     module, batch = method.explainable(TEST.blind())
     with torch.inference_mode():
         logits = module.eval()(batch)
@@ -210,6 +243,33 @@ def test_byols_target_follows_the_online_network_by_its_momentum_and_is_not_trai
     assert all(value.grad is None for value in objective.target.parameters())
 
 
+@pytest.mark.parametrize("fusion", FUSED)
+def test_supervised_fusions_of_image_and_table_learn_and_see_both(fusion: str) -> None:
+    method = FUSED[fusion](**{**SMALL, "epochs": 15})
+    predicted = fitted(method, built(method))
+    assert roc_auc_score(TEST.labels, predicted) > 0.75
+    for part in ("table", "images"):
+        turned = replace(TEST, parts={**TEST.parts, part: TEST.take(np.arange(len(TEST))[::-1]).parts[part]})
+        assert not np.allclose(method.predict_proba(turned.blind()), predicted), part
+
+
+def test_a_fusion_that_there_is_not_and_a_start_from_pre_training_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="sum"):
+        ImageTableNet(fusion="sum")
+    with pytest.raises(BenchmarkError, match="learns from labels alone"):
+        ImageTableNet(start="pretrained")
+
+
+def test_each_masked_column_of_tip_is_restored_from_its_own_token() -> None:
+    network = Network(TIP(**SMALL), {"scan": (1, 8, 8, 8)}, torch.tensor([0, 1, 1]))
+    objective = TIP(**SMALL).objective(network)
+    seen: list[tuple[int, ...]] = []
+    objective.restore.register_forward_hook(lambda module, given, result: seen.append(tuple(given[0].shape[:2])))
+    table, views = torch.randn(6, 3), {"scan": torch.rand(6, 1, 8, 8, 8)}
+    objective(Unlabelled(views, {}, table, torch.arange(6), torch.Generator().manual_seed(0)))
+    assert seen == [(6, 2)]
+
+
 def test_tip_restores_masked_columns_and_sees_no_masked_value() -> None:
     network = Network(TIP(**SMALL), {"scan": (1, 8, 8, 8)}, torch.tensor([0, 1, 1])).eval()
     table, masked = torch.randn(2, 3), torch.tensor([[False, True], [False, True]])
@@ -241,13 +301,13 @@ def test_a_pool_without_tables_or_images_is_refused_or_left_out_by_name(name: st
 
 
 @EVERY
-def test_a_constant_column_one_class_and_no_validation_positive_are_handled(name: str) -> None:
+def test_a_constant_column_and_no_validation_positive_are_handled_and_one_class_is_refused(name: str) -> None:
     constant = replace(TRAIN, parts={**TRAIN.parts, "table": TRAIN.table.assign(b=1.0)})
     method = ROWS[name](**SMALL)
     arrays = built(method, pool=None, train=constant)
     assert np.isfinite(fitted(method, arrays, train=constant)).all()
-    one_class = replace(TRAIN, labels=np.zeros(len(TRAIN), dtype=np.int8))
-    assert np.isfinite(fitted(method, arrays, train=one_class)).all()
+    with pytest.raises(InvalidTraining, match="one class"):
+        fitted(method, arrays, train=replace(TRAIN, labels=np.zeros(len(TRAIN), dtype=np.int8)))
     method.fit(TRAIN, replace(VALIDATION, labels=np.zeros(len(VALIDATION), dtype=np.int8)), 0)
     assert np.isfinite(method.predict_proba(TEST.blind())).all()
 

@@ -1,4 +1,4 @@
-"""What is trained with labels: encoders, in class-stratified epochs with early stopping; or heads on frozen embeddings."""
+"""What is trained with labels: heads on frozen embeddings, then encoders and heads on class-balanced batches."""
 
 from __future__ import annotations
 
@@ -48,23 +48,26 @@ def finetune(
     validation: Tensor,
     recipe: Recipe,
     seed: int,
-) -> History:
+) -> tuple[History, dict[str, float]]:
     """Train the module in place, and leave it with the weights of its best epoch, in evaluation mode.
 
-    The best epoch has the highest validation AUC; of several the one of the lowest validation loss.
+    The best epoch has the highest validation AUC; of several the one of the lowest validation loss, of these the first. The
+    weights that it starts from count as epoch 0. Returns the figures of the epochs from 1 on, and what was chosen.
 
     logits_of(rows, rng) : (b,) of training cases, whose images are altered by `rng`. chances() : P(label = 1) of the validation
-    cases, whose labels are `validation`. Raises `InvalidTraining` where the loss is no finite number.
+    cases, whose labels are `validation`. Raises `InvalidTraining` where the loss is no finite number, and for one class.
     """
     rng = np.random.default_rng(seed)
     parameters = [each for each in module.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(parameters, recipe.rate, weight_decay=recipe.decay, fused=True)
     targets = labels * (1 - recipe.smoothing) + recipe.smoothing / 2
     history: History = {"loss": [], "validation_auc": [], "validation_loss": []}
-    kept, best = deepcopy(module.state_dict()), 0
-    for epoch in range(recipe.epochs):
+    module.eval()
+    best, best_score = 0, _scored(validation, chances())
+    kept = deepcopy(module.state_dict())
+    for epoch in range(1, recipe.epochs + 1):
         module.train()
-        total, batches = 0.0, stratified(labels.numpy(), recipe.samples, recipe.batch, rng)
+        total, batches = 0.0, balanced(labels.numpy(), recipe.samples, recipe.batch, rng)
         for rows in batches:
             places = torch.from_numpy(rows)
             loss = binary_cross_entropy_with_logits(logits_of(places, rng), targets[places])
@@ -73,47 +76,56 @@ def finetune(
             optimiser.step()
             total += float(loss.detach()) / len(batches)
         if not np.isfinite(total):
-            raise InvalidTraining(f"epoch {epoch + 1}: the loss is {total}: lower the learning rate or look at the inputs")
+            raise InvalidTraining(f"epoch {epoch}: the loss is {total}: lower the learning rate or look at the inputs")
         module.eval()
-        predicted = chances()
-        figures = {
-            "loss": total,
-            "validation_auc": _auc(validation, predicted),
-            "validation_loss": _log_loss(validation, predicted),
-        }
-        for name, value in figures.items():
+        score = _scored(validation, chances())
+        for name, value in (("loss", total), ("validation_auc", -score[0]), ("validation_loss", score[1])):
             history[name].append(float(f"{value:.6g}"))
-        if epoch == best_epoch(history):
-            kept, best = deepcopy(module.state_dict()), epoch
+        if score < best_score:
+            best, best_score, kept = epoch, score, deepcopy(module.state_dict())
         elif epoch - best >= recipe.patience:
             break
     module.load_state_dict(kept)
     module.eval()
-    return history
+    reached = {"validation_auc": -best_score[0], "validation_loss": best_score[1]}
+    return history, {"best_epoch": best, "epochs": len(history["loss"]), **reached}
 
 
-def best_epoch(history: History) -> int:
-    """The epoch, counted from 0, of the highest validation AUC; of several the first of the lowest validation loss."""
-    scores = [(-auc, loss) for auc, loss in zip(history["validation_auc"], history["validation_loss"], strict=True)]
-    return scores.index(min(scores))
+def _scored(labels: Tensor, chances: Tensor) -> tuple[float, float]:
+    """The lower, the better: by AUC, then by loss, as they are printed."""
+    return -float(f"{_auc(labels, chances):.6g}"), float(f"{_log_loss(labels, chances):.6g}")
 
 
-def stratified(labels: NDArray[np.float32], samples: int, batch: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Rows of an epoch: `samples` cases, in batches that hold the classes as the training part does.
+def balanced(labels: NDArray[np.float32], samples: int, batch: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Rows of an epoch of `samples` cases, in batches of which half are of either label.
 
-    A training part of fewer cases is gone through several times, so that few labels do not mean few steps.
+    The cases of a label are gone through, each time in another order, until there are enough: few labels do not mean few steps.
+    Raises `InvalidTraining` for one class.
     """
-    passes = -(-samples // len(labels))
-    mixed = np.concatenate([_mixed(labels, rng) for _ in range(passes)])[:samples]
-    return [part for part in np.array_split(mixed, max(round(len(mixed) / batch), 1)) if len(part)]
+    count = max(round(samples / batch), 1)
+    parts = []
+    for label in (0, 1):
+        cases = np.flatnonzero(labels == label)
+        if not len(cases):
+            raise InvalidTraining("the training cases are of one class")
+        passes = -(-(samples // 2) // len(cases))
+        drawn = np.concatenate([rng.permutation(cases) for _ in range(passes)])[: samples // 2]
+        parts.append(np.array_split(drawn, count))
+    return [np.concatenate(halves) for halves in zip(*parts, strict=True)]
 
 
-def _mixed(labels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.intp]:
-    """All cases once, in an order of which any stretch holds the classes as the whole does."""
-    order = np.concatenate([rng.permutation(np.flatnonzero(labels == label)) for label in (0, 1)])
-    counts = [int((labels == label).sum()) for label in (0, 1)]
-    place = np.concatenate([(np.arange(count) + rng.random()) / max(count, 1) for count in counts])
-    return np.asarray(order[np.argsort(place, kind="stable")])
+def log_odds(labels: Tensor) -> float:
+    """The logarithm of the odds of label 1 among the cases: what a network that learned halves does not know."""
+    positive = float(labels.sum())
+    return float(np.log(positive / (len(labels) - positive)))
+
+
+def shifted(chances: Tensor, by: float) -> Tensor:
+    """Chances whose log odds are moved by so much (King and Zeng 2001, Political Analysis 9:137): from halves to a share."""
+    if not by:
+        return chances
+    odds = chances.double() * np.exp(by)
+    return (odds / (odds + 1 - chances.double())).to(chances)
 
 
 def fit_heads(

@@ -58,7 +58,7 @@ class ContrastAndMatching(Contrast):
         of_image = torch.cat([image, image[images], image[false_images]])
         of_table = torch.cat([table, table[false_tables], table[tables]])
         true = torch.arange(len(of_image), device=image.device) < len(image)
-        return clip_loss(logits), cross_entropy(self.matching(self.network.fused(of_image, of_table)), true.long())
+        return clip_loss(logits), cross_entropy(self.matching(self.network.fused(of_image, of_table)[:, 0]), true.long())
 
 
 def same_person(batch: Unlabelled) -> Tensor:

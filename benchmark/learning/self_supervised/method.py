@@ -16,7 +16,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.stages import Arrays
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.neural.inputs import Batch
-from benchmark.learning.self_supervised.finetuning import Recipe, best_epoch, finetune, fit_heads
+from benchmark.learning.self_supervised.finetuning import Recipe, finetune, fit_heads, log_odds, shifted
 from benchmark.learning.self_supervised.images import altered
 from benchmark.learning.self_supervised.losses import alignment, retrieval, uniformity
 from benchmark.learning.self_supervised.networks import Fusion, ImageEncoder, TableMLP, TableTokens, resnet_of
@@ -27,10 +27,13 @@ from benchmark.system.errors import UnknownNameError
 MODES = ("trainable", "frozen")
 STARTS = ("pretrained", "scratch")
 TOKENS = ("pooled", "all")
+FEATURES = ("table", "table+derived")
 READ = 128
 """Cases that are encoded at once."""
+LEAST = 512
+"""Cases that an epoch of pre-training sees at least [A]."""
 FIELDS = (
-    *("size", "width", "table_width", "edge", "tokens", "layers", "start", "cases"),
+    *("size", "width", "table_width", "edge", "tokens", "layers", "start", "cases", "features"),
     *("pretraining_epochs", "pretraining_rate", "batch", "decay"),
 )
 """What pre-training depends on, and what the sizes of the network depend on."""
@@ -47,11 +50,14 @@ class SelfSupervised:
     cases : how many of these cases are used, drawn at random; 0 for all.
     size : "paper" for the source's widths. width : channels of the ResNet's first convolution. table_width : of the table's
     embedding. edge : voxels along an axis that volumes are averaged to. layers : of transformers.
+    features : "table+derived" puts what the cohort measures on images behind the table's columns. A method that sees images has
+        these columns anyway.
     tokens : what the multimodal block sees: "pooled" one token of each modality, "all" the places of the image's last maps
         and a token for each column.
     pretraining_epochs, pretraining_rate, batch, decay : Adam's, under a warm-up and a cosine.
     epochs, samples, labelled_batch, learning_rate, patience : AdamW's in the training with labels with `mode=trainable`, an
-        epoch of which sees `samples` cases; with `mode=frozen` the heads are a logistic regression.
+        epoch of which sees `samples` cases, half of either label. The heads start as the logistic regression on all embeddings
+        that they are with `mode=frozen`. scratch_rate : the learning rate with `start=scratch`.
     """
 
     mode: str = "trainable"
@@ -62,6 +68,7 @@ class SelfSupervised:
     table_width: int = 128
     edge: int = 28
     layers: int = 2
+    features: str = "table"
     tokens: str = "pooled"
     pretraining_epochs: int = 20
     pretraining_rate: float = 1e-3
@@ -71,7 +78,8 @@ class SelfSupervised:
     samples: int = 512
     labelled_batch: int = 16
     patience: int = 10
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-4
+    scratch_rate: float = 1e-3
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Name -> result of the stage that this row builds on."""
     projections: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -83,7 +91,7 @@ class SelfSupervised:
 
     def __post_init__(self) -> None:
         """Set the sizes. Raises `UnknownNameError` for a mode, pre-training or tokens that there are not."""
-        for name, known in (("mode", MODES), ("start", STARTS), ("tokens", TOKENS)):
+        for name, known in (("mode", MODES), ("start", STARTS), ("tokens", TOKENS), ("features", FEATURES)):
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, str(getattr(self, name)), known)
         set_size(self, self.size, width=64, table_width=2048, edge=128)
@@ -92,29 +100,33 @@ class SelfSupervised:
         """What is learned without labels."""
         raise NotImplementedError(f"{type(self).__name__} must define objective(network)")
 
+    def block(self, image: int, table: int) -> nn.Module:
+        """From tokens of an image (b, t, image) and of a table (b, s, table) to tokens (b, ., width) of both."""
+        return Fusion(image, table, self.table_width, self.layers)
+
     @stage(sees={"unlabelled"}, fields=FIELDS, seconds=3600.0)
     def pretraining(self, seen: Seen, seed: int) -> Arrays:
-        """The objective's parts after pre-training, and the mean loss of each epoch."""
-        if self.start == "scratch":
-            return {"loss": np.zeros(0)}
+        """How tables become numbers; the objective's parts after pre-training, if any, and the mean loss of each epoch."""
         cases = self._chosen(seen.unlabelled)
-        encoding = self._encoding(cases)
+        derived = "image" in self._modalities or self.features == "table+derived"
+        encoding = Encoding.of(cases, self._modalities, self.edge, derived=derived)
+        if self.start == "scratch":
+            return {"loss": np.zeros(0), **encoding.as_arrays()}
         inputs = encoding.inputs(cases)
         objective = self._objective(encoding, inputs, seed)
-        schedule = Schedule(self.pretraining_epochs, self.batch, self.pretraining_rate, self.decay)
+        schedule = Schedule(self.pretraining_epochs, self.batch, self.pretraining_rate, self.decay, LEAST)
         loss = pretrain(objective, inputs, schedule, seed)
         state = {f"state.{name}": value.numpy() for name, value in objective.state_dict().items()}
         return {"loss": loss, **encoding.as_arrays(), **state}
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Train the heads, and the encoders unless these are frozen; stop by the validation AUC."""
-        pretrained = self.start == "pretrained"
-        arrays = self.stages["pretraining"] if pretrained else {}
-        self._coded = self._encoding(train) if not pretrained else Encoding.from_arrays(arrays, self._modalities, self.edge)
+        arrays = self.stages["pretraining"]
+        self._coded = Encoding.from_arrays(arrays, self._modalities, self.edge)
         learning, held_out = self._coded.inputs(train), self._coded.inputs(validation)
         objective = self._objective(self._coded, learning, seed)
         self.chosen: dict[str, Any] = {}
-        if pretrained:
+        if self.start == "pretrained":
             before = projections(objective, held_out)
             states = {name: torch.from_numpy(arrays[f"state.{name}"].copy()) for name in objective.state_dict()}
             objective.load_state_dict(states)
@@ -125,45 +137,49 @@ class SelfSupervised:
                 for when, pair in self.projections.items()
                 for name, value in agreement(*pair).items()
             }
-        self._network = objective.network
+        network = self._network = objective.network
         labels = [torch.from_numpy(np.asarray(part.labels, dtype=np.float32)) for part in (train, validation)]
-        network = self._network
+        network.eval()
+        seen, unseen = ([network.embedded(part)[name] for name in network.heads] for part in (learning, held_out))
+        heads: Any = list(network.heads.values())
+        self.chosen |= fit_heads(heads, seen, labels[0], unseen, labels[1])
+        self._log_odds = 0.0
         if self.mode == "frozen":
-            network.eval()
-            seen, unseen = ([network.embedded(part)[name] for name in network.heads] for part in (learning, held_out))
-            heads: Any = list(network.heads.values())
-            self.chosen |= fit_heads(heads, seen, labels[0], unseen, labels[1])
             return
+        self._log_odds = log_odds(labels[0])
+        with torch.no_grad():
+            for head in heads:
+                head.bias.sub_(self._log_odds)
 
         def logits_of(rows: Tensor, rng: np.random.Generator) -> Tensor:
             views, table = learning.at(rows)
             logits: Tensor = network(altered(views, rng) if views else {}, table)
             return logits
 
-        recipe = Recipe(self.epochs, self.samples, self.patience, self.labelled_batch, self.learning_rate, self.decay)
-        chances = partial(_chances, network, held_out)
-        self.history = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed)
-        scores = self.history["validation_auc"]
-        self.chosen |= {"best_epoch": best_epoch(self.history) + 1, "epochs": len(scores), "validation_auc": max(scores)}
+        rate = self.learning_rate if self.start == "pretrained" else self.scratch_rate
+        recipe = Recipe(self.epochs, self.samples, self.patience, self.labelled_batch, rate, self.decay)
+        self.history, chosen = finetune(
+            network, logits_of, labels[0], partial(self._chances, held_out), labels[1], recipe, seed
+        )
+        self.chosen |= chosen
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(label = 1), (n,)."""
-        inputs = self._coded.inputs(cases)
         with torch.inference_mode():
-            return np.asarray(torch.sigmoid(self._network.read(inputs)).double().numpy())
+            return np.asarray(self._chances(self._coded.inputs(cases)).double().numpy())
+
+    def _chances(self, inputs: Inputs) -> Tensor:
+        return shifted(torch.sigmoid(self._network.read(inputs)), self._log_odds)
 
     def explainable(self, cases: Cohort) -> tuple[nn.Module, Batch]:
         """The fitted network as a function of a batch, and the cases as it sees them: what `explain-image` shows."""
         inputs = self._coded.inputs(cases)
         views, table = inputs.at(torch.arange(len(inputs)))
-        return OfBatch(self._network), Batch(table, None, None, views)
+        return OfBatch(self._network, self._log_odds), Batch(table, None, None, views)
 
     @property
     def _modalities(self) -> frozenset[str]:
         return frozenset({"image", "table"} if "both" in self.heads else self.heads)
-
-    def _encoding(self, cases: Cohort) -> Encoding:
-        return Encoding.of(cases, self._modalities, self.edge)
 
     def _objective(self, encoding: Encoding, inputs: Inputs, seed: int) -> Objective:
         torch.manual_seed(seed)
@@ -181,15 +197,15 @@ class SelfSupervised:
 
 
 class OfBatch(nn.Module):
-    """A network as a function of a batch."""
+    """A network as a function of a batch, with what is added to its logits."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, added: float) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.added = network, added
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (b,)."""
-        logits: Tensor = self.network(batch.views, batch.table)
+        logits: Tensor = self.network(batch.views, batch.table) + self.added
         return logits
 
 
@@ -210,14 +226,14 @@ class Network(nn.Module):
                 if by_column
                 else TableMLP(len(columns), method.table_width)
             )
-        self.fusion: Fusion | None = None
+        self.fusion: Any = None
         if "both" in method.heads:
             assert self.image is not None and self.table is not None
-            self.fusion = Fusion(self.image.width, self.table.width, method.table_width, method.layers)
+            self.fusion = method.block(self.image.width, self.table.width)
         self.columns: Tensor = nn.Buffer(torch.zeros(0, dtype=torch.int64) if columns is None else columns)
         self._pooled = method.tokens == "pooled" and not method.column_tokens
         parts = {"image": self.image, "table": self.table, "both": self.fusion}
-        self.heads = nn.ModuleDict({name: nn.Linear(parts[name].width, 1) for name in method.heads})  # type: ignore[union-attr]
+        self.heads = nn.ModuleDict({name: nn.Linear(parts[name].width, 1) for name in method.heads})
 
     def forward(self, views: Mapping[str, Tensor], table: Tensor | None) -> Tensor:
         """Logits (b,)."""
@@ -230,12 +246,11 @@ class Network(nn.Module):
         found = {} if of_image is None else {"image": of_image.mean(1)}
         found |= {} if of_table is None else {"table": of_table[:, 0]}
         if of_image is not None and of_table is not None and self.fusion is not None:
-            found["both"] = self.fused(of_image, of_table)
+            found["both"] = self.fused(of_image, of_table)[:, 0]
         return found
 
     def fused(self, image: Tensor, table: Tensor) -> Tensor:
-        """What the table sees of the image, from the tokens of both: (b, width)."""
-        assert self.fusion is not None
+        """What the table's tokens see of the image, from the tokens of both: (b, s, width)."""
         if self._pooled:
             image, table = image.mean(1, keepdim=True), table[:, :1]
         fused: Tensor = self.fusion(image, table)
@@ -259,10 +274,6 @@ class Network(nn.Module):
 
 def _portions(cases: int) -> Iterator[Tensor]:
     return (torch.arange(start, min(start + READ, cases)) for start in range(0, cases, READ))
-
-
-def _chances(network: Network, inputs: Inputs) -> Tensor:
-    return torch.sigmoid(network.read(inputs))
 
 
 @torch.no_grad()

@@ -60,11 +60,14 @@ class Encoding:
     edge: int
 
     @classmethod
-    def of(cls, cases: Cohort, modalities: frozenset[str], edge: int) -> Encoding:
-        """Fitted on `cases`. Raises `BenchmarkError` where none has a table, or there is none at all."""
+    def of(cls, cases: Cohort, modalities: frozenset[str], edge: int, *, derived: bool) -> Encoding:
+        """Fitted on `cases`. Raises `BenchmarkError` where none has a table, or there is none at all.
+
+        derived : whether the table is followed by what is measured on the images, where the cohort has that.
+        """
         if not len(cases):
             raise BenchmarkError(f"{cases.name}: no case without label has {' and '.join(sorted(modalities))}, to pre-train on")
-        return cls(modalities, TableCoder.of(cases) if "table" in modalities else None, edge)
+        return cls(modalities, TableCoder.of(cases, derived=derived) if "table" in modalities else None, edge)
 
     def as_arrays(self) -> dict[str, NDArray[Any]]:
         """To be kept with weights that were trained on such tensors."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from torch import Tensor, nn
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.stages import Arrays
-from benchmark.learning.self_supervised.finetuning import Recipe, best_epoch, finetune, fit_heads, unsmoothed
+from benchmark.learning.self_supervised.finetuning import (
+    Recipe,
+    finetune,
+    fit_heads,
+    log_odds,
+    shifted,
+    unsmoothed,
+)
 from benchmark.learning.self_supervised.networks import TableMLP
 from benchmark.learning.self_supervised.signals import Signals, altered_signals
 from benchmark.learning.self_supervised.table import TableCoder
@@ -31,7 +39,8 @@ class SignalTable:
     mode : "frozen" trains the head alone, "trainable" the encoders too.
     width : of the signal's embedding. table_width : of the table's.
     epochs, samples, labelled_batch, learning_rate, decay, patience : AdamW's in the training with labels with `mode=trainable`,
-        an epoch of which sees `samples` cases; with `mode=frozen` the head is a logistic regression. smoothing : of the labels.
+        an epoch of which sees `samples` cases, half of either label. The head starts as the logistic regression on all
+        embeddings that it is with `mode=frozen`. smoothing : of the labels.
     """
 
     mode: str = "trainable"
@@ -78,32 +87,34 @@ class SignalTable:
             raise BenchmarkError(f"mode=frozen: the encoder of the {untrained[0]} was not pre-trained")
         labels = [torch.from_numpy(np.asarray(part.labels, dtype=np.float32)) for part in (train, validation)]
         network = self._network
-        self._smoothing = 0.0 if self.mode == "frozen" else self.smoothing
+        network.eval()
+        seen, unseen = (network.embedded(part) for part in (learning, held_out))
+        self.chosen: dict[str, Any] = fit_heads([network.head], [seen], labels[0], [unseen], labels[1])
+        self._smoothing, self._log_odds = 0.0, 0.0
         if self.mode == "frozen":
-            network.eval()
-            seen, unseen = (network.embedded(part) for part in (learning, held_out))
-            self.chosen: dict[str, Any] = fit_heads([network.head], [seen], labels[0], [unseen], labels[1])
             return
+        self._smoothing, self._log_odds = self.smoothing, log_odds(labels[0])
+        with torch.no_grad():
+            network.head.bias.sub_(self._log_odds)
 
         def logits_of(rows: Tensor, rng: np.random.Generator) -> Tensor:
             signals, table = learning.at(rows)
             logits: Tensor = network(None if signals is None else altered_signals(signals, rng), table)
             return logits
 
-        def chances() -> Tensor:
-            return unsmoothed(torch.sigmoid(network.read(held_out)), self._smoothing)
-
         rate, batch = self.learning_rate, self.labelled_batch
         recipe = Recipe(self.epochs, self.samples, self.patience, batch, rate, self.decay, self.smoothing)
-        self.history = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed)
-        scores = self.history["validation_auc"]
-        self.chosen = {"best_epoch": best_epoch(self.history) + 1, "epochs": len(scores), "validation_auc": max(scores)}
+        chances = partial(self._chances, held_out)
+        self.history, chosen = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed)
+        self.chosen |= chosen
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(label = 1), (n,)."""
         with torch.inference_mode():
-            chances = torch.sigmoid(self._network.read(self._inputs(cases)))
-            return np.asarray(unsmoothed(chances, self._smoothing).double().numpy())
+            return np.asarray(self._chances(self._inputs(cases)).double().numpy())
+
+    def _chances(self, inputs: Recordings) -> Tensor:
+        return shifted(unsmoothed(torch.sigmoid(self._network.read(inputs)), self._smoothing), self._log_odds)
 
     def _inputs(self, cases: Cohort) -> Recordings:
         signals = Signals(cases) if self._signal else None

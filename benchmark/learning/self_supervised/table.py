@@ -21,26 +21,30 @@ CLIP = 5.0
 
 @dataclass(frozen=True)
 class Column:
-    """How a column becomes values: `fill` for a missing one; a category has `levels`, a number `mean` and `deviation`."""
+    """How a column becomes values: `fill` for a missing one; a category has `levels`, a number `mean` and `deviation`.
+
+    derived : whether it is measured on the images.
+    """
 
     name: str
     fill: float | str
     levels: tuple[str, ...] = ()
     mean: float = 0.0
     deviation: float = 1.0
+    derived: bool = False
 
     @classmethod
-    def of(cls, values: pd.Series) -> Column:
+    def of(cls, values: pd.Series, *, derived: bool = False) -> Column:
         """Fitted on the values that are there; the most frequent fills, the least of several."""
         name, there = str(values.name), values.dropna()
         if not pd.api.types.is_numeric_dtype(values):
             words = there.astype(str)
-            return cls(name, min(words.mode(), default=""), tuple(sorted(words.unique())))
+            return cls(name, min(words.mode(), default=""), tuple(sorted(words.unique())), derived=derived)
         numbers = there.to_numpy(dtype=np.float64)
         fill = float(pd.Series(numbers).mode().min()) if len(numbers) else 0.0
         filled = np.append(numbers, np.full(len(values) - len(numbers), fill))
         deviation = float(filled.std())
-        return cls(name, fill, mean=float(filled.mean()), deviation=deviation if deviation > 0 else 1.0)
+        return cls(name, fill, mean=float(filled.mean()), deviation=deviation if deviation > 0 else 1.0, derived=derived)
 
     def values(self, column: pd.Series) -> NDArray[np.float64]:
         """(n, levels) of 0 and 1, a level that was not seen all 0; or (n, 1), standardised."""
@@ -58,21 +62,30 @@ class TableCoder:
     columns: tuple[Column, ...]
 
     @classmethod
-    def of(cls, cases: Cohort) -> TableCoder:
-        """Fitted on the cases that have a table. Raises `BenchmarkError` where none has."""
+    def of(cls, cases: Cohort, *, derived: bool = False) -> TableCoder:
+        """Fitted on the cases that have a table. Raises `BenchmarkError` where none has.
+
+        derived : whether columns that are measured on the images stand behind the table's own, where the cohort has such.
+        """
         if cases.table is None or not cases.having("table").any():
             raise BenchmarkError(f"{cases.name}: no case has a table, which this method trains on")
         there = cases.table[cases.having("table")]
-        return cls(tuple(Column.of(there[name]) for name in there))
+        columns = tuple(Column.of(there[name]) for name in there)
+        if derived and cases.derived is not None and (imaged := cases.having("image")).any():
+            measured = cases.derived[imaged]
+            columns += tuple(Column.of(measured[name], derived=True) for name in measured)
+        return cls(columns)
 
     def transform(self, cases: Cohort) -> Tensor:
         """(n, p) float32, zero for cases without a table. Raises `BenchmarkError` for a column that is not there."""
-        table = cases.table
-        missing = [each.name for each in self.columns if table is None or each.name not in table]
-        if table is None or missing:
-            raise BenchmarkError(f"{cases.name}: the table has no column '{missing[0]}'")
-        values = np.concatenate([each.values(table[each.name]) for each in self.columns], axis=1)
+        values = np.concatenate([each.values(self._column(each, cases)) for each in self.columns], axis=1)
         return torch.from_numpy((values * cases.having("table")[:, None]).astype(np.float32))
+
+    def _column(self, column: Column, cases: Cohort) -> pd.Series:
+        frame = cases.derived if column.derived else cases.table
+        if frame is None or column.name not in frame:
+            raise BenchmarkError(f"{cases.name}: the table has no column '{column.name}'")
+        return frame[column.name]
 
     @property
     def of_column(self) -> Tensor:

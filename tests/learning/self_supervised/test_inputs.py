@@ -12,7 +12,15 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities.image import ImageView
-from benchmark.learning.self_supervised.finetuning import Recipe, best_epoch, finetune, fit_heads, stratified, unsmoothed
+from benchmark.learning.self_supervised.finetuning import (
+    Recipe,
+    balanced,
+    finetune,
+    fit_heads,
+    log_odds,
+    shifted,
+    unsmoothed,
+)
 from benchmark.learning.self_supervised.images import Images, altered
 from benchmark.learning.self_supervised.table import TableCoder, corrupted
 from benchmark.system.errors import BenchmarkError, InvalidTraining
@@ -123,21 +131,53 @@ def test_both_slices_and_volumes_are_altered_in_space_alike():
     assert slices.shape == (5, 3, 16, 16)
 
 
-def test_an_epoch_is_class_stratified_and_as_long_as_asked():
+def test_half_of_each_batch_is_of_either_label_and_an_epoch_is_as_long_as_asked():
     labels = (np.arange(1000) % 10 == 0).astype(np.float32)
-    batches = stratified(labels, 512, 64, np.random.default_rng(0))
-    assert len(batches) == 8 and len(np.unique(np.concatenate(batches))) == 512
-    assert all(5 <= labels[rows].sum() <= 8 for rows in batches)
-    few = stratified(labels[:100], 512, 64, np.random.default_rng(0))
-    times = np.bincount(np.concatenate(few))
-    assert len(few) == 8 and times.sum() == 512 and set(times.tolist()) == {5, 6}
-    assert all(5 <= labels[rows].sum() <= 8 for rows in few)
-    assert np.bincount(np.concatenate(stratified(np.zeros(3, np.float32), 512, 64, np.random.default_rng(0)))).min() == 170
+    batches = balanced(labels, 512, 64, np.random.default_rng(0))
+    assert len(batches) == 8 and [labels[rows].sum() for rows in batches] == [32] * 8 and [*map(len, batches)] == [64] * 8
+    times = np.bincount(np.concatenate(batches), minlength=1000)
+    assert times[labels == 0].max() == 1 and set(times[labels == 1].tolist()) == {2, 3}
+    few = balanced(labels[:100], 512, 64, np.random.default_rng(0))
+    assert len(few) == 8 and np.bincount(np.concatenate(few), minlength=100).min() == 2
+    with pytest.raises(InvalidTraining, match="one class"):
+        balanced(np.zeros(3, np.float32), 512, 64, np.random.default_rng(0))
 
 
-def test_of_equal_aucs_the_lower_loss_decides_and_of_equal_ones_the_first():
-    history = {"loss": [], "validation_auc": [0.6, 0.7, 0.7, 0.7], "validation_loss": [0.1, 0.6, 0.5, 0.5]}
-    assert best_epoch(history) == 2
+def test_what_was_learned_from_halves_is_moved_back_to_the_share_of_the_training_part():
+    labels = torch.tensor([1.0] + [0.0] * 9)
+    by = log_odds(labels)
+    assert float(shifted(torch.tensor(0.5), by)) == pytest.approx(0.1)
+    chances = torch.linspace(0.001, 0.999, 50)
+    odds = chances / (1 - chances)
+    torch.testing.assert_close(shifted(chances, by), odds / 9 / (1 + odds / 9))
+    assert torch.equal(shifted(chances, 0.0), chances)
+
+
+class Constant(torch.nn.Module):
+    """One logit for everybody."""
+
+    def __init__(self, start: float = 0.0):
+        super().__init__()
+        self.logit = torch.nn.Parameter(torch.tensor(start))
+
+
+@pytest.mark.parametrize(
+    ("aucs", "best"),
+    [([0.6, 0.7, 0.7, 0.7], 1), ([0.7, 0.7, 0.6, 0.5], 0), ([0.5, 0.5, 0.5, 0.6], 3)],
+    ids=["first", "start", "last"],
+)
+def test_the_best_epoch_has_the_highest_auc_and_the_start_counts_as_one(aucs: list[float], best: int):
+    validation = torch.tensor([1.0] * 10 + [0.0])
+    module, epoch = Constant(), iter(aucs)
+
+    def chances() -> torch.Tensor:
+        below = round(10 * (1 - next(epoch)))  # positives that lie below the one negative
+        return torch.tensor([0.1] * below + [0.9] * (10 - below) + [0.5])
+
+    recipe = Recipe(epochs=3, samples=2, patience=10, batch=2, rate=0.05, decay=0.0)
+    labels = torch.tensor([1.0, 0.0])
+    _, chosen = finetune(module, lambda rows, rng: module.logit.expand(len(rows)), labels, chances, validation, recipe, 0)
+    assert chosen["best_epoch"] == best and chosen["epochs"] == 3 and chosen["validation_auc"] == max(aucs)
 
 
 def test_heads_on_frozen_embeddings_are_a_logistic_regression_on_all_of_them():
@@ -184,20 +224,16 @@ def test_smoothing_is_undone_and_the_order_kept():
     assert torch.equal(unsmoothed(chances, 0.0), chances)
 
 
-@pytest.mark.parametrize(("smoothing", "chance"), [(0.0, 0.75), (0.2, 0.7)])
-def test_smoothed_labels_draw_the_learned_chance_towards_a_half(smoothing: float, chance: float):
-    class Constant(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.logit = torch.nn.Parameter(torch.zeros(()))
-
-    module, labels = Constant(), torch.tensor([1.0, 1, 1, 0])
+@pytest.mark.parametrize(("smoothing", "positives", "chance"), [(0.0, 3, 0.75), (0.2, 3, 0.75), (0.0, 1, 0.25)])
+def test_smoothed_labels_and_halves_are_undone_in_what_is_predicted(smoothing: float, positives: int, chance: float):
+    module, labels = Constant(1.0), torch.tensor([1.0] * positives + [0.0] * (4 - positives))
     seen = []
 
     def chances() -> torch.Tensor:
-        seen.append(float(torch.sigmoid(module.logit.detach())))
-        return torch.full((4,), seen[-1])
+        learned = unsmoothed(torch.sigmoid(module.logit.detach()).expand(4), smoothing)
+        seen.append(shifted(learned, log_odds(labels)))
+        return seen[-1]
 
     recipe = Recipe(epochs=300, samples=4, patience=300, batch=4, rate=0.05, decay=0.0, smoothing=smoothing)
     finetune(module, lambda rows, rng: module.logit.expand(len(rows)), labels, chances, labels, recipe, 0)
-    assert seen[-1] == pytest.approx(chance, abs=1e-3)
+    assert float(seen[-1][0]) == pytest.approx(chance, abs=1e-3)
