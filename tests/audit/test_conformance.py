@@ -30,6 +30,7 @@ SMALLER = {
     "late-average": {},
     "self-supervised": {"epochs": 2, "samples": 64, "pretraining_epochs": 2},
     "ssmsrpm": {"epochs": 2, "samples": 64, "pretraining_epochs": 2},
+    "image-table-net": {"epochs": 2, "samples": 64},
     "ecg-net": {"epochs": 2, "samples": 64},
     "ecg-mae": {"epochs": 2, "samples": 64, "masking_epochs": 2},
     **dict.fromkeys(

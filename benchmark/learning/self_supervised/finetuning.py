@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmark.learning.neural.loop import History, _auc, _log_loss
 from benchmark.system.errors import InvalidTraining
@@ -48,6 +50,7 @@ def finetune(
     validation: Tensor,
     recipe: Recipe,
     seed: int,
+    pretrained: Sequence[nn.Module] = (),
 ) -> tuple[History, dict[str, float]]:
     """Train the module in place, and leave it with the weights of its best epoch, in evaluation mode.
 
@@ -55,7 +58,9 @@ def finetune(
     weights that it starts from count as epoch 0. Returns the figures of the epochs from 1 on, and what was chosen.
 
     logits_of(rows, rng) : (b,) of training cases, whose images are altered by `rng`. chances() : P(label = 1) of the validation
-    cases, whose labels are `validation`. Raises `InvalidTraining` where the loss is no finite number, and for one class.
+    cases, whose labels are `validation`. pretrained : parts of the module whose batch normalisation keeps the statistics of
+    their pre-training: with those of small batches the heads that were fitted before would be worthless. Raises
+    `InvalidTraining` where the loss is no finite number, and for one class.
     """
     rng = np.random.default_rng(seed)
     parameters = [each for each in module.parameters() if each.requires_grad]
@@ -65,8 +70,11 @@ def finetune(
     module.eval()
     best, best_score = 0, _scored(validation, chances())
     kept = deepcopy(module.state_dict())
+    norms = norms_of(pretrained)
     for epoch in range(1, recipe.epochs + 1):
         module.train()
+        for norm in norms:
+            norm.eval()
         total, batches = 0.0, balanced(labels.numpy(), recipe.samples, recipe.batch, rng)
         for rows in batches:
             places = torch.from_numpy(rows)
@@ -124,8 +132,30 @@ def shifted(chances: Tensor, by: float) -> Tensor:
     """Chances whose log odds are moved by so much (King and Zeng 2001, Political Analysis 9:137): from halves to a share."""
     if not by:
         return chances
-    odds = chances.double() * np.exp(by)
+    odds = chances.double() * math.exp(by)
     return (odds / (odds + 1 - chances.double())).to(chances)
+
+
+def norms_of(parts: Iterable[nn.Module]) -> list[_BatchNorm]:
+    """The batch normalisations in some modules."""
+    return [each for part in parts for each in part.modules() if isinstance(each, _BatchNorm)]
+
+
+def settle(untrained: Iterable[nn.Module], read: Callable[[], object]) -> None:
+    """Give batch normalisations that were never trained the statistics of the cases that `read` sends through the network.
+
+    The network is in evaluation mode before and after.
+    """
+    norms = norms_of(untrained)
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+        norm.train()
+    read()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
 
 
 def fit_heads(

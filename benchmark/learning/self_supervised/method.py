@@ -16,7 +16,7 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.stages import Arrays
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.neural.inputs import Batch
-from benchmark.learning.self_supervised.finetuning import Recipe, finetune, fit_heads, log_odds, shifted
+from benchmark.learning.self_supervised.finetuning import Recipe, finetune, fit_heads, log_odds, settle, shifted
 from benchmark.learning.self_supervised.images import altered
 from benchmark.learning.self_supervised.losses import alignment, retrieval, uniformity
 from benchmark.learning.self_supervised.networks import Fusion, ImageEncoder, TableMLP, TableTokens, resnet_of
@@ -140,6 +140,8 @@ class SelfSupervised:
         network = self._network = objective.network
         labels = [torch.from_numpy(np.asarray(part.labels, dtype=np.float32)) for part in (train, validation)]
         network.eval()
+        if self.start == "scratch":
+            settle([network], lambda: network.embedded(learning))
         seen, unseen = ([network.embedded(part)[name] for name in network.heads] for part in (learning, held_out))
         heads: Any = list(network.heads.values())
         self.chosen |= fit_heads(heads, seen, labels[0], unseen, labels[1])
@@ -158,9 +160,8 @@ class SelfSupervised:
 
         rate = self.learning_rate if self.start == "pretrained" else self.scratch_rate
         recipe = Recipe(self.epochs, self.samples, self.patience, self.labelled_batch, rate, self.decay)
-        self.history, chosen = finetune(
-            network, logits_of, labels[0], partial(self._chances, held_out), labels[1], recipe, seed
-        )
+        chances, kept = partial(self._chances, held_out), [network] if self.start == "pretrained" else []
+        self.history, chosen = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed, kept)
         self.chosen |= chosen
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from benchmark.learning.self_supervised.finetuning import (
     finetune,
     fit_heads,
     log_odds,
+    settle,
     shifted,
     unsmoothed,
 )
@@ -88,6 +89,8 @@ class SignalTable:
         labels = [torch.from_numpy(np.asarray(part.labels, dtype=np.float32)) for part in (train, validation)]
         network = self._network
         network.eval()
+        pretrained = [network.encoders[name] for name in starts]
+        settle((each for name, each in network.encoders.items() if name not in starts), lambda: network.embedded(learning))
         seen, unseen = (network.embedded(part) for part in (learning, held_out))
         self.chosen: dict[str, Any] = fit_heads([network.head], [seen], labels[0], [unseen], labels[1])
         self._smoothing, self._log_odds = 0.0, 0.0
@@ -105,7 +108,7 @@ class SignalTable:
         rate, batch = self.learning_rate, self.labelled_batch
         recipe = Recipe(self.epochs, self.samples, self.patience, batch, rate, self.decay, self.smoothing)
         chances = partial(self._chances, held_out)
-        self.history, chosen = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed)
+        self.history, chosen = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed, pretrained)
         self.chosen |= chosen
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:

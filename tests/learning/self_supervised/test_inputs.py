@@ -18,6 +18,7 @@ from benchmark.learning.self_supervised.finetuning import (
     finetune,
     fit_heads,
     log_odds,
+    settle,
     shifted,
     unsmoothed,
 )
@@ -237,3 +238,27 @@ def test_smoothed_labels_and_halves_are_undone_in_what_is_predicted(smoothing: f
     recipe = Recipe(epochs=300, samples=4, patience=300, batch=4, rate=0.05, decay=0.0, smoothing=smoothing)
     finetune(module, lambda rows, rng: module.logit.expand(len(rows)), labels, chances, labels, recipe, 0)
     assert float(seen[-1][0]) == pytest.approx(chance, abs=1e-3)
+
+
+def test_untrained_normalisation_takes_the_statistics_of_the_cases_and_trained_normalisation_keeps_its_own():
+    values = 5 + 3 * torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
+    network = torch.nn.Sequential(torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    network.eval()
+    settle([network], lambda: [network(part) for part in values.split(128)])
+    torch.testing.assert_close(network[0].running_mean, values.mean(0))
+    assert not network[0].training and network[0].momentum == 0.1
+    labels = (torch.arange(256) % 2).float()
+    recipe = Recipe(epochs=2, samples=64, patience=2, batch=8, rate=0.05, decay=0.0)
+
+    def logits_of(rows: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        return network(values[rows] + 1).squeeze(1)
+
+    def chances() -> torch.Tensor:
+        return torch.sigmoid(network(values).detach().squeeze(1))
+
+    before = network[0].running_mean.clone()
+    finetune(network, logits_of, labels, chances, labels, recipe, 0, [network])
+    torch.testing.assert_close(network[0].running_mean, before)
+    seen = []
+    finetune(network, logits_of, labels, lambda: seen.append(network[0].running_mean.clone()) or chances(), labels, recipe, 0)
+    assert not torch.allclose(seen[-1], before)
