@@ -34,7 +34,10 @@ PAIRS = {
     "off": (),
 }
 """What `transfer` brings together."""
-OF_IMAGES = ("size", "image_width", "edge", "cases", "image_epochs", "pretraining_rate", "batch", "transfer")
+OF_IMAGES = (
+    *("size", "image_width", "edge", "cases", "transfer"),
+    *("image_epochs", "pretraining_rate", "pretraining_least", "batch"),
+)
 TEMPERATURE = 0.1
 
 
@@ -45,9 +48,10 @@ TEMPERATURE = 0.1
     "arXiv 2308.05764",
     differences="no code is public. Kept: a masked autoencoder of ECGs, an image encoder of its own pre-training, contrast of "
     "image with ECG and of image with table (cosine / 0.1, projections of 128), training on ECG and table. [A] the autoencoder "
-    "and the training of `ecg-mae`; SimCLR on images for 20 epochs with a ResNet of width 16 (`size=paper`: ResNet-50); 10 "
-    "epochs of contrast; one linear head on both embeddings. `start=scratch`: no autoencoder; `transfer=off`: no images, "
-    "`transfer=table`: contrast of ECG and table in place of images, `transfer=all`: beside them",
+    "and the training of `ecg-mae`; SimCLR on images for 20 epochs with a ResNet of width 16 (`size=paper`: ResNet-50), 10 "
+    "epochs of contrast, each of 512 cases at least, fewer several times; one linear head on both embeddings. "
+    "`start=scratch`: no autoencoder; `transfer=off`: no images, `transfer=table`: contrast of ECG and table in place of "
+    "images, `transfer=all`: beside them",
     fit_modalities={"image", "signal", "table"},
     predict_modalities={"signal", "table"},
     validation="early-stopping",
@@ -68,7 +72,8 @@ class CardioSSL(ECGMAE):
     """Autoencoder(ECG), SimCLR(image); contrast of image with ECG and table; transformer(ECG) and MLP(table) -> logit.
 
     transfer : what is brought together, see `PAIRS`. image_width : channels of the ResNet's first convolution. edge : voxels
-    along an axis that volumes are averaged to. image_epochs, transfer_epochs, pretraining_rate, batch : of SimCLR and contrast.
+    along an axis that volumes are averaged to. image_epochs, transfer_epochs, pretraining_rate, batch : of SimCLR and contrast,
+    an epoch of which sees at least `pretraining_least` cases: fewer are gone through several times.
     """
 
     transfer: str = "image"
@@ -77,6 +82,7 @@ class CardioSSL(ECGMAE):
     image_epochs: int = 20
     transfer_epochs: int = 10
     pretraining_rate: float = 1e-3
+    pretraining_least: int = 512
     batch: int = 64
 
     def __post_init__(self) -> None:
@@ -132,7 +138,7 @@ class CardioSSL(ECGMAE):
         return super().coder(train) if self.transfer == "off" else TableCoder.from_array(self.stages["transferring"]["coder"])
 
     def _schedule(self, epochs: int) -> Schedule:
-        return Schedule(epochs, self.batch, self.pretraining_rate, 0.0)
+        return Schedule(epochs, self.batch, self.pretraining_rate, 0.0, self.pretraining_least)
 
     @property
     def _compared(self) -> set[str]:

@@ -18,6 +18,7 @@ from benchmark.cells.stages import RowStages
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities.image import ImageView
 from benchmark.data.splits import Split
+from benchmark.learning.self_supervised.pretraining import Objective
 from benchmark.learning.self_supervised.signal_table import SignalTable
 from benchmark.learning.self_supervised.signals import Signals
 from benchmark.learning.stages import Seen, declared_stages
@@ -28,7 +29,7 @@ from tools.ecg_figures import restoration
 
 LEADS = ("I", "II", "V1", "V2")
 ECG = {"width": 16, "patch": 50, "layers": 1, "heads": 2, "decoder": 8, "table_width": 16, "masking_epochs": 2, "epochs": 3}
-SMALL = {**ECG, "image_width": 4, "image_epochs": 2, "transfer_epochs": 2}
+SMALL = {**ECG, "image_width": 4, "image_epochs": 2, "transfer_epochs": 2, "pretraining_least": 0}
 
 
 def made(cases: int, seed: int, prefix: str = "c") -> Cohort:
@@ -55,9 +56,11 @@ TRAIN, VALIDATION, TEST, POOL = (
 FITTING = frozenset({"signal", "table", "image"})
 
 
-def built(method: SignalTable, modalities: frozenset[str] = FITTING, train: Cohort = TRAIN, seed: int = 5) -> dict[str, Any]:
+def built(
+    method: SignalTable, modalities: frozenset[str] = FITTING, train: Cohort = TRAIN, seed: int = 5, pool: Cohort = POOL
+) -> dict[str, Any]:
     """The stages' results on the pool, each after those that it builds on."""
-    learning = replace(train.only(modalities), pool=replace(POOL, labels=None).only(modalities))
+    learning = replace(train.only(modalities), pool=replace(pool, labels=None).only(modalities))
     for declared in declared_stages(type(method)):
         seen = Seen(declared, learning, VALIDATION.only(modalities))
         method.stages = {**method.stages, declared.name: getattr(method, declared.name)(seen, seed)}
@@ -165,6 +168,17 @@ def test_encoders_go_from_stage_to_stage_and_a_frozen_row_keeps_them() -> None:
     fitted(trainable, FITTING)
     kept = trainable.stages["transferring"]
     assert any((value != kept[f"state.network.signal.{key}"]).any() for key, value in weights(trainable, "signal").items())
+
+
+def test_few_cases_do_not_mean_few_steps_of_pre_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 cases make one batch; nine passes make the 512 that an epoch sees at least."""
+    trained: list[str] = []
+    monkeypatch.setattr(Objective, "stepped", lambda objective: trained.append(type(objective).__name__))
+    method = CardioSSL(**{**SMALL, "pretraining_least": 512}, start="scratch")
+    stages = built(method, train=TRAIN.take(np.arange(20)), pool=POOL.take(np.arange(60)))
+    assert len(trained) == 2 * 2 * 9 and len(set(trained)) == 2
+    assert len(stages["imaging"]["loss"]) == len(stages["transferring"]["loss"]) == 2
+    assert CardioSSL().pretraining_least == 512
 
 
 @pytest.mark.slow
