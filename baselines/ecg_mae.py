@@ -33,10 +33,12 @@ FIELDS = (
     family="self-supervised",
     reference="masked autoencoder, He et al. 2022, CVPR, arXiv 2111.06377; of ECGs, Turgut et al. 2023, arXiv 2308.05764",
     differences="kept: patches of one lead and 100 samples, three quarters masked, fixed places in lead and time, loss 0.9 "
-    "squared error + 0.1 (1 - correlation) on masked patches. [A] width 64, 2 layers, 2 heads and a decoder of 64 in place of "
-    "384, 3, 6 and 256 (`size=paper`), 40 epochs of pre-training, Adam 3e-3, batches of 16; at most 30 epochs of training, "
-    "512 cases each in batches of 16, labels smoothed by 0.1, which predictions undo, recordings altered by Fourier "
-    "surrogates, factors and noise; with `mode=frozen` a logistic regression. `start=scratch` is the same "
+    "squared error + 0.1 (1 - correlation) on masked patches, recordings cut at 4 SD of all leads, then rid of their baseline, "
+    "then each group of leads of unit SD: networks see no millivolts. [A] the cut is about each lead's median in place of 0, "
+    "and the baseline what is slower than 0.5 Hz in place of a smooth asymmetric curve; width 64, 2 layers, 2 heads and a "
+    "decoder of 64 in place of 384, 3, 6 and 256 (`size=paper`), 40 epochs of pre-training, Adam 3e-3, batches of 16; at most "
+    "30 epochs of training, 512 cases each in batches of 16, labels smoothed by 0.1, which predictions undo, recordings "
+    "altered by Fourier surrogates, factors and noise; with `mode=frozen` a logistic regression. `start=scratch` is the same "
     "network without pre-training",
     fit_modalities={"signal"},
     predict_modalities={"signal"},

@@ -145,7 +145,7 @@ def draw_restored(restored: Restored, case: int, signals: Signals, path: Path) -
     own, network, hidden = (
         each[case].reshape(leads, -1, *each.shape[2:]) for each in (restored.own, restored.network, restored.hidden)
     )
-    figure, axes = _leads(signals.leads)
+    figure, axes = _leads(signals.leads, 1.1 * float(own.abs().max()))
     time = np.arange(own.shape[1] * width) / signals.hertz
     for lead, axis in enumerate(axes):
         axis.plot(time, own[lead].flatten(), color="0.2", linewidth=0.7, label="as recorded")
@@ -160,17 +160,18 @@ def draw_falls(signals: Signals, case: int, falls: NDArray[np.float64], path: Pa
     recording = signals.values[case].float().numpy()
     seconds = recording.shape[1] / signals.hertz
     largest = max(float(np.abs(falls).max()), 1e-9)
-    figure, axes = _leads(signals.leads)
+    height = 1.1 * float(np.abs(recording).max())
+    figure, axes = _leads(signals.leads, height)
     for lead, axis in enumerate(axes):
-        extent = (0, seconds, -4.5, 4.5)
+        extent = (0, seconds, -height, height)
         shown = axis.imshow(falls[lead][None], extent=extent, aspect="auto", cmap="PuOr", vmin=-largest, vmax=largest)
         axis.plot(np.arange(recording.shape[1]) / signals.hertz, recording[lead], color="0.1", linewidth=0.7)
     figure.colorbar(shown, ax=list(axes), label="fall of the logit when the stretch is silenced", shrink=0.6)
     figure.savefig(path, dpi=120)
 
 
-def _leads(names: tuple[str, ...]) -> tuple[Any, Any]:
-    """A row of axes for each lead, which share their time."""
+def _leads(names: tuple[str, ...], height: float) -> tuple[Any, Any]:
+    """A row of axes for each lead, which share their time and show values from -height to height."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 0.8 * len(names) + 1), layout="constrained")
@@ -178,7 +179,7 @@ def _leads(names: tuple[str, ...]) -> tuple[Any, Any]:
     for axis, name in zip(axes, names, strict=True):
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
         axis.set_yticks([])
-        axis.set_ylim(-4.5, 4.5)
+        axis.set_ylim(-height, height)
     axes[-1].set_xlabel("seconds")
     return figure, axes
 

@@ -23,7 +23,7 @@ JITTER, RESCALED, PHASE = 0.1, 0.2, 0.1
 
 
 class Signals:
-    """The recordings of some cases, (n, leads, samples) float16: baseline out, cut at 4 SD, of unit deviation by lead group.
+    """The recordings of some cases, (n, leads, samples) float16: cut at 4 SD, baseline out, of unit deviation by lead group.
 
     A recording is prepared by itself, so nothing is learned from others; a case without one is zero throughout. Raises
     `BenchmarkError` where no case has a recording.

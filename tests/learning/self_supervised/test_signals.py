@@ -153,7 +153,37 @@ def test_a_baseline_goes_and_leads_of_a_group_keep_their_proportions() -> None:
     sizes = made[0, :, inside].std(axis=1)
     assert sizes[1] / sizes[0] == pytest.approx(2, rel=1e-3) and sizes[2] / sizes[0] == pytest.approx(3, rel=1e-3)
     assert [round(float(np.sqrt((sizes[group] ** 2).mean())), 1) for group in lead_groups(LEADS)] == [1.0, 1.0, 1.0]
-    assert np.abs(made).max() <= 4
+
+
+def beats(high: float, offset: float = 0.0) -> np.ndarray:
+    """(1, 8, 1000) at 100 Hz: a wave of 5 Hz and height 1, and in the first lead ten peaks of one sample."""
+    made = np.repeat(np.sin(2 * np.pi * 5 * np.arange(1000) / 100)[None, None], 8, axis=1)
+    made[0, 0, 50::100] = high
+    return made + offset
+
+
+def test_a_recording_is_cut_at_4_sd_of_all_its_leads_and_only_then_filtered_and_scaled() -> None:
+    limit = 4 * np.sqrt((7 * 0.5 + 0.5 * 0.99 + 100.0**2 / 100) / 8)  # half the square of the wave; a hundredth are peaks
+    expected = steady(beats(limit), 100.0)
+    for places in lead_groups(LEADS):
+        expected[:, places] /= expected[:, places].std()
+    np.testing.assert_allclose(prepared(beats(100.0), 100.0, lead_groups(LEADS)), expected, rtol=0.02, atol=0.02)
+
+
+def test_what_is_within_4_sd_of_the_recording_stays_whole_in_a_small_group_of_leads() -> None:
+    """Peaks in a limb lead of more than four deviations of the limb leads, beside chest leads of twenty times their size."""
+    signals = beats(5.0)
+    signals[:, 6:] *= 20
+    made = prepared(signals, 100.0, lead_groups(LEADS))[0, 0]
+    whole = steady(signals, 100.0)[0]
+    np.testing.assert_allclose(made, whole[0] / whole[:3].std())
+    assert made.max() > 4
+
+
+def test_an_electrode_whose_zero_lies_elsewhere_loses_nothing() -> None:
+    apart, groups = slice(200, 800), lead_groups(LEADS)
+    made = prepared(beats(100.0, offset=1e3), 100.0, groups)[..., apart]
+    np.testing.assert_allclose(made, prepared(beats(100.0), 100.0, groups)[..., apart], atol=1e-6)
 
 
 def test_leads_are_grouped_by_name_whatever_their_order() -> None:
