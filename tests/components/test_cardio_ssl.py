@@ -170,6 +170,19 @@ def test_encoders_go_from_stage_to_stage_and_a_frozen_row_keeps_them() -> None:
     assert any((value != kept[f"state.network.signal.{key}"]).any() for key, value in weights(trainable, "signal").items())
 
 
+def test_the_autoencoder_is_trained_by_the_source_s_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[torch.optim.Optimizer] = []
+    made = torch.optim.AdamW.__init__
+
+    def kept(optimiser: torch.optim.AdamW, *options: Any, **more: Any) -> None:
+        made(optimiser, *options, **more)
+        used.append(optimiser)
+
+    monkeypatch.setattr(torch.optim.AdamW, "__init__", kept)
+    built(ECGMAE(**ECG), frozenset({"signal"}))
+    assert [(each.defaults["betas"], each.defaults["weight_decay"]) for each in used] == [((0.9, 0.95), 0.05)]
+
+
 def test_few_cases_do_not_mean_few_steps_of_pre_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """60 cases make one batch; nine passes make the 512 that an epoch sees at least."""
     trained: list[str] = []

@@ -129,6 +129,7 @@ class Schedule:
     """Epochs, of which the first tenth warm up, cases per batch, the highest learning rate of Adam, and its weight decay.
 
     least : an epoch sees at least so many cases: fewer are gone through several times, so that few cases do not mean few steps.
+    decoupled : whether weights decay by themselves (AdamW) and not as a penalty in the gradient. betas : Adam's.
     """
 
     epochs: int
@@ -136,6 +137,8 @@ class Schedule:
     rate: float
     decay: float
     least: int = 0
+    decoupled: bool = False
+    betas: tuple[float, float] = (0.9, 0.999)
 
 
 def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int) -> NDArray[np.float64]:
@@ -146,7 +149,8 @@ def pretrain(objective: Objective, inputs: Inputs, schedule: Schedule, seed: int
     if len(inputs) < FEWEST:
         raise BenchmarkError(f"pre-training needs {FEWEST} cases or more, not {len(inputs)}")
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(objective.parameters(), schedule.rate, weight_decay=schedule.decay, fused=True)
+    adam = torch.optim.AdamW if schedule.decoupled else torch.optim.Adam
+    optimiser = adam(objective.parameters(), schedule.rate, schedule.betas, weight_decay=schedule.decay, fused=True)
     warmup = max(schedule.epochs // 10, 1)
     losses = []
     objective.train()

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from benchmark.learning.layers.signals import PatchTransformer, ResidualConvolutions, sine_places
+from benchmark.learning.neural.loop import rate_factor
 from benchmark.learning.recordings import lead_groups, prepared, steady
-from benchmark.learning.self_supervised.pretraining import Schedule, pretrain
+from benchmark.learning.self_supervised.pretraining import Inputs, Objective, Schedule, Unlabelled, pretrain
 from benchmark.learning.self_supervised.signals import (
     MaskedAutoencoder,
     SignalBatch,
@@ -132,6 +133,51 @@ def interpolated(signals: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
         if there.any():
             made[case, lead] = np.interp(time, time[there], values[case, lead, there])
     return torch.from_numpy(made)
+
+
+class Still(Objective):
+    """A weight that no loss moves, and one that a loss of constant slope moves."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.unmoved, self.moved = (torch.nn.Parameter(torch.ones(())) for _ in range(2))
+
+    def forward(self, batch: Unlabelled) -> torch.Tensor:
+        return 0.0 * self.unmoved + self.moved
+
+
+def test_decoupled_decay_shrinks_a_weight_by_rate_times_decay_a_step_and_a_penalty_by_the_rate() -> None:
+    inputs = Inputs(torch.zeros(4, 1), None, torch.arange(4))
+    after = {}
+    for decoupled in (True, False):
+        objective = Still()
+        pretrain(objective, inputs, Schedule(1, 4, 0.1, 0.05, decoupled=decoupled, betas=(0.9, 0.95)), 0)
+        after[decoupled] = objective.unmoved.item(), objective.moved.item()
+    rate = 0.1 * rate_factor(0, 1, 1)
+    assert after[True] == pytest.approx((1 - 0.05 * rate, 1 - 0.05 * rate - rate))
+    assert after[False] == pytest.approx((1 - rate, 1 - rate))
+
+
+def test_betas_are_those_of_the_schedule() -> None:
+    """With the first beta 0 Adam steps by each gradient alone; with .9 the noise of earlier steps stays in it."""
+    inputs = Inputs(torch.zeros(4, 1), None, torch.arange(4))
+    made = []
+    for betas in ((0.9, 0.999), (0.9, 0.95), (0.0, 0.95)):
+        objective = Turned()
+        pretrain(objective, inputs, Schedule(6, 4, 0.1, 0.0, betas=betas), 0)
+        made.append(objective.moved.item())
+    assert len(set(made)) == 3
+
+
+class Turned(Objective):
+    """A weight whose slope is its square."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.moved = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, batch: Unlabelled) -> torch.Tensor:
+        return self.moved**3
 
 
 def test_masks_are_drawn_by_the_batch_alone() -> None:
