@@ -19,7 +19,8 @@ PIECE = 256
 HEAD = 32
 """Width of an attention head of the decoder [A]."""
 JITTER, RESCALED, PHASE = 0.1, 0.2, 0.1
-"""Deviations of noise and of each lead's factor, and the largest turn of a phase, as a share of a half turn [A]."""
+"""Deviations of noise, as a share of the recording's own, and of its factor; the largest turn of a phase, as a share of a half
+turn [A]."""
 
 
 class Signals:
@@ -51,19 +52,20 @@ class Signals:
 
 
 def altered_signals(signals: Tensor, rng: np.random.Generator) -> Tensor:
-    """Each recording as a Fourier surrogate in half of the cases, then each lead by a factor of its own, with noise.
+    """Each recording as a Fourier surrogate in half of the cases, then by a factor of its own, with noise of a share of its SD.
 
-    A surrogate keeps the amplitudes and turns the phases a little, of all leads alike, so that leads still fit each other.
+    A surrogate keeps the amplitudes and turns the phases a little. Both are the same for all leads of a recording, so that
+    these still fit each other, as II = I + III.
     """
-    cases, leads, samples = signals.shape
+    cases, _, samples = signals.shape
     spectrum = torch.fft.rfft(signals, dim=2)
     turned = PHASE * np.pi * rng.uniform(-1, 1, (cases, 1, spectrum.shape[2])) * (rng.random((cases, 1, 1)) < 0.5)
     turned[..., 0] = 0.0
     phases = torch.from_numpy(turned).to(signals)
     surrogate = torch.fft.irfft(spectrum * torch.polar(torch.ones_like(phases), phases), n=samples, dim=2)
-    factors = torch.from_numpy(rng.normal(1.0, RESCALED, (cases, leads, 1))).to(signals)
+    factors = torch.from_numpy(rng.normal(1.0, RESCALED, (cases, 1, 1))).to(signals)
     noise = torch.from_numpy(rng.standard_normal(signals.shape, dtype=np.float32)).to(signals)
-    altered: Tensor = surrogate * factors + JITTER * noise
+    altered: Tensor = surrogate * factors + JITTER * signals.std(dim=(1, 2), keepdim=True) * noise
     return altered
 
 

@@ -248,5 +248,22 @@ def test_altered_signals_keep_their_leads_together_and_follow_the_seed() -> None
     assert min(correlation) > 0.9
 
 
+def test_a_factor_is_the_recording_s_so_that_lead_ii_is_still_the_sum_of_i_and_iii() -> None:
+    first, third = waves(60, 1, 400), torch.flip(waves(61, 1, 400)[:60], dims=(2,))
+    signals = torch.cat([first, first + third, third], dim=1)
+    made = altered_signals(signals, np.random.default_rng(0))
+    left = (made[:, 1] - made[:, 0] - made[:, 2]).std(dim=1) / signals.std(dim=(1, 2))
+    torch.testing.assert_close(left, torch.full_like(left, 0.1 * 3**0.5), rtol=0.2, atol=0)  # noise of three leads
+    kept = (made * signals).sum(dim=(1, 2)) / signals.square().sum(dim=(1, 2))
+    assert kept.std() > 0.1
+
+
+def test_noise_is_a_share_of_the_recording_so_that_its_unit_plays_no_part_and_none_stays_none() -> None:
+    signals = waves(20, samples=400)
+    made, larger = (altered_signals(size * signals, np.random.default_rng(0)) for size in (1, 1000))
+    torch.testing.assert_close(larger, 1000 * made, rtol=1e-4, atol=1e-2)
+    assert not altered_signals(torch.zeros(3, 2, 400), np.random.default_rng(0)).any()
+
+
 def test_convolutions_quarter_the_time_four_times() -> None:
     assert ResidualConvolutions(12, 32)(torch.zeros(2, 12, 1000)).shape == (2, 4, 32)
