@@ -18,13 +18,14 @@ from benchmark.cells.stages import RowStages
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities.image import ImageView
 from benchmark.data.splits import Split
-from benchmark.learning.self_supervised.pretraining import Objective
+from benchmark.learning.self_supervised.losses import clip_loss, nt_xent, similarities
+from benchmark.learning.self_supervised.pretraining import Objective, Unlabelled
 from benchmark.learning.self_supervised.signal_table import SignalTable
 from benchmark.learning.self_supervised.signals import Signals
 from benchmark.learning.stages import Seen, declared_stages
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError, UnknownNameError
-from methods.cardio_ssl import PAIRS, CardioSSL
+from methods.cardio_ssl import PAIRS, CardioSSL, Contrasts, Encoders, ImageContrast
 from tools.ecg_figures import restoration
 
 LEADS = ("I", "II", "V1", "V2")
@@ -181,6 +182,60 @@ def test_the_autoencoder_is_trained_by_the_source_s_optimiser(monkeypatch: pytes
     monkeypatch.setattr(torch.optim.AdamW, "__init__", kept)
     built(ECGMAE(**ECG), frozenset({"signal"}))
     assert [(each.defaults["betas"], each.defaults["weight_decay"]) for each in used] == [((0.9, 0.95), 0.05)]
+
+
+def embedded(count: int, groups: list[int]) -> tuple[torch.Tensor, torch.Tensor, Unlabelled]:
+    """Embeddings of images and of their partners, and the batch that has them as its views and its table."""
+    drawn = torch.randn(2, count, 6, generator=torch.Generator().manual_seed(1))
+    views, again = ({"flat": part[:, None]} for part in drawn)
+    return *drawn, Unlabelled(views, again, drawn[1][:, None], torch.tensor(groups), torch.Generator())
+
+
+class Same(torch.nn.Module):
+    """An encoder that gives what it gets."""
+
+    width = 6
+
+    def forward(self, given: Any) -> torch.Tensor:
+        return given["flat"] if isinstance(given, dict) else given
+
+
+def contrasts() -> tuple[ImageContrast, Contrasts]:
+    simclr, pairs = (
+        ImageContrast(Encoders({"image": Same()})),
+        Contrasts(Encoders({"image": Same(), "table": Same()}), [{"image", "table"}]),
+    )
+    simclr.project = torch.nn.Identity()
+    pairs.projections = torch.nn.ModuleDict({"image": torch.nn.Identity(), "table": torch.nn.Identity()})
+    return simclr, pairs
+
+
+def test_records_of_different_people_are_contrasted_as_simclr_and_clip_do() -> None:
+    a, b, batch = embedded(5, [3, 1, 0, 2, 4])
+    simclr, pairs = contrasts()
+    torch.testing.assert_close(simclr(batch), nt_xent(a, b, 0.1))
+    torch.testing.assert_close(pairs(batch), clip_loss(similarities(a, b, 0.1)))
+
+
+def test_records_of_one_person_are_not_pushed_apart() -> None:
+    """By hand: each of a person's two records is told from those of the third record's person alone."""
+    a, b, batch = embedded(3, [7, 7, 2])
+    simclr, pairs = contrasts()
+    others = {0: [0, 2], 1: [1, 2], 2: [2, 0, 1]}
+    cosine = torch.nn.functional.cosine_similarity
+
+    def surprise(row: torch.Tensor, partner: torch.Tensor, negatives: list[torch.Tensor]) -> torch.Tensor:
+        logits = torch.stack([cosine(row, each, dim=0) for each in (partner, *negatives)]) / 0.1
+        return logits.logsumexp(0) - logits[0]
+
+    ways = [surprise(x[i], y[i], [y[j] for j in others[i][1:]]) for x, y in ((a, b), (b, a)) for i in range(3)]
+    torch.testing.assert_close(pairs(batch), torch.stack(ways).mean())
+    ways = [
+        surprise(x[i], y[i], [each[j] for j in others[i][1:] for each in (x, y)]) for x, y in ((a, b), (b, a)) for i in range(3)
+    ]
+    torch.testing.assert_close(simclr(batch), torch.stack(ways).mean())
+    *_, alone = embedded(3, [7, 7, 7])
+    assert simclr(alone).item() == pairs(alone).item() == 0
 
 
 def test_few_cases_do_not_mean_few_steps_of_pre_training(monkeypatch: pytest.MonkeyPatch) -> None:
