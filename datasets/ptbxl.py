@@ -81,6 +81,8 @@ class PtbXl:
     label : the superclass that is 1: "mi" (73 records), "norm" (297), "sttc" (96), "cd" (78) or "hyp" (40).
     """
 
+    label_only = ("label",)
+
     label: str = "mi"
 
     def build(self, sources: Sources) -> Cohort:

@@ -108,6 +108,8 @@ class PtbXlFiltered:
         the ECG alone; "pool" for the 500 with their table, and the others as their pool.
     """
 
+    label_only = ("label",)
+
     label: str = "mi"
     further: str = "labelled"
 

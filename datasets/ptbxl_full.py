@@ -78,6 +78,8 @@ class PtbXlFull:
     label : the superclass that is 1: "mi", "norm", "sttc", "cd" or "hyp".
     """
 
+    label_only = ("label",)
+
     label: str = "mi"
 
     def build(self, sources: Sources) -> Cohort:

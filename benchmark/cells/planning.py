@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from benchmark.cells.stages import PlannedStage, RowStages, trained_alike
+from benchmark.cells.stages import PlannedStage, RowStages, WithoutLabel, trained_alike
 from benchmark.cells.store import THRESHOLD, CellAddress, CellRecord, Outcome, Store, Stored
 from benchmark.cells.task import Task, make_task
 from benchmark.data.cohort import Cohort
@@ -135,7 +135,7 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
         ]
         not_applicable += [row for row in rows if row.not_applicable]
         rows = [row for row in rows if not row.not_applicable]
-        stages = _stages(rows, catalogue, describe)
+        stages = _stages(rows, catalogue, describe, cohort.unlabelled_digest)
         for name in under:
             protocol = protocols[name]
             try:
@@ -156,14 +156,24 @@ def plan(suite: Suite, catalogue: Catalogue, cohorts: Mapping[str, Cohort], stor
     return Plan(ordered, tuple(tasks), tuple(not_applicable), tuple(impossible))
 
 
-def _stages(rows: Sequence[PlannedRow], catalogue: Catalogue, describe: Callable[..., PlannedRow]) -> list[RowStages]:
-    """The stages of the rows of a dataset; a whole training is one where several of them have it."""
+def _stages(
+    rows: Sequence[PlannedRow], catalogue: Catalogue, describe: Callable[..., PlannedRow], unlabelled: str
+) -> list[RowStages]:
+    """The stages of the rows of a dataset; a whole training is one where several of them have it.
+
+    unlabelled : digest of what the dataset holds besides its label; empty where it names no label.
+    """
     alike = trained_alike((row.method for row in rows), catalogue)
 
     def ingredients(method: ConfiguredMethod) -> Mapping[str, Any]:
         return describe(method).ingredients
 
-    return [RowStages(row.dataset, row.method, catalogue, ingredients, shared=alike[row.method.trained_as] > 1) for row in rows]
+    def stages_of(row: PlannedRow) -> RowStages:
+        known = WithoutLabel(catalogue.dataset(row.dataset).without_label, unlabelled) if unlabelled else None
+        shared = alike[row.method.trained_as] > 1
+        return RowStages(row.dataset, row.method, catalogue, ingredients, shared=shared, without_label=known)
+
+    return [stages_of(row) for row in rows]
 
 
 def splits_of(protocol: Configured[ProtocolCard], cohort: Cohort) -> list[Split]:

@@ -86,17 +86,33 @@ Ingredients = Callable[[ConfiguredMethod], Mapping[str, Any]]
 """A method -> all that its row depends on, whichever the split."""
 
 
+@dataclass(frozen=True)
+class WithoutLabel:
+    """A dataset as what sees no label knows it: its spelling without the label, and the digest of its other content."""
+
+    dataset: str
+    digest: str
+
+
 class RowStages:
     """The stages of a row of a plan, by split.
 
     ingredients : what a method's row on the row's dataset depends on.
     shared : whether another row of the suite has the same training.
+    without_label : so that stages that see no label are those of the dataset's other labels too; None where it names no label.
     """
 
     def __init__(
-        self, dataset: str, method: ConfiguredMethod, catalogue: Catalogue, ingredients: Ingredients, *, shared: bool
+        self,
+        dataset: str,
+        method: ConfiguredMethod,
+        catalogue: Catalogue,
+        ingredients: Ingredients,
+        *,
+        shared: bool,
+        without_label: WithoutLabel | None = None,
     ) -> None:
-        self._dataset, self._ingredients = dataset, ingredients
+        self._dataset, self._ingredients, self._without_label = dataset, ingredients, without_label
         self._known: dict[str, Mapping[str, Any]] = {}
         self._own: list[tuple[Declared, ConfiguredMethod]] = []
         self._members: dict[str, tuple[Declared, ConfiguredMethod]] = {}
@@ -144,14 +160,17 @@ class RowStages:
     ) -> PlannedStage:
         if declared.corpora:
             return self._of_corpora(declared, owner, split)
-        seen = _rows_seen(declared, split)
-        if seed is None:
-            seed = stage_seed(self._dataset, split.seed, owner.entry.name, declared.name, seen)
+        seen, dataset = _rows_seen(declared, split), self._dataset
         if owner.spelled not in self._known:
             self._known[owner.spelled] = self._ingredients(owner)
+        known = self._known[owner.spelled]
+        if self._without_label is not None and not declared.labels and declared.name != TRAINING:
+            dataset, known = self._without_label.dataset, {**known, "data": self._without_label.digest}
+        if seed is None:
+            seed = stage_seed(dataset, split.seed, owner.entry.name, declared.name, seen)
         before = [stage.key.digest for stage in after]
-        ingredients = {**self._known[owner.spelled], "seen": seen, "seed": seed, "after": before}
-        key = StageKey(owner.spelled, declared.name, self._dataset, ingredients)
+        ingredients = {**known, "seen": seen, "seed": seed, "after": before}
+        key = StageKey(owner.spelled, declared.name, dataset, ingredients)
         return PlannedStage(name, key, declared, owner, split, seed, after)
 
     def _of_corpora(self, declared: Declared, owner: ConfiguredMethod, split: Split) -> PlannedStage:

@@ -113,6 +113,8 @@ class Cohort:
     source_digest : digest of the source files (filled in by the engine), or the generator's version.
     task_digest : decides whether stored predictions of two machines may be compared (ids, labels, sites, sources).
     content_digest : decides whether something must be recomputed (every array as computed).
+    unlabelled_digest : likewise of all but the label, the same for all labels of a dataset that names in `label_only` which of
+        its fields choose the label; empty for any other dataset.
     folder : where the prepared arrays lie on this machine; labels lie there, so no method's view tells it.
     """
 
@@ -143,6 +145,7 @@ class Cohort:
     source_digest: str = ""
     task_digest: str = ""
     content_digest: str = ""
+    unlabelled_digest: str = ""
     folder: str = ""
     rows: Index | None = None
     feature_source: FeatureSource | None = None

@@ -25,8 +25,7 @@ from benchmark.data.reading import opened_files
 from benchmark.data.remarks import Remarks, quoted
 from benchmark.data.sources import Sources
 from benchmark.data.written import with_written
-from benchmark.registry.cards import DatasetCard
-from benchmark.registry.catalogue import Catalogue, Configured
+from benchmark.registry.catalogue import Catalogue, Configured, ConfiguredDataset
 from benchmark.registry.discovery import discover
 from benchmark.system import provenance
 from benchmark.system.errors import BenchmarkError, DataError
@@ -121,7 +120,7 @@ def prepare(spelled: str, catalogue: Catalogue) -> Path:
     return build_once(prepared_folder(spelled, catalogue), write)
 
 
-def build(dataset: Configured[DatasetCard]) -> tuple[Cohort, Remarks]:
+def build(dataset: ConfiguredDataset) -> tuple[Cohort, Remarks]:
     """The cohort as the dataset's code makes it now and the intake takes it, in memory, and what was remarked.
 
     Raises `NotFetchedError` where source files are missing, `DataError` for a cohort that is refused.
@@ -134,7 +133,14 @@ def build(dataset: Configured[DatasetCard]) -> tuple[Cohort, Remarks]:
     check_named(dataset, sources, read)
     digest = built.source_digest or sources.digest
     cohort, remarks = take_in(replace(built, name=dataset.spelled, source_digest=digest), dataset.card.barred)
-    return replace(cohort, task_digest=_task_digest(cohort), content_digest=_content_digest(cohort)), remarks
+    names_label = "label_only" in dataset.entry.constants
+    whole = replace(
+        cohort,
+        task_digest=_task_digest(cohort),
+        content_digest=_content_digest(cohort),
+        unlabelled_digest=_unlabelled_digest(cohort, dataset.without_label) if names_label else "",
+    )
+    return whole, remarks
 
 
 def check_named(component: Configured[Any], sources: Sources, read: Sequence[Path]) -> None:
@@ -159,6 +165,7 @@ def _write(cohort: Cohort, folder: Path) -> None:
         "source_digest": cohort.source_digest,
         "task_digest": cohort.task_digest or _task_digest(cohort),
         "content_digest": cohort.content_digest or _content_digest(cohort),
+        "unlabelled_digest": cohort.unlabelled_digest,
     }
     (folder / "cohort.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
 
@@ -206,3 +213,9 @@ def _content_digest(cohort: Cohort) -> str:
     if cohort.pool is not None:
         add("pool", _content_digest(cohort.pool))
     return total.hexdigest()
+
+
+def _unlabelled_digest(cohort: Cohort, name: str) -> str:
+    """The content digest of a cohort, its pool included, under another name and without its labels."""
+    pool = None if cohort.pool is None else replace(cohort.pool, name=f"{name} (pool)")
+    return _content_digest(replace(cohort, name=name, labels=None, pool=pool))

@@ -57,6 +57,12 @@ class ConfiguredDataset(Configured[DatasetCard]):
         changes = [card.variants.get(f"{name}={value}", {}) for name, value in sorted(self.parameters.items())]
         return replace(card, **{name: value for changed in changes for name, value in changed.items()})
 
+    @property
+    def without_label(self) -> str:
+        """Spelled without the fields that its class names in `label_only`: they choose the label and nothing else."""
+        of_label = self.entry.constants.get("label_only", ())
+        return spell(self.entry.name, {name: value for name, value in self.parameters.items() if name not in of_label})
+
 
 @dataclass(frozen=True)
 class ConfiguredMethod(Configured[MethodCard]):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmark import Recordings
 from benchmark.audit.cohort_check import check_dataset
 from benchmark.cli import fetch
 from benchmark.data.cohort import Cohort
@@ -87,6 +88,23 @@ def test_all_labels_share_their_splits_in_which_each_has_positives(real_cohort: 
             assert not set(records.groups[split.test]) & set(records.groups[np.concatenate([split.train, split.validation])])
         counts = [int(labels[label].labels[split.test].sum()) for split in own]
         assert min(counts) >= 0.6 * POSITIVES[label] / 5
+
+
+@pytest.mark.slow
+def test_labels_differ_in_nothing_else_and_so_share_what_is_learned_without_them(real_cohort: Build, records: Cohort) -> None:
+    without = {part.name: value for part, value in records.without_labels().contents()}
+    for label in ("norm", "hyp"):
+        dataset = discover().dataset(f"ptbxl[label={label}]")
+        assert dataset.without_label == discover().dataset("ptbxl").spelled
+        other = {part.name: value for part, value in real_cohort(dataset.spelled).without_labels().contents()}
+        assert other.keys() == without.keys()
+        for name, value in without.items():
+            if isinstance(value, Recordings):
+                np.testing.assert_array_equal(value.array, other[name].array)
+            elif isinstance(value, pd.DataFrame):
+                pd.testing.assert_frame_equal(value, other[name])
+            else:
+                np.testing.assert_array_equal(value, other[name])
 
 
 def test_own_folds_are_the_published_ones_and_part_no_patient(records: Cohort, raw: pd.DataFrame) -> None:
