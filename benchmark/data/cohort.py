@@ -105,8 +105,8 @@ class Cohort:
     findings : (n, k) int8 of 0 and 1, a column per finding, whose union is the label; never an input. Or None, as in a blind
         view or a pool.
     queries : finding, or `normal`, -> the sentences that state it, at least one for each finding; empty where there are none.
-    present : modality -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images and signals are zero,
-        there is no draft). A modality that is not named is there for every case.
+    present : modality, or image view -> (n,) bool: which case has it (where a case has not: `derived` is NaN, images and
+        signals are zero, there is no draft). A modality or view that is not named is there for every case.
     pool : further cases without this dataset's label, for self-supervised pre-training, or None.
     encoders : modality -> the dataset's default encoder.
     facts : named figures that describe the whole dataset (a synthetic cohort's oracle AUC, for one).
@@ -225,10 +225,15 @@ class Cohort:
             own_folds=None,
             strata=None,
             folder="",
-            present={name: there for name, there in self.present.items() if name in modalities},
+            present={name: there for name, there in self.present.items() if name in self._flagged(modalities)},
             encoders={name: encoder for name, encoder in self.encoders.items() if name in modalities},
             pool=None if self.pool is None else self.pool.only(modalities),
         )
+
+    def _flagged(self, modalities: Set[str]) -> set[str]:
+        """The names under which `present` speaks of these modalities: their own, and those of their views that are held."""
+        known = known_modalities()
+        return {*modalities, *(view for name in modalities & known.keys() for view in known[name].views(self.parts))}
 
     def blind(self) -> Cohort:
         """The label-free view that prediction receives: no labels, findings, sites, groups, divisions, strata, pool, folder."""
@@ -296,7 +301,7 @@ class Cohort:
             raise UnknownNameError(f"modality of {self.name}", modality, self.modalities)
         dealt = self.take(rng.permutation(len(self)))
         moved: dict[str, Any] = {part.name: dealt.parts.get(part.name) for part in parts_of({modality})}
-        present = {name: (dealt if name == modality else self).present[name] for name in self.present}
+        present = {name: (dealt if name in self._flagged({modality}) else self).present[name] for name in self.present}
         return replace(self, **moved, present=present)
 
     def features(self, modality: str, encoder: str | None = None) -> Features:

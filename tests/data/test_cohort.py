@@ -155,6 +155,23 @@ def test_only_the_named_modalities_can_be_reached(kept: set[str]) -> None:
         assert set(part.encoders) == kept & {"image", "text"}
 
 
+@pytest.mark.parametrize(("kept", "flags"), [({"image"}, {"image", "scan"}), ({"text"}, {"text"}), ({"table"}, set())])
+def test_which_case_has_an_image_view_is_known_where_images_are_held(kept: set[str], flags: set[str]) -> None:
+    whole = made()
+    view = replace(whole, present={**whole.present, "scan": np.arange(N) % 2 == 0}).only(kept)
+    assert set(view.present) == flags
+    if "scan" in flags:
+        assert view.take([3, 4]).blind().having("scan").tolist() == [False, True]
+
+
+def test_permuted_images_take_the_flags_of_their_views_along() -> None:
+    whole = replace(made(), present={"scan": np.arange(N) < 3, "text": np.arange(N) < 5})
+    dealt = whole.permuted("image", np.random.default_rng(3))
+    first = [bool(image.max() < 12) for image in dealt.images["scan"].load()]  # of the first three cases
+    assert dealt.having("scan").tolist() == first != sorted(first, reverse=True)
+    assert dealt.having("text").tolist() == whole.having("text").tolist()
+
+
 def test_features_of_a_modality_that_the_view_does_not_hold_are_refused() -> None:
     with pytest.raises(BenchmarkError, match="holds no text"):
         made().only({"table"}).features("text")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmark.learning.fitting import InvalidPredictions, checked
+from benchmark.data.splits import Split
+from benchmark.learning.fitting import InvalidPredictions, checked, views_of
+from benchmark.learning.stages import Declared, Seen
+from tests.learning.text_vision.made_reports import made
+
+BOTH = frozenset({"image", "text"})
 
 
 @pytest.mark.parametrize("given", [[0.0, 0.5, 1.0], [0, 1, 1], np.float32([0.25, 0.5, 0.75]), np.float16([0, 0.5, 1])])
@@ -39,3 +45,26 @@ def test_what_is_no_probability_is_refused_with_the_excess_and_what_it_looks_lik
     with pytest.raises(InvalidPredictions) as caught:
         checked(np.array(given), 3)
     assert message in str(caught.value)
+
+
+def test_a_method_and_its_stages_know_which_case_has_which_image_view() -> None:
+    whole, _ = made(30, 0, second_view=True)
+    there = np.arange(30) % 3 > 0
+    cohort = replace(
+        whole, present={"dwi": there}, pool=replace(made(4, 1, "p", second_view=True)[0], labels=None, findings=None)
+    )
+    rows = np.arange(30)
+    views = views_of(cohort, Split("s", 1, rows[:15], rows[15:20], rows[20:], np.arange(4)), (BOTH, frozenset({"image"})))
+    for part, own in ((views.train, rows[:15]), (views.validation, rows[15:20]), (views.test, rows[20:])):
+        assert part.having("dwi").tolist() == there[own].tolist() and part.having("flair").all()
+    seen = Seen(
+        Declared("vision", frozenset({"unlabelled"}), (), (), False, None, None, modalities=BOTH), views.train, views.validation
+    )
+    cases = seen.unlabelled
+    expected = [case.startswith("p") or there[int(case[1:])] for case in cases.case_ids.tolist()]
+    assert len(cases) == 19 and cases.having("dwi").tolist() == expected
+
+
+def test_a_view_of_the_text_alone_knows_of_no_image_view() -> None:
+    cohort = replace(made(6, 0, second_view=True)[0], present={"dwi": np.arange(6) > 2})
+    assert not cohort.only({"text"}).present
