@@ -73,9 +73,11 @@ class LowerGradeGlioma:
         tumour = np.array([item.tumour is not None for item in seen]).astype(np.int8)
         pixels = np.stack([item.pixels for item in slices])
         recorded = np.asarray(pixels.any(axis=(2, 3)))
+        wrong = altered(seen, ids.tolist(), patients.tolist())
         reports = {
-            **{kind: _reports(wrong, ids, kind) for kind, wrong in altered(seen, ids.tolist(), patients.tolist()).items()},
+            **{kind: _reports(told, ids, kind) for kind, told in wrong.items()},
             "held-out-wording": _reports(seen, ids, wording=HELD_OUT),
+            "held-out-wording-exchanged": _reports(wrong["exchanged"], ids, "exchanged", HELD_OUT),
         }
         return Cohort(
             name="lgg",

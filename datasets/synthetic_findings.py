@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark import Cohort, DataError, ImageView, Sources, read_queries, register_dataset
+from benchmark.data.modalities.text import HELD_OUT as HELD_OUT_WORDING
+from benchmark.data.modalities.text import HELD_OUT_EXCHANGED
 from datasets.findings.oracle import oracle_facts
 from datasets.findings.people import DEPARTMENTS, People, draw_people
 from datasets.findings.reports import KINDS, told_of, with_errors, write_reports, wrong_reports
@@ -23,9 +25,8 @@ from datasets.findings.wording import HELD_OUT
 from datasets.risk.brain import load_brain
 from datasets.risk.people import LABELLED, POOL, origins
 
-VERSION = "v1"
+VERSION = "v2"
 """Raise it with any change to what is generated: stored predictions of another version are not compared with."""
-HELD_OUT_WORDING = "held-out-wording"
 
 
 @register_dataset(
@@ -43,7 +44,7 @@ HELD_OUT_WORDING = "held-out-wording"
         "image": "a DWI-like and a FLAIR-like volume at 7 mm (views `dwi`, `flair`), 24 x 28 x 24 each",
         "text": "one report with Findings and Summary, written from what an expert calls; 5 % of the pool's are wrong on "
         "purpose; sets `exchanged`, `side-swapped`, `finding-removed` and `finding-invented` are wrong, `held-out-wording` is "
-        "right in other words",
+        "right in other words, `held-out-wording-exchanged` wrong in these",
     },
     barred={},
     scope="Simulated people: these figures are never clinical evidence. They show whether a method comes near a known optimum "
@@ -85,6 +86,7 @@ class SyntheticFindings:
             report_sets={
                 **{kind: wrong_reports(kind, told, keys, others) for kind in KINDS},
                 HELD_OUT_WORDING: write_reports(told, keys, HELD_OUT),
+                HELD_OUT_EXCHANGED: wrong_reports("exchanged", told, keys, others, HELD_OUT),
             },
             pool=replace(pool, reports=write_reports(kept, pool_keys)),
             facts=oracle_facts(labelled),

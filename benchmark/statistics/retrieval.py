@@ -21,7 +21,7 @@ class Answers:
     rank, precision : of each case's own report among those of the part, 1 the best, and the average precision (n,).
     similarity : to the own report (n,).
     altered : kind of error -> the similarities to the report with it (n,); `held-out-wording` -> those to the own report in
-        words that no report has.
+        words that no report has, `held-out-wording-exchanged` to the exchanged one in such words.
     """
 
     findings: Mapping[str, Floats]
@@ -50,14 +50,14 @@ def score(findings: Mapping[str, Labels], answers: Answers, specificity: float) 
         of cases whose own report is among the first K, `median_rank` the median of its rank, `map` the mean average precision.
         `error_auc_KIND` is the AUC of the similarity to a case's own report against that to its report with an error, of the
         cases that have both; `error_auc` is the mean over the kinds. `held_out_wording_auc` likewise is the AUC of the own
-        report in held-out wording against another person's.
+        report against the exchanged one, both in held-out wording, so that style tells nothing.
     """
     rank = np.zeros(0) if answers.rank is None else known(answers.rank)
     similar = answers.similarity
     altered = {f"error_auc_{kind.replace('-', '_')}": values for kind, values in answers.altered.items()}
     wrong = {name: altered[name] for name in ERROR_METRICS if name in altered}
     errors = {name: told_apart(similar, values) for name, values in wrong.items() if similar is not None}
-    exchanged, reworded = (answers.altered.get(kind) for kind in ("exchanged", "held-out-wording"))
+    own, others = (answers.altered.get(kind) for kind in ("held-out-wording", "held-out-wording-exchanged"))
     found = {
         "zero_shot_auc_macro": _mean([_auc(findings[name], scores) for name, scores in answers.findings.items()]),
         **{f"recall_at_{depth}": _mean(rank <= depth) for depth in DEPTHS},
@@ -66,7 +66,7 @@ def score(findings: Mapping[str, Labels], answers: Answers, specificity: float) 
         "ruled_out_at_95_sensitivity": specificity,
         "error_auc": _mean(list(errors.values())),
         **errors,
-        "held_out_wording_auc": np.nan if exchanged is None or reworded is None else told_apart(reworded, exchanged),
+        "held_out_wording_auc": np.nan if own is None or others is None else told_apart(own, others),
     }
     return {name: found.get(name, np.nan) for name in RETRIEVAL_METRICS}
 
@@ -85,9 +85,9 @@ def chance(sizes: Sequence[int], relevant: Sequence[ArrayLike]) -> dict[str, flo
 
     Errors have no chance level: a wrong report differs from the case's own in what it says, whichever image stands beside it.
     One from which a finding was removed sounds healthier, one with an invented finding less so, and an exchanged one has other
-    findings, so that a taste for healthy reports alone tells it from the own one. Nor has held-out wording, whose style
-    differs, nor the share of label 0 ruled out, which depends on how many cases the threshold was chosen by: of n with a
-    finding it is (floor(n / 20) + 1) / (n + 1).
+    findings, so that a taste for healthy reports alone tells it from the own one, in held-out wording too. Nor has the share
+    of label 0 ruled out, which depends on how many cases the threshold was chosen by: of n with a finding it is
+    (floor(n / 20) + 1) / (n + 1).
     """
     drawn = {f"recall_at_{depth}": _mean([min(depth / size, 1.0) for size in sizes]) for depth in DEPTHS}
     precisions = [

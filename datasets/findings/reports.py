@@ -92,10 +92,12 @@ def write_reports(told: Sequence[Told | None], keys: Sequence[str], wording: Wor
     return tuple(() if case is None else (write(case, key, wording),) for case, key in zip(told, keys, strict=True))
 
 
-def wrong_reports(kind: str, told: Sequence[Told], keys: Sequence[str], others: Sequence[Told]) -> Reports:
+def wrong_reports(
+    kind: str, told: Sequence[Told], keys: Sequence[str], others: Sequence[Told], wording: Wording = TRAINING
+) -> Reports:
     """Reports that are wrong in that way, none where it does not apply; an exchanged one has words of its own."""
     words = [f"{key}|{kind}" if kind == "exchanged" else key for key in keys]
-    return write_reports([altered(kind, case, key, others) for case, key in zip(told, keys, strict=True)], words)
+    return write_reports([altered(kind, case, key, others) for case, key in zip(told, keys, strict=True)], words, wording)
 
 
 def altered(kind: str, told: Told, key: str, others: Sequence[Told]) -> Told | None:

@@ -142,7 +142,7 @@ def test_it_is_prepared_with_its_queries_and_keeps_what_it_holds(made: Made, mon
     monkeypatch.setattr("benchmark.data.preparation.open_sources", lambda name: made.sources)
     cohort = load_cohort("lgg")
     assert {*cohort.queries} == {"tumour", "normal"} and len(cohort) == 40
-    assert {*cohort.report_sets} == {*KINDS, "held-out-wording"}
+    assert {*cohort.report_sets} == {*KINDS, "held-out-wording", "held-out-wording-exchanged"}
     for split in splits_of(discover().protocol("repeated-cv"), cohort):
         parts = [{*cohort.groups[part]} for part in (split.train, split.validation, split.test)]
         assert not parts[0] & parts[1] and not (parts[0] | parts[1]) & parts[2]
@@ -214,6 +214,13 @@ def test_wrong_reports_are_wrong_in_their_own_way(twelve: Cohort) -> None:
             assert "hemisphere" not in wrong["finding-removed"][0]
         else:
             assert "hemisphere" in wrong["finding-invented"][0]
+
+
+def test_an_exchanged_report_says_the_same_in_other_words_too(twelve: Cohort) -> None:
+    sets = twelve.report_sets
+    for (told,), (reworded,) in zip(sets["exchanged"], sets["held-out-wording-exchanged"], strict=True):
+        assert any(word in reworded.lower() for word in HELD_OUT_WORDS)
+        assert ("%" in told) == ("per cent" in reworded) and ("left h" in told) == ("left h" in reworded)
 
 
 def test_an_exchanged_report_is_of_another_patient_with_the_other_finding() -> None:

@@ -8,7 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import roc_auc_score
 
 from benchmark import DataError, Sources
@@ -25,7 +26,9 @@ from benchmark.audit.leaks.checks import CHECKS
 from benchmark.audit.leaks.subject import Subject
 from benchmark.data.cohort import Cohort
 from benchmark.data.intake import take_in
+from benchmark.data.modalities.text import HELD_OUT_EXCHANGED
 from benchmark.registry.discovery import discover
+from benchmark.statistics.retrieval import Answers, score
 from benchmark.system.locations import ROOT
 from datasets.findings.people import DEPARTMENTS, FINDINGS, LEVELS, MIDDLES, PLACES, People, Spot, draw_people
 from datasets.findings.reports import KINDS, Told, altered, told_of, with_errors, write
@@ -191,7 +194,7 @@ def test_the_same_seed_gives_the_same_people_in_another_process(built: Built) ->
 
 def test_findings_scans_and_reports_of_version_1_stay_what_they_are(built: Built) -> None:
     """A change to the law or to a draw shows here, and needs another `VERSION`; sums allow another processor's last bits."""
-    assert built.cohort.source_digest == "synthetic-findings v1 seed 1 wrong 0.05"
+    assert built.cohort.source_digest == "synthetic-findings v2 seed 1 wrong 0.05"
     assert np.flatnonzero(built.cohort.labels)[:8].tolist() == [0, 2, 4, 6, 7, 8, 9, 15]
     assert built.cohort.images["dwi"].array[:100].mean() == pytest.approx(33.871082, rel=1e-5)
     assert built.cohort.images["flair"].array[:100].mean() == pytest.approx(42.605296, rel=1e-5)
@@ -350,7 +353,7 @@ def test_the_words_vary(built: Built) -> None:
 
 def test_wrong_reports_stand_only_where_their_kind_applies(built: Built) -> None:
     sets = built.cohort.report_sets
-    assert set(sets) == {*KINDS, HELD_OUT_WORDING}
+    assert set(sets) == {*KINDS, HELD_OUT_WORDING, HELD_OUT_EXCHANGED}
     for case, told in enumerate(built.told):
         assert bool(sets["side-swapped"][case]) == bool({"infarct", "bleed", "mass"} & set(told.findings))
         assert bool(sets["finding-removed"][case]) == bool(told.findings)
@@ -397,6 +400,35 @@ def test_the_held_out_wording_says_the_same_in_words_of_no_other_report(built: B
     for name in FINDINGS:
         for pattern in (*HELD_OUT.stated[name], *HELD_OUT.concluded[name]):
             assert words(pattern) & set(HELD_OUT_WORDS), pattern
+
+
+def test_an_exchanged_report_says_the_same_in_held_out_wording(built: Built) -> None:
+    sets = built.cohort.report_sets
+    for (told,), (reworded,) in zip(sets["exchanged"], sets[HELD_OUT_EXCHANGED], strict=True):
+        assert concluded(reworded) == concluded(told) and words(reworded) & set(HELD_OUT_WORDS)
+
+
+def test_held_out_wording_is_told_by_what_it_says_and_not_by_its_style(built: Built) -> None:
+    """A reader whose words are those of training reports alone: one of the same findings lends them, or any."""
+    pool, rng = told_of(draw_people(origins(1, POOL, DEPARTMENTS))), np.random.default_rng(0)
+    pool_texts = [drafts[0] for drafts in built.cohort.pool.reports]
+    alike = [[k for k, other in enumerate(pool) if {*other.findings} == {*own.findings}] for own in built.told]
+    lent = {
+        "alike": [rng.choice(rows) if rows else rng.integers(len(pool)) for rows in alike],
+        "any": rng.integers(len(pool), size=len(built.told)),
+    }
+    reader = TfidfVectorizer(token_pattern=r"\w+").fit(pool_texts)
+
+    def auc(rows: Sequence[int]) -> float:
+        seen = reader.transform([pool_texts[row] for row in rows])
+        texts = {
+            name: [drafts[0] for drafts in built.cohort.report_sets[name]] for name in (HELD_OUT_WORDING, HELD_OUT_EXCHANGED)
+        }
+        near = {name: np.asarray(seen.multiply(reader.transform(told)).sum(axis=1)).ravel() for name, told in texts.items()}
+        return score({}, Answers({}, altered=near), np.nan)["held_out_wording_auc"]
+
+    assert auc(lent["alike"]) > 0.62
+    assert abs(auc(lent["any"]) - 0.5) < 0.04
 
 
 def test_no_set_and_no_pool_holds_another_labelled_cases_report(built: Built) -> None:

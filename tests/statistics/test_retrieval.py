@@ -39,13 +39,16 @@ def test_errors_are_told_by_the_cases_that_have_both_reports() -> None:
     assert np.isnan(found["error_auc_finding_removed"])
 
 
-def test_held_out_wording_is_told_from_anothers_report_and_is_no_error() -> None:
-    altered = {"exchanged": WRONG, "held-out-wording": OWN + 1}
+def test_held_out_wording_is_told_from_the_exchanged_report_in_such_words_and_is_no_error() -> None:
+    style = -5.0  # how much further away a report in such words lies, whatever it says
+    altered = {"exchanged": WRONG, "held-out-wording": OWN + style, "held-out-wording-exchanged": WRONG + style}
     found = score({}, Answers({}, similarity=OWN, altered=altered), np.nan)
     there = ~np.isnan(WRONG)
-    expected = roc_auc_score(np.repeat([1, 0], there.sum()), np.r_[OWN[there] + 1, WRONG[there]])
+    expected = roc_auc_score(np.repeat([1, 0], there.sum()), np.r_[OWN[there], WRONG[there]])
     assert found["held_out_wording_auc"] == pytest.approx(expected, abs=1e-12)
     assert found["error_auc"] == found["error_auc_exchanged"]
+    del altered["held-out-wording-exchanged"]
+    assert np.isnan(score({}, Answers({}, similarity=OWN, altered=altered), np.nan)["held_out_wording_auc"])
 
 
 def test_errors_that_change_how_ill_a_report_sounds_have_no_chance_level() -> None:

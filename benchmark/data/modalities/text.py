@@ -29,7 +29,9 @@ ALTERED = ("exchanged", "side-swapped", "finding-removed", "finding-invented")
 """The sets of reports that are wrong on purpose, each by the kind of its error."""
 HELD_OUT = "held-out-wording"
 """The set that says what the reports say in words that none of them has."""
-WITHHELD = (*ALTERED, HELD_OUT)
+HELD_OUT_EXCHANGED = "held-out-wording-exchanged"
+"""The set that says what `exchanged` says in those words: held-out wording is compared with wrong reports of its own style."""
+WITHHELD = (*ALTERED, HELD_OUT, HELD_OUT_EXCHANGED)
 """The sets by which a method is judged: no view of a method holds them."""
 SET_NAME = re.compile(r"[\w-]{1,40}")
 PLACES = ("ACA left", "ACA right", "MCA left", "MCA right")
