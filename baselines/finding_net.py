@@ -23,8 +23,9 @@ from benchmark.system.errors import InvalidTraining
     "finding-net",
     family="neural",
     reference="supervised yardstick of arXiv 2405.02782: one output per finding",
-    differences="[A] the networks, views, shifts and optimiser of `neurobert`, with an output for the label and one for "
-    "each finding, binary cross-entropy, and the epoch of the lowest validation loss, no fewer steps where labels are few",
+    differences="[A] the networks, views, shifts, optimiser and 1,500 steps of `neurobert`, with an output for the label and "
+    "one for each finding, logits averaged over views, binary cross-entropy, and the epoch of the lowest validation loss, no "
+    "fewer steps where labels are few",
     fit_modalities={"image"},
     predict_modalities={"image"},
     validation="early-stopping",

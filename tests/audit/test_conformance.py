@@ -34,7 +34,7 @@ SMALLER = {
     "ecg-net": {"epochs": 2, "samples": 64},
     "ecg-mae": {"epochs": 2, "samples": 64, "masking_epochs": 2},
     **dict.fromkeys(
-        ("neurobert", "report-space-probe"), {"corpora": "", "language_epochs": 1, "matching_epochs": 2, "image_epochs": 4}
+        ("neurobert", "report-space-probe"), {"corpora": "", "language_epochs": 1, "matching_epochs": 2, "image_steps": 32}
     ),
     "report-query": {"corpora": "", "language_epochs": 1, "matching_epochs": 2},
     "finding-net": {"steps": 8},

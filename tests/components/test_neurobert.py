@@ -38,8 +38,8 @@ TEXT = {
     **{"corpora": "", "vocabulary": 300, "text_width": 32, "text_layers": 1, "longest": 48},
     **{"language_epochs": 2, "language_rate": 1e-3, "matching_epochs": 30, "matching_rate": 4e-3},
 }
-SMALL = {**TEXT, "width": 16, "edge": 4, "image_epochs": 60, "image_rate": 5e-3}
-TINY = {**SMALL, "language_epochs": 1, "matching_epochs": 1, "image_epochs": 1}
+SMALL = {**TEXT, "width": 16, "edge": 4, "image_steps": 480, "image_rate": 5e-3}
+TINY = {**SMALL, "language_epochs": 1, "matching_epochs": 1, "image_steps": 1}
 (TRAIN, _), (VALIDATION, _), (TEST, THERE) = made(240, 1, "a"), made(60, 2, "b"), made(100, 3, "c")
 FITTING = frozenset({"image", "text"})
 
@@ -269,7 +269,7 @@ def test_the_encoder_of_a_stage_is_written_for_transformers(tmp_path: Path, monk
 
     monkeypatch.setenv("STROKEBENCH_DATA", str(tmp_path / "data"))
     options = ",".join(f"{name}={value!r}" for name, value in TINY.items())
-    stages = stages_of(f"report-query[{options}]".replace(",width=16,edge=4,image_epochs=1,image_rate=0.005", ""), cut(0))
+    stages = stages_of(f"report-query[{options}]".replace(",width=16,edge=4,image_steps=1,image_rate=0.005", ""), cut(0))
     for stage in stages.values():
         stage.build(made(40, 4)[0])
     digest = stages["matching"].key.digest

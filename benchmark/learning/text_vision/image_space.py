@@ -14,9 +14,17 @@ from benchmark.data.cohort import Cohort
 from benchmark.data.stages import Arrays
 from benchmark.learning.stages import Seen, stage
 from benchmark.learning.text_vision.corpora_language import OF_LANGUAGE
-from benchmark.learning.text_vision.language import Schedule
 from benchmark.learning.text_vision.report_space import ReportSpace
-from benchmark.learning.text_vision.vision import Scans, ViewNetworks, features_of, regress, scans_of, state_of
+from benchmark.learning.text_vision.vision import (
+    Regression,
+    Scans,
+    ViewNetworks,
+    features_of,
+    imaged,
+    regress,
+    scans_of,
+    state_of,
+)
 from benchmark.system.errors import UnknownNameError
 
 MODES = ("end-to-end", "frozen")
@@ -24,19 +32,19 @@ MODES = ("end-to-end", "frozen")
 
 @dataclass
 class ImageSpace(ReportSpace):
-    """One network per view gives the vector of the report by mean squared error; several views are averaged.
+    """One network per view gives the vector of the report by mean squared error; the vectors of several views are averaged.
 
     mode : "end-to-end" trains networks on the images, "frozen" a perceptron on the features of the dataset's image encoder.
     permuted : a control: the reports are dealt anew among the cases that it learns from before images are mapped to them.
     width : channels of the first convolution. edge : voxels along an axis that volumes are averaged to, and half of what slices
-    are averaged to. image_epochs, image_rate, batch : of the regression.
+    are averaged to. image_steps, image_rate, batch : of the regression, however many cases there are.
     """
 
     mode: str = "end-to-end"
     permuted: bool = False
     width: int = 16
     edge: int = 28
-    image_epochs: int = 30
+    image_steps: int = 1500
     image_rate: float = 4e-3
     batch: int = 32
 
@@ -54,7 +62,7 @@ class ImageSpace(ReportSpace):
     @stage(
         sees={"unlabelled"},
         modalities={"image", "text"},
-        fields=(*OF_LANGUAGE, "mode", "permuted", "width", "edge", "image_epochs", "image_rate", "batch"),
+        fields=(*OF_LANGUAGE, "mode", "permuted", "width", "edge", "image_steps", "image_rate", "batch"),
         after=("matching",),
         seconds=1800.0,
     )
@@ -62,14 +70,14 @@ class ImageSpace(ReportSpace):
         """The networks after the regression, and the mean squared error of each epoch."""
         cases = seen.unlabelled
         vectors, reported = self.report_vectors(cases)
-        rows = np.flatnonzero(reported.numpy() & cases.having("image"))
+        rows = np.flatnonzero(reported.numpy() & imaged(cases))
         learnt, vectors = cases.take(rows), vectors[torch.from_numpy(rows)]
         if self.permuted:
             vectors = vectors[torch.from_numpy(np.random.default_rng(seed).permutation(len(vectors)))]
         scans = self.scans(learnt)
         torch.manual_seed(seed)
         network = ViewNetworks(scans.shapes, self.width, vectors.shape[1])
-        loss = regress(network, scans, vectors, Schedule(self.image_epochs, self.batch, self.image_rate), seed)
+        loss = regress(network, scans, vectors, Regression(self.image_steps, self.batch, self.image_rate), seed)
         return {"loss": loss, "cases": np.array(len(scans)), **state_of(network)}
 
     def scans(self, cases: Cohort) -> Scans:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from benchmark.data.cohort import Cohort
 from benchmark.learning.layers.perceptron import Dropout, perceptron
 from benchmark.learning.self_supervised.images import read_view
-from benchmark.learning.text_vision.language import Schedule, descent, step
+from benchmark.learning.text_vision.language import descent, step
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 
 READ = 128
@@ -29,6 +28,15 @@ COARSEST, PLACES, DROPPED = 7, 2, 0.2
 """Maps are halved until no axis is longer than this; then the greatest value in each half of an axis is kept; dropout [A]."""
 LEAST = 0.02
 """Added to the deviation of a voxel over the training cases, where the mean of an image is 1."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Steps of AdamW, which end with the epoch, cases in a batch, and the highest learning rate."""
+
+    steps: int
+    batch: int
+    rate: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +60,12 @@ class Scans:
     def at(self, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """The views of the cases at `rows`, and which case has which."""
         return {name: view[rows].float() for name, view in self.views.items()}, self.there[rows]
+
+
+def imaged(cases: Cohort) -> NDArray[np.bool_]:
+    """(n,) which cases have an image: in some view, where the cohort holds views."""
+    views = [cases.having(name) for name in cases.images]
+    return np.asarray(cases.having("image") & (np.any(views, axis=0) if views else True))
 
 
 def scans_of(cases: Cohort, edge: int) -> Scans:
@@ -117,14 +131,21 @@ class ViewNetworks(nn.Module):
         shift : voxels along each axis by which all images are moved, once their voxels are standardised.
         """
         summed = torch.zeros(len(there), self.outputs)
+        for rows, outputs in self.of_each_view(views, there, shift):
+            summed = summed.index_add(0, rows, outputs)
+        return summed / there.sum(1, keepdim=True).clamp(min=1)
+
+    def of_each_view(
+        self, views: Mapping[str, Tensor], there: Tensor, shift: Sequence[int] = ()
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of each view that some case has: which cases these are, (k,), and what its network makes of them, (k, outputs)."""
         for column, (name, network) in enumerate(self.networks.items()):
             rows = there[:, column].nonzero()[:, 0]
             if len(rows):
                 standard = (views[name][rows] - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"spread_{name}")
                 axes = tuple(range(2, standard.ndim))[: len(shift)]
                 moved = standard.roll(tuple(shift[: len(axes)]), axes) if axes else standard
-                summed = summed.index_add(0, rows, network(moved))
-        return summed / there.sum(1, keepdim=True).clamp(min=1)
+                yield rows, network(moved)
 
     @torch.no_grad()
     def read(self, scans: Scans) -> Tensor:
@@ -156,25 +177,25 @@ def _network(shape: tuple[int, ...], width: int, outputs: int) -> nn.Module:
     return nn.Sequential(*layers, greatest(tuple(places)), nn.Flatten(), Dropout(DROPPED), last)
 
 
-def regress(network: ViewNetworks, scans: Scans, vectors: Tensor, schedule: Schedule, seed: int) -> NDArray[np.float64]:
-    """Train the networks, in place, to give the vectors (n, d); returns the mean squared error of each epoch.
+def regress(network: ViewNetworks, scans: Scans, vectors: Tensor, how: Regression, seed: int) -> NDArray[np.float64]:
+    """Train the networks, in place, each to give the vectors (n, d) by itself; returns the mean squared error of each epoch.
 
-    `schedule.pieces` counts cases. Raises `BenchmarkError` for fewer than two cases, `InvalidTraining` where the loss is no
-    finite number.
+    Raises `BenchmarkError` for fewer than two cases, `InvalidTraining` where the loss is no finite number.
     """
     if len(scans) < 2:
         raise BenchmarkError(f"{len(scans)} cases have both an image and a report: two are needed to learn from")
     network.standardise(scans)
     rng = np.random.default_rng(seed)
-    count = max(round(len(scans) / schedule.pieces), 1)
-    optimiser, falling = descent(network, schedule.rate, schedule.epochs * count)
+    count = max(round(len(scans) / how.batch), 1)
+    epochs = math.ceil(how.steps / count)
+    optimiser, falling = descent(network, how.rate, epochs * count)
     losses = []
-    for epoch in range(schedule.epochs):
+    for epoch in range(epochs):
         network.train()
         total = 0.0
         for rows in np.array_split(rng.permutation(len(scans)), count):
             places = torch.from_numpy(rows)
-            loss = mse_loss(network(*scans.at(places), shift_of(rng)), vectors[places])
+            loss = view_loss(network, scans.at(places), vectors[places], shift_of(rng))
             step(network, optimiser, falling, loss)
             total += float(loss.detach()) / count
         if not np.isfinite(total):
@@ -182,6 +203,19 @@ def regress(network: ViewNetworks, scans: Scans, vectors: Tensor, schedule: Sche
         losses.append(total)
     network.eval()
     return np.array(losses)
+
+
+def view_loss(
+    network: ViewNetworks, scans: tuple[Mapping[str, Tensor], Tensor], vectors: Tensor, shift: Sequence[int]
+) -> Tensor:
+    """The mean over cases of the mean, over the views that a case has, of the squared error of that view's network."""
+    views, there = scans
+    shares = 1 / there.sum(1).clamp(min=1)
+    errors = [
+        (shares[rows] * (outputs - vectors[rows]).square().mean(1)).sum()
+        for rows, outputs in network.of_each_view(views, there, shift)
+    ]
+    return torch.stack(errors).sum() / len(there)
 
 
 def shift_of(rng: np.random.Generator) -> list[int]:

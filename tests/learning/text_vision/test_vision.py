@@ -10,8 +10,7 @@ import torch
 
 from benchmark.data.cohort import Cohort
 from benchmark.data.modalities.image import ImageView
-from benchmark.learning.text_vision.language import Schedule
-from benchmark.learning.text_vision.vision import Scans, ViewNetworks, regress, scans_of
+from benchmark.learning.text_vision.vision import Regression, Scans, ViewNetworks, imaged, regress, scans_of, view_loss
 from benchmark.system.errors import BenchmarkError, InvalidTraining
 from tests.learning.text_vision.made_reports import made
 
@@ -25,7 +24,10 @@ def drawn(cases: int) -> dict[str, torch.Tensor]:
 
 def networks() -> ViewNetworks:
     torch.manual_seed(0)
-    return ViewNetworks(SHAPES, 4, 5).eval()
+    network = ViewNetworks(SHAPES, 4, 5).eval()
+    for name in SHAPES:
+        torch.nn.init.normal_(network.networks[name][-1].weight)  # they begin at zero
+    return network
 
 
 @torch.no_grad()
@@ -90,6 +92,8 @@ def test_which_case_has_which_view_is_read_from_the_cohort() -> None:
     scans = scans_of(partly, 8)
     assert list(scans.views) == ["dwi", "flair"]
     assert scans.there.tolist() == [[1, 1], [0, 1], [1, 1], [0, 0]]
+    neither = replace(cohort, present={"flair": np.array([1, 1, 0, 0], bool), "dwi": np.array([1, 0, 1, 0], bool)})
+    assert imaged(neither).tolist() == [True, True, True, False] and imaged(cohort).all()
 
 
 def test_the_regression_learns_what_the_image_shows_on_cases_that_it_did_not_see() -> None:
@@ -99,10 +103,44 @@ def test_the_regression_learns_what_the_image_shows_on_cases_that_it_did_not_see
     scans = scans_of(train, 8)
     torch.manual_seed(0)
     network = ViewNetworks(scans.shapes, 8, 3)
-    loss = regress(network, scans, targets, Schedule(15, 32, 5e-3), 1)
+    loss = regress(network, scans, targets, Regression(90, 32, 5e-3), 1)
     assert len(loss) == 15 and loss[-1] < loss[0] / 3
     predicted = network.read(scans_of(test, 8)).numpy()
     assert ((predicted > 0.5) == unseen).mean() > 0.95
+
+
+@pytest.mark.parametrize(("cases", "batches"), [(64, 4), (16, 1)])
+def test_the_regression_takes_as_many_steps_with_few_cases_as_with_many(cases: int, batches: int) -> None:
+    features = torch.randn(cases, 6, generator=torch.Generator().manual_seed(1))
+    scans = Scans({"features": features}, torch.ones(cases, 1))
+    loss = regress(ViewNetworks(scans.shapes, 4, 2), scans, features[:, :2], Regression(20, 16, 1e-3), 1)
+    assert len(loss) == 20 / batches
+
+
+def test_each_network_learns_the_vector_by_itself() -> None:
+    """One view shows the first number, the other the second: the error of their mean could be nothing, that of each cannot."""
+    torch.set_num_threads(1)
+    truth = torch.randn(256, 2, generator=torch.Generator().manual_seed(1))
+    scans = Scans({"one": truth[:, :1], "other": truth[:, 1:]}, torch.ones(256, 2))
+    torch.manual_seed(0)
+    network = ViewNetworks(scans.shapes, 4, 2)
+    regress(network, scans, truth, Regression(600, 32, 5e-3), 1)
+    with torch.no_grad():
+        each = [outputs for _, outputs in network.eval().of_each_view(*scans.at(torch.arange(256)))]
+        torch.testing.assert_close(network.read(scans), torch.stack(each).mean(0))
+    for place, outputs in enumerate(each):
+        errors = (outputs - truth).square().mean(0)
+        assert errors[place] < 0.05 and 0.8 < errors[1 - place] < 1.2, "a number that a view does not show is its mean"
+
+
+def test_the_error_is_the_mean_over_the_views_that_a_case_has() -> None:
+    network, views = networks(), drawn(3)
+    there, vectors = torch.tensor([[1.0, 1, 1], [1, 0, 1], [0, 1, 0]]), torch.arange(15.0).view(3, 5)
+    with torch.no_grad():
+        each = [(network.networks[name](view) - vectors).square().mean(1) for name, view in views.items()]
+        errors = torch.stack(each, dim=1)
+        expected = ((errors * there).sum(1) / there.sum(1)).mean()
+        torch.testing.assert_close(view_loss(network, (views, there), vectors, ()), expected)
 
 
 def test_the_regression_gives_the_same_bytes_twice() -> None:
@@ -113,7 +151,7 @@ def test_the_regression_gives_the_same_bytes_twice() -> None:
         scans = scans_of(train, 8)
         torch.manual_seed(0)
         network = ViewNetworks(scans.shapes, 4, 3)
-        regress(network, scans, torch.from_numpy(there.astype(np.float32)), Schedule(2, 16, 5e-3), 1)
+        regress(network, scans, torch.from_numpy(there.astype(np.float32)), Regression(4, 16, 5e-3), 1)
         twice.append(network.read(scans).numpy().tobytes())
     assert twice[0] == twice[1]
 
@@ -124,14 +162,14 @@ def test_frozen_features_are_one_view() -> None:
     scans = Scans({"features": features}, torch.ones(64, 1))
     torch.manual_seed(0)
     network = ViewNetworks(scans.shapes, 4, 2)
-    loss = regress(network, scans, features[:, :2], Schedule(30, 16, 5e-3), 1)
+    loss = regress(network, scans, features[:, :2], Regression(120, 16, 5e-3), 1)
     assert loss[-1] < loss[0] / 2 and network.read(scans).shape == (64, 2)
 
 
 def test_one_case_is_too_few_and_a_loss_that_is_no_number_is_said() -> None:
     scans = Scans({"features": torch.randn(1, 6)}, torch.ones(1, 1))
     with pytest.raises(BenchmarkError, match="1 cases have both an image and a report"):
-        regress(ViewNetworks(scans.shapes, 4, 2), scans, torch.zeros(1, 2), Schedule(1, 16, 1e-3), 1)
+        regress(ViewNetworks(scans.shapes, 4, 2), scans, torch.zeros(1, 2), Regression(1, 16, 1e-3), 1)
     wrong = Scans({"features": torch.full((4, 6), torch.nan)}, torch.ones(4, 1))
     with pytest.raises(InvalidTraining, match="image networks, epoch 1"):
-        regress(ViewNetworks(wrong.shapes, 4, 2), wrong, torch.zeros(4, 2), Schedule(1, 16, 1e-3), 1)
+        regress(ViewNetworks(wrong.shapes, 4, 2), wrong, torch.zeros(4, 2), Regression(1, 16, 1e-3), 1)
