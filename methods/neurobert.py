@@ -23,9 +23,9 @@ from benchmark.learning.text_vision.zero_shot import ZeroShot
     "[A] 128-d and 4 layers in place of 768-d and 12 (`size=paper`), without RoBERTa's dropout of .1; public texts in place of "
     "50,523 reports; in-batch negatives at temperature 0.05; 10 epochs of section matching, which are some 470 steps on "
     "`synthetic-findings`, 190 on `soop-findings` and 40 on `medpix`; a report's vector is the mean of its sections', of "
-    "length 1 less the training reports' mean; small networks per view, each trained by itself, their vectors averaged; 1,500 steps "
-    "of the regression however many cases there are, as `finding-net` takes; the triage compares the nearest finding with the "
-    "normal sentences. 152 texts of `mtsamples` hold both sections; all other pairs are the dataset's reports, synthetic where "
+    "length 1 less the training reports' mean; small networks per view, each trained by itself, their vectors averaged; 1,500 "
+    "steps of the regression, as `finding-net` takes; the triage compares the nearest finding with the normal sentences. 152 "
+    "texts of `mtsamples` hold both sections; all other pairs are the dataset's reports, synthetic where "
     "these are",
     fit_modalities={"image", "text"},
     predict_modalities={"image"},

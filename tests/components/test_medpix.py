@@ -17,7 +17,7 @@ from benchmark.data.preparation import load_cohort
 from benchmark.data.sources import Sources
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import DataError
-from datasets.medpix import DISEASES, FOLDER, VIEWS, MedPix, exchanged, read_picture, report_of, side_swapped, view_of
+from datasets.medpix import DISEASES, FOLDER, VIEWS, MedPix, read_picture, report_of, view_of
 
 CATEGORIES = ["Neoplasm, glial", "Congenital, genetic", "Hemorrhage", "Infection, viral", "Cyst, benign"]
 
@@ -108,7 +108,7 @@ def test_it_is_prepared_with_its_queries_and_claims_nothing_of_normal_scans(
     monkeypatch.setattr("benchmark.data.preparation.open_sources", lambda name: made.sources)
     cohort = load_cohort("medpix")
     assert {*cohort.queries} == {*DISEASES}, "no query states that a scan is normal"
-    assert {*cohort.report_sets} == {"exchanged", "side-swapped"} and cohort.pool is None
+    assert cohort.pool is None
     assert "no normal" in discover().datasets.get("medpix").card.negative
 
 
@@ -168,24 +168,9 @@ def test_a_report_is_what_the_authors_wrote_each_caption_once(
     assert report_of(findings, captions) == report
 
 
-def test_sides_are_swapped_as_words_in_their_own_case() -> None:
-    swapped = "Right and left, LEFT lobe; leftward, bright."
-    assert side_swapped("Left and right, RIGHT lobe; leftward, bright.") == swapped
-    assert side_swapped(side_swapped(swapped)) == swapped
-
-
-def test_a_report_without_a_side_has_none_that_is_swapped(tmp_path: Path) -> None:
-    made = Made(tmp_path)
-    made.case("MPX1", "Trauma", findings="A lesion.")
-    made.case("MPX2", "Neoplasm, NOS")
-    drafts = MedPix().build(made.sources).report_sets["side-swapped"]
-    assert drafts == ((), ("Findings: A lesion on the right in MPX2. Summary: Picture of MPX2.",))
-
-
-def test_an_exchanged_report_is_of_a_case_of_another_disease_that_has_one() -> None:
-    reports = [("a",), ("b",), (), ("d",)]
-    assert exchanged(reports, ["x", "x", "y", "y"]) == (("d",), ("d",), ("a",), ("a",))
-    assert exchanged(reports[:2], ["x", "x"]) == ((), ())
+def test_no_report_is_wrong_on_purpose_for_another_cases_would_be_one_that_was_trained_on(made: Made) -> None:
+    assert not MedPix().build(made.sources).report_sets
+    assert "No report is wrong on purpose" in discover().datasets.get("medpix").card.scope
 
 
 # Malformed files
