@@ -22,7 +22,8 @@ INPUTS = ("image", "image+table")
     family="control",
     reference="linear probe on the frozen image vectors of arXiv 2405.02782",
     differences="[A] one logistic regression for the label and one for each finding, C = 1, on standardised vectors; "
-    "`inputs=image+table` puts the table beside the vector",
+    "without a large pool it fits on cases whose images the networks have regressed, so that their vectors lie nearer to their "
+    "reports than those of new cases do; `inputs=image+table` puts the table beside the vector",
     fit_modalities={"image", "text"},
     predict_modalities={"image"},
     validation="unused",

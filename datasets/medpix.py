@@ -65,8 +65,8 @@ EMPTY = re.compile(r"\s*(N/?A|none|in progress\.?|replace this\b.*)?\s*", re.IGN
     "claimed of normal scans, of how often a disease is, or of detection. Pictures bear arrows and letters, and of a case "
     "only those that its authors picked. MedPix has no summaries: captions stand under that heading. 223 cases say little: "
     "intervals are wide. No report is wrong on purpose: another case's would mostly be one that was trained on, and to tell it "
-    "from the own one would measure just that. The 448 cases of other parts of the body are left out: networks would learn from "
-    "them alone.",
+    "from the own one would measure just that. The 448 cases of other parts of the body are left out: networks would learn "
+    "from them alone.",
     modalities={"image", "text"},
     cases=223,
     sites=1,
