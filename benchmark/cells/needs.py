@@ -137,7 +137,8 @@ class Needs:
             folders = Folders(self._at(cell, after), (stage.key.folder,))
             work = partial(self._build, cell, stage, (stage.declared.seconds, stage.declared.memory_gib), folders)
             name, seconds = f"{stage.key} on {stage.key.dataset}", self._forecast.of_training(cell.address.row)
-            self.by_key[stage.key.digest] = Need(stage.key.digest, name, work, before, seconds)
+            at_once = bool(stage.declared.corpora)
+            self.by_key[stage.key.digest] = Need(stage.key.digest, name, work, before, seconds, at_once)
         self._known.add(stage.key.digest)
 
     def _build(

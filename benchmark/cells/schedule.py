@@ -18,7 +18,7 @@ from benchmark.system.errors import raised_at
 class Need:
     """What cells wait for: a stage, or the features of an encoder. `after` are the keys of the needs before it.
 
-    seconds : about how long it takes.
+    seconds : about how long it takes. at_once : it goes before all cells and other needs: rows of many tables wait for it.
     """
 
     key: Hashable
@@ -26,6 +26,7 @@ class Need:
     submit: Callable[[CellExecutor], Future[Any]]
     after: tuple[Hashable, ...] = ()
     seconds: float = 0.0
+    at_once: bool = False
 
 
 class FirstCells:
@@ -97,7 +98,7 @@ class Schedule:
         """Of each need those before it that are not met."""
         self._lost: set[int] = set()
         self._rank: dict[Hashable, int] = {}
-        """Of each need the first cell that waits for it."""
+        """Of each need the first cell that waits for it; -1 of one that goes at once."""
         for place, cell in enumerate(cells):
             keys = {key for key in needed(cell) if key in needs}
             gate = first.gate(cell.address)
@@ -151,11 +152,12 @@ class Schedule:
         return [(other, before) for other, before in self._waiting.items() if key in before]
 
     def _prefer(self, key: Hashable, place: int) -> None:
-        """Give a need, and those before it, the priority of the first cell that waits for it."""
-        if place < self._rank.get(key, place + 1):
-            self._rank[key] = place
+        """Give a need, and those before it, the priority of the first cell that waits for it, or the first of all."""
+        rank = -1 if self._needs[key].at_once else place
+        if rank < self._rank.get(key, rank + 1):
+            self._rank[key] = rank
             for before in self._needs[key].after:
-                self._prefer(before, place)
+                self._prefer(before, rank)
 
     def _open(self, gate: Hashable) -> None:
         for place in self._behind.pop(gate, []):
