@@ -22,6 +22,8 @@ HELD_BACK = 0.02
 """The share of documents on which perplexity is measured."""
 HEAD = 64
 """The width of an attention head."""
+GROUPS = 3
+"""Groups by length in which the windows of a batch are read for their vectors."""
 CLIP, WARMUP = 1.0, 0.06
 """The greatest norm of a gradient; the share of steps in which the learning rate rises."""
 Ids = NDArray[np.int64]
@@ -76,12 +78,13 @@ class LanguageModel:
         windows, owners = self.windows(texts)
         if wordless := sorted(set(range(len(texts))) - set(owners)):
             raise BenchmarkError(f"text {wordless[0] + 1} of {len(texts)} holds no word, and so has no vector")
-        ids = padded(windows)
-        there = (ids != PAD).float()
-        sums = (self.states(ids) * there[..., None]).sum(1)
-        whose = torch.tensor(owners)
-        together = torch.zeros(len(texts), self.size.width).index_add(0, whose, sums)
-        return together / torch.zeros(len(texts)).index_add(0, whose, there.sum(1))[:, None]
+        together, counts = torch.zeros(len(texts), self.size.width), torch.zeros(len(texts))
+        for rows in _of_like_length(windows):
+            ids, whose = padded([windows[row] for row in rows]), torch.tensor([owners[row] for row in rows])
+            there = (ids != PAD).float()
+            together = together.index_add(0, whose, (self.states(ids) * there[..., None]).sum(1))
+            counts = counts.index_add(0, whose, there.sum(1))
+        return together / counts[:, None]
 
     @torch.no_grad()
     def vectors(self, texts: Sequence[str], batch: int = 64) -> Tensor:
@@ -192,6 +195,12 @@ def padded(windows: Sequence[Sequence[int]]) -> Tensor:
     for row, window in enumerate(windows):
         ids[row, : len(window)] = torch.tensor(window)
     return ids
+
+
+def _of_like_length(windows: Sequence[Sequence[int]]) -> list[NDArray[np.intp]]:
+    """The rows of windows of like length, in a few groups: as one batch, up to half of what is read would be padding."""
+    order = np.argsort([len(window) for window in windows], kind="stable")
+    return [rows for rows in np.array_split(order, GROUPS) if len(rows)]
 
 
 def descent(network: nn.Module, rate: float, steps: int) -> tuple[torch.optim.Optimizer, Any]:

@@ -14,6 +14,8 @@ SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 START, PAD, END, UNKNOWN, MASK = range(len(SPECIAL))
 """Their ids, as RoBERTa has them but for the mask's."""
 CONTINUES = "##"
+AT_ONCE = 256
+"""Texts that are cut at a time: the tokenizer's own account of a text is many times larger than its pieces."""
 RAREST = 2
 """How often a piece must occur in the corpus to enter the vocabulary [A]."""
 
@@ -64,7 +66,8 @@ class WordPieces:
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The pieces of each text by number, without a start and an end."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        batches = (list(texts[at : at + AT_ONCE]) for at in range(0, len(texts), AT_ONCE))
+        return [encoding.ids for batch in batches for encoding in self.tokenizer.encode_batch(batch, add_special_tokens=False)]
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text for which the vocabulary has no pieces, each once."""

@@ -66,6 +66,25 @@ def test_padding_is_not_seen(model: LanguageModel) -> None:
     torch.testing.assert_close(together[0], model.vectors(["Acute infarct."])[0], atol=1e-5, rtol=1e-4)
 
 
+def test_texts_of_like_length_are_read_together_and_have_the_vectors_of_one_padded_batch(
+    model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["Acute infarct.", TEXTS[-1], "No bleed.", "infarct " * 90, TEXTS[0], "Mass.", TEXTS[40], "Normal brain."]
+    windows, owners = model.windows(texts)
+    with torch.no_grad():
+        ids = padded(windows)
+        states, there = model.states(ids), ids != PAD
+    read: list[int] = []
+    states_of = model.states
+    monkeypatch.setattr(model, "states", lambda ids: (read.append(ids.numel()), states_of(ids))[1])
+    with torch.no_grad():
+        found = model.pooled(texts)
+    for text, vector in enumerate(found):
+        rows = torch.tensor(owners) == text
+        torch.testing.assert_close(vector, states[rows][there[rows]].mean(0), atol=1e-5, rtol=1e-5)
+    assert sum(map(len, windows)) <= sum(read) < 0.75 * ids.numel()
+
+
 def test_mean_pooling_is_the_mean_of_the_states_over_all_pieces_start_and_end_included(model: LanguageModel) -> None:
     ids = model.pieces.tokenizer.encode("Acute infarct of the brain").ids
     with torch.no_grad():

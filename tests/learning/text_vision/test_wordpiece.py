@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,20 @@ def test_special_pieces_come_first_and_frequent_words_are_one_piece() -> None:
     pieces = WordPieces.trained(TEXTS, 10_000)
     assert pieces.vocabulary[: len(SPECIAL)] == SPECIAL
     assert [pieces.vocabulary[piece] for piece in pieces.ids(["Acute INFARCT"])[0]] == ["acute", "infarct"]
+
+
+def test_many_texts_are_cut_some_at_a_time_into_the_pieces_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces, texts = WordPieces.trained(TEXTS, 10_000), [f"{TEXTS[number % 9]} {number}" for number in range(600)]
+    whole, sizes = pieces.tokenizer, []
+
+    class Counting:
+        def encode_batch(self, batch: list[str], **options: bool) -> list[Any]:
+            sizes.append(len(batch))
+            return list(whole.encode_batch(batch, **options))
+
+    monkeypatch.setattr(pieces, "tokenizer", Counting())
+    assert pieces.ids(texts) == [whole.encode(text, add_special_tokens=False).ids for text in texts]
+    assert sum(sizes) == 600 and max(sizes) <= 256
 
 
 def test_a_word_that_is_not_in_the_corpus_is_read_by_its_pieces() -> None:
