@@ -19,7 +19,7 @@ from benchmark.learning.self_supervised.pretraining import Objective
     "volumes averaged to 28 voxels along an axis, 2 layers in the block, batches of 64 without accumulation, 20 epochs of "
     "pre-training with at least 512 cases each; with `mode=frozen` the heads are one logistic regression on all embeddings, "
     "and from there `mode=trainable` goes on: at most 30 epochs of 512 cases in batches of 16, half of either label, AdamW "
-    "1e-4 (there 1e-5 in more epochs), from scratch 1e-3; intensities 1 to 99.95 % in place of 99 %, above which lesions lie "
+    "3e-4 (there 1e-5 in more epochs), from scratch 1e-3; intensities 1 to 99.95 % in place of 99 %, above which lesions lie "
     "on coarse volumes; each image is altered anew each time. The last maps of volumes of up to 32 voxels are one place; "
     "slices go through five plain convolutions, not a ResNet. What is measured on images stands among the table's columns, as "
     "in the source. People who lack image or table take no part in pre-training",
@@ -46,7 +46,7 @@ class SSMSRPM(SelfSupervised):
     def search_space(self) -> dict[str, list[object]]:
         """What the source does not fix [A]."""
         return {
-            "learning_rate": [1e-5, 1e-4, 1e-3],
+            "learning_rate": [1e-4, 3e-4, 1e-3],
             "decay": [1e-4, 1e-3, 1e-2],
             "mode": ["frozen", "trainable"],
         }

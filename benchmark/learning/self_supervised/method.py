@@ -78,7 +78,7 @@ class SelfSupervised:
     samples: int = 512
     labelled_batch: int = 16
     patience: int = 10
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     scratch_rate: float = 1e-3
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Name -> result of the stage that this row builds on."""
