@@ -41,9 +41,9 @@ FIELDS = (
     "which are 1 s at 100 Hz in place of .2 s at 500 Hz; width 64, 2 layers, 2 heads and a decoder of 64 in place of 384, 3, 6 "
     "and 256 (`size=paper`), 40 epochs of pre-training at 3e-3 in batches of 16; at most 30 epochs of training, 512 cases each "
     "in batches of 16, half of either label, from a logistic regression's head, labels smoothed by 0.1, which predictions "
-    "undo, recordings altered: half of them by a Fourier surrogate, all by one factor (SD .2 in place of .5) and by noise of "
-    ".1 of their SD in place of a share of each sample; with `mode=frozen` that logistic regression. `start=scratch` is the "
-    "same network without pre-training",
+    "undo, recordings altered: half of them by a Fourier surrogate, each by a factor of its own for all its leads (SD .2 in "
+    "place of .5) and by noise of .1 of its SD in place of a share of each sample; with `mode=frozen` that logistic "
+    "regression. `start=scratch` is the same network without pre-training",
     fit_modalities={"signal"},
     predict_modalities={"signal"},
     validation="early-stopping",

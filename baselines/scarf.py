@@ -57,4 +57,4 @@ class CorruptedContrast(Objective):
         """NT-Xent."""
         table = corrupted(batch.table, self.network.columns, self.corruption, batch.generator)
         a, b = (self.project(self.network.table(each)[:, 0]) for each in (batch.table, table))
-        return nt_xent(a, b, self.temperature)
+        return nt_xent(a, b, self.temperature, batch.groups)

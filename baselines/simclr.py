@@ -50,4 +50,4 @@ class AlteredContrast(Objective):
     def forward(self, batch: Unlabelled) -> Tensor:
         """NT-Xent."""
         a, b = (self.project(self.network.image(views).mean(1)) for views in (batch.views, batch.again))
-        return nt_xent(a, b, self.temperature)
+        return nt_xent(a, b, self.temperature, batch.groups)

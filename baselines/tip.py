@@ -54,11 +54,15 @@ class Restoring(ContrastAndMatching):
         """(ITC + ITM + reconstruction) / 3."""
         image, columns = self.network.image(batch.views), self.network.columns
         masked = torch.rand(len(batch.table), int(columns.max()) + 1, generator=batch.generator) < self.masked
-        tokens = self.network.fused(image, self.network.table(batch.table, masked))[:, 1:]
-        of_columns = self.restore(tokens)  # (b, columns, p): of each column's token its own values count
-        restored = of_columns[:, columns, torch.arange(len(columns))]
-        squares = (restored - batch.table).square() * masked[:, columns]
+        tokens = self.network.fused(image, self.network.table(batch.table, masked))
+        squares = (self.restored(tokens) - batch.table).square() * masked[:, columns]
         lost = squares.sum() / masked[:, columns].sum().clamp(min=1)
         contrast, matching = self.both(batch, image)
         loss: Tensor = (contrast + matching + lost) / 3
         return loss
+
+    def restored(self, tokens: Tensor) -> Tensor:
+        """Tokens (b, 1 + columns, width) -> the table (b, p), the values of each column from its own token."""
+        columns = self.network.columns
+        of_columns: Tensor = self.restore(tokens[:, 1:])
+        return of_columns[:, columns, torch.arange(len(columns))]

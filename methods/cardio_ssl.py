@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from baselines.ecg_mae import ECGMAE
+from baselines.simclr import AlteredContrast
 from benchmark import Cohort, register_method
 from benchmark.data.stages import Arrays
 from benchmark.learning.layers.sizes import set_size
 from benchmark.learning.self_supervised.images import Images
-from benchmark.learning.self_supervised.losses import clip_loss, similarities
+from benchmark.learning.self_supervised.losses import clip_loss, similarities, without_own
 from benchmark.learning.self_supervised.networks import ImageEncoder, TableMLP, projection, resnet_of
 from benchmark.learning.self_supervised.pretraining import Inputs, Objective, Schedule, Unlabelled, pretrain
 from benchmark.learning.self_supervised.signal_table import groups_of, load, part_of, some, state_of
@@ -49,9 +49,10 @@ TEMPERATURE = 0.1
     differences="no code is public. Kept: a masked autoencoder of ECGs, an image encoder of its own pre-training, contrast of "
     "image with ECG and of image with table (cosine / 0.1, projections of 128), training on ECG and table. [A] the autoencoder "
     "and the training of `ecg-mae`; SimCLR on images for 20 epochs with a ResNet of width 16 (`size=paper`: ResNet-50), 10 "
-    "epochs of contrast, each of 512 cases at least, fewer several times, records of one person not told apart; one linear "
-    "head on both embeddings. `start=scratch`: no autoencoder; `transfer=off`: no images, `transfer=table`: contrast of ECG "
-    "and table in place of images, `transfer=all`: beside them",
+    "epochs of contrast, each of 512 cases at least, fewer several times, records of one person never each other's negatives; "
+    "one linear head on both embeddings; in training with labels the normalisation of encoders that were pre-trained stays. "
+    "`start=scratch`: no autoencoder; `transfer=off`: no images, `transfer=table`: contrast of ECG and table in place of "
+    "images, `transfer=all`: beside them",
     fit_modalities={"image", "signal", "table"},
     predict_modalities={"signal", "table"},
     validation="early-stopping",
@@ -100,7 +101,8 @@ class CardioSSL(ECGMAE):
         cases = some(seen.unlabelled, {"image"}, self.cases)
         images = Images(cases, self.edge)
         torch.manual_seed(seed)
-        contrast = ImageContrast(Encoders({"image": self.image_encoder(images)}))
+        contrast = AlteredContrast(Encoders({"image": self.image_encoder(images)}))  # type: ignore[arg-type]
+        contrast.mirrored = False  # a wall's place is what the ECG shows of it
         loss = pretrain(contrast, Inputs(None, images, groups_of(cases)), self._schedule(self.image_epochs), seed)
         return {"loss": loss, **state_of(contrast)}
 
@@ -181,29 +183,10 @@ class Encoders(nn.Module):
             self.add_module(name, encoder)
 
 
-class ImageContrast(Objective):
-    """NT-Xent (SimCLR) of two alterations of images, / 0.1; other images of the same person are not told apart."""
-
-    twice = True
-    mirrored = False
-    """A wall's place is what the ECG shows of it."""
-
-    def __init__(self, network: Encoders) -> None:
-        super().__init__(network)
-        self.project = projection(self.network.image.width)
-
-    def forward(self, batch: Unlabelled) -> Tensor:
-        """Each of the 2n embeddings must find its partner among those of other people."""
-        both = torch.cat([self.project(self.network.image(views).mean(1)) for views in (batch.views, batch.again)])
-        partner = torch.arange(len(both)).roll(len(batch.groups))
-        logits = without_own(similarities(both, both, TEMPERATURE), batch.groups.repeat(2), partner)
-        return cross_entropy(logits, partner)
-
-
 class Contrasts(Objective):
     """Of each pair of modalities, projections that must find their partner in the batch, by cosine / 0.1; the losses' sum.
 
-    Other records of the same person are not told apart.
+    Records of one person are never each other's negatives.
     """
 
     mirrored = False
@@ -224,10 +207,3 @@ class Contrasts(Objective):
         partner = torch.arange(len(batch.groups))
         logits = (similarities(projected[a], projected[b], TEMPERATURE) for a, b in self.pairs)
         return torch.stack([clip_loss(without_own(each, batch.groups, partner)) for each in logits]).sum()
-
-
-def without_own(logits: Tensor, groups: Tensor, partner: Tensor) -> Tensor:
-    """Similarities (n, n) where those within a group (n,) are -inf, but for each row's partner (n,)."""
-    own = groups[:, None] == groups
-    own[torch.arange(len(groups)), partner] = False
-    return logits.masked_fill(own, -torch.inf)

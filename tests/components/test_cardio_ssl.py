@@ -13,6 +13,7 @@ import torch
 from baselines.ecg_features import ECGFeatures, median_beat, recording_features
 from baselines.ecg_mae import ECGMAE
 from baselines.ecg_net import ECGNet
+from baselines.simclr import AlteredContrast
 from benchmark import Recordings
 from benchmark.cells.stages import RowStages
 from benchmark.data.cohort import Cohort
@@ -25,7 +26,7 @@ from benchmark.learning.self_supervised.signals import Signals
 from benchmark.learning.stages import Seen, declared_stages
 from benchmark.registry.discovery import discover
 from benchmark.system.errors import BenchmarkError, UnknownNameError
-from methods.cardio_ssl import PAIRS, CardioSSL, Contrasts, Encoders, ImageContrast
+from methods.cardio_ssl import PAIRS, CardioSSL, Contrasts, Encoders
 from tools.ecg_figures import restoration
 
 LEADS = ("I", "II", "V1", "V2")
@@ -200,9 +201,9 @@ class Same(torch.nn.Module):
         return given["flat"] if isinstance(given, dict) else given
 
 
-def contrasts() -> tuple[ImageContrast, Contrasts]:
+def contrasts() -> tuple[AlteredContrast, Contrasts]:
     simclr, pairs = (
-        ImageContrast(Encoders({"image": Same()})),
+        AlteredContrast(Encoders({"image": Same()})),
         Contrasts(Encoders({"image": Same(), "table": Same()}), [{"image", "table"}]),
     )
     simclr.project = torch.nn.Identity()
@@ -213,7 +214,7 @@ def contrasts() -> tuple[ImageContrast, Contrasts]:
 def test_records_of_different_people_are_contrasted_as_simclr_and_clip_do() -> None:
     a, b, batch = embedded(5, [3, 1, 0, 2, 4])
     simclr, pairs = contrasts()
-    torch.testing.assert_close(simclr(batch), nt_xent(a, b, 0.1))
+    torch.testing.assert_close(simclr(batch), nt_xent(a, b, 0.1, torch.arange(5)))
     torch.testing.assert_close(pairs(batch), clip_loss(similarities(a, b, 0.1)))
 
 
@@ -236,6 +237,14 @@ def test_records_of_one_person_are_not_pushed_apart() -> None:
     torch.testing.assert_close(simclr(batch), torch.stack(ways).mean())
     *_, alone = embedded(3, [7, 7, 7])
     assert simclr(alone).item() == pairs(alone).item() == 0
+
+
+def test_a_trainable_row_starts_from_the_frozen_ones_head() -> None:
+    frozen, still = ECGMAE(**ECG, mode="frozen"), ECGMAE(**{**ECG, "epochs": 0})
+    for method in (frozen, still):
+        built(method, frozenset({"signal"}))
+    expected, found = (fitted(method, frozenset({"signal"})) for method in (frozen, still))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_few_cases_do_not_mean_few_steps_of_pre_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,14 +260,32 @@ def test_a_fusion_that_there_is_not_and_a_start_from_pre_training_are_refused() 
         ImageTableNet(start="pretrained")
 
 
-def test_each_masked_column_of_tip_is_restored_from_its_own_token() -> None:
-    network = Network(TIP(**SMALL), {"scan": (1, 8, 8, 8)}, torch.tensor([0, 1, 1]))
+@pytest.mark.parametrize("column", [0, 1])
+def test_each_column_of_tip_is_restored_from_its_own_token(column: int) -> None:
+    network = Network(TIP(**SMALL), {"scan": (1, 8, 8, 8)}, torch.tensor([0, 1, 1])).eval()
     objective = TIP(**SMALL).objective(network)
-    seen: list[tuple[int, ...]] = []
-    objective.restore.register_forward_hook(lambda module, given, result: seen.append(tuple(given[0].shape[:2])))
-    table, views = torch.randn(6, 3), {"scan": torch.rand(6, 1, 8, 8, 8)}
-    objective(Unlabelled(views, {}, table, torch.arange(6), torch.Generator().manual_seed(0)))
-    assert seen == [(6, 2)]
+    tokens = torch.randn(6, 3, network.fusion.width)
+    other = tokens.clone()
+    other[:, 1 + column] += 1
+    before, after = objective.restored(tokens), objective.restored(other)
+    changed = (before != after).any(dim=0)
+    assert before.shape == (6, 3) and changed.tolist() == [column == 0, column == 1, column == 1]
+
+
+@pytest.mark.parametrize("cases", [129, 130])
+def test_a_part_of_any_size_settles_the_normalisation_of_a_network_from_scratch(cases: int) -> None:
+    train = made(cases, 9, "e")
+    method = ImageTableNet(**{**SMALL, "epochs": 1})
+    arrays = built(method, pool=None, train=train)
+    fitted(method, arrays, train=train)
+    first = method._network.table.layers[1]
+    assert first.momentum == 0.1
+
+
+def test_a_network_from_scratch_needs_no_pool_that_it_can_use() -> None:
+    tables = replace(POOL, parts={name: part for name, part in POOL.parts.items() if name != "images"})
+    method = ImageTableNet(**SMALL)
+    assert fitted(method, built(method, pool=tables)).shape == (50,)
 
 
 def test_tip_restores_masked_columns_and_sees_no_masked_value() -> None:

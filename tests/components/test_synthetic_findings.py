@@ -192,7 +192,7 @@ def test_the_same_seed_gives_the_same_people_in_another_process(built: Built) ->
     assert [write(told, f"1|{case}") for told, case in zip(built.told, built.cohort.case_ids, strict=True)] == built.texts
 
 
-def test_findings_scans_and_reports_of_version_1_stay_what_they_are(built: Built) -> None:
+def test_findings_scans_and_reports_of_version_2_stay_what_they_are(built: Built) -> None:
     """A change to the law or to a draw shows here, and needs another `VERSION`; sums allow another processor's last bits."""
     assert built.cohort.source_digest == "synthetic-findings v2 seed 1 wrong 0.05"
     assert np.flatnonzero(built.cohort.labels)[:8].tolist() == [0, 2, 4, 6, 7, 8, 9, 15]

@@ -57,18 +57,19 @@ def finetune(
     The best epoch has the highest validation AUC; of several the one of the lowest validation loss, of these the first. The
     weights that it starts from count as epoch 0. Returns the figures of the epochs from 1 on, and what was chosen.
 
-    logits_of(rows, rng) : (b,) of training cases, whose images are altered by `rng`. chances() : P(label = 1) of the validation
-    cases, whose labels are `validation`. pretrained : parts of the module whose batch normalisation keeps the statistics of
-    their pre-training: with those of small batches the heads that were fitted before would be worthless. Raises
-    `InvalidTraining` where the loss is no finite number, and for one class.
+    logits_of(rows, rng) : (b,) of training cases, whose images are altered by `rng`. chances() : what the module gives for the
+    validation cases, whose labels are `validation`; smoothing and halves are undone before it is scored. pretrained : parts of
+    the module whose batch normalisation keeps the statistics of their pre-training: with those of small batches the heads that
+    were fitted before would be worthless. Raises `InvalidTraining` where the loss is no finite number, and for one class.
     """
     rng = np.random.default_rng(seed)
     parameters = [each for each in module.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(parameters, recipe.rate, weight_decay=recipe.decay, fused=True)
     targets = labels * (1 - recipe.smoothing) + recipe.smoothing / 2
     history: History = {"loss": [], "validation_auc": [], "validation_loss": []}
+    by = log_odds(labels)
     module.eval()
-    best, best_score = 0, _scored(validation, chances())
+    best, best_score = 0, _scored(validation, shifted(chances(), by))
     kept = deepcopy(module.state_dict())
     norms = norms_of(pretrained)
     for epoch in range(1, recipe.epochs + 1):
@@ -86,7 +87,7 @@ def finetune(
         if not np.isfinite(total):
             raise InvalidTraining(f"epoch {epoch}: the loss is {total}: lower the learning rate or look at the inputs")
         module.eval()
-        score = _scored(validation, chances())
+        score = _scored(validation, shifted(unsmoothed(chances(), recipe.smoothing), by))
         for name, value in (("loss", total), ("validation_auc", -score[0]), ("validation_loss", score[1])):
             history[name].append(float(f"{value:.6g}"))
         if score < best_score:
@@ -152,7 +153,8 @@ def settle(untrained: Iterable[nn.Module], read: Callable[[], object]) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
         norm.train()
-    read()
+    if norms:
+        read()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()

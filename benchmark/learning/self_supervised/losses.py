@@ -21,13 +21,22 @@ def clip_loss(logits: Tensor, share: float = 0.5) -> Tensor:
     return share * cross_entropy(logits, own) + (1 - share) * cross_entropy(logits.T, own)
 
 
-def nt_xent(a: Tensor, b: Tensor, temperature: float) -> Tensor:
-    """NT-Xent (SimCLR, Chen et al. 2020, 2002.05709): of the 2n embeddings each must find its partner among all others."""
+def nt_xent(a: Tensor, b: Tensor, temperature: float, groups: Tensor) -> Tensor:
+    """NT-Xent (SimCLR, Chen et al. 2020, 2002.05709): of the 2n embeddings each must find its partner among all others.
+
+    groups (n,) : whose they are; others of the same person are no negatives.
+    """
     both = torch.cat([a, b])
-    logits = similarities(both, both, temperature)
-    logits = logits.masked_fill(torch.eye(len(both), dtype=torch.bool, device=both.device), -torch.inf)
     partner = torch.arange(len(both), device=both.device).roll(len(a))
+    logits = without_own(similarities(both, both, temperature), groups.repeat(2), partner)
     return cross_entropy(logits, partner)
+
+
+def without_own(logits: Tensor, groups: Tensor, partner: Tensor) -> Tensor:
+    """Similarities (n, n) where those within a group (n,) are -inf, but for each row's partner (n,)."""
+    own = groups[:, None] == groups
+    own[torch.arange(len(groups), device=own.device), partner] = False
+    return logits.masked_fill(own, -torch.inf)
 
 
 def byol_loss(predicted: Tensor, target: Tensor) -> Tensor:

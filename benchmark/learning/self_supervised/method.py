@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,6 +29,8 @@ TOKENS = ("pooled", "all")
 FEATURES = ("table", "table+derived")
 READ = 128
 """Cases that are encoded at once."""
+RATES = {"pretrained": 3e-4, "scratch": 1e-3}
+"""Of training with labels, by what the encoders start from; chosen on another draw of `synthetic-risk` [A]."""
 LEAST = 512
 """Cases that an epoch of pre-training sees at least [A]."""
 FIELDS = (
@@ -57,7 +58,7 @@ class SelfSupervised:
     pretraining_epochs, pretraining_rate, batch, decay : Adam's, under a warm-up and a cosine.
     epochs, samples, labelled_batch, learning_rate, patience : AdamW's in the training with labels with `mode=trainable`, an
         epoch of which sees `samples` cases, half of either label. The heads start as the logistic regression on all embeddings
-        that they are with `mode=frozen`. scratch_rate : the learning rate with `start=scratch`.
+        that they are with `mode=frozen`. A learning rate of 0 stands for 3e-4 after pre-training and 1e-3 from scratch.
     """
 
     mode: str = "trainable"
@@ -78,8 +79,7 @@ class SelfSupervised:
     samples: int = 512
     labelled_batch: int = 16
     patience: int = 10
-    learning_rate: float = 3e-4
-    scratch_rate: float = 1e-3
+    learning_rate: float = 0.0
     stages: Mapping[str, Arrays] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Name -> result of the stage that this row builds on."""
     projections: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -108,10 +108,9 @@ class SelfSupervised:
     def pretraining(self, seen: Seen, seed: int) -> Arrays:
         """How tables become numbers; the objective's parts after pre-training, if any, and the mean loss of each epoch."""
         cases = self._chosen(seen.unlabelled)
-        derived = "image" in self._modalities or self.features == "table+derived"
-        encoding = Encoding.of(cases, self._modalities, self.edge, derived=derived)
-        if self.start == "scratch":
-            return {"loss": np.zeros(0), **encoding.as_arrays()}
+        if self.start == "scratch":  # numbers as after pre-training, where there are such cases
+            return {"loss": np.zeros(0), **(self._encoding(cases).as_arrays() if len(cases) else {})}
+        encoding = self._encoding(cases)
         inputs = encoding.inputs(cases)
         objective = self._objective(encoding, inputs, seed)
         schedule = Schedule(self.pretraining_epochs, self.batch, self.pretraining_rate, self.decay, LEAST)
@@ -122,7 +121,8 @@ class SelfSupervised:
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
         """Train the heads, and the encoders unless these are frozen; stop by the validation AUC."""
         arrays = self.stages["pretraining"]
-        self._coded = Encoding.from_arrays(arrays, self._modalities, self.edge)
+        coded = "table" in arrays or "table" not in self._modalities
+        self._coded = Encoding.from_arrays(arrays, self._modalities, self.edge) if coded else self._encoding(train)
         learning, held_out = self._coded.inputs(train), self._coded.inputs(validation)
         objective = self._objective(self._coded, learning, seed)
         self.chosen: dict[str, Any] = {}
@@ -158,19 +158,21 @@ class SelfSupervised:
             logits: Tensor = network(altered(views, rng) if views else {}, table)
             return logits
 
-        rate = self.learning_rate if self.start == "pretrained" else self.scratch_rate
+        rate = self.learning_rate or RATES[self.start]
         recipe = Recipe(self.epochs, self.samples, self.patience, self.labelled_batch, rate, self.decay)
-        chances, kept = partial(self._chances, held_out), [network] if self.start == "pretrained" else []
+
+        def chances() -> Tensor:
+            return torch.sigmoid(network.read(held_out))
+
+        kept = [network] if self.start == "pretrained" else []
         self.history, chosen = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed, kept)
         self.chosen |= chosen
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(label = 1), (n,)."""
         with torch.inference_mode():
-            return np.asarray(self._chances(self._coded.inputs(cases)).double().numpy())
-
-    def _chances(self, inputs: Inputs) -> Tensor:
-        return shifted(torch.sigmoid(self._network.read(inputs)), self._log_odds)
+            chances = torch.sigmoid(self._network.read(self._coded.inputs(cases)))
+            return np.asarray(shifted(chances, self._log_odds).double().numpy())
 
     def explainable(self, cases: Cohort) -> tuple[nn.Module, Batch]:
         """The fitted network as a function of a batch, and the cases as it sees them: what `explain-image` shows."""
@@ -181,6 +183,10 @@ class SelfSupervised:
     @property
     def _modalities(self) -> frozenset[str]:
         return frozenset({"image", "table"} if "both" in self.heads else self.heads)
+
+    def _encoding(self, cases: Cohort) -> Encoding:
+        derived = "image" in self._modalities or self.features == "table+derived"
+        return Encoding.of(cases, self._modalities, self.edge, derived=derived)
 
     def _objective(self, encoding: Encoding, inputs: Inputs, seed: int) -> Objective:
         torch.manual_seed(seed)
@@ -274,7 +280,7 @@ class Network(nn.Module):
 
 
 def _portions(cases: int) -> Iterator[Tensor]:
-    return (torch.arange(start, min(start + READ, cases)) for start in range(0, cases, READ))
+    return (torch.from_numpy(rows) for rows in np.array_split(np.arange(cases), max(-(-cases // READ), 1)))
 
 
 @torch.no_grad()

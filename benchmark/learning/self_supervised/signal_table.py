@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,7 +95,7 @@ class SignalTable:
         self._smoothing, self._log_odds = 0.0, 0.0
         if self.mode == "frozen":
             return
-        self._smoothing, self._log_odds = self.smoothing, log_odds(labels[0])
+        self._log_odds = log_odds(labels[0])
         with torch.no_grad():
             network.head.bias.sub_(self._log_odds)
 
@@ -107,17 +106,19 @@ class SignalTable:
 
         rate, batch = self.learning_rate, self.labelled_batch
         recipe = Recipe(self.epochs, self.samples, self.patience, batch, rate, self.decay, self.smoothing)
-        chances = partial(self._chances, held_out)
+
+        def chances() -> Tensor:
+            return torch.sigmoid(network.read(held_out))
+
         self.history, chosen = finetune(network, logits_of, labels[0], chances, labels[1], recipe, seed, pretrained)
+        self._smoothing = self.smoothing if chosen["best_epoch"] else 0.0
         self.chosen |= chosen
 
     def predict_proba(self, cases: Cohort) -> NDArray[np.float64]:
         """P(label = 1), (n,)."""
         with torch.inference_mode():
-            return np.asarray(self._chances(self._inputs(cases)).double().numpy())
-
-    def _chances(self, inputs: Recordings) -> Tensor:
-        return shifted(unsmoothed(torch.sigmoid(self._network.read(inputs)), self._smoothing), self._log_odds)
+            chances = torch.sigmoid(self._network.read(self._inputs(cases)))
+            return np.asarray(shifted(unsmoothed(chances, self._smoothing), self._log_odds).double().numpy())
 
     def _inputs(self, cases: Cohort) -> Recordings:
         signals = Signals(cases) if self._signal else None
@@ -146,7 +147,8 @@ class Recordings:
 
     def portions(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
         """All cases, some at a time."""
-        return (self.at(torch.arange(at, min(at + READ, self.cases))) for at in range(0, self.cases, READ))
+        places = np.array_split(np.arange(self.cases), max(-(-self.cases // READ), 1))
+        return (self.at(torch.from_numpy(rows)) for rows in places)
 
 
 class Network(nn.Module):

@@ -225,19 +225,25 @@ def test_smoothing_is_undone_and_the_order_kept():
     assert torch.equal(unsmoothed(chances, 0.0), chances)
 
 
-@pytest.mark.parametrize(("smoothing", "positives", "chance"), [(0.0, 3, 0.75), (0.2, 3, 0.75), (0.0, 1, 0.25)])
-def test_smoothed_labels_and_halves_are_undone_in_what_is_predicted(smoothing: float, positives: int, chance: float):
+@pytest.mark.parametrize(("smoothing", "positives"), [(0.0, 3), (0.2, 3), (0.0, 1)])
+def test_halves_are_learned_and_scored_as_the_share_of_the_training_part(smoothing: float, positives: int):
     module, labels = Constant(1.0), torch.tensor([1.0] * positives + [0.0] * (4 - positives))
     seen = []
 
     def chances() -> torch.Tensor:
-        learned = unsmoothed(torch.sigmoid(module.logit.detach()).expand(4), smoothing)
-        seen.append(shifted(learned, log_odds(labels)))
+        seen.append(torch.sigmoid(module.logit.detach()).expand(4))
         return seen[-1]
 
     recipe = Recipe(epochs=300, samples=4, patience=300, batch=4, rate=0.05, decay=0.0, smoothing=smoothing)
-    finetune(module, lambda rows, rng: module.logit.expand(len(rows)), labels, chances, labels, recipe, 0)
-    assert float(seen[-1][0]) == pytest.approx(chance, abs=1e-3)
+    history, _ = finetune(module, lambda rows, rng: module.logit.expand(len(rows)), labels, chances, labels, recipe, 0)
+    assert float(seen[-1][0]) == pytest.approx(0.5, abs=1e-3)
+    share = torch.full((4,), positives / 4)
+    expected = float(torch.nn.functional.binary_cross_entropy(share, labels))
+    assert history["validation_loss"][-1] == pytest.approx(expected, abs=1e-3)
+
+
+def test_without_normalisation_no_case_is_read_to_settle_it():
+    settle([torch.nn.Linear(2, 1)], lambda: pytest.fail("read"))
 
 
 def test_untrained_normalisation_takes_the_statistics_of_the_cases_and_trained_normalisation_keeps_its_own():

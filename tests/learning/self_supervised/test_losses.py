@@ -47,7 +47,7 @@ def test_nt_xent_is_the_simclr_papers_equation():
         j = (i + 4) % 8
         below = sum(np.exp(cosine(both[i], both[k]) / 0.5) for k in range(8) if k != i)
         terms.append(-np.log(np.exp(cosine(both[i], both[j]) / 0.5) / below))
-    assert float(nt_xent(a, b, 0.5)) == pytest.approx(np.mean(terms))
+    assert float(nt_xent(a, b, 0.5, torch.arange(4))) == pytest.approx(np.mean(terms))
 
 
 def test_byol_is_the_squared_distance_of_unit_vectors_and_does_not_train_the_target():
