@@ -169,7 +169,8 @@ def test_encoders_go_from_stage_to_stage_and_a_frozen_row_keeps_them() -> None:
     built(trainable)
     fitted(trainable, FITTING)
     kept = trainable.stages["transferring"]
-    assert any((value != kept[f"state.network.signal.{key}"]).any() for key, value in weights(trainable, "signal").items())
+    moved = any((value != kept[f"state.network.signal.{key}"]).any() for key, value in weights(trainable, "signal").items())
+    assert moved == (trainable.chosen["best_epoch"] > 0) and len(set(trainable.history["validation_loss"])) == 3
 
 
 def test_the_autoencoder_is_trained_by_the_source_s_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,14 +293,17 @@ def test_the_convolutions_learn_and_give_the_same_bytes_twice(modalities: frozen
     assert np.ptp(twice[0]) > 0
 
 
-def test_what_a_row_predicts_is_rid_of_the_smoothing_of_its_labels() -> None:
-    row = ECGNet(width=16, table_width=16, epochs=3, smoothing=0.2)
+def test_what_a_row_predicts_is_rid_of_the_smoothing_of_its_labels_and_of_its_halves() -> None:
+    row = ECGNet(width=16, table_width=16, epochs=6, smoothing=0.2)
     predicted = fitted(row, frozenset({"signal"}))
     with torch.inference_mode():
         chances = torch.sigmoid(row._network.read(row._inputs(TEST))).double().numpy()
     inside = (chances > 0.11) & (chances < 0.89)
     assert inside.any()
-    np.testing.assert_allclose(predicted[inside], 0.001 + 0.998 * (chances[inside] - 0.1) / 0.8, atol=1e-6)
+    assert row.chosen["best_epoch"] > 0
+    plain = 0.001 + 0.998 * (chances[inside] - 0.1) / 0.8
+    odds = plain / (1 - plain) * TRAIN.labels.sum() / (TRAIN.labels == 0).sum()
+    np.testing.assert_allclose(predicted[inside], odds / (1 + odds), atol=1e-6)
     assert (np.argsort(predicted) == np.argsort(chances)).all()
 
 
