@@ -119,7 +119,16 @@ class SelfSupervised:
         return {"loss": loss, **encoding.as_arrays(), **state}
 
     def fit(self, train: Cohort, validation: Cohort, seed: int) -> None:
-        """Train the heads, and the encoders unless these are frozen; stop by the validation AUC."""
+        """Train the heads, and the encoders unless these are frozen; stop by the validation AUC.
+
+        Images are read in double precision afterwards: heads on thousands of weak features would magnify by how much these
+        depend on which cases are read together.
+        """
+        self._learn(train, validation, seed)
+        if self._network.image is not None:
+            self._network.double()
+
+    def _learn(self, train: Cohort, validation: Cohort, seed: int) -> None:
         arrays = self.stages["pretraining"]
         coded = "table" in arrays or "table" not in self._modalities
         self._coded = Encoding.from_arrays(arrays, self._modalities, self.edge) if coded else self._encoding(train)
@@ -248,8 +257,9 @@ class Network(nn.Module):
 
     def embeddings(self, views: Mapping[str, Tensor], table: Tensor | None) -> dict[str, Tensor]:
         """Name of a head -> what it reads, (b, width)."""
-        of_image = None if self.image is None else self.image(views)
-        of_table = None if self.table is None else self.table(table)
+        kind = next(self.parameters()).dtype
+        of_image = None if self.image is None else self.image({name: view.to(kind) for name, view in views.items()})
+        of_table = None if self.table is None or table is None else self.table(table.to(kind))
         found = {} if of_image is None else {"image": of_image.mean(1)}
         found |= {} if of_table is None else {"table": of_table[:, 0]}
         if of_image is not None and of_table is not None and self.fusion is not None:
