@@ -220,7 +220,7 @@ def test_records_of_different_people_are_contrasted_as_simclr_and_clip_do() -> N
 
 
 def test_records_of_one_person_are_not_pushed_apart() -> None:
-    """By hand: each of a person's two records is told from those of the third record's person alone."""
+    """By hand: the only negative of a person's two records is the third record, which is another person's."""
     a, b, batch = embedded(3, [7, 7, 2])
     simclr, pairs = contrasts()
     others = {0: [0, 2], 1: [1, 2], 2: [2, 0, 1]}
