@@ -51,8 +51,8 @@ class SelfSupervised:
     cases : how many of these cases are used, drawn at random; 0 for all.
     size : "paper" for the source's widths. width : channels of the ResNet's first convolution. table_width : of the table's
     embedding. edge : voxels along an axis that volumes are averaged to. layers : of transformers.
-    features : "table+derived" puts what the cohort measures on images behind the table's columns. A method of image and table has
-        them there anyway.
+    features : "table+derived" puts what the cohort measures on images behind the table's columns. A method of image and table
+        has them there anyway.
     tokens : what the multimodal block sees: "pooled" one token of each modality, "all" the places of the image's last maps
         and a token for each column.
     pretraining_epochs, pretraining_rate, batch, decay : Adam's, under a warm-up and a cosine.
