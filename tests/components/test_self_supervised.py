@@ -338,3 +338,26 @@ def test_too_few_cases_to_pre_train_on_are_refused_by_name() -> None:
 def test_a_smaller_pool_is_a_part_of_a_larger_one() -> None:
     few, many = (SCARF(**SMALL, cases=cases)._chosen(POOL).case_ids for cases in (50, 120))
     assert len(few) == 50 and len(many) == 120 and set(few) <= set(many)
+
+
+@pytest.mark.parametrize(("start", "rate", "kept"), [("pretrained", 3e-4, True), ("scratch", 1e-3, False)])
+def test_rate_and_normalisation_follow_what_the_encoders_start_from(
+    start: str, rate: float, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def finetune(network, logits_of, labels, chances, validation, recipe, seed, pretrained):
+        seen.update(rate=recipe.rate, kept=[*pretrained] == [network])
+        return {}, {"best_epoch": 0}
+
+    monkeypatch.setattr("benchmark.learning.self_supervised.method.finetune", finetune)
+    method = SCARF(**SMALL, start=start)
+    fitted(method, built(method))
+    assert seen == {"rate": rate, "kept": kept}
+
+
+def test_a_chance_depends_on_no_other_case_that_is_read_with_it() -> None:
+    method = SimCLR(**SMALL)
+    together = fitted(method, built(method))
+    alone = [method.predict_proba(TEST.blind().take([case]))[0] for case in range(10)]
+    np.testing.assert_allclose(alone, together[:10], atol=1e-12)
