@@ -106,7 +106,7 @@ def _verdict(ink: Ink, colours: Sequence[str]) -> dict[str, Spec]:
         channel: {
             "field": "shown",
             "type": "nominal",
-            "legend": _legend(len(SHOWN)),
+            "legend": _legend(2),
             "title": None,
             "scale": {"domain": list(SHOWN), "range": list(values)},
         }
@@ -399,6 +399,7 @@ def _chart(ink: Ink, *layers: Spec, height: Any, width: Any = None) -> Spec:
                 "titleColor": ink.text,
                 "labelLimit": 400 if ink is PAGE else UNLIMITED,
                 "labelFontSize": ink.size - 1,
+                "layout": {"top": {"anchor": "end"}},
             },
             "text": {"color": ink.text, "fontSize": ink.size - 1},
             "title": {"color": ink.text, "fontSize": ink.size + 1, "anchor": "start", "fontWeight": "bold"},

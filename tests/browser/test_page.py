@@ -387,6 +387,19 @@ def test_the_first_screen_holds_dataset_answers_and_the_picture_of_all_ranked_ro
     assert "Licence" in source and reader.page.locator("#source a").count() >= 3
 
 
+@pytest.mark.parametrize("width", [1000, 1300, 1600])
+def test_no_word_of_a_legend_is_cut_off(reader: Reader, width: int):
+    reader.page.set_viewport_size({"width": width, "height": 900})
+    reader.open()
+    reader.drawn()
+    legend = reader.page.locator("#overview svg .role-legend text")
+    assert legend.all_text_contents() == ["first row", "significantly different", "no difference shown", "not tested"]
+    edge = reader.page.locator("#overview svg").bounding_box()
+    for word in legend.all():
+        box = word.bounding_box()
+        assert edge["x"] <= box["x"] and box["x"] + box["width"] <= edge["x"] + edge["width"], word.text_content()
+
+
 def test_six_columns_stand_unasked_and_the_others_on_demand(reader: Reader):
     heads = reader.page.locator("#table thead th")
     keys = heads.evaluate_all("heads => heads.map((head) => head.dataset.key ?? '')")
