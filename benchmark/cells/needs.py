@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmark.cells.compute import Built, Encoding, build
 from benchmark.cells.executors import CellExecutor, Folders, OwnLimits
@@ -19,6 +20,7 @@ from benchmark.data.features import bound_to_pool, features_of, is_pretrained_on
 from benchmark.data.modalities.text import TEXT, WORDING
 from benchmark.data.stages import StageKey, rows_digest
 from benchmark.data.written import set_folder
+from benchmark.learning.stages import TRAINING
 from benchmark.registry.catalogue import Catalogue
 from benchmark.system.errors import BenchmarkError
 from benchmark.system.files import check_sealed
@@ -87,9 +89,17 @@ class Needs:
             kind = above if above in ("features", "stages", "written") else "prepared"
             check_sealed(folder, f"`clean --{kind} --yes`", whole=True)
 
-    def marks(self, cell: Cell) -> dict[str, list[str]]:
-        """`stages`: the digests of all stages that a cell builds on, those of its encoders included, if there are any."""
-        return {"stages": self._digests[cell]} if self._digests[cell] else {}
+    def marks(self, cell: Cell) -> dict[str, Any]:
+        """What a cell that builds on stages says of them, after it has been computed; nothing of one without.
+
+        `stages`: the digests of all of them, those of its encoders included. `training_seconds`: how long its trainings took
+        that it shares with other rows; None where that is not known.
+        """
+        if not self._digests[cell]:
+            return {}
+        taken = [stage.key.seconds for stage in cell.stages if stage.name == TRAINING]
+        known = None if None in taken else sum(each for each in taken if each is not None)
+        return {"stages": self._digests[cell], "training_seconds": known}
 
     def seconds(self, cell: Cell) -> float:
         """About how long that takes for which a cell waits."""

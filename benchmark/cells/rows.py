@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmark.cells.audited import AuditFinding, read_audited
 from benchmark.cells.scored import as_columns
-from benchmark.cells.store import THRESHOLD, CellRecord, Store
+from benchmark.cells.store import THRESHOLD, CellRecord, Store, seconds_of
 from benchmark.cells.task import Task, TaskSplit, read_task, write_task
 from benchmark.data.findings import FINDING
 from benchmark.registry.cards import DatasetCard, Inference
@@ -485,9 +485,8 @@ def stored_figures(row: Row) -> dict[str, tuple[float, float]]:
 
 
 def mean_seconds(records: Sequence[CellRecord]) -> float | None:
-    """How long the cells took on average to fit and to predict, by those that came so far."""
-    measured = [(record.measured.get("fit_seconds"), record.measured.get("predict_seconds")) for record in records]
-    taken = [float(fit) + float(predict) for fit, predict in measured if fit is not None and predict is not None]
+    """How long the cells took on average, as `seconds_of` says, by those that came so far."""
+    taken = [seconds for record in records if (seconds := seconds_of(record.measured)) is not None]
     return sum(taken) / len(taken) if taken else None
 
 

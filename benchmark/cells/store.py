@@ -7,7 +7,7 @@ the measured part. Probabilities stand in test-index order; ids, labels and spli
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -76,7 +76,7 @@ class CellRecord:
 class Stored:
     """What a plan knows of a stored cell: its probabilities stay on disk, for those of many cells would fill the memory.
 
-    `seconds` to fit and to predict, None where they were not measured; `changed` if it gave something else when recomputed.
+    `seconds`: as `seconds_of` says; `changed` if it gave something else when recomputed.
     """
 
     address: CellAddress
@@ -220,6 +220,8 @@ class Figures(msgspec.Struct):
 
     fit_seconds: float | None = None
     predict_seconds: float | None = None
+    training_seconds: float | None = None
+    stages: list[str] = []
     changed_on_recomputation: bool = False
 
 
@@ -239,9 +241,18 @@ def _parse_head(content: bytes) -> Stored | None:
     if head is None:
         return None
     cell, measured = head.deterministic, head.measured.measured
-    fit, predict = measured.fit_seconds, measured.predict_seconds
-    seconds = None if fit is None or predict is None else fit + predict
+    seconds = seconds_of(msgspec.structs.asdict(measured))
     return Stored(cell.address, cell.key, cell.outcome, seconds, measured.changed_on_recomputation)
+
+
+def seconds_of(measured: Mapping[str, Any]) -> float | None:
+    """How long a cell took to train and to predict, with a training that it shares with others, and without pre-training.
+
+    None where a part of it was not measured.
+    """
+    shared = measured.get("training_seconds") if measured.get("stages") else 0.0
+    parts = (measured.get("fit_seconds"), measured.get("predict_seconds"), shared)
+    return None if None in parts else sum(float(part) for part in parts if part is not None)
 
 
 def _decoded(content: bytes, form: type[DecodedT]) -> DecodedT | None:

@@ -72,6 +72,14 @@ class StageKey:
         return self.folder.is_dir()
 
     @property
+    def seconds(self) -> float | None:
+        """How long it took to make, by the machine that made it; None where it is not here."""
+        try:
+            return float(json.loads((self.folder / MEASURED).read_text("utf-8"))["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
     def sees(self) -> str:
         """The parts of a split that it sees."""
         return " and ".join(sorted(self.ingredients.get("seen", ())))

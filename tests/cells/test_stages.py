@@ -16,6 +16,7 @@ import pytest
 from benchmark.audit import made_cohorts
 from benchmark.cells.executors import Folders
 from benchmark.cells.needs import Needs
+from benchmark.cells.rows import mean_seconds
 from benchmark.cells.store import Store
 from benchmark.cli import clean
 from benchmark.data import stages
@@ -337,6 +338,22 @@ def test_a_training_that_no_other_row_shares_is_not_kept(made: MadeBenchmark) ->
     path = made.write("net.py", NETWORK)
     run(made, path, "--method", "net", "--method", "net[epochs=2]", "--seeds", "39")
     assert built(made) == []
+
+
+def test_the_seconds_of_a_row_hold_the_training_that_it_shares(made: MadeBenchmark) -> None:
+    path = made.write("net.py", NETWORK)
+    run(made, path, "--method", "net", "--method", "net-too", "--seeds", "39")
+    trained = {stage.digest: stage.seconds for stage in stored_stages()}
+    assert len(trained) == 3 and min(trained.values()) > 0
+    by_row: dict[str, list[float]] = {}
+    for record in Store().records():
+        own = record.measured["fit_seconds"] + record.measured["predict_seconds"]
+        (stage,) = record.measured["stages"]
+        by_row.setdefault(record.address.method, []).append(own + trained[stage])
+    assert by_row.keys() == {"net", "net-too"}
+    for row, seconds in by_row.items():
+        assert {stored.seconds for stored in Store().known("made", "leave-one-site-out", row).values()} == set(seconds)
+        assert mean_seconds(list(Store().row("made", "leave-one-site-out", row).values())) == pytest.approx(np.mean(seconds))
 
 
 @pytest.mark.slow

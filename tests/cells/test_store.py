@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store, Stored
+from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store, Stored, seconds_of
 from benchmark.system.errors import StoreError
 from benchmark.system.files import build_once, exclusive, safe, write_durably
 
@@ -66,6 +66,20 @@ def test_a_plan_knows_of_a_cell_what_stands_in_its_file_and_sets_a_torn_one_asid
         "seed39-fold1": Stored(found, RECORD.key, "failed", None, changed=False),
     }
     assert not torn.exists() and torn.with_name(torn.name + ".torn").is_file()
+
+
+@pytest.mark.parametrize(
+    ("marks", "seconds"),
+    [
+        ({}, 0.75),
+        ({"stages": ["a"], "training_seconds": 4.0}, 4.75),
+        ({"stages": ["a"], "training_seconds": 0}, 0.75),
+        ({"stages": ["a"], "training_seconds": None}, None),
+        ({"stages": ["a"]}, None),
+    ],
+)
+def test_a_time_without_the_shared_training_counts_as_not_measured(marks: dict[str, Any], seconds: float | None) -> None:
+    assert seconds_of({"fit_seconds": 0.25, "predict_seconds": 0.5, **marks}) == seconds
 
 
 JSON = st.recursive(

@@ -27,9 +27,7 @@ def test_ranking_the_reference_gives_the_committed_leaderboard_byte_for_byte(pub
     assert len(committed) < MOST_BYTES, "what a reader opens first is brief: the whole is in `export md`"
 
 
-ROWS_AWAITED = frozenset(
-    ("film", "daft", "sparsemm[masked=visual-heads]", "sparsemm[masked=random-heads]", "earthmind[alignment=mse]")
-)
+ROWS_AWAITED = frozenset(("film", "daft"))
 """Rows that are not published on every table yet."""
 UNTESTED = frozenset(("images", "variants", "hospitals", "large", "sensitivity", "tokens"))
 """Pairs tested elsewhere, folds of hospitals, one repetition, one ranked row."""
@@ -78,7 +76,7 @@ def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complet
         ("stroke-prognosis-tuned", 1, 10),
         ("stroke-prognosis-large", 1, 5),
         ("stroke-prognosis-sensitivity", 2, 68),
-        ("stroke-prognosis-tokens", 2, 23),
+        ("stroke-prognosis-tokens", 2, 26),
         ("stroke-prognosis-reports", 1, 11),
     ],
 )

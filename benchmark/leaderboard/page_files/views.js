@@ -197,7 +197,8 @@ const DRAWN = {
     const named = chosen.map((row, i) => ({ ...row, number: i + 1, key: `${i + 1} ${row.method}` }));
     const caption = sentences(
       `${metric} against the time to train and predict one split, as measured where the row was computed: rows need not come`,
-      "from the same machine, nor from an idle one. The rows chosen for curves are numbered.",
+      "from the same machine, nor from an idle one. A training that rows share counts for each of them, pre-training does not.",
+      "The rows chosen for curves are numbered.",
     );
     const seconds = rows.map((row) => row.seconds);
     const span = `${secondsText(Math.min(...seconds))} to ${secondsText(Math.max(...seconds))} seconds`;
