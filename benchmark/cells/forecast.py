@@ -18,6 +18,8 @@ GUESSES = {"control": 0.05, "classical": 0.5, "neural": 5.0, "proposed": 6.0, "a
 GUESSED_CASES = 600
 ENOUGH = 4
 """Cells from which on the median of a row leaves out those in which a worker first imports its libraries."""
+IMPORTS = 30.0
+"""Seconds that a worker takes for its libraries at most: a longer cell tells how long its row takes, first or not."""
 TELLING = 0.5
 """Seconds per cell from which on a row says how fast this machine is."""
 AFTER_TRAINING = 0.1
@@ -65,7 +67,7 @@ class Forecast:
 
     def seconds(self, row: RowName) -> float:
         """Seconds per cell by what is known: the row's own median, else what is expected times its family's error so far."""
-        if len(self.taken.get(row, ())) >= ENOUGH:
+        if self._is_told(row):
             return median(self.taken[row])
         return self.expected(row) * self._factor(self.family[row])
 
@@ -79,13 +81,18 @@ class Forecast:
         work = sum(each[row] * cells[row] for row in each) + other * self._factor("")
         return max([work / jobs, *each.values()])
 
+    def _is_told(self, row: RowName) -> bool:
+        """Whether the cells that ended say how long a cell of this row takes."""
+        times = self.taken.get(row, ())
+        return len(times) >= ENOUGH or min(times, default=0.0) > IMPORTS
+
     def _factor(self, family: str) -> float:
         """How far the expected times of a family were off, so far as its cells ended; else those of all families.
 
         Rows of very short cells say nothing of it: what is not the method's own work is most of their time.
         """
         # a copy: the progress bar asks from a thread of its own
-        taken = [row for row, times in list(self.taken.items()) if len(times) >= ENOUGH and self.expected(row) >= TELLING]
+        taken = [row for row in list(self.taken) if self._is_told(row) and self.expected(row) >= TELLING]
         for rows in ([row for row in taken if self.family[row] == family], taken):
             if rows:
                 return sum(map(self.seconds, rows)) / sum(map(self.expected, rows))

@@ -37,6 +37,12 @@ def test_cells_in_which_workers_import_their_libraries_do_not_multiply_the_time_
     assert made.left({SLOW: 2}, 0, jobs=1) == pytest.approx(120)
 
 
+def test_one_cell_that_takes_longer_than_any_import_corrects_a_guess_that_was_far_too_low() -> None:
+    made = forecast()
+    made.took(record(QUICK, 50.0))
+    assert made.left({QUICK: 19}, 0, jobs=2) == pytest.approx(19 * 50 / 2)
+
+
 def test_a_machine_that_is_twice_as_slow_doubles_what_is_left_of_that_family() -> None:
     made = forecast()
     for _ in range(4):
