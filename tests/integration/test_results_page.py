@@ -42,14 +42,14 @@ def tables() -> dict[str, dict[str, set[str]]]:
     return published()
 
 
-def test_the_figures_of_the_page_are_found():
+def test_the_figures_of_the_page_are_found() -> None:
     assert len(claims()) > 35
 
 
 @pytest.mark.parametrize(("datasets", "row", "figure", "interval"), claims())
 def test_a_figure_of_the_page_is_one_of_a_published_table(
     tables: dict[str, dict[str, set[str]]], datasets: str, row: str, figure: str, interval: str
-):
+) -> None:
     base = row.split("[")[0]
     of_row = [shown for name in datasets.split() for other, shown in tables[name].items() if other.split("[")[0] == base]
     assert any(figure in shown and (not interval or interval in shown) for shown in of_row), (figure, interval, of_row)
