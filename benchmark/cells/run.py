@@ -23,7 +23,7 @@ from benchmark.cells.needs import Needs
 from benchmark.cells.planning import Cell, Plan, PlannedRow, plan
 from benchmark.cells.rows import is_synthetic
 from benchmark.cells.schedule import FirstCells, Need, Schedule
-from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store
+from benchmark.cells.store import CUT_SHORT, CellRecord, Outcome, Store, WriteBehind
 from benchmark.cells.studies import end_interrupted
 from benchmark.cells.task import write_task
 from benchmark.data.cohort import Cohort
@@ -179,6 +179,7 @@ class _Running:
         self._request, self._catalogue, self._reporter = request, catalogue, reporter
         self._planned, self._summary = planned, summary
         self._store, self._clock, self._shown = Store(), Clock(request.started), False
+        self._behind = WriteBehind(self._store)
         self._due = False
         self._unmet: set[Cell] = set()
         self._synthetic = {name for name in summary.cohorts if is_synthetic(name, catalogue)}
@@ -201,7 +202,7 @@ class _Running:
         run_id = _record_run(self._request, self._catalogue)
         request = self._request
         try:
-            with _executor(request) as executor:
+            with self._behind, _executor(request) as executor:
                 for line in executor.remarks:
                     self._reporter.say(line)
                 work = partial(compute, debug=debug)
@@ -264,7 +265,7 @@ class _Running:
         if before is not None and before.outcome == "ok":
             self._summary.unmet.append(record)
         else:
-            self._store.write(record)
+            self._behind.write(record)
 
     def _is_due(self) -> bool:
         """Whether an interim table is due; the first one waits until it has some rows."""
@@ -275,7 +276,8 @@ class _Running:
         return True
 
     def _show(self) -> None:
-        """Print the interim table."""
+        """Print the interim table, of what is stored."""
+        self._behind.flush()
         lines = list(self._interim.lines())
         if lines:
             minutes = f"{self._clock.seconds / 60:.1f} min" if self._clock.seconds >= 60 else f"{self._clock.seconds:.0f} s"

@@ -7,11 +7,14 @@ the measured part. Probabilities stand in test-index order; ids, labels and spli
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import msgspec
 
@@ -167,6 +170,37 @@ class Store:
     def task_path(self, dataset: str, protocol: str) -> Path:
         """Where the task of a dataset under a protocol lies (ids, labels, sites, splits)."""
         return self.folder / safe(dataset) / safe(protocol) / "task.json"
+
+
+class WriteBehind:
+    """Stores cells while others are computed, several at a time, for these share one flush of the disk; left, all are stored.
+
+    What waits when the process is killed is computed again: at most `AT_ONCE` cells.
+    """
+
+    AT_ONCE = 4
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._threads = store, ThreadPoolExecutor(self.AT_ONCE)
+        self._waiting: deque[Future[None]] = deque()
+
+    def write(self, record: CellRecord) -> None:
+        """Have a cell stored; wait where as many wait as are written at once. Raises `StoreError`, also of a cell before it."""
+        if len(self._waiting) == self.AT_ONCE:
+            self._waiting.popleft().result()
+        self._waiting.append(self._threads.submit(self._store.write, record))
+
+    def flush(self) -> None:
+        """Wait until all of them are stored. Raises `StoreError`."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._threads:
+            self.flush()
 
 
 def _compact(value: Any) -> str:

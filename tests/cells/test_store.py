@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store, Stored, seconds_of
+from benchmark.cells.store import OUTCOMES, CellAddress, CellRecord, Store, Stored, WriteBehind, seconds_of
 from benchmark.system.errors import StoreError
 from benchmark.system.files import build_once, exclusive, safe, write_durably
 
@@ -367,3 +368,46 @@ def test_a_cell_that_cannot_be_read_is_named_and_one_that_has_gone_is_missing(
 
 def _raise(error: OSError) -> bytes:
     raise error
+
+
+# Stored beside the computing
+
+
+def records(count: int) -> list[CellRecord]:
+    return [replace(RECORD, address=replace(ADDRESS, split=f"seed{i}-fold0")) for i in range(count)]
+
+
+def test_as_many_cells_as_it_says_are_written_at_a_time_and_all_are_there_in_the_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, write = threading.Barrier(WriteBehind.AT_ONCE, timeout=20), store.write
+    monkeypatch.setattr(store, "write", lambda record: (together.wait(), write(record)))
+    made = records(3 * WriteBehind.AT_ONCE)
+    with WriteBehind(store) as behind:
+        for record in made[: WriteBehind.AT_ONCE]:
+            behind.write(record)
+        behind.flush()
+        assert len(store.row(*ADDRESS.row)) == WriteBehind.AT_ONCE
+        for record in made[WriteBehind.AT_ONCE :]:
+            behind.write(record)
+    assert list(store.row(*ADDRESS.row).values()) == sorted(made, key=lambda record: record.address.split)
+
+
+def test_a_cell_that_cannot_be_stored_ends_the_writing_and_those_that_wait_are_stored(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = records(WriteBehind.AT_ONCE)
+    write = store.write
+
+    def full(record: CellRecord) -> None:
+        if record == first:
+            raise StoreError("the disk is full")
+        write(record)
+
+    monkeypatch.setattr(store, "write", full)
+    with pytest.raises(StoreError, match="the disk is full"), WriteBehind(store) as behind:
+        for record in (first, *others):
+            behind.write(record)
+        behind.write(first)
+        pytest.fail("the error of the first cell comes with the next that must wait for it")
+    assert list(store.row(*ADDRESS.row).values()) == others
