@@ -70,7 +70,7 @@ def test_the_reference_holds_every_row_of_the_default_suite_that_applies_complet
     [
         ("stroke-prognosis-variants", 4, 144),
         ("stroke-prognosis-hospitals", 1, 6),
-        ("stroke-prognosis-images", 2, 8),
+        ("stroke-prognosis-images", 2, 10),
         ("stroke-prognosis-missing", 2, 24),
         ("stroke-prognosis-ablations", 2, 50),
         ("stroke-prognosis-tuned", 1, 10),
