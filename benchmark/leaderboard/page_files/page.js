@@ -38,7 +38,7 @@ function drawSentences() {
 function facts(current) {
   const kinds = current.rows.kind ?? [];
   const ranked = kinds.filter((kind) => kind === "ranked").length;
-  const counted = kinds.length ? ` ${ranked} ranked rows, ${kinds.length - ranked} descriptive.` : "";
+  const counted = kinds.length ? ` ${ranked} ranked row${ranked === 1 ? "" : "s"}, ${kinds.length - ranked} descriptive.` : "";
   return `${current.synthetic ? "Made patients, no real ones. " : ""}${current.cases}${counted}`;
 }
 

@@ -152,7 +152,7 @@ function drawBody() {
   fill(byId("table").querySelector("tbody"), ...shown.map((row) => bodyRow(row, columns)));
   const ranked = all.filter((row) => row.kind === "ranked").length;
   byId("count").textContent =
-    `${shown.length} of ${all.length} rows` + (ranked < all.length ? `; ${ranked} rows are ranked.` : "; all are ranked.");
+    `${shown.length} of ${all.length} rows` + (ranked < all.length ? `; ${ranked} ${ranked === 1 ? "row is" : "rows are"} ranked.` : "; all are ranked.");
 }
 
 /** How a column is sorted, for screen readers; values whose best lies in the middle stand by their distance from it. */
