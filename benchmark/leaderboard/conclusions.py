@@ -10,6 +10,7 @@ from benchmark.statistics.comparison import Comparison
 from benchmark.statistics.metric_names import LOWER_IS_BETTER, metric_name
 from benchmark.statistics.multiplicity import ALPHA
 from benchmark.statistics.student import EQUIVALENT, ROPE
+from benchmark.system.terminal import counted
 
 FEW_NAMES = 4
 """So many rows are named; more are counted."""
@@ -169,7 +170,7 @@ def _equivalences(pairs: pd.DataFrame) -> str:
     if equal.empty:
         return ""
     named = "; ".join(listed([str(pair.a), str(pair.b)]) for pair in equal.head(3).itertuples())
-    more = f", and {len(equal) - 3} more pairs" if len(equal) > 3 else ""
+    more = f", and {counted(len(equal) - 3, 'more pair')}" if len(equal) > 3 else ""
     return f"Shown to be equal within {ROPE:.2f} (probability above {EQUIVALENT}): {named}{more}."
 
 
@@ -179,8 +180,8 @@ def _missing(table: Standings) -> str:
     missing = [name for name in applicable if name not in table.ranked]
     if not missing:
         return ""
-    counted = " The correction and the ranks count rows still to come." if table.tested and awaited(table.rows) else ""
-    return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; missing: {listed(missing)}.{counted}"
+    corrected = " The correction and the ranks count rows still to come." if table.tested and awaited(table.rows) else ""
+    return f" {len(table.ranked)} of {len(applicable)} ranked rows are complete; missing: {listed(missing)}.{corrected}"
 
 
 def _own(table: Standings) -> str:
