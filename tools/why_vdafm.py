@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from benchmark.learning.neural.loop import CHECKPOINTS, History, Recipe, best_ep
 from benchmark.registry.catalogue import Catalogue
 from benchmark.registry.discovery import discover
 from benchmark.system.locations import results_folder
-from tools.fresh_patients import cohort_of, joined, piece
+from tools.fresh_patients import Piece, cohort_of, joined, piece
 
 SEED, TESTED, FITS = 2003, 3000, 10
 SIZES = {600: (0, 751), 1500: (0, 751, 1875), 3000: (0, 751, 1875, 3750)}
@@ -44,6 +44,8 @@ PLACES = ((600, "fresh patients"), (0, "soop"))
 FIXED = 20
 """An epoch that is read whatever the validation part says: shown, never a candidate."""
 NEARLY_CONSTANT = 0.1
+SHIPPED = Recipe().checkpoint
+"""The rule that the benchmark keeps a checkpoint by, under which the inputs and the sizes are compared."""
 
 REDUCED = "[components=30]"
 CHECKPOINT_ROWS = ("mlp", "image-net", "concat", "joint-transformer", "vdafm")
@@ -66,18 +68,24 @@ Scores = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Fit:
-    """One training: a row, on the fit-th sample of so many cases of the law, or (`cases` = 0) on a training part of `soop`."""
+    """One training: a row, on the fit-th sample of so many cases of the law, or (`cases` = 0) on a training part of `soop`.
+
+    `all_epochs`: it goes on to the last one, and the scores are read under every rule; else it ends as in the benchmark.
+    """
 
     row: str
     cases: int
     number: int
+    all_epochs: bool = False
 
 
 def main() -> None:
     """Train what is not trained yet, and print the tables."""
     wanted = sys.argv[1:] or ["checkpoint", "inputs", "sizes"]
     plans = {
-        "checkpoint": [Fit(row, cases, k) for row in CHECKPOINT_ROWS for cases in (600, 0) for k in range(FITS)],
+        "checkpoint": [
+            Fit(row, cases, k, all_epochs=True) for row in CHECKPOINT_ROWS for cases in (600, 0) for k in range(FITS)
+        ],
         "inputs": [Fit(row, 600, k) for row in INPUT_ROWS for k in range(FITS)]
         + [Fit(f"{row}{reduced}", 0, k) for row in REDUCED_ROWS for reduced in ("", REDUCED) for k in range(FITS)],
         "sizes": [Fit(row, cases, k) for cases in SIZES for row in SIZE_ROWS for k in range(FITS)],
@@ -99,7 +107,9 @@ def computed(fits: Sequence[Fit]) -> Iterator[tuple[Fit, Mapping[str, Any]]]:
             yield fit, json.loads(path.read_text("utf-8"))
         else:
             missing.append(fit)
+    drawn = dict.fromkeys(pair for fit in missing if fit.cases for pair in _pieces(fit.cases, fit.number))
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_draw, drawn, repeat(str(folder))))  # before any fit, lest two fits draw the same patients
         futures = {pool.submit(_readings, fit, str(folder)): fit for fit in missing}
         for future in as_completed(futures):
             fit, readings = futures[future], future.result()
@@ -109,7 +119,7 @@ def computed(fits: Sequence[Fit]) -> Iterator[tuple[Fit, Mapping[str, Any]]]:
 
 
 def _path(folder: Path, fit: Fit) -> Path:
-    return folder / f"{fit.cases}-{fit.number}-{fit.row}.json"
+    return folder / f"{fit.cases}-{fit.number}-{fit.row}{'-all-epochs' if fit.all_epochs else ''}.json"
 
 
 def _readings(fit: Fit, folder: str) -> dict[str, dict[str, float]]:
@@ -119,15 +129,19 @@ def _readings(fit: Fit, folder: str) -> dict[str, dict[str, float]]:
     scored = np.asarray(cohort.labels)[split.test]
     if fit.row == "ridge":
         method = catalogue.method("concat")
-        return {"ridge": _score(scored, ridge(method.make(), views_of(cohort, split, method.modalities), split.seed), 0)}
+        return {SHIPPED: _score(scored, ridge(method.make(), views_of(cohort, split, method.modalities), split.seed), 0)}
     method = catalogue.method(fit.row)
     views = views_of(cohort, split, method.modalities)
     instance = fresh(method, split.seed, None, forgetting=False)
     assert isinstance(instance, NeuralMethod)
-    instance.patience, states = instance.epochs, []
-    instance.on_epoch = lambda *_: states.append(deepcopy(instance._module.state_dict()))
+    states: list[dict[str, Any]] = []
+    if fit.all_epochs:
+        instance.patience = instance.epochs
+        instance.on_epoch = lambda *_: states.append(deepcopy(instance._module.state_dict()))
     instance.fit(views.train, views.validation, split.seed)
     cases, read = instance.inputs(views.test), {}
+    if not fit.all_epochs:
+        return {SHIPPED: _score(scored, instance.probabilities(cases), best_epoch(instance.history, Recipe()))}
     kept = {rule: stopped(instance.history, replace(Recipe(), checkpoint=rule)) for rule in CHECKPOINTS}
     for rule, epoch in {**kept, "fixed": FIXED - 1, "last": len(states) - 1}.items():
         instance._module.load_state_dict(states[epoch])
@@ -168,12 +182,19 @@ def _catalogue() -> Catalogue:
     return discover()
 
 
+def _pieces(cases: int, number: int) -> list[tuple[int, int]]:
+    """Where the pieces of the tested patients and of a sample begin and end."""
+    return [*pairwise(LEVELS), *((STARTS[number] + start, STARTS[number] + stop) for start, stop in pairwise(SIZES[cases]))]
+
+
+def _draw(pair: tuple[int, int], folder: str) -> Piece:
+    return piece(*pair, SEED, _catalogue(), Path(folder) / "patients")
+
+
 @lru_cache(maxsize=1)
 def _sample(cases: int, number: int, folder: str) -> tuple[Cohort, Split]:
     """The tested patients and a sample to learn from, a fifth of it validation."""
-    cuts = SIZES[cases]
-    ranges = [*pairwise(LEVELS), *((STARTS[number] + start, STARTS[number] + stop) for start, stop in pairwise(cuts))]
-    patients = [piece(start, stop, SEED, _catalogue(), Path(folder) / "patients") for start, stop in ranges]
+    patients = [_draw(pair, folder) for pair in _pieces(cases, number)]
     cohort = cohort_of(joined(patients))
     learning = np.arange(TESTED, len(cohort))
     large, small = inner_cut(cohort.take(learning), 39 + number)
@@ -199,7 +220,7 @@ def _checkpoint_table(known: Known) -> None:
     print("|---" * (2 + len(CHECKPOINTS) + 1 + len(gained)) + "|")
     for cases, place in PLACES:
         for row in CHECKPOINT_ROWS:
-            fits = [known[Fit(row, cases, number)] for number in range(FITS)]
+            fits = [known[Fit(row, cases, number, True)] for number in range(FITS)]
             cells = [_spoken(fits, rule) for rule in (*CHECKPOINTS, "fixed")]
             for rule, rows in gained.items():
                 rows.append([fit[rule]["auc"] - fit[CHECKPOINTS[0]]["auc"] for fit in fits])
@@ -210,33 +231,33 @@ def _checkpoint_table(known: Known) -> None:
 
 
 def _inputs_table(known: Known) -> None:
-    """What `vdafm` makes of other inputs, under each rule."""
-    print("| row | " + " | ".join(f"{rule} | over vdafm" for rule in CHECKPOINTS) + " |")
-    print("|---" * (1 + 2 * len(CHECKPOINTS)) + "|")
+    """What `vdafm` makes of other inputs, and every row of its vectors reduced to 30 components."""
+    aucs = {fit: readings[SHIPPED]["auc"] for fit, readings in known.items() if not fit.all_epochs}
+    print("| row | AUC | over `vdafm` |")
+    print("|---" * 3 + "|")
     for row in INPUT_ROWS:
-        cells = []
-        for rule in CHECKPOINTS:
-            aucs, own = ([known[Fit(name, 600, number)][rule]["auc"] for number in range(FITS)] for name in (row, "vdafm"))
-            cells += [short(float(np.mean(aucs))), interval(np.subtract(aucs, own).tolist())]
-        print(f"| {row} | " + " | ".join(cells) + " |")
+        own, base = ([aucs[Fit(name, 600, number)] for number in range(FITS)] for name in (row, "vdafm"))
+        over = "" if row == "vdafm" else interval(np.subtract(own, base).tolist())
+        print(f"| `{row}` | {interval(own)} | {over} |")
     print("\n30 components over the whole vectors:\n")
-    print("| scored on | row | " + " | ".join(CHECKPOINTS) + " |")
-    print("|---" * (2 + len(CHECKPOINTS)) + "|")
+    print("| scored on | row | whole vectors | 30 components | difference |")
+    print("|---" * 5 + "|")
     for cases, place in PLACES:
         for row in REDUCED_ROWS:
-            pairs = [(known[Fit(row, cases, number)], known[Fit(row + REDUCED, cases, number)]) for number in range(FITS)]
-            cells = [interval([less[rule]["auc"] - whole[rule]["auc"] for whole, less in pairs]) for rule in CHECKPOINTS]
-            print(f"| {place} | {row} | " + " | ".join(cells) + " |")
+            whole, less = ([aucs[Fit(name, cases, number)] for number in range(FITS)] for name in (row, row + REDUCED))
+            means = f"{short(float(np.mean(whole)))} | {short(float(np.mean(less)))}"
+            print(f"| {place} | `{row}` | {means} | {interval(np.subtract(less, whole).tolist())} |")
 
 
 def _sizes_table(known: Known) -> None:
-    """AUC by the number of training cases, under each rule."""
-    print("| row | rule | " + " | ".join(map(str, SIZES)) + " |")
-    print("|---" * (2 + len(SIZES)) + "|")
+    """AUC by the number of training cases, and what a row gains over ridge regression."""
+    aucs = {fit: readings[SHIPPED]["auc"] for fit, readings in known.items() if not fit.all_epochs}
+    print("| row | " + " | ".join(map(str, SIZES)) + " | " + " | ".join(f"over ridge, {cases}" for cases in SIZES) + " |")
+    print("|---" * (1 + 2 * len(SIZES)) + "|")
     for row in SIZE_ROWS:
-        for rule in ("ridge",) if row == "ridge" else CHECKPOINTS:
-            cells = [interval([known[Fit(row, cases, number)][rule]["auc"] for number in range(FITS)]) for cases in SIZES]
-            print(f"| {row} | {rule} | " + " | ".join(cells) + " |")
+        own, base = ([[aucs[Fit(name, cases, k)] for k in range(FITS)] for cases in SIZES] for name in (row, "ridge"))
+        over = ["" if row == "ridge" else interval(np.subtract(*pair).tolist()) for pair in zip(own, base, strict=True)]
+        print(f"| `{row}` | " + " | ".join([*map(interval, own), *over]) + " |")
 
 
 def _spoken(fits: Sequence[Mapping[str, Mapping[str, float]]], rule: str) -> str:
