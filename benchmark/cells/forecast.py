@@ -79,7 +79,7 @@ class Forecast:
         """Seconds until so many cells of each row are done by `jobs` workers, with other work of that many seconds."""
         each = {row: self.seconds(row) for row, count in cells.items() if count}
         work = sum(each[row] * cells[row] for row in each) + other * self._factor("")
-        return max([work / jobs, *each.values()])
+        return max([work / jobs, *each.values(), 0.0])  # what other work was taken off in turn may round to less than none
 
     def _is_told(self, row: RowName) -> bool:
         """Whether the cells that ended say how long a cell of this row takes."""

@@ -27,6 +27,10 @@ def test_without_any_cell_the_times_of_before_count() -> None:
     assert forecast().left({QUICK: 10, SLOW: 2}, 30, jobs=2) == pytest.approx((10 + 120 + 30) / 2)
 
 
+def test_no_less_than_no_time_is_left_after_the_last_stage() -> None:
+    assert forecast().left({}, 0.3 - 0.1 - 0.1 - 0.1, jobs=1) == 0
+
+
 def test_cells_in_which_workers_import_their_libraries_do_not_multiply_the_time_left() -> None:
     made = forecast()
     for seconds in (15.0, 14.0):
