@@ -101,10 +101,9 @@ def test_a_row_holds_one_probability_per_test_case_of_every_split_its_method_run
         assert np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
         assert np.isfinite(said["threshold"])
         cut = SimpleNamespace(name=split["name"], seed=split["seed"])
-        # rows that were published before variants shared seeds tell none
-        seed = training_seed(task["dataset"], task["protocol"], method.seeded_as if "seed" in said else method.trained_as, cut)
+        seed = training_seed(task["dataset"], task["protocol"], method.seeded_as, cut)
         own = {"stages": said["stages"]} if "stages" in said else {}
-        assert said.get("seed", seed) == seed
+        assert said["seed"] == seed
         assert said["key"] == digest({**meta["ingredients"], "split": split["digest"], "seed": seed, **own})
 
 
