@@ -258,6 +258,11 @@ def _sizes_table(known: Known) -> None:
         own, base = ([[aucs[Fit(name, cases, k)] for k in range(FITS)] for cases in SIZES] for name in (row, "ridge"))
         over = ["" if row == "ridge" else interval(np.subtract(*pair).tolist()) for pair in zip(own, base, strict=True)]
         print(f"| `{row}` | " + " | ".join([*map(interval, own), *over]) + " |")
+    gains = (
+        interval([aucs[Fit("vdafm", cases, k)] - aucs[Fit("vdafm[layers=0]", cases, k)] for k in range(FITS)])
+        for cases in SIZES
+    )
+    print(f"\n`vdafm` over `vdafm[layers=0]`: {', '.join(gains)}")
 
 
 def _spoken(fits: Sequence[Mapping[str, Mapping[str, float]]], rule: str) -> str:
