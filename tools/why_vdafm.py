@@ -109,7 +109,7 @@ def computed(fits: Sequence[Fit]) -> Iterator[tuple[Fit, Mapping[str, Any]]]:
             missing.append(fit)
     drawn = dict.fromkeys(pair for fit in missing if fit.cases for pair in _pieces(fit.cases, fit.number))
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        list(pool.map(_draw, drawn, repeat(str(folder))))  # before any fit, lest two fits draw the same patients
+        list(pool.map(_drawn, drawn, repeat(str(folder))))  # before any fit, lest two fits draw the same patients
         futures = {pool.submit(_readings, fit, str(folder)): fit for fit in missing}
         for future in as_completed(futures):
             fit, readings = futures[future], future.result()
@@ -189,6 +189,11 @@ def _pieces(cases: int, number: int) -> list[tuple[int, int]]:
 
 def _draw(pair: tuple[int, int], folder: str) -> Piece:
     return piece(*pair, SEED, _catalogue(), Path(folder) / "patients")
+
+
+def _drawn(pair: tuple[int, int], folder: str) -> bool:
+    """Draw a piece into the folder, and do not send its patients to another process."""
+    return len(_draw(pair, folder).labels) > 0
 
 
 @lru_cache(maxsize=1)
